@@ -1,0 +1,1 @@
+"""Floor 4: the `nucleus` command, one module per command group, no logic."""

@@ -1,0 +1,179 @@
+"""Sessions with a PostgreSQL server: one place that connects, one set of session settings, errors translated.
+
+The driver runs in autocommit and transactions are plain ``BEGIN``/``COMMIT``: with the driver's own transactions a
+failed ``COPY`` leaves no way back to a savepoint.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from typing import Any
+
+import adbc_driver_postgresql
+import nanoarrow
+import polars as pl
+from adbc_driver_postgresql import dbapi
+
+from connectors.postgres.config import PostgresConfig, conninfo
+from connectors.postgres.faults import Side, translate
+from connectors.postgres.sql import ident, literal
+
+_USE_COPY = adbc_driver_postgresql.StatementOptions.USE_COPY.value
+_BATCH_BYTES = adbc_driver_postgresql.StatementOptions.BATCH_SIZE_HINT_BYTES.value
+
+READER_MARK = ":nucleus-reader"
+"""Ends the application name of sessions that only read, so that a watermark does not wait for them."""
+
+# Text renderings must be the same on both sides, whatever a database or role has set.
+_SETTINGS = {
+    "search_path": "", "timezone": "UTC", "datestyle": "ISO, YMD", "intervalstyle": "postgres",
+    "extra_float_digits": "1", "bytea_output": "hex", "lc_monetary": "C", "standard_conforming_strings": "on",
+    "xmloption": "content", "idle_in_transaction_session_timeout": "0", "quote_all_identifiers": "off",
+    "default_transaction_isolation": "read committed", "jit": "off",
+}  # fmt: skip
+
+
+class StreamError(Exception):
+    """Reading a result failed half-way; the text is the driver's, its fields are lost on the way."""
+
+
+class Session:
+    """One connection in one thread's hands. Every failure comes out as an ``IngestionError``."""
+
+    def __init__(self, connection: dbapi.Connection, side: Side) -> None:
+        self._connection = connection
+        self._side = side
+
+    @contextmanager
+    def _cursor(self, doing: str) -> Iterator[dbapi.Cursor]:
+        try:
+            with closing(self._connection.cursor()) as cursor:
+                yield cursor
+        except (dbapi.Error, StreamError) as error:
+            raise translate(error, self._side, doing) from error
+
+    def execute(self, sql: str, doing: str = "running a statement") -> int:
+        """Run a statement; returns affected rows, -1 where the server does not say."""
+        with self._cursor(doing) as cursor:
+            cursor.execute(sql)
+            return int(cursor.rowcount)
+
+    def rows(self, sql: str, doing: str = "running a query") -> list[tuple[Any, ...]]:
+        """A small result as Python tuples; cast columns to text, bigint or boolean in the query."""
+        with self._cursor(doing) as cursor:
+            cursor.adbc_statement.set_options(**{_USE_COPY: "false"})
+            cursor.execute(sql)
+            return pl.DataFrame(cursor.fetch_arrow()).rows()
+
+    def value(self, sql: str, doing: str = "running a query") -> Any:
+        """First column of the first row, or None."""
+        rows = self.rows(sql, doing)
+        return rows[0][0] if rows else None
+
+    def stream(self, sql: str, batch_bytes: int, doing: str) -> Iterator[pl.DataFrame]:
+        """A result of any size in frames of about ``batch_bytes``; at least one frame, maybe without rows."""
+        with self._cursor(doing) as cursor:
+            cursor.adbc_statement.set_options(**{_BATCH_BYTES: str(batch_bytes)})
+            cursor.execute(sql)
+            with nanoarrow.ArrayStream(cursor.fetch_arrow()) as arrays:
+                schema = nanoarrow.Schema(arrays.schema)
+                count = 0
+                for array in _reading(arrays):
+                    count += 1
+                    yield pl.DataFrame(array)
+            if count == 0:
+                yield pl.DataFrame(nanoarrow.Array.from_chunks([], schema))
+
+    def copy_in(self, table: str, frame: pl.DataFrame, *, schema: str | None, doing: str) -> None:
+        """Binary ``COPY`` of the frame into a table; into a temporary one when ``schema`` is None."""
+        with self._cursor(doing) as cursor:
+            if schema is None:
+                cursor.adbc_ingest(table, frame, mode="append", temporary=True)
+            else:
+                cursor.adbc_ingest(table, frame, mode="append", db_schema_name=schema)
+
+    @contextmanager
+    def transaction(self, how: str = "") -> Iterator[None]:
+        """``BEGIN how`` … ``COMMIT``, or ``ROLLBACK`` when the block raises."""
+        self.execute(f"BEGIN {how}", "beginning a transaction")
+        try:
+            yield
+        except BaseException:
+            with suppress(Exception):
+                self.execute("ROLLBACK", "rolling back")
+            raise
+        self.execute("COMMIT", "committing")
+
+    def close(self) -> None:
+        """Close the connection; a broken one is simply let go."""
+        with suppress(Exception):
+            self._connection.close()
+
+
+def _reading(arrays: Any) -> Iterator[Any]:
+    """Chunks of a stream; nanoarrow's own error class is a RuntimeError that carries the driver's text."""
+    try:
+        yield from arrays.iter_chunks()
+    except RuntimeError as error:
+        raise StreamError(str(error)) from error
+
+
+class PostgresClient:
+    """Makes and keeps sessions for one endpoint. Safe to use from several threads."""
+
+    def __init__(self, config: PostgresConfig, side: Side) -> None:
+        self.config = config
+        self.side = side
+        self._idle: list[Session] = []
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """A session from the idle ones or a new one; given back afterwards, thrown away after an error."""
+        with self._lock:
+            session = self._idle.pop() if self._idle else None
+        session = session or self.connect()
+        try:
+            yield session
+        except BaseException:
+            session.close()
+            raise
+        with self._lock:
+            self._idle.append(session)
+
+    def connect(self) -> Session:
+        """A new session with our settings, outside the idle ones; the caller closes it."""
+        where = f"connecting to {self.config.host}:{self.config.port}/{self.config.database}"
+        try:
+            connection = dbapi.connect(conninfo(self.config), autocommit=True)
+        except dbapi.Error as error:
+            raise translate(error, self.side, where) from error
+        session = Session(connection, self.side)
+        try:
+            self._prepare(session)
+        except BaseException:
+            session.close()
+            raise
+        return session
+
+    def _prepare(self, session: Session) -> None:
+        settings = dict(_SETTINGS)
+        settings["statement_timeout"] = str(int(self.config.statement_timeout_s * 1000))
+        settings["row_security"] = "on" if self.config.allow_row_security or self.side == "sink" else "off"
+        if self.side == "source":
+            settings["application_name"] = f"{self.config.application_name[:40]}{READER_MARK}"
+            settings["default_transaction_read_only"] = "on"
+        if self.config.role:
+            session.execute(f"SET ROLE {ident(self.config.role)}", f"switching to role {self.config.role}")
+        calls = " || ".join(f"set_config({literal(name)}, {literal(value)}, false)" for name, value in settings.items())
+        session.rows(f"SELECT {calls}", "preparing the session")
+
+    def close(self) -> None:
+        """Close idle sessions."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for session in idle:
+            session.close()
+

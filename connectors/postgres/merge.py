@@ -1,0 +1,101 @@
+"""The SQL of an upsert by difference. Pure: text from names.
+
+Rows are compared by their binary image (``*<>``, PostgreSQL manual, "Row and Array Comparison"), not by ``=``: two
+values that are equal but not the same (numeric 1.0 and 1.00, -0.0 and 0.0, json in another order of keys) differ at
+the source and must differ in the sink too; and types without ``=`` (json, point, xml) need no special case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from connectors.postgres.sql import ident
+from connectors.postgres.target import TOMBSTONE, Target
+from connectors.postgres.types import ColumnWrite
+
+WORK = "nucleus_work"
+KEYS = "nucleus_keys"
+
+
+def create_work(writes: Sequence[ColumnWrite], name: str = WORK) -> str:
+    """A work table that disappears with the transaction."""
+    columns = ", ".join(f"{ident(write.name)} {write.work_type}" for write in writes)
+    return f"CREATE TEMPORARY TABLE {ident(name)} ({columns}) ON COMMIT DROP"
+
+
+def _selected(writes: Sequence[ColumnWrite]) -> str:
+    return ", ".join(f"{write.cast} AS {ident(write.name)}" if write.cast else ident(write.name) for write in writes)
+
+
+def insert_all(target: Target, writes: Sequence[ColumnWrite]) -> str:
+    """Every work row into the target, without looking for what is there."""
+    names = ", ".join(ident(write.name) for write in writes)
+    return f"INSERT INTO {target.table} ({names}) SELECT {_selected(writes)} FROM pg_temp.{ident(WORK)}"
+
+
+def difference(
+    target: Target, writes: Sequence[ColumnWrite], bounds: Sequence[str], cursor: Sequence[str], *, duplicates: bool
+) -> str:
+    """One statement that writes only new and different rows. Result row: distinct, inserted, updated.
+
+    Args:
+        target: Where the rows go.
+        writes: How each column was put into the work table.
+        bounds: Conditions on ``t`` that hold for every key of the work table, so that one stretch of the key's index
+            is read instead of the table.
+        cursor: Columns by which the last of several rows with one key wins; after them, the last written.
+        duplicates: Whether several rows of one key must be expected.
+    """
+    names = [write.name for write in writes]
+    key = ", ".join(ident(name) for name in target.key)
+    same = " AND ".join(f"t.{ident(name)} = w.{ident(name)}" for name in target.key)
+    new_image = ", ".join(f"w.{ident(name)}" for name in names)
+    old_image = ", ".join(f"t.{ident(name)}" for name in names)
+    changed = f"ROW({new_image})::record *<> ROW({old_image})::record"
+    if target.tombstones:
+        changed += f" OR t.{ident(TOMBSTONE)} IS NOT NULL"
+    old = f"(SELECT * FROM {target.table} t{' WHERE ' + ' AND '.join(bounds) if bounds else ''})"
+    columns = ", ".join(ident(name) for name in names)
+    assigned = ", ".join(f"{ident(name)} = excluded.{ident(name)}" for name in names)
+    if target.tombstones:
+        assigned += f", {ident(TOMBSTONE)} = NULL"
+    return (
+        f"WITH fresh AS ({_fresh(target, writes, cursor, duplicates=duplicates)}), "
+        f"changed AS MATERIALIZED (SELECT w.*, t.{ident(target.key[0])} IS NULL AS nucleus_is_new "
+        f"FROM fresh w LEFT JOIN {old} t ON {same} WHERE t.{ident(target.key[0])} IS NULL OR {changed}), "
+        f"written AS (INSERT INTO {target.table} ({columns}) SELECT {columns} FROM changed "
+        f"ON CONFLICT ({key}) DO UPDATE SET {assigned} RETURNING 1) "
+        f"SELECT {'(SELECT count(*) FROM fresh)' if duplicates else '-1'}::bigint AS distinct_rows, "
+        "(SELECT count(*) FROM changed WHERE nucleus_is_new)::bigint AS inserted, "
+        "(SELECT count(*) FROM changed WHERE NOT nucleus_is_new)::bigint AS updated, "
+        "(SELECT count(*) FROM written)::bigint AS written"
+    )
+
+
+def _fresh(target: Target, writes: Sequence[ColumnWrite], cursor: Sequence[str], *, duplicates: bool) -> str:
+    source = f"SELECT {_selected(writes)}{', ctid AS nucleus_position' if duplicates else ''} FROM pg_temp.{ident(WORK)}"
+    if not duplicates:
+        return source
+    key = ", ".join(ident(name) for name in target.key)
+    last = [f"{ident(name)} DESC NULLS LAST" for name in cursor if name not in target.key]
+    columns = ", ".join(ident(write.name) for write in writes)
+    order = ", ".join([key, *last, "nucleus_position DESC"])
+    return f"SELECT DISTINCT ON ({key}) {columns} FROM ({source}) every ORDER BY {order}"
+
+
+def gone_condition(target: Target) -> str:
+    """Rows of the target (``t``) whose key is not in the keys table."""
+    same = " AND ".join(f"k.{ident(name)} = t.{ident(name)}" for name in target.key)
+    live = "".join(f"t.{condition} AND " for condition in target.live)
+    return f"{live}NOT EXISTS (SELECT 1 FROM pg_temp.{ident(KEYS)} k WHERE {same})"
+
+
+def missing_keys(target: Target, limit: int) -> str:
+    """Keys of the keys table, as text, that the target lacks (or holds as a tombstone)."""
+    same = " AND ".join(f"k.{ident(name)} = t.{ident(name)}" for name in target.key)
+    live = "".join(f" AND t.{condition}" for condition in target.live)
+    texts = ", ".join(f"k.{ident(name)}::text AS k{index}" for index, name in enumerate(target.key))
+    return (
+        f"SELECT {texts} FROM pg_temp.{ident(KEYS)} k "
+        f"WHERE NOT EXISTS (SELECT 1 FROM {target.table} t WHERE {same}{live}) LIMIT {limit}"
+    )

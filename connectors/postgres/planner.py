@@ -1,0 +1,211 @@
+"""From a unit, a mode and a checkpoint to a plan: what to check, where to begin, where to cut."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from connectors.postgres import catalog, cut, types, watermark
+from connectors.postgres.client import Session
+from connectors.postgres.reading import column_types, filter_conditions
+from connectors.postgres.sql import qualified, where
+from connectors.postgres.watermark import Observation, Watermark
+from contracts.catalog import DatasetDescriptor
+from contracts.endpoint import PlanRequest
+from contracts.errors import CursorUnsupportedError, ModeUnsupportedError, SourceSchemaChangedError
+from contracts.model import Json
+from contracts.plan import IngestionPlan, IngestionSlice
+from contracts.unit import EndpointUnitDescriptor
+
+_PARALLEL_KINDS = ("table", "partitioned_table", "materialized_view")
+
+
+@dataclass(frozen=True)
+class _Range:
+    """What one run reads, before it is cut.
+
+    Attributes:
+        key: Columns to cut on; empty when there is nothing to cut on.
+        since: The watermark to read from; None reads everything.
+        cursor: Cursor columns; empty in a full run without any.
+    """
+
+    key: tuple[str, ...]
+    since: str | None
+    cursor: tuple[str, ...]
+
+
+def make_plan(session: Session, request: PlanRequest, observe: Callable[[], Observation]) -> IngestionPlan:
+    """The plan under the session's view.
+
+    Args:
+        session: A session inside the view.
+        request: Unit, mode, policy and checkpoint.
+        observe: Says who was in the middle of a transaction around the view; called once, as late as possible.
+    """
+    unit = checked_unit(session, request)
+    cursor = _cursor(unit, request)
+    before = _start(request, cursor)
+    span = _Range(key=unit.primary_key, since=before.settled if request.mode == "incremental" else None, cursor=cursor)
+    params, strategy, reason, rows, size = _cut(session, unit, request, span)
+    after = _end(session, unit, before, observe) if cursor else None
+    slices = cut.numbered(params, rows, size)
+    if span.since is not None and _has_unordered(session, unit, cursor):
+        slices = (*slices, _unordered_slice(len(slices), cursor))
+    return IngestionPlan(
+        endpoint_id=request.endpoint_id,
+        unit=unit,
+        mode=request.mode,
+        strategy=strategy,
+        reason=reason,
+        slices=slices,
+        policy=request.policy,
+        checkpoint_before=request.checkpoint,
+        checkpoint_after=after.model_dump(mode="json") if after else None,
+    )
+
+
+def checked_unit(session: Session, request: PlanRequest) -> EndpointUnitDescriptor:
+    """The unit with its policy's key, when the database still has what the catalog says.
+
+    Raises:
+        SourceSchemaChangedError: The table is gone, a column is gone, or a column has another type now.
+        ModeUnsupportedError: Incremental without a key.
+    """
+    unit = request.unit
+    now = catalog.dataset_now(session, unit.dataset.namespace, unit.dataset.name)
+    changes = _missing_or_changed(unit.dataset, now)
+    if now is None or changes:
+        raise SourceSchemaChangedError(
+            f"{unit.unit_id} is not what the catalog says: {'; '.join(changes) or 'it is gone or may not be read'}",
+            "Collect the catalog again (nucleus catalog collect) and look at its diff; then run again.",
+            unit_id=unit.unit_id,
+            changes=list(changes),
+        )
+    key = request.policy.key_columns or unit.primary_key
+    if unknown := [name for name in key if unit.dataset.column(name) is None]:
+        raise ModeUnsupportedError(f"{unit.unit_id} has no column {unknown[0]!r} to use as a key", "Correct key_columns.")
+    if request.mode == "incremental" and not key:
+        raise ModeUnsupportedError(
+            f"{unit.unit_id} has no primary key and no unique key without NULLs, so a changed row cannot be found again",
+            "Use mode full, or give key_columns in the unit's policy.",
+            unit_id=unit.unit_id,
+        )
+    fresh = unit.dataset.model_copy(update={"rows_estimate": now.rows_estimate, "bytes_estimate": now.bytes_estimate})
+    return unit.model_copy(update={"primary_key": tuple(key), "dataset": fresh})
+
+
+def _missing_or_changed(then: DatasetDescriptor, now: DatasetDescriptor | None) -> list[str]:
+    if now is None:
+        return []
+    lines = []
+    for column in then.columns:
+        current = now.column(column.name)
+        if current is None:
+            lines.append(f"column {column.name} is gone")
+        elif current.declared_type != column.declared_type:
+            lines.append(f"column {column.name} was {column.declared_type} and is {current.declared_type}")
+    return lines
+
+
+def _cursor(unit: EndpointUnitDescriptor, request: PlanRequest) -> tuple[str, ...]:
+    columns = request.policy.cursor_columns
+    if not columns:
+        if request.mode == "incremental":
+            raise CursorUnsupportedError(
+                f"{unit.unit_id} is to be read incrementally, but its policy names no cursor column",
+                f"Set cursor_columns; candidates: {', '.join(unit.cursor_candidates) or 'none'}.",
+                unit_id=unit.unit_id,
+            )
+        return ()
+    kinds = column_types(unit)
+    bad = [name for name in columns if name not in kinds or not types.can_be_cursor(kinds[name])]
+    if bad or len({types.base_type(kinds[name]) for name in columns}) > 1:
+        what = f"column {bad[0]!r} ({kinds.get(bad[0], 'missing')})" if bad else "columns of different types"
+        raise CursorUnsupportedError(
+            f"{unit.unit_id}: {what} cannot be a cursor",
+            f"Use an integer, numeric, date or timestamp column; candidates: {', '.join(unit.cursor_candidates) or 'none'}.",
+            unit_id=unit.unit_id,
+        )
+    return columns
+
+
+def _start(request: PlanRequest, cursor: tuple[str, ...]) -> Watermark:
+    """The watermark to start from; a checkpoint taken on other columns counts as none, so everything is read."""
+    if request.checkpoint is None or request.mode == "full":
+        return Watermark(columns=cursor)
+    before = Watermark.model_validate(request.checkpoint)
+    return before if before.fits(cursor) else Watermark(columns=cursor)
+
+
+def _end(session: Session, unit: EndpointUnitDescriptor, before: Watermark, observe: Callable[[], Observation]) -> Watermark:
+    reached = watermark.highest(session, unit, before.columns)
+    values = [value for value in (before.settled, *(entry.value for entry in before.pending), reached) if value is not None]
+    ordered = watermark.in_order(session, values, watermark.cursor_type(unit, before.columns))
+    return watermark.advanced(before, reached, ordered, observe())
+
+
+def _cut(
+    session: Session, unit: EndpointUnitDescriptor, request: PlanRequest, span: _Range
+) -> tuple[list[Json], str, str, int | None, int | None]:
+    """(slice params, strategy, reason, estimated rows, estimated bytes)."""
+    conditions = filter_conditions(unit, request.policy)
+    since: Json = {"since": {"columns": list(span.cursor), "value": span.since}} if span.since is not None else {}
+    if span.since is not None:
+        conditions.append(watermark.since(span.cursor, span.since, watermark.cursor_type(unit, span.cursor)))
+    rows, size = _estimate(session, unit, conditions)
+    wanted = cut.slices_wanted(size or 0, request.policy.target_slice_bytes)
+    columns = _cut_columns(unit, span)
+    explain = f"{', '.join(span.cursor)} >= {span.since}" if span.since is not None else "all rows"
+    if wanted == 1 or not columns or unit.kind not in _PARALLEL_KINDS:
+        why = _why_single(unit, wanted, columns)
+        return [{**since, "explain": explain}], "single", why, rows, size
+    sample = cut.take_sample(session, unit, columns, conditions, wanted)
+    points = cut.cut_points(sample, wanted)
+    params = [{**since, **piece} for piece in cut.ranges(columns, points)]
+    strategy = "cursor-range" if span.since is not None and columns[0] in span.cursor else "key-range"
+    reason = f"about {(size or 0) / 2**20:.0f} MiB, cut on ({', '.join(columns)}) by {len(sample.keys)} sampled rows"
+    return params, strategy, reason, rows, size
+
+
+def _cut_columns(unit: EndpointUnitDescriptor, span: _Range) -> tuple[str, ...]:
+    """Never a key that may be NULL (no range holds NULL). A delta is cut on (cursor, key), so that many rows with one
+    cursor value can still be divided."""
+    if any(column.nullable for column in unit.columns if column.name in span.key):
+        return ()
+    if span.since is None or len(span.cursor) != 1 or not span.key:
+        return span.key
+    return (*span.cursor, *(name for name in span.key if name not in span.cursor))
+
+
+def _why_single(unit: EndpointUnitDescriptor, wanted: int, columns: Sequence[str]) -> str:
+    if wanted == 1:
+        return "it fits one slice"
+    return "it has no key to cut on" if not columns else f"a {unit.kind} is read as one stream"
+
+
+def _estimate(session: Session, unit: EndpointUnitDescriptor, conditions: Sequence[str]) -> tuple[int | None, int | None]:
+    """Rows and bytes the conditions leave, by the planner's statistics."""
+    size, rows = unit.dataset.bytes_estimate, unit.dataset.rows_estimate
+    if not conditions:
+        return rows, size
+    table = qualified(unit.dataset.namespace, unit.dataset.name)
+    lines = session.rows(f"EXPLAIN (FORMAT JSON) SELECT * FROM {table}{where(conditions)}", f"estimating {unit.unit_id}")
+    top: dict[str, Any] = json.loads(lines[0][0])[0]["Plan"]
+    left = int(top["Plan Rows"])
+    if size is None or not rows:
+        return left, left * int(top["Plan Width"])
+    return left, int(size * min(1.0, left / rows))
+
+
+def _has_unordered(session: Session, unit: EndpointUnitDescriptor, cursor: Sequence[str]) -> bool:
+    condition = watermark.unordered(cursor, watermark.cursor_type(unit, cursor))
+    table = qualified(unit.dataset.namespace, unit.dataset.name)
+    return bool(session.value(f"SELECT EXISTS (SELECT 1 FROM {table} WHERE {condition}) AS found", f"looking at {unit.unit_id}"))
+
+
+def _unordered_slice(sequence: int, cursor: Sequence[str]) -> IngestionSlice:
+    explain = f"rows without a value in {', '.join(cursor)}"
+    return IngestionSlice(key="unordered", sequence=sequence, params={"unordered": list(cursor), "explain": explain})

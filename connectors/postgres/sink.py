@@ -1,0 +1,184 @@
+"""PostgreSQL as a sink of raw rows: provision, one transaction per slice with its receipt, census."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import ClassVar
+
+from connectors.postgres import census, reading
+from connectors.postgres.client import PostgresClient, Session
+from connectors.postgres.config import PostgresConfig
+from connectors.postgres.content import content_hash
+from connectors.postgres.descriptor import DESCRIPTOR
+from connectors.postgres.ledger import Ledger
+from connectors.postgres.sql import ident, literal
+from connectors.postgres.target import Target, existing_columns, has_unique_key, statements, target_of
+from connectors.postgres.upsert import SliceUpsert, Written
+from contracts.endpoint import ConnectionReport, ContentHash, EndpointDescriptor
+from contracts.errors import RunInProgressError, SinkNotProvisionedError, SinkSchemaConflictError
+from contracts.model import Json
+from contracts.plan import IngestionPlan, IngestionSlice
+from contracts.receipts import CensusReceipt, FrozenRun, RunHandle, RunRef, UpsertReceipt
+from contracts.staging import RecordReader
+
+
+class PostgresSink:
+    """A ``SinkEndpoint`` that can also find gone rows and hash its content."""
+
+    descriptor: ClassVar[EndpointDescriptor] = DESCRIPTOR
+    supported_cdm_models: tuple[str, ...] = ()
+
+    def __init__(self, config: PostgresConfig) -> None:
+        self._config = config
+        self._client = PostgresClient(config, "sink")
+        self._ledger = Ledger(config.state_schema)
+
+    def test_connection(self) -> ConnectionReport:
+        """Log in and look whether tables can be made."""
+        with self._client.session() as session:
+            version, account, may_create = session.rows(
+                "SELECT current_setting('server_version') AS v, current_user::text AS u, "
+                "has_database_privilege(current_database(), 'CREATE') AS c"
+            )[0]
+        warnings = () if may_create else ("the role may not create schemas here: make the target and state schemas first",)
+        return ConnectionReport(server_version=version, account=account, warnings=warnings)
+
+    @contextmanager
+    def exclusive(self, ref: RunRef) -> Iterator[None]:
+        """Hold a session lock on a connection of its own: it ends with the process, whatever ends the process."""
+        holder = self._client.connect()
+        try:
+            held = holder.value(
+                f"SELECT pg_try_advisory_lock(hashtextextended({literal(f'nucleus run {ref}')}, 0)) AS held", f"locking {ref}"
+            )
+            if not held:
+                raise RunInProgressError(
+                    f"A run of {ref} is in progress", "Wait for it to end, or cancel it; then run again.", ref=str(ref)
+                )
+            yield
+        finally:
+            holder.close()
+
+    def last_run(self, ref: RunRef) -> FrozenRun | None:
+        """The run that last held an epoch of this sink."""
+        with self._client.session() as session:
+            self._ledger.create(session)
+            return self._ledger.last_run(session, ref)
+
+    def provision(self, plan: IngestionPlan) -> tuple[str, ...]:
+        """Make or widen the table, in one transaction."""
+        target = target_of(plan, self._config)
+        doing = f"preparing {target.table}"
+        with self._client.session() as session, session.transaction():
+            session.rows(f"SELECT pg_advisory_xact_lock(hashtextextended({literal(target.table)}, 1))::text AS l", doing)
+            existing = existing_columns(session, target)
+            if existing and target.key and not has_unique_key(session, target):
+                raise SinkSchemaConflictError(
+                    f"{target.table} exists without a unique key on ({', '.join(target.key)})",
+                    "Add that key to the table, or give the unit another target_name; nothing was written.",
+                    table=target.table,
+                )
+            lines = [*_missing_schema(session, target), *statements(target, existing)]
+            for line in lines:
+                session.execute(line, doing)
+        return tuple(lines)
+
+    def begin_run(self, ref: RunRef, run_id: str, plan: IngestionPlan) -> RunHandle:
+        """Take the next epoch. Slices of an older epoch that are being committed are waited for, at most a minute."""
+        target = target_of(plan, self._config)
+        with self._client.session() as session, session.transaction():
+            session.execute("SET LOCAL lock_timeout = '60s'", "setting a lock timeout")
+            empty = not session.value(f"SELECT EXISTS (SELECT 1 FROM {target.table}) AS found", f"looking at {target.table}")
+            return self._ledger.begin(session, ref, run_id, plan, empty=empty)
+
+    def receipts(self, run: RunHandle) -> dict[str, UpsertReceipt]:
+        """Receipts of the run by slice key."""
+        with self._client.session() as session:
+            return self._ledger.receipts(session, run)
+
+    def upsert(self, run: RunHandle, plan: IngestionPlan, piece: IngestionSlice, reader: RecordReader) -> UpsertReceipt:
+        """One slice, one transaction: rows, receipt, fence."""
+        started = time.monotonic()
+        target = target_of(plan, self._config)
+        with self._client.session() as session, session.transaction():
+            if done := self._ledger.receipt(session, run, piece.key):
+                return done
+            self._ledger.check_fence(session, run)
+            existing = _provisioned(session, target)
+            writer = SliceUpsert(session, target, existing, plan.policy.cursor_columns)
+            written = writer.write(reader, empty_target=run.target_was_empty)
+            receipt = _receipt(run, piece, reader, written, time.monotonic() - started)
+            self._ledger.file(session, run, receipt)
+        return receipt
+
+    def finish_run(self, run: RunHandle, checkpoint: Json | None) -> None:
+        """Note the end of the run."""
+        with self._client.session() as session:
+            self._ledger.finish(session, run, checkpoint)
+
+    def count_rows(self, plan: IngestionPlan) -> int:
+        """Live rows of the unit's table."""
+        with self._client.session() as session:
+            return census.live_rows(session, target_of(plan, self._config))
+
+    def reconcile(self, run: RunHandle, plan: IngestionPlan, keys: RecordReader) -> tuple[CensusReceipt, tuple[Json, ...]]:
+        """Compare keys and treat gone rows, in one transaction with a receipt."""
+        started = time.monotonic()
+        target = target_of(plan, self._config)
+        piece = IngestionSlice(key=f"census-{run.epoch}", sequence=len(plan.slices))
+        with self._client.session() as session, session.transaction():
+            self._ledger.check_fence(session, run)
+            found, missing = census.reconcile(session, target, _provisioned(session, target), plan.policy, keys)
+            written = Written("census", deleted=found.rows_deleted)
+            self._ledger.file(session, run, _receipt(run, piece, keys, written, time.monotonic() - started))
+        return found, missing
+
+    def content_hash(self, plan: IngestionPlan, piece: IngestionSlice) -> ContentHash:
+        """Hash of the target's live rows in the slice's range."""
+        target = target_of(plan, self._config)
+        conditions = [*reading.slice_conditions(plan, piece), *target.live]
+        with self._client.session() as session:
+            return content_hash(session, target.table, list(target.columns), conditions, f"hashing {target.table}")
+
+    def close(self) -> None:
+        """Close idle connections."""
+        self._client.close()
+
+
+def _missing_schema(session: Session, target: Target) -> list[str]:
+    there = session.value(f"SELECT to_regnamespace({literal(ident(target.schema))}) IS NOT NULL AS there")
+    return [] if there else [f"CREATE SCHEMA {ident(target.schema)}"]
+
+
+def _provisioned(session: Session, target: Target) -> dict[str, str]:
+    existing = existing_columns(session, target)
+    lacking = [name for name in target.columns if name not in existing]
+    if not existing or lacking:
+        raise SinkNotProvisionedError(
+            f"{target.table} is missing{' columns ' + ', '.join(lacking) if existing else ''}",
+            "It was dropped or changed while the run went on; run again, it is made anew.",
+            table=target.table,
+        )
+    return existing
+
+
+def _receipt(
+    run: RunHandle, piece: IngestionSlice, reader: RecordReader, written: Written, seconds: float
+) -> UpsertReceipt:
+    return UpsertReceipt(
+        slice_key=piece.key,
+        sequence=piece.sequence,
+        epoch=run.epoch,
+        rows_staged=reader.manifest.rows,
+        rows_inserted=written.inserted,
+        rows_updated=written.updated,
+        rows_unchanged=written.unchanged,
+        rows_deleted=written.deleted,
+        rows_duplicate=written.duplicate,
+        bytes_staged=reader.manifest.bytes,
+        expected_rows=piece.expected_rows,
+        seconds=seconds,
+        strategy=written.strategy,
+    )

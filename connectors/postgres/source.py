@@ -1,0 +1,213 @@
+"""PostgreSQL as a source: catalog, plan, slices by ADBC under one shared snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import ClassVar
+
+import polars as pl
+
+from connectors.postgres import catalog, reading, types
+from connectors.postgres.client import PostgresClient, Session
+from connectors.postgres.config import PostgresConfig
+from connectors.postgres.content import content_hash
+from connectors.postgres.descriptor import DESCRIPTOR
+from connectors.postgres.planner import make_plan
+from connectors.postgres.sql import literal, qualified
+from connectors.postgres.units import units_of
+from connectors.postgres.watermark import Observation, Observer, Watermark
+from contracts.catalog import CatalogSnapshot
+from contracts.endpoint import ConnectionReport, ContentHash, EndpointDescriptor, PlanRequest
+from contracts.errors import IngestionError, SliceRereadError, SourceViewLostError
+from contracts.model import Json
+from contracts.plan import IngestionPlan, IngestionSlice
+from contracts.receipts import UpsertReceipt
+from contracts.unit import EndpointUnitDescriptor, Predicate, UnitPolicy
+
+BATCH_BYTES = 8 * 1024 * 1024
+REPAIR_KEYS_PER_SLICE = 1_000
+_READ = "ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
+
+@dataclass(frozen=True)
+class _View:
+    """A snapshot that was exported here, and what was seen around it."""
+
+    observer: Observer
+    xmin: int
+    xmax: int
+
+
+class PostgresSource:
+    """A ``SourceEndpoint`` with a consistent view, delete detection and content hashes.
+
+    Slices are read under one exported snapshot (PostgreSQL manual, "Snapshot Synchronization Functions"), so a row
+    that moves between two ranges while the run lasts is read exactly once.
+    """
+
+    descriptor: ClassVar[EndpointDescriptor] = DESCRIPTOR
+
+    def __init__(self, config: PostgresConfig) -> None:
+        self._client = PostgresClient(config, "source")
+        self._views: dict[str, _View] = {}
+
+    def test_connection(self) -> ConnectionReport:
+        """Log in and count what can be read."""
+        with self._client.session() as session:
+            version, account = session.rows("SELECT current_setting('server_version') AS v, current_user::text AS u")[0]
+            readable = len(catalog.collect(session, self._client.config, "test").datasets)
+        warnings = () if readable else ("the role can read no table: grant USAGE on schemas and SELECT on tables",)
+        return ConnectionReport(
+            server_version=version, account=account, details={"readable_datasets": readable}, warnings=warnings
+        )
+
+    def collect_catalog(self, endpoint_id: str) -> CatalogSnapshot:
+        """Everything the role can read in the included schemas."""
+        with self._client.session() as session:
+            return catalog.collect(session, self._client.config, endpoint_id)
+
+    def list_units(self, catalog: CatalogSnapshot) -> tuple[EndpointUnitDescriptor, ...]:
+        """One unit per catalogued dataset."""
+        return units_of(catalog)
+
+    @contextmanager
+    def open_view(self) -> Iterator[str]:
+        """Export a snapshot; the token is good while the context is open and the server stays up."""
+        holder = self._client.connect()
+        try:
+            with self._client.session() as session:
+                observer = Observer.before_view(session)
+            holder.execute(f"BEGIN {_READ}", "opening a view")
+            token, xmin, xmax = holder.rows(
+                "SELECT pg_export_snapshot() AS t, pg_snapshot_xmin(pg_current_snapshot())::text AS a, "
+                "pg_snapshot_xmax(pg_current_snapshot())::text AS b",
+                "opening a view",
+            )[0]
+            self._views[token] = _View(observer, int(xmin), int(xmax))
+            try:
+                yield token
+            finally:
+                del self._views[token]
+        finally:
+            holder.close()
+
+    def plan(self, request: PlanRequest) -> IngestionPlan:
+        """Cut the unit under the request's view, or under a view of its own that ends with the call."""
+        if request.view is None:
+            with self.open_view() as view:
+                return self.plan(request.model_copy(update={"view": view}))
+        view = self._views[request.view]
+        with self._in_view(request.view) as session:
+            return make_plan(session, request, lambda: self._observe(view))
+
+    def _observe(self, view: _View) -> Observation:
+        with self._client.session() as session:
+            return view.observer.after_view(session, view.xmin, view.xmax)
+
+    def export(self, plan: IngestionPlan, piece: IngestionSlice, view: str | None = None) -> Iterator[pl.DataFrame]:
+        """Frames of about 8 MiB.
+
+        Raises:
+            SliceRereadError: A numeric holds NaN; read again with the given params, numerics then travel as text.
+        """
+        exact = bool(piece.params.get("exact"))
+        sql = reading.select(plan.unit, reading.slice_conditions(plan, piece), exact=exact)
+        kinds = reading.column_types(plan.unit)
+        try:
+            with self._in_view(view) as session:
+                for frame in session.stream(sql, BATCH_BYTES, f"reading {plan.unit.unit_id} slice {piece.key}"):
+                    yield types.staged(frame, kinds, exact=exact)
+        except IngestionError as error:
+            if not exact and "cannot convert NaN" in str(error):
+                raise SliceRereadError(
+                    f"{plan.unit.unit_id} slice {piece.key} holds NaN in a numeric column",
+                    "It is read again, with numerics as text.",
+                    params={"exact": True},
+                ) from error
+            raise
+
+    @contextmanager
+    def _in_view(self, view: str | None) -> Iterator[Session]:
+        with self._client.session() as session, session.transaction(_READ):
+            if view is not None:
+                try:
+                    session.execute(f"SET TRANSACTION SNAPSHOT {literal(view)}", "joining the view")
+                except IngestionError as error:
+                    if error.facts.get("sqlstate") in ("22023", "42704"):
+                        raise SourceViewLostError(
+                            "The shared snapshot is gone", "Run again; it resumes under a new one."
+                        ) from error
+                    raise
+            yield session
+
+    def catch_up(self, plan: IngestionPlan, epoch: int) -> tuple[IngestionSlice, ...]:
+        """One slice from the old view's end: rows that left an unread range for a newer cursor value are in it."""
+        reached = _reached(plan)
+        if reached is None:
+            return ()
+        columns, value = reached
+        explain = f"{', '.join(columns)} >= {value}, read again because the run went on under a new view"
+        params: Json = {"since": {"columns": list(columns), "value": value}, "explain": explain}
+        return (IngestionSlice(key=f"catch-up-{epoch}", sequence=0, params=params),)
+
+    def export_keys(self, plan: IngestionPlan, view: str | None = None) -> Iterator[pl.DataFrame]:
+        """The key columns of every row inside the filter."""
+        key = plan.unit.primary_key
+        sql = reading.select(plan.unit, reading.filter_conditions(plan.unit, plan.policy), key, exact=True)
+        kinds = reading.column_types(plan.unit)
+        with self._in_view(view) as session:
+            for frame in session.stream(sql, BATCH_BYTES, f"reading the keys of {plan.unit.unit_id}"):
+                yield types.staged(frame, kinds, exact=True)
+
+    def repair_slices(self, plan: IngestionPlan, keys: Sequence[Json], epoch: int) -> tuple[IngestionSlice, ...]:
+        """Slices of at most a thousand listed keys."""
+        columns = list(plan.unit.primary_key)
+        values = [[str(key[name]) for name in columns] for key in keys]
+        chunks = [values[i : i + REPAIR_KEYS_PER_SLICE] for i in range(0, len(values), REPAIR_KEYS_PER_SLICE)]
+        return tuple(
+            IngestionSlice(
+                key=f"repair-{epoch}-{index:03d}",
+                sequence=index,
+                params={"keys": {"columns": columns, "values": chunk}, "explain": f"{len(chunk)} keys that moved"},
+            )
+            for index, chunk in enumerate(chunks)
+        )
+
+    def checkpoint(self, plan: IngestionPlan, receipts: Sequence[UpsertReceipt]) -> Json | None:
+        """The watermark the plan was made with: it held when the view was taken, whatever came later."""
+        return plan.checkpoint_after
+
+    def content_hash(self, plan: IngestionPlan, piece: IngestionSlice) -> ContentHash:
+        """Hash of the slice's rows as they are now."""
+        dataset = plan.unit.dataset
+        with self._client.session() as session:
+            return content_hash(
+                session,
+                qualified(dataset.namespace, dataset.name),
+                [column.name for column in dataset.columns],
+                reading.slice_conditions(plan, piece),
+                f"hashing {plan.unit.unit_id}",
+            )
+
+    def preview(self, unit: EndpointUnitDescriptor, limit: int, where: Sequence[Predicate] = ()) -> pl.DataFrame:
+        """The first rows the server gives; no order is promised."""
+        conditions = reading.filter_conditions(unit, UnitPolicy(filter=tuple(where)))
+        sql = f"{reading.select(unit, conditions, exact=True)} LIMIT {int(limit)}"
+        with self._in_view(None) as session:
+            frames = list(session.stream(sql, BATCH_BYTES, f"previewing {unit.unit_id}"))
+        return types.staged(pl.concat(frames), reading.column_types(unit), exact=True)
+
+    def close(self) -> None:
+        """Close idle connections."""
+        self._client.close()
+
+
+def _reached(plan: IngestionPlan) -> tuple[tuple[str, ...], str] | None:
+    """Cursor columns and the highest value the plan's view held."""
+    if plan.checkpoint_after is None:
+        return None
+    after = Watermark.model_validate(plan.checkpoint_after)
+    value = after.pending[-1].value if after.pending else after.settled
+    return (after.columns, value) if value is not None else None

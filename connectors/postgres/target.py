@@ -1,0 +1,191 @@
+"""The sink's table: what it must look like, what it looks like, and the statements from one to the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from connectors.postgres import types
+from connectors.postgres.client import Session
+from connectors.postgres.config import PostgresConfig
+from connectors.postgres.sql import ident, literal, qualified
+from contracts.catalog import TypeDefinition
+from contracts.errors import SinkSchemaConflictError
+from contracts.plan import IngestionPlan
+
+TOMBSTONE = "_nucleus_deleted_at"
+"""Column that says when a row was found gone; only where the policy is ``tombstone``."""
+
+_WIDER: dict[str, tuple[str, ...]] = {
+    "smallint": ("integer", "bigint", "numeric"),
+    "integer": ("bigint", "numeric"),
+    "bigint": ("numeric",),
+    "real": ("double precision",),
+    "character varying": ("text",),
+    "character": ("text",),
+    "name": ("text",),
+    "json": (),
+}
+
+
+@dataclass(frozen=True)
+class Target:
+    """A table to write to.
+
+    Attributes:
+        schema: Its schema.
+        name: Its name.
+        columns: Declared type by column name, as wanted.
+        key: Primary key columns; empty for a table that is replaced as a whole.
+        made_types: User-made types that the columns need, dependencies first.
+        tombstones: Whether gone rows are marked instead of deleted.
+    """
+
+    schema: str
+    name: str
+    columns: dict[str, str]
+    key: tuple[str, ...]
+    made_types: tuple[TypeDefinition, ...]
+    tombstones: bool
+
+    @property
+    def table(self) -> str:
+        """Quoted and qualified."""
+        return qualified(self.schema, self.name)
+
+    @property
+    def live(self) -> list[str]:
+        """Condition that leaves tombstoned rows out; none where there are no tombstones."""
+        return [f"{ident(TOMBSTONE)} IS NULL"] if self.tombstones else []
+
+
+def target_of(plan: IngestionPlan, config: PostgresConfig) -> Target:
+    """Where a plan's rows go: policy first, then the sink's config, then the source's own names."""
+    dataset, policy = plan.unit.dataset, plan.policy
+    made = [definition for column in dataset.columns for definition in column.type_definitions]
+    return Target(
+        schema=policy.target_namespace or config.target_schema or dataset.namespace,
+        name=policy.target_name or dataset.name,
+        columns={column.name: types.declared_type(column, dataset.dialect) for column in dataset.columns},
+        key=plan.unit.primary_key,
+        made_types=tuple(dict.fromkeys(made)) if dataset.dialect == "postgres" else (),
+        tombstones=policy.on_gone == "tombstone" and bool(plan.unit.primary_key),
+    )
+
+
+def existing_columns(session: Session, target: Target) -> dict[str, str]:
+    """Declared type by column name of the table as it is; empty when there is no table."""
+    rows = session.rows(
+        "SELECT a.attname::text AS name, format_type(a.atttypid, a.atttypmod) AS declared "
+        "FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid "
+        "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+        f"WHERE n.nspname = {literal(target.schema)} AND c.relname = {literal(target.name)} "
+        "AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' ORDER BY a.attnum",
+        f"looking at {target.table}",
+    )
+    return dict(rows)
+
+
+def has_unique_key(session: Session, target: Target) -> bool:
+    """True when a unique index covers exactly the key's columns, so that ON CONFLICT can use it."""
+    wanted = ", ".join(literal(name) for name in sorted(target.key))
+    found = session.value(
+        "SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_index i "
+        f"WHERE i.indrelid = {literal(target.table)}::regclass AND i.indisunique AND i.indisvalid AND i.indimmediate "
+        "AND i.indpred IS NULL AND i.indexprs IS NULL AND ARRAY(SELECT a.attname::text FROM pg_catalog.pg_attribute a "
+        "WHERE a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey[0:i.indnkeyatts-1]) ORDER BY a.attname COLLATE \"C\") "
+        f"= ARRAY[{wanted}]::text[]) AS found",
+        f"looking at the keys of {target.table}",
+    )
+    return bool(found)
+
+
+def statements(target: Target, existing: dict[str, str]) -> list[str]:
+    """DDL that makes the table fit, in order; empty when it does.
+
+    Raises:
+        SinkSchemaConflictError: A column would have to change in a way that can lose something.
+    """
+    wanted = dict(target.columns)
+    if target.tombstones:
+        wanted[TOMBSTONE] = "timestamp with time zone"
+    if not existing:
+        return [*_created_types(target), _create_table(target, wanted)]
+    conflicts = [
+        f"{name} is {existing[name]} in the sink and {declared} at the source"
+        for name, declared in wanted.items()
+        if name in existing and not _fits(declared, existing[name]) and not _widens(existing[name], declared)
+    ]
+    if conflicts:
+        raise SinkSchemaConflictError(
+            f"{target.table} cannot take the unit's columns: {'; '.join(conflicts)}",
+            "Change the column in the sink yourself, or give the unit another target_name; nothing was written.",
+            table=target.table,
+            conflicts=conflicts,
+        )
+    added = {name: declared for name, declared in wanted.items() if name not in existing}
+    widened = {n: d for n, d in wanted.items() if n in existing and not _fits(d, existing[n])}
+    lines = _created_types(target) if added or widened else []
+    lines += [f"ALTER TABLE {target.table} ADD COLUMN {ident(n)} {d}" for n, d in added.items()]
+    lines += [f"ALTER TABLE {target.table} ALTER COLUMN {ident(n)} TYPE {d}" for n, d in widened.items()]
+    return lines
+
+
+def _create_table(target: Target, wanted: dict[str, str]) -> str:
+    columns = [f"{ident(name)} {declared}" for name, declared in wanted.items()]
+    key = [f"PRIMARY KEY ({', '.join(ident(name) for name in target.key)})"] if target.key else []
+    return f"CREATE TABLE {target.table} ({', '.join(columns + key)})"
+
+
+def _fits(source: str, sink: str) -> bool:
+    """True when every value of the source's type can be put into the sink's unchanged."""
+    return source == sink or _widens(source, sink)
+
+
+def _widens(narrow: str, wide: str) -> bool:
+    """True when ``wide`` holds every value of ``narrow``."""
+    low, high = types.base_type(narrow), types.base_type(wide)
+    if low == high:
+        return _modifiers_widen(low, types.modifiers(narrow), types.modifiers(wide))
+    if high not in _WIDER.get(low, ()):
+        return False
+    return high != "numeric" or not types.modifiers(wide)
+
+
+def _modifiers_widen(base: str, narrow: tuple[int, ...], wide: tuple[int, ...]) -> bool:
+    if not wide:
+        return base != "character"  # bare "character" means one character
+    if not narrow:
+        return False
+    if base == "numeric":
+        (p1, s1), (p2, s2) = (*narrow, 0)[:2], (*wide, 0)[:2]
+        return s2 >= s1 and p2 - s2 >= p1 - s1
+    return base in ("character varying", "bit varying") and wide[0] >= narrow[0]
+
+
+def _created_types(target: Target) -> list[str]:
+    """Statements that make missing user types; each is safe to run when the type exists."""
+    lines = []
+    for made in target.made_types:
+        schema = made.name.split(".")[0] if "." in made.name else None
+        create = _create_type(made)
+        lines.append(_guarded(made, f"CREATE SCHEMA IF NOT EXISTS {schema}; {create}" if schema else create))
+        if made.kind == "enum":
+            lines += [f"ALTER TYPE {made.name} ADD VALUE IF NOT EXISTS {literal(label)}" for label in made.labels]
+    return lines
+
+
+def _create_type(made: TypeDefinition) -> str:
+    if made.kind == "enum":
+        return f"CREATE TYPE {made.name} AS ENUM ({', '.join(literal(label) for label in made.labels)})"
+    if made.kind == "domain":
+        return f"CREATE DOMAIN {made.name} AS {made.base_type}"
+    fields = ", ".join(f"{ident(name)} {declared}" for name, declared in made.fields)
+    return f"CREATE TYPE {made.name} AS ({fields})"
+
+
+def _guarded(made: TypeDefinition, create: str) -> str:
+    body = f"BEGIN IF to_regtype({literal(made.name)}) IS NULL THEN {create}; END IF; END"
+    tag = "$nucleus$"
+    if tag in body:
+        raise SinkSchemaConflictError(f"Type {made.name} cannot be created safely", "Create it in the sink yourself.")
+    return f"DO {tag}{body}{tag}"

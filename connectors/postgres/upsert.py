@@ -1,0 +1,163 @@
+"""One slice into the target, inside a transaction that the caller opened.
+
+Three ways, tried in this order where they apply:
+
+``copy``        the target was empty when the run began, so this slice's keys cannot be there: COPY straight into it
+``difference``  COPY to a work table, find by a join what is new or different, write only that
+``replace``     the unit has no key: everything there goes, everything staged comes, readers see one or the other
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from connectors.postgres import merge
+from connectors.postgres.client import Session
+from connectors.postgres.faults import server_message
+from connectors.postgres.sql import ident, row_of, typed
+from connectors.postgres.target import Target
+from connectors.postgres.types import ColumnWrite, column_write
+from contracts.errors import IngestionError, SinkValueError
+from contracts.staging import RecordReader
+
+_UNIQUE_VIOLATION = "23505"
+_SAME_ROW_TWICE = "21000"
+
+
+@dataclass(frozen=True)
+class Written:
+    """What happened to the rows of a slice."""
+
+    strategy: str
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    deleted: int = 0
+    duplicate: int = 0
+
+
+class SliceUpsert:
+    """Writes the staged rows of one slice to one target."""
+
+    def __init__(self, session: Session, target: Target, existing: dict[str, str], cursor: Sequence[str]) -> None:
+        self._session = session
+        self._target = target
+        self._types = existing
+        self._cursor = cursor
+
+    def write(self, reader: RecordReader, *, empty_target: bool) -> Written:
+        """Write every row of the reader; ``empty_target`` allows the straight copy."""
+        rows = reader.manifest.rows
+        if not self._target.key:
+            return self._replace(reader, rows)
+        if rows == 0:
+            return Written("nothing")
+        if empty_target and self._attempt(lambda: self._copy(reader), _UNIQUE_VIOLATION):
+            return Written("copy", inserted=rows)
+        return self._difference(reader, rows)
+
+    def _attempt(self, action: Callable[[], None], expected: str) -> bool:
+        """Run inside a savepoint; False when it failed with the expected SQLSTATE and was undone."""
+        self._session.execute("SAVEPOINT nucleus_attempt", "setting a savepoint")
+        try:
+            action()
+        except IngestionError as error:
+            if error.facts.get("sqlstate") != expected:
+                raise
+            self._session.execute("ROLLBACK TO SAVEPOINT nucleus_attempt", "going back")
+            return False
+        self._session.execute("RELEASE SAVEPOINT nucleus_attempt", "keeping the savepoint's work")
+        return True
+
+    def _copy(self, reader: RecordReader) -> None:
+        """Straight into the target where binary COPY can carry every column, through a work table elsewhere."""
+        writes: list[ColumnWrite] = []
+        straight = True
+        for frame in reader.iter_batches():
+            if not writes:
+                writes = self._writes(frame)
+                straight = all(write.direct for write in writes)
+                if not straight:
+                    self._session.execute(merge.create_work(writes), "making a work table")
+            if straight:
+                self._copy_frame(frame, writes, self._target.name, self._target.schema)
+            else:
+                self._copy_frame(frame, writes, merge.WORK, None)
+        if not straight:
+            self._session.execute(merge.insert_all(self._target, writes), f"writing {self._target.table}")
+
+    def _difference(self, reader: RecordReader, rows: int) -> Written:
+        writes = self._fill_work(reader)
+        result: list[int] = []
+        bounds = self._bounds(writes)
+
+        def once(duplicates: bool) -> Callable[[], None]:
+            def action() -> None:
+                sql = merge.difference(self._target, writes, bounds, self._cursor, duplicates=duplicates)
+                result[:] = self._session.rows(sql, f"writing {self._target.table}")[0]
+
+            return action
+
+        if not self._attempt(once(duplicates=False), _SAME_ROW_TWICE):
+            once(duplicates=True)()
+        distinct, inserted, updated, _ = result
+        distinct = rows if distinct < 0 else distinct
+        return Written(
+            "difference",
+            inserted=inserted,
+            updated=updated,
+            unchanged=distinct - inserted - updated,
+            duplicate=rows - distinct,
+        )
+
+    def _fill_work(self, reader: RecordReader) -> list[ColumnWrite]:
+        writes: list[ColumnWrite] = []
+        for frame in reader.iter_batches():
+            if not writes:
+                writes = self._writes(frame)
+                self._session.execute(merge.create_work(writes), "making a work table")
+            self._copy_frame(frame, writes, merge.WORK, None)
+        self._session.execute(f"ANALYZE pg_temp.{ident(merge.WORK)}", "analysing the work table")
+        return writes
+
+    def _bounds(self, writes: Sequence[ColumnWrite]) -> list[str]:
+        """Conditions on ``t`` that hold for every key of the work table: its lowest and highest key."""
+        key = self._target.key
+        casts = {write.name: write.cast or ident(write.name) for write in writes}
+        source = ", ".join(f"{casts[name]} AS {ident(name)}" for name in key)
+        texts = ", ".join(f"{ident(name)}::text AS k{index}" for index, name in enumerate(key))
+        columns = row_of(key)
+        conditions = []
+        for order, sign in (("ASC", ">="), ("DESC", "<=")):
+            by = ", ".join(f"{ident(name)} {order}" for name in key)
+            sql = f"SELECT {texts} FROM (SELECT {source} FROM pg_temp.{ident(merge.WORK)}) w ORDER BY {by} LIMIT 1"
+            edge = self._session.rows(sql, "looking at the slice's keys")[0]
+            values = ", ".join(typed(value, self._types[name]) for name, value in zip(key, edge, strict=True))
+            conditions.append(f"{columns} {sign} {values if len(key) == 1 else f'({values})'}")
+        return conditions
+
+    def _replace(self, reader: RecordReader, rows: int) -> Written:
+        deleted = self._session.value(
+            f"WITH gone AS (DELETE FROM {self._target.table} RETURNING 1) SELECT count(*)::bigint AS n FROM gone",
+            f"replacing {self._target.table}",
+        )
+        self._copy(reader)
+        return Written("replace", inserted=rows, deleted=int(deleted))
+
+    def _writes(self, frame: pl.DataFrame) -> list[ColumnWrite]:
+        return [column_write(name, dtype, self._types[name]) for name, dtype in frame.schema.items()]
+
+    def _copy_frame(self, frame: pl.DataFrame, writes: Sequence[ColumnWrite], table: str, schema: str | None) -> None:
+        if frame.height == 0:
+            return
+        try:
+            encoded = frame.select([write.encoded for write in writes])
+        except pl.exceptions.ComputeError as error:
+            raise SinkValueError(
+                f"A staged value does not fit {self._target.table}: {server_message(error)}",
+                "Correct the value at the source, or filter the row out.",
+            ) from error
+        self._session.copy_in(table, encoded, schema=schema, doing=f"copying into {self._target.table}")

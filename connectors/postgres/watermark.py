@@ -1,0 +1,192 @@
+"""The settled watermark: how a row that becomes visible late, with an old cursor value, is never lost.
+
+A cursor value is taken when a row is written, the row is seen when its transaction commits, and commits come in any
+order. So the checkpoint keeps two things: ``settled``, a value at or below which nothing can appear any more, and
+``pending``, values that were reached while somebody was still in the middle of a transaction. A run reads from
+``settled``. A pending value is settled by a run whose view began after everybody named in it was gone.
+
+Who is in the middle of a transaction: holders of a transaction id (the snapshot's ``xmin`` to ``xmax``), and those
+who have begun without one yet (``now()`` is already fixed then): they hold a virtual transaction id, listed in
+``pg_locks`` for every role. Three observations, in this order, leave no gap::
+
+    virtual ids   ->   the view that is read   ->   virtual ids, then the next transaction id
+
+The first says who was gone before the view (settles old pendings); the last who was there or came and went since
+(makes a new pending). Source: PostgreSQL manual, "System Information Functions: Transaction ID and Snapshot" and
+"pg_locks".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Self
+
+from connectors.postgres.client import READER_MARK, Session
+from connectors.postgres.sql import ident, literal, qualified, where
+from connectors.postgres.types import has_infinity
+from contracts.model import Contract
+from contracts.unit import EndpointUnitDescriptor
+
+MAX_PENDING = 16
+
+# Sessions of our sources only read: a run must not wait for the run beside it. Autovacuum has no role.
+_VIRTUAL_IDS = """
+SELECT COALESCE(string_agg(l.virtualxid, ' ' ORDER BY l.virtualxid), '') AS ids
+FROM pg_catalog.pg_locks l
+JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
+WHERE l.locktype = 'virtualxid' AND l.granted AND a.usesysid IS NOT NULL AND a.pid <> pg_backend_pid()
+  AND (a.datid IS NULL OR a.datid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()))
+  AND a.application_name NOT LIKE '%' || {marker}
+"""
+
+
+class Pending(Contract):
+    """A value that was reached while others were writing.
+
+    Attributes:
+        value: The highest cursor value seen, as text.
+        xmax: Transaction ids below it must have ended.
+        virtual_ids: Virtual transaction ids that must have ended.
+    """
+
+    value: str
+    xmax: int
+    virtual_ids: tuple[str, ...] = ()
+
+
+class Watermark(Contract):
+    """The cursor part of a checkpoint."""
+
+    columns: tuple[str, ...]
+    settled: str | None = None
+    pending: tuple[Pending, ...] = ()
+
+    def fits(self, columns: Sequence[str]) -> bool:
+        """True when it was taken on these columns."""
+        return self.columns == tuple(columns)
+
+
+class Observation(Contract):
+    """Who was in the middle of a transaction, around one view.
+
+    Attributes:
+        gone_before: Virtual ids that were still there just before the view (all others were gone).
+        xmin: Every transaction id below it had ended when the view was taken.
+        xmax: The next transaction id a little after the view.
+        view_xmax: The next transaction id when the view was taken.
+        there_after: Virtual ids that were there after the view.
+    """
+
+    gone_before: tuple[str, ...]
+    xmin: int
+    view_xmax: int
+    xmax: int
+    there_after: tuple[str, ...]
+
+    @property
+    def quiet(self) -> bool:
+        """True when nobody can still commit a row that the view does not show."""
+        return self.xmin == self.view_xmax == self.xmax and not self.there_after
+
+
+def advanced(before: Watermark, reached: str | None, ordered: Sequence[str], seen: Observation) -> Watermark:
+    """The watermark after a run that read everything from ``before.settled`` under the observed view.
+
+    Args:
+        before: The watermark the run started from.
+        reached: Highest finite cursor value in the view, or None when there is none.
+        ordered: ``before.settled``, the pending values and ``reached`` (those that exist) in ascending order, as the
+            server orders them.
+        seen: What was observed around the view.
+    """
+    rank = {value: position for position, value in enumerate(ordered)}
+    over = [entry for entry in before.pending if _settles(entry, seen)]
+    candidates = [value for value in (before.settled, *(entry.value for entry in over)) if value is not None]
+    if seen.quiet and reached is not None:
+        candidates.append(reached)
+    settled = max(candidates, key=rank.__getitem__) if candidates else None
+    still = [entry for entry in before.pending if entry not in over and _above(entry.value, settled, rank)]
+    if not seen.quiet and reached is not None and _above(reached, settled, rank):
+        still.append(Pending(value=reached, xmax=seen.xmax, virtual_ids=seen.there_after))
+    return Watermark(columns=before.columns, settled=settled, pending=tuple(_thinned(still)))
+
+
+def _settles(entry: Pending, seen: Observation) -> bool:
+    return entry.xmax <= seen.xmin and not set(entry.virtual_ids) & set(seen.gone_before)
+
+
+def _above(value: str, settled: str | None, rank: dict[str, int]) -> bool:
+    return settled is None or rank[value] > rank[settled]
+
+
+def _thinned(entries: list[Pending]) -> list[Pending]:
+    """Forgetting a pending value only delays; so the list stays short, whatever stays open."""
+    return entries if len(entries) <= MAX_PENDING else [*entries[: MAX_PENDING - 1], entries[-1]]
+
+
+class Observer:
+    """Makes the three observations around a view."""
+
+    def __init__(self, before: tuple[str, ...]) -> None:
+        self._before = before
+
+    @classmethod
+    def before_view(cls, session: Session) -> Self:
+        """First observation; call it before the view is taken."""
+        return cls(_virtual_ids(session))
+
+    def after_view(self, session: Session, xmin: int, view_xmax: int) -> Observation:
+        """The other two; call it after the view was taken, on a session that is not in it."""
+        there = _virtual_ids(session)
+        xmax = int(session.value("SELECT pg_snapshot_xmax(pg_current_snapshot())::text AS x", "asking for the horizon"))
+        return Observation(gone_before=self._before, xmin=xmin, view_xmax=view_xmax, xmax=xmax, there_after=there)
+
+
+def _virtual_ids(session: Session) -> tuple[str, ...]:
+    sql = _VIRTUAL_IDS.format(marker=literal(READER_MARK))
+    return tuple(str(session.value(sql, "listing transactions")).split())
+
+
+def cursor_type(unit: EndpointUnitDescriptor, columns: Sequence[str]) -> str:
+    """The declared type the cursor columns share; the caller has checked that they do."""
+    column = unit.dataset.column(columns[0])
+    return column.declared_type if column else "text"
+
+
+def since(columns: Sequence[str], value: str, declared: str) -> str:
+    """Rows at or above a value in any cursor column. Inclusive: rows may share the value at the boundary."""
+    return " OR ".join(f"{ident(name)} >= {literal(value)}::{declared}" for name in columns)
+
+
+def unordered(columns: Sequence[str], declared: str) -> str:
+    """Rows that no watermark can pass: no cursor value at all, or -infinity. They are read every time."""
+    tests = [
+        f"({ident(name)} IS NULL OR {ident(name)} = '-infinity')" if has_infinity(declared) else f"{ident(name)} IS NULL"
+        for name in columns
+    ]
+    return " AND ".join(tests)
+
+
+def highest(session: Session, unit: EndpointUnitDescriptor, columns: Sequence[str]) -> str | None:
+    """The highest finite cursor value in the session's view, as text."""
+    declared = cursor_type(unit, columns)
+    table = qualified(unit.dataset.namespace, unit.dataset.name)
+    parts = []
+    for name in columns:
+        column = ident(name)
+        finite = [f"{column} < 'infinity'", f"{column} > '-infinity'"] if has_infinity(declared) else []
+        parts.append(f"(SELECT max({column}) FROM {table}{where(finite)})")
+    found = session.value(
+        f"SELECT GREATEST({', '.join(parts)})::text AS v", f"finding the end of {unit.unit_id}"
+    )
+    return str(found) if found is not None else None
+
+
+def in_order(session: Session, values: Sequence[str], declared: str) -> list[str]:
+    """Distinct values in the server's order."""
+    unique = list(dict.fromkeys(values))
+    if len(unique) < 2:
+        return unique
+    items = ", ".join(f"({literal(value)})" for value in unique)
+    rows = session.rows(f"SELECT v FROM (VALUES {items}) t(v) ORDER BY v::{declared}", "ordering watermarks")
+    return [row[0] for row in rows]

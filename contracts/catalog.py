@@ -1,0 +1,164 @@
+"""What an endpoint holds: datasets and their columns, as collected, versioned and compared."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from typing import Literal
+
+from contracts.errors import DatasetNotInCatalogError
+from contracts.model import Contract, Json
+
+LogicalType = Literal[
+    "bool", "int16", "int32", "int64", "float32", "float64", "decimal", "string", "binary",
+    "date", "time", "timestamp", "timestamptz", "interval", "json", "uuid", "other",
+]  # fmt: skip
+"""Neutral types every sink understands. ``other`` travels as exact text."""
+
+DatasetKind = Literal["table", "partitioned_table", "view", "materialized_view", "entity"]
+
+
+class TypeDefinition(Contract):
+    """A type the source's owner made, so that a sink of the same kind can make it too."""
+
+    name: str
+    """Fully qualified and quoted, as the source writes it."""
+    kind: Literal["enum", "domain", "composite"]
+    labels: tuple[str, ...] = ()
+    """Enum labels in order."""
+    base_type: str | None = None
+    """Domain base type."""
+    fields: tuple[tuple[str, str], ...] = ()
+    """Composite fields as (name, type) in order."""
+
+
+class ColumnDescriptor(Contract):
+    """One column of a dataset."""
+
+    name: str
+    logical_type: LogicalType
+    declared_type: str
+    """The type in the source's own words, for example ``numeric(15,2)``."""
+    nullable: bool = True
+    comment: str | None = None
+    default: str | None = None
+    precision: int | None = None
+    """Total digits of a decimal."""
+    scale: int | None = None
+    """Digits after the point of a decimal."""
+    type_definitions: tuple[TypeDefinition, ...] = ()
+    """Types to create before this column, dependencies first."""
+
+
+class DatasetDescriptor(Contract):
+    """One thing that can be read: a table, a view, an entity of an API."""
+
+    dataset_id: str
+    kind: DatasetKind
+    namespace: str
+    """Schema, site or drive the dataset lives in."""
+    name: str
+    columns: tuple[ColumnDescriptor, ...]
+    primary_key: tuple[str, ...] = ()
+    unique_keys: tuple[tuple[str, ...], ...] = ()
+    """Other keys whose columns are all NOT NULL."""
+    comment: str | None = None
+    rows_estimate: int | None = None
+    bytes_estimate: int | None = None
+    dialect: str = ""
+    """Names the language of ``declared_type`` (``postgres``), so a sink of the same dialect can take it verbatim."""
+    labels: tuple[str, ...] = ()
+    properties: Json = {}
+
+    def column(self, name: str) -> ColumnDescriptor | None:
+        """The column of that exact name, or None."""
+        return next((column for column in self.columns if column.name == name), None)
+
+
+class CatalogDiff(Contract):
+    """What changed between two snapshots, by dataset id."""
+
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    changed: dict[str, tuple[str, ...]] = {}
+    """Dataset id to one line per change, in words."""
+
+    @property
+    def empty(self) -> bool:
+        """True when nothing changed."""
+        return not (self.added or self.removed or self.changed)
+
+
+class CatalogSnapshot(Contract):
+    """All datasets of one endpoint at one moment, ordered by id."""
+
+    endpoint_id: str
+    collected_at: datetime
+    datasets: tuple[DatasetDescriptor, ...]
+    source_version: str = ""
+
+    @property
+    def version(self) -> str:
+        """A fingerprint of the structure: estimates and comments do not change it."""
+        digest = hashlib.sha256()
+        for dataset in self.datasets:
+            digest.update(structure(dataset).encode())
+        return digest.hexdigest()[:16]
+
+    def dataset(self, dataset_id: str) -> DatasetDescriptor:
+        """The dataset of that id.
+
+        Raises:
+            DatasetNotInCatalogError: It is not in this snapshot.
+        """
+        for dataset in self.datasets:
+            if dataset.dataset_id == dataset_id:
+                return dataset
+        raise DatasetNotInCatalogError(
+            f"Dataset {dataset_id!r} is not in the catalog of endpoint {self.endpoint_id!r}",
+            "Collect the catalog again, or list the units that exist.",
+            endpoint_id=self.endpoint_id,
+            dataset_id=dataset_id,
+        )
+
+    def diff(self, older: CatalogSnapshot) -> CatalogDiff:
+        """What changed from ``older`` to this snapshot."""
+        before = {dataset.dataset_id: dataset for dataset in older.datasets}
+        after = {dataset.dataset_id: dataset for dataset in self.datasets}
+        changes = {key: _changes(before[key], after[key]) for key in before.keys() & after.keys()}
+        return CatalogDiff(
+            added=tuple(sorted(after.keys() - before.keys())),
+            removed=tuple(sorted(before.keys() - after.keys())),
+            changed={key: lines for key, lines in sorted(changes.items()) if lines},
+        )
+
+
+def structure(dataset: DatasetDescriptor) -> str:
+    """What identifies a dataset's shape, as JSON: no comments, estimates or properties."""
+    bare = [column.model_copy(update={"comment": None}) for column in dataset.columns]
+    stable = dataset.model_copy(
+        update={"rows_estimate": None, "bytes_estimate": None, "comment": None, "columns": tuple(bare), "properties": {}}
+    )
+    return stable.model_dump_json()
+
+
+def _changes(before: DatasetDescriptor, after: DatasetDescriptor) -> tuple[str, ...]:
+    old = {column.name: column for column in before.columns}
+    new = {column.name: column for column in after.columns}
+    lines = [f"column {name} added ({new[name].declared_type})" for name in new if name not in old]
+    lines += [f"column {name} removed" for name in old if name not in new]
+    lines += [
+        f"column {name}: {old[name].declared_type} -> {new[name].declared_type}"
+        for name in new
+        if name in old and old[name].declared_type != new[name].declared_type
+    ]
+    lines += [
+        f"column {name}: {'nullable' if new[name].nullable else 'not null'}"
+        for name in new
+        if name in old and old[name].nullable != new[name].nullable
+    ]
+    if before.primary_key != after.primary_key:
+        lines.append(f"primary key: ({', '.join(before.primary_key)}) -> ({', '.join(after.primary_key)})")
+    if before.kind != after.kind:
+        lines.append(f"kind: {before.kind} -> {after.kind}")
+    return tuple(lines)

@@ -1,0 +1,368 @@
+"""Every error a run can end with.
+
+The tree is *phase*; *recovery* is mixed in, so a caller asks ``isinstance(error, Retriable)`` and never reads text::
+
+    IngestionError
+    ├── ConfigError            what the operator wrote            E_CONFIG_INVALID, E_ENDPOINT_UNKNOWN, …
+    ├── MetadataError          catalog and units                  E_DATASET_NOT_IN_CATALOG, E_UNIT_DISABLED, …
+    ├── PlanError              cutting a unit into slices         E_MODE_UNSUPPORTED, E_CURSOR_UNSUPPORTED, …
+    ├── ExportError            reading the source                 E_SOURCE_AUTH, E_SOURCE_UNREACHABLE, …
+    ├── StageError             the pipe between                   E_STAGING_UNAVAILABLE, E_STAGE_TOO_LARGE, …
+    ├── MapError               source rows to a common model      E_CDM_MODEL_UNSUPPORTED
+    ├── UpsertError            writing the sink                   E_SINK_WRITE_FAILED, E_SINK_SCHEMA_CONFLICT, …
+    ├── StateError             checkpoints and the KV store       E_CHECKPOINT_CONFLICT
+    └── RunError               the run as a whole                 E_RUN_IN_PROGRESS, E_COMPLETENESS_GAP, …
+
+    Recovery:  Retriable       the same call may succeed later (``retry_after_s`` where the system said so)
+               Terminal        somebody has to change something first
+               Skippable       this unit cannot go on, others can
+               OutcomeUnknown  it may have happened: ask the receipts before doing it again
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class Retriable:
+    """The same call may succeed later."""
+
+    retry_after_s: float | None = None
+
+
+class Terminal:
+    """Somebody has to change something before the call can succeed."""
+
+
+class Skippable:
+    """This unit cannot go on; others can."""
+
+
+class OutcomeUnknown:
+    """The connection was lost while the outcome was being decided: ask the receipts."""
+
+
+class IngestionError(Exception):
+    """Root of all typed errors: a stable ``code``, the facts as attributes, and what to do next.
+
+    Args:
+        what: One sentence that says what happened, without secrets.
+        next_step: What the reader can do about it.
+        facts: Attributes worth keeping (names, counts, sqlstate); JSON values only.
+    """
+
+    code: ClassVar[str] = "E_INGESTION"
+
+    def __init__(self, what: str, next_step: str = "", **facts: Any) -> None:
+        self.what = what
+        self.next_step = next_step
+        self.facts = facts
+        super().__init__(f"{what.rstrip('.')}. {next_step}".strip())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_rebuild, (type(self), self.what, self.next_step, self.facts))
+
+    @property
+    def retryable(self) -> bool:
+        """True when the same call may succeed later without anybody changing anything."""
+        return isinstance(self, Retriable)
+
+    def to_json(self) -> dict[str, Any]:
+        """Shape: ``{code, message, hint, retryable, facts}``, as the command and the API print it."""
+        return {
+            "code": self.code,
+            "message": self.what,
+            "hint": self.next_step,
+            "retryable": self.retryable,
+            "facts": self.facts,
+        }
+
+
+def _rebuild(kind: type[IngestionError], what: str, next_step: str, facts: dict[str, Any]) -> IngestionError:
+    return kind(what, next_step, **facts)
+
+
+class ConfigError(IngestionError):
+    """What the operator wrote cannot be used."""
+
+
+class MetadataError(IngestionError):
+    """The catalog does not allow what was asked."""
+
+
+class PlanError(IngestionError):
+    """The unit cannot be cut into slices."""
+
+
+class ExportError(IngestionError):
+    """The source could not be read."""
+
+
+class StageError(IngestionError):
+    """The staging area failed."""
+
+
+class MapError(IngestionError):
+    """Rows could not be mapped to the common data model."""
+
+
+class UpsertError(IngestionError):
+    """The sink could not be written."""
+
+
+class StateError(IngestionError):
+    """State could not be kept."""
+
+
+class RunError(IngestionError):
+    """The run as a whole could not go on."""
+
+
+class ConfigInvalidError(Terminal, ConfigError):
+    """A config has an unknown, missing or malformed field."""
+
+    code = "E_CONFIG_INVALID"
+
+
+class EndpointUnknownError(Terminal, ConfigError):
+    """No endpoint, template, sink or staging area is registered under that id."""
+
+    code = "E_ENDPOINT_UNKNOWN"
+
+
+class DependencyMissingError(Terminal, ConfigError):
+    """An optional package that the connector needs is not installed."""
+
+    code = "E_DEPENDENCY_MISSING"
+
+
+class ControlPlaneError(Retriable, ConfigError):
+    """The Prefect server could not be reached."""
+
+    code = "E_CONTROL_PLANE_UNREACHABLE"
+
+
+class CatalogMissingError(Terminal, MetadataError):
+    """The endpoint's catalog was never collected."""
+
+    code = "E_CATALOG_MISSING"
+
+
+class DatasetNotInCatalogError(Skippable, Terminal, MetadataError):
+    """A unit was named that no catalogued dataset stands behind."""
+
+    code = "E_DATASET_NOT_IN_CATALOG"
+
+
+class UnitDisabledError(Skippable, Terminal, MetadataError):
+    """The unit is switched off."""
+
+    code = "E_UNIT_DISABLED"
+
+
+class FilterNotSupportedError(Terminal, PlanError):
+    """The source cannot apply that filter."""
+
+    code = "E_FILTER_NOT_SUPPORTED"
+
+
+class ModeUnsupportedError(Terminal, PlanError):
+    """The unit cannot be read in that mode (incremental without a key, for one)."""
+
+    code = "E_MODE_UNSUPPORTED"
+
+
+class CursorUnsupportedError(Terminal, PlanError):
+    """The cursor column is missing or has a type that cannot order changes."""
+
+    code = "E_CURSOR_UNSUPPORTED"
+
+
+class SourceUnreachableError(Retriable, ExportError):
+    """The source did not answer, or the connection was lost."""
+
+    code = "E_SOURCE_UNREACHABLE"
+
+
+class SourceAuthError(Terminal, ExportError):
+    """The source refused the credentials."""
+
+    code = "E_SOURCE_AUTH"
+
+
+class SourceTlsError(Terminal, ExportError):
+    """The TLS handshake with the source failed."""
+
+    code = "E_SOURCE_TLS"
+
+
+class SourcePrivilegeError(Skippable, Terminal, ExportError):
+    """The credentials are good but may not read this."""
+
+    code = "E_SOURCE_PRIVILEGE"
+
+
+class SourceSchemaChangedError(Terminal, ExportError):
+    """What the plan names is no longer there in that form."""
+
+    code = "E_SOURCE_SCHEMA_CHANGED"
+
+
+class SourceViewLostError(Retriable, ExportError):
+    """The consistent view that the slices share is gone; the run resumes under a new one."""
+
+    code = "E_SOURCE_VIEW_LOST"
+
+
+class SourcePageFailedError(Retriable, ExportError):
+    """One read failed for a reason that may pass."""
+
+    code = "E_SOURCE_PAGE_FAILED"
+
+
+class SliceRereadError(Retriable, ExportError):
+    """The source asks for the slice to be read again from its start, with ``params`` added to the slice's own."""
+
+    code = "E_SOURCE_REREAD"
+
+    def __init__(self, what: str, next_step: str = "", **facts: Any) -> None:
+        super().__init__(what, next_step, **facts)
+        self.params: dict[str, Any] = facts.get("params", {})
+
+
+class SourceValueError(Terminal, ExportError):
+    """The source holds a value that no faithful reading exists for."""
+
+    code = "E_SOURCE_VALUE"
+
+
+class StagingUnavailableError(Retriable, StageError):
+    """The staging area did not take or give bytes (down, slow, full disk)."""
+
+    code = "E_STAGING_UNAVAILABLE"
+
+
+class StagingRefusedError(Terminal, StageError):
+    """The staging area refused: missing bucket, wrong credentials, no permission."""
+
+    code = "E_STAGING_REFUSED"
+
+
+class StageTooLargeError(Terminal, StageError):
+    """The memory provider's limit is reached."""
+
+    code = "E_STAGE_TOO_LARGE"
+
+
+class StageUnsealedError(Retriable, StageError):
+    """A session without its ``_SUCCESS`` was opened for reading."""
+
+    code = "E_STAGE_UNSEALED"
+
+
+class StageCorruptError(Retriable, StageError):
+    """Staged bytes differ from what the manifest says."""
+
+    code = "E_STAGE_CORRUPT"
+
+
+class CdmModelUnsupportedError(Terminal, MapError):
+    """No mapper, or no sink support, for that common data model."""
+
+    code = "E_CDM_MODEL_UNSUPPORTED"
+
+
+class SinkUnreachableError(Retriable, OutcomeUnknown, UpsertError):
+    """The sink did not answer, or the connection was lost: the receipts know what was committed."""
+
+    code = "E_SINK_UNREACHABLE"
+
+
+class SinkAuthError(Terminal, UpsertError):
+    """The sink refused the credentials."""
+
+    code = "E_SINK_AUTH"
+
+
+class SinkTlsError(Terminal, UpsertError):
+    """The TLS handshake with the sink failed."""
+
+    code = "E_SINK_TLS"
+
+
+class SinkPrivilegeError(Terminal, UpsertError):
+    """The credentials are good but may not write there."""
+
+    code = "E_SINK_PRIVILEGE"
+
+
+class SinkNotProvisionedError(Terminal, UpsertError):
+    """The sink has no place for these rows and was not asked to make one."""
+
+    code = "E_SINK_NOT_PROVISIONED"
+
+
+class SinkSchemaConflictError(Terminal, UpsertError):
+    """The sink's table cannot take the unit's columns without losing something."""
+
+    code = "E_SINK_SCHEMA_CONFLICT"
+
+
+class SinkNameError(Terminal, UpsertError):
+    """A name does not fit the sink (too long, for one)."""
+
+    code = "E_SINK_NAME"
+
+
+class SinkValueError(Terminal, UpsertError):
+    """The sink cannot hold a value (a NUL character in text, for one)."""
+
+    code = "E_SINK_VALUE"
+
+
+class SinkWriteFailedError(Retriable, UpsertError):
+    """A write failed for a reason that may pass (deadlock, disk full, shutdown)."""
+
+    code = "E_SINK_WRITE_FAILED"
+
+
+class CheckpointConflictError(Retriable, StateError):
+    """Somebody else wrote the value first."""
+
+    code = "E_CHECKPOINT_CONFLICT"
+
+
+class StateUnavailableError(Retriable, StateError):
+    """The KV store did not answer."""
+
+    code = "E_STATE_UNAVAILABLE"
+
+
+class RunInProgressError(Retriable, RunError):
+    """Another run of the same (endpoint, unit, sink) is alive."""
+
+    code = "E_RUN_IN_PROGRESS"
+
+
+class RunSupersededError(Terminal, RunError):
+    """A later run took the next epoch; this one may not write any more."""
+
+    code = "E_RUN_SUPERSEDED"
+
+
+class CompletenessGapError(Terminal, RunError):
+    """Fewer rows arrived than the source said there are."""
+
+    code = "E_COMPLETENESS_GAP"
+
+
+class DeleteGuardError(Terminal, RunError):
+    """The census would remove more rows than the policy allows."""
+
+    code = "E_DELETE_GUARD"
+
+
+class VerifyMismatchError(Terminal, RunError):
+    """Source and sink differ in content."""
+
+    code = "E_VERIFY_MISMATCH"

@@ -1,0 +1,108 @@
+"""The unit: a catalogued dataset that can be ingested, how it may be read, and the operator's policy for it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field, JsonValue
+
+from contracts.catalog import ColumnDescriptor, DatasetDescriptor
+from contracts.model import Contract
+
+IngestionMode = Literal["full", "incremental"]
+"""``full`` reads everything; ``incremental`` what changed since the checkpoint."""
+
+DataMode = Literal["raw", "cdm"]
+"""``raw`` keeps the source's shape; ``cdm`` maps rows to a common data model first."""
+
+GonePolicy = Literal["delete", "tombstone", "ignore"]
+"""What happens in the sink to a row that is gone at the source."""
+
+PredicateOp = Literal["eq", "ne", "lt", "le", "gt", "ge", "in", "not_in", "is_null", "is_not_null"]
+
+MIB = 1024 * 1024
+
+
+class Predicate(Contract):
+    """One condition on one column; a filter is the conjunction of its predicates. Data, never query text."""
+
+    column: str
+    op: PredicateOp
+    value: JsonValue = None
+    """A scalar; a list for ``in`` and ``not_in``; absent for the null tests."""
+
+
+class UnitPolicy(Contract):
+    """How a unit is to be moved. Every field has a default that is right for most units."""
+
+    filter: tuple[Predicate, ...] = Field((), description="Only rows that satisfy all of these are moved.")
+    cursor_columns: tuple[str, ...] = Field(
+        (), description="Columns that grow when a row changes; a row changed when any of them did."
+    )
+    key_columns: tuple[str, ...] = Field((), description="Overrides the key found in the catalog.")
+    target_slice_bytes: int = Field(32 * MIB, ge=64 * 1024, description="Size in bytes that slices are cut to.")
+    parallel_slices: int = Field(2, ge=1, le=64, description="Slices in flight at the same time.")
+    on_gone: GonePolicy = Field("delete", description="What happens to rows that are gone at the source.")
+    max_delete_fraction: float = Field(
+        0.5, ge=0.0, le=1.0, description="A census that would remove a larger fraction of the sink's rows stops the run."
+    )
+    resume_within_s: float = Field(
+        86_400.0, ge=0.0, description="An unfinished run younger than this many seconds is continued, not replaced."
+    )
+    allow_partial: bool = Field(False, description="Succeed although part of the unit could not be read, and list the gap.")
+    target_namespace: str | None = Field(None, description="Schema to write to; the sink's default when empty.")
+    target_name: str | None = Field(None, description="Table to write to; the dataset's own name when empty.")
+
+
+class EndpointUnitDescriptor(Contract):
+    """A dataset that can be ingested (also known as: stream, resource). Exists only for a catalogued dataset."""
+
+    unit_id: str
+    dataset: DatasetDescriptor
+    kind: str
+    display_name: str
+    primary_key: tuple[str, ...] = ()
+    """Columns that identify a row; empty when the dataset has no usable key."""
+    cursor_candidates: tuple[str, ...] = ()
+    """Columns whose type can order changes."""
+    supported_modes: tuple[IngestionMode, ...] = ("full",)
+    cdm_model_id: str | None = None
+    default_policy: UnitPolicy = UnitPolicy()
+
+    @property
+    def dataset_id(self) -> str:
+        """Id of the catalogued dataset behind the unit."""
+        return self.dataset.dataset_id
+
+    @property
+    def columns(self) -> tuple[ColumnDescriptor, ...]:
+        """The unit's schema, in the source's order."""
+        return self.dataset.columns
+
+
+class UnitConfig(Contract):
+    """What an operator set for one unit of one endpoint."""
+
+    endpoint_id: str
+    unit_id: str
+    enabled: bool = True
+    mode: IngestionMode = "full"
+    data_mode: DataMode = "raw"
+    sink_id: str | None = None
+    schedule: str | None = None
+    """A cron line, or ``every <seconds>``; empty means on demand."""
+    policy: UnitPolicy = UnitPolicy()
+
+
+class UnitState(Contract):
+    """Where one (endpoint, unit, sink) stands, as the console shows it."""
+
+    endpoint_id: str
+    unit_id: str
+    sink_id: str
+    state: Literal["IDLE", "RUNNING", "PAUSED", "FAILED", "SUCCEEDED"] = "IDLE"
+    last_run_id: str | None = None
+    last_run_at: datetime | None = None
+    last_error: dict[str, JsonValue] | None = None
+    stats: dict[str, JsonValue] = {}

@@ -1,0 +1,37 @@
+"""Stage 2, export: the batches of one slice, with the seconds spent waiting for the source."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from threading import Event
+
+from contracts.endpoint import SourceEndpoint
+from contracts.plan import IngestionPlan, IngestionSlice
+from contracts.staging import Batch
+
+
+class RunStopped(Exception):  # noqa: N818 - a signal, not an error: somebody asked the run to stop
+    """The run was asked to stop between two batches."""
+
+
+class Export:
+    """One pass over a slice. Iterate once; ``source_s`` grows as it goes."""
+
+    def __init__(
+        self, source: SourceEndpoint, plan: IngestionPlan, piece: IngestionSlice, view: str | None, stop: Event | None = None
+    ) -> None:
+        self._batches = source.export(plan, piece, view)
+        self._stop = stop or Event()
+        self.source_s = 0.0
+
+    def __iter__(self) -> Iterator[Batch]:
+        while True:
+            if self._stop.is_set():
+                raise RunStopped
+            started = time.monotonic()
+            batch = next(self._batches, None)
+            self.source_s += time.monotonic() - started
+            if batch is None:
+                return
+            yield batch

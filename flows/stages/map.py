@@ -1,0 +1,32 @@
+"""Stage 4, map: staged rows as the sink wants them. Raw rows pass untouched; a mapper makes common-model rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from contracts.mapping import CdmMapper
+from contracts.staging import RecordReader, StagingManifest
+
+
+class MappedReader:
+    """A ``RecordReader`` whose batches have been through a mapper, one at a time."""
+
+    def __init__(self, reader: RecordReader, mapper: CdmMapper) -> None:
+        self._reader = reader
+        self._mapper = mapper
+
+    @property
+    def manifest(self) -> StagingManifest:
+        """Of the staged rows, before mapping."""
+        return self._reader.manifest
+
+    def iter_batches(self, chunk_size: int | None = None) -> Iterator[Any]:
+        """Mapped frames, in order."""
+        for frame in self._reader.iter_batches(chunk_size):
+            yield self._mapper(frame.lazy()).collect()
+
+
+def map_slice(reader: RecordReader, mapper: CdmMapper | None) -> RecordReader:
+    """The reader the sink gets: the staged one in raw mode, a mapping one otherwise."""
+    return reader if mapper is None else MappedReader(reader, mapper)

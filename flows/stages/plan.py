@@ -1,0 +1,98 @@
+"""Stage 1, plan: which slices this run reads. A fresh plan, or the rest of one that was not finished."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from uuid import uuid4
+
+from contracts.endpoint import PlanRequest, SinkEndpoint, SourceEndpoint, SupportsConsistentView
+from contracts.model import Contract, Json
+from contracts.plan import IngestionPlan, IngestionSlice, fingerprint
+from contracts.receipts import FrozenRun, RunHandle, RunRef, UpsertReceipt
+from contracts.unit import EndpointUnitDescriptor, IngestionMode, UnitPolicy
+
+
+class RunRequest(Contract):
+    """What a run is asked to do."""
+
+    ref: RunRef
+    unit: EndpointUnitDescriptor
+    mode: IngestionMode
+    policy: UnitPolicy
+    checkpoint: Json | None = None
+    workspace_id: str = "default"
+    fresh: bool = False
+    """Plan anew although an unfinished run could be continued."""
+
+
+@dataclass(frozen=True)
+class OpenRun:
+    """A run that holds its epoch.
+
+    Attributes:
+        run: What a writer shows.
+        plan: The frozen plan.
+        done: Receipts of slices that an earlier process finished.
+        started_at: When the run began; of a resumed run, when it first began.
+        provisioned: What was done to the sink's table, one line each.
+    """
+
+    run: RunHandle
+    plan: IngestionPlan
+    started_at: datetime
+    done: Mapping[str, UpsertReceipt] = field(default_factory=dict)
+    provisioned: tuple[str, ...] = ()
+
+    @property
+    def todo(self) -> tuple[IngestionSlice, ...]:
+        """Slices without a receipt, in order."""
+        return tuple(piece for piece in self.plan.slices if piece.key not in self.done)
+
+
+def open_run(source: SourceEndpoint, sink: SinkEndpoint, request: RunRequest, view: str | None) -> OpenRun:
+    """Continue the unfinished run of the same shape, or plan anew; then take the epoch.
+
+    Raises:
+        PlanError: The unit cannot be read so.
+        UpsertError: The sink cannot be made to fit; nothing was written.
+    """
+    previous = sink.last_run(request.ref)
+    if previous is not None and can_continue(previous, request, datetime.now(UTC)):
+        plan, run_id, started_at = _continued(source, previous), previous.run_id, previous.started_at
+    else:
+        plan, run_id, started_at = make_plan(source, request, view), uuid4().hex, datetime.now(UTC)
+    provisioned = sink.provision(plan)
+    run = sink.begin_run(request.ref, run_id, plan)
+    done = sink.receipts(run)
+    return OpenRun(run.model_copy(update={"resumed": bool(done)}), plan, started_at, done, provisioned)
+
+
+def make_plan(source: SourceEndpoint, request: RunRequest, view: str | None) -> IngestionPlan:
+    """A plan from the source, without touching the sink."""
+    return source.plan(
+        PlanRequest(
+            endpoint_id=request.ref.endpoint_id,
+            unit=request.unit,
+            mode=request.mode,
+            policy=request.policy,
+            checkpoint=request.checkpoint,
+            view=view,
+        )
+    )
+
+
+def can_continue(previous: FrozenRun, request: RunRequest, now: datetime) -> bool:
+    """True for an unfinished run that asked the same and is young enough to be worth its half-done work."""
+    if request.fresh or previous.finished_at is not None:
+        return False
+    age_s = (now - previous.started_at).total_seconds()
+    asked = fingerprint(request.unit, request.mode, request.policy, request.checkpoint)
+    return age_s < request.policy.resume_within_s and previous.plan.fingerprint == asked
+
+
+def _continued(source: SourceEndpoint, previous: FrozenRun) -> IngestionPlan:
+    """The frozen plan under today's limits, and what the change of view makes necessary."""
+    extra = source.catch_up(previous.plan, previous.epoch + 1) if isinstance(source, SupportsConsistentView) else ()
+    return previous.plan.extended(extra)

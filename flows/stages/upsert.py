@@ -1,0 +1,119 @@
+"""Stage 5, upsert: a sealed session into the sink, and the census of keys that ends a full run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from threading import Event
+
+from contracts.endpoint import SinkEndpoint, SourceEndpoint, SupportsDeleteDetection, SupportsReconcile
+from contracts.errors import CompletenessGapError
+from contracts.mapping import CdmMapper
+from contracts.model import Json
+from contracts.plan import IngestionPlan, IngestionSlice
+from contracts.receipts import CensusReceipt, RunHandle, StageReceipt, UpsertReceipt
+from contracts.staging import StagingProvider
+from flows.stages.export import RunStopped
+from flows.stages.map import map_slice
+from flows.stages.stage import staging_context
+
+
+def upsert_slice(
+    sink: SinkEndpoint,
+    staging: StagingProvider,
+    run: RunHandle,
+    plan: IngestionPlan,
+    piece: IngestionSlice,
+    staged: StageReceipt,
+    mapper: CdmMapper | None = None,
+    *,
+    keep_staged: bool = True,
+) -> UpsertReceipt:
+    """Write one staged slice with its receipt; afterwards its session is consumed, or removed.
+
+    Raises:
+        UpsertError: Nothing was written, or the receipts know.
+        RunSupersededError: A newer run holds the epoch.
+    """
+    with closing(staging.open_session(staged.handle)) as session:
+        receipt = sink.upsert(run, plan, piece, map_slice(session.reader(), mapper))
+    if keep_staged:
+        staging.mark_consumed(staged.handle)
+    else:
+        staging.delete(staged.handle.key)
+    return receipt
+
+
+def take_census(
+    source: SourceEndpoint,
+    sink: SinkEndpoint,
+    staging: StagingProvider,
+    run: RunHandle,
+    plan: IngestionPlan,
+    receipts: Sequence[UpsertReceipt],
+    view: str | None,
+    *,
+    workspace_id: str = "default",
+    stop: Event | None = None,
+) -> tuple[CensusReceipt | None, tuple[Json, ...]]:
+    """After every slice of a full run: treat rows that are gone, name keys that are missing. None when it cannot apply.
+
+    Under one view every staged key is in the sink and no key was staged twice; then equal counts mean equal keys, and
+    nothing has to be compared. A run that went on under a second view compares always.
+    """
+    if plan.mode != "full" or not plan.unit.primary_key:
+        return None, ()
+    if not isinstance(source, SupportsDeleteDetection) or not isinstance(sink, SupportsReconcile):
+        return None, ()
+    at_source = sum(receipt.rows_staged - receipt.rows_duplicate for receipt in receipts)
+    one_view = view is not None and not run.resumed
+    in_sink = sink.count_rows(plan)
+    if one_view and in_sink == at_source:
+        why = "as many rows in the sink as were read under one view"
+        return CensusReceipt(rows_at_source=at_source, rows_in_sink=in_sink, skipped=why), ()
+    if one_view and plan.policy.on_gone == "ignore":
+        return CensusReceipt(rows_at_source=at_source, rows_in_sink=in_sink, skipped="policy on_gone is ignore"), ()
+    piece = IngestionSlice(key="census", sequence=len(plan.slices))
+    with closing(staging.allocate_session(staging_context(run, piece, workspace_id))) as session:
+        writer = session.writer()
+        for batch in source.export_keys(plan, view):
+            if stop is not None and stop.is_set():
+                raise RunStopped
+            writer.write_batch(batch)
+        handle = session.seal({"census": True})
+    with closing(staging.open_session(handle)) as session:
+        found, missing = sink.reconcile(run, plan, session.reader())
+    staging.delete(handle.key)
+    return found, missing
+
+
+def gaps(plan: IngestionPlan, receipts: Iterable[UpsertReceipt]) -> tuple[str, ...]:
+    """One line for each slice whose rows are not accounted for (I9)."""
+    by_key = {receipt.slice_key: receipt for receipt in receipts}
+    lines = [f"slice {piece.key} has no receipt" for piece in plan.slices if piece.key not in by_key]
+    for receipt in by_key.values():
+        if receipt.expected_rows is not None and receipt.expected_rows != receipt.rows_staged:
+            lines.append(f"slice {receipt.slice_key}: expected {receipt.expected_rows}, received {receipt.rows_staged}")
+        written = receipt.rows_inserted + receipt.rows_updated + receipt.rows_unchanged + receipt.rows_duplicate
+        if receipt.strategy != "census" and written != receipt.rows_staged:
+            lines.append(f"slice {receipt.slice_key}: {receipt.rows_staged} staged, {written} accounted for in the sink")
+    return tuple(lines)
+
+
+def refuse_gaps(plan: IngestionPlan, receipts: Iterable[UpsertReceipt]) -> tuple[str, ...]:
+    """The gaps, when the policy allows a partial success.
+
+    Raises:
+        CompletenessGapError: There are gaps and the policy does not allow them.
+    """
+    lines = gaps(plan, receipts)
+    if lines and not plan.policy.allow_partial:
+        raise CompletenessGapError(
+            f"{plan.unit.unit_id}: {len(lines)} slice(s) are not complete: {'; '.join(lines[:5])}",
+            "Run again; with allow_partial in the unit's policy the run succeeds and lists the gaps.",
+            gaps=list(lines),
+        )
+    return lines
+
+

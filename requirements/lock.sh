@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Re-solve every lock file. Needs uv on the PATH (any recent one); pip installs from the result.
+# dev.lock is solved first and constrains the others, so the four never disagree about a version.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+solve() { # solve NAME [uv arguments]
+  local name=$1; shift
+  uv pip compile pyproject.toml "$@" --universal --python-version 3.11 --no-emit-index-url \
+    --generate-hashes --no-annotate --no-header --quiet --output-file "requirements/$name.lock"
+}
+solve dev --group dev
+solve runtime --constraints requirements/dev.lock
+solve notebooks --group dev --group notebooks --constraints requirements/dev.lock
+solve bench --group dev --group bench --constraints requirements/dev.lock

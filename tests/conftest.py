@@ -1,0 +1,56 @@
+"""A real Postgres and a real S3: one server each per session, a fresh database or bucket per test."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sandbox.postgres import SandboxPostgres
+from sandbox.s3 import SandboxS3
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_numbers = count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[SandboxPostgres]:
+    """A running server with fsync off. Tests that stop or break a server start their own."""
+    with SandboxPostgres() as server:
+        yield server
+
+
+@pytest.fixture
+def database(postgres: SandboxPostgres) -> Iterator[str]:
+    """The URL of an empty database, dropped after the test."""
+    yield from _fresh_database(postgres, "database")
+
+
+@pytest.fixture
+def two_databases(postgres: SandboxPostgres) -> Iterator[tuple[str, str]]:
+    """The URLs of an empty source and an empty sink database, dropped after the test."""
+    for source in _fresh_database(postgres, "source"):
+        for sink in _fresh_database(postgres, "sink"):
+            yield source, sink
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[SandboxS3]:
+    """A running S3 server that refuses all but its own access key."""
+    with SandboxS3() as server:
+        yield server
+
+
+@pytest.fixture
+def bucket(s3: SandboxS3) -> str:
+    """The name of an empty bucket."""
+    return s3.create_bucket(f"bucket-{next(_numbers)}")
+
+
+def _fresh_database(postgres: SandboxPostgres, role: str) -> Iterator[str]:
+    name = f"{role}_{next(_numbers)}"
+    yield postgres.create_database(name)
+    postgres.drop_database(name)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
-from typing import Literal
+from typing import Literal, Self
+
+from pydantic import model_validator
 
 from contracts.errors import DatasetNotInCatalogError
 from contracts.model import Contract, Json
@@ -97,6 +99,13 @@ class CatalogSnapshot(Contract):
     datasets: tuple[DatasetDescriptor, ...]
     source_version: str = ""
 
+    @model_validator(mode="after")
+    def _ordered_and_unique(self) -> Self:
+        ids = [dataset.dataset_id for dataset in self.datasets]
+        if ids != sorted(set(ids)):
+            raise ValueError("datasets must be ordered by id, each id once")
+        return self
+
     @property
     def version(self) -> str:
         """A fingerprint of the structure: estimates and comments do not change it."""
@@ -161,4 +170,23 @@ def _changes(before: DatasetDescriptor, after: DatasetDescriptor) -> tuple[str, 
         lines.append(f"primary key: ({', '.join(before.primary_key)}) -> ({', '.join(after.primary_key)})")
     if before.kind != after.kind:
         lines.append(f"kind: {before.kind} -> {after.kind}")
+    if before.unique_keys != after.unique_keys:
+        lines.append(f"unique keys: {_keys(before)} -> {_keys(after)}")
+    lines += [_deeper(old[name], new[name]) for name in new if name in old and _deeper(old[name], new[name])]
+    if not lines and [*old] != [*new]:
+        lines.append("column order changed")
+    if not lines and structure(before) != structure(after):
+        lines.append("labels, dialect or neutral types changed")
     return tuple(lines)
+
+
+def _keys(dataset: DatasetDescriptor) -> str:
+    return " ".join(f"({', '.join(key)})" for key in dataset.unique_keys) or "none"
+
+
+def _deeper(before: ColumnDescriptor, after: ColumnDescriptor) -> str:
+    if before.default != after.default:
+        return f"column {after.name}: default {before.default or 'none'} -> {after.default or 'none'}"
+    if before.type_definitions != after.type_definitions:
+        return f"column {after.name}: the definition of {after.declared_type} changed"
+    return ""

@@ -60,7 +60,7 @@ class IngestionError(Exception):
         super().__init__(f"{what.rstrip('.')}. {next_step}".strip())
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_rebuild, (type(self), self.what, self.next_step, self.facts))
+        return (_rebuild, (type(self), self.what, self.next_step, self.facts), self.__dict__)
 
     @property
     def retryable(self) -> bool:
@@ -336,6 +336,12 @@ class StateUnavailableError(Retriable, StateError):
     """The KV store did not answer."""
 
     code = "E_STATE_UNAVAILABLE"
+
+
+class StateRefusedError(Terminal, StateError):
+    """The KV store refused the credentials, or holds a value that cannot be read."""
+
+    code = "E_STATE_REFUSED"
 
 
 class RunInProgressError(Retriable, RunError):

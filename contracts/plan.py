@@ -60,10 +60,10 @@ class IngestionPlan(Contract):
         return fingerprint(self.unit, self.mode, self.policy, self.checkpoint_before)
 
     def extended(self, extra: tuple[IngestionSlice, ...]) -> IngestionPlan:
-        """The same plan with ``extra`` slices at its end, renumbered."""
+        """The same plan with ``extra`` slices at its end, renumbered; their keys must be new (a receipt's would count)."""
         start = len(self.slices)
         numbered = tuple(piece.model_copy(update={"sequence": start + i}) for i, piece in enumerate(extra))
-        return self.model_copy(update={"slices": self.slices + numbered})
+        return IngestionPlan(**{**dict(self), "slices": self.slices + numbered})
 
 
 def fingerprint(

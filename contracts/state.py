@@ -69,8 +69,9 @@ class Checkpoint(Contract):
 
 
 def checkpoint_key(vendor: str, endpoint_id: str, unit_id: str, sink_id: str) -> KvKey:
-    """Where the checkpoint lives, for every source alike."""
-    key = f"ingest::{vendor}::endpoint::{endpoint_id}::unit::{unit_id}::sink::{sink_id}"
+    """Where the checkpoint lives, for every source alike. A ``::`` inside an id is escaped, so that keys stay unique."""
+    vendor, endpoint, unit, sink = (_escaped(part) for part in (vendor, endpoint_id, unit_id, sink_id))
+    key = f"ingest::{vendor}::endpoint::{endpoint}::unit::{unit}::sink::{sink}"
     return KvKey(namespace="ingestion", scope_id=endpoint_id, key=key)
 
 
@@ -78,3 +79,7 @@ def transient_key(vendor: str, endpoint_id: str, unit_id: str, sink_id: str) -> 
     """Where per-dimension cursors live, beside the checkpoint and with a version of their own."""
     base = checkpoint_key(vendor, endpoint_id, unit_id, sink_id)
     return base.model_copy(update={"key": f"{base.key}::transient"})
+
+
+def _escaped(part: str) -> str:
+    return part.replace("%", "%25").replace("::", "%3A%3A")

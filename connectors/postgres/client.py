@@ -35,6 +35,10 @@ _SETTINGS = {
 }  # fmt: skip
 
 
+# A slice's work table and the join with it fit in memory; both are bounded by the slice's size.
+_SINK_SETTINGS = {"temp_buffers": "64MB", "work_mem": "64MB"}
+
+
 class StreamError(Exception):
     """Reading a result failed half-way; the text is the driver's, its fields are lost on the way."""
 
@@ -162,7 +166,9 @@ class PostgresClient:
         settings = dict(_SETTINGS)
         settings["statement_timeout"] = str(int(self.config.statement_timeout_s * 1000))
         settings["row_security"] = "on" if self.config.allow_row_security or self.side == "sink" else "off"
-        if self.side == "source":
+        if self.side == "sink":
+            settings |= _SINK_SETTINGS
+        else:
             settings["application_name"] = f"{self.config.application_name[:40]}{READER_MARK}"
             settings["default_transaction_read_only"] = "on"
         if self.config.role:

@@ -74,7 +74,7 @@ def _url_fields(url: str) -> dict[str, Any]:
     }
     for name, value in parse_qsl(parts.query):
         if name not in _URL_OPTIONS:
-            raise ValueError(f"url option {name!r} is not known")
+            raise ValueError(f"url has an option that is not known; these are: {', '.join(_URL_OPTIONS)}")
         fields[_URL_OPTIONS[name]] = value
     return {name: value for name, value in fields.items() if value is not None}
 

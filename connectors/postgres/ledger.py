@@ -26,12 +26,13 @@ class Ledger:
         self._receipts = qualified(schema, "receipts")
 
     def create(self, session: Session) -> None:
-        """Make the tables where they are missing; two runs may try at once."""
+        """Make schema and tables where they are missing; two runs may try at once, and the schema may be made for us."""
         if session.value(f"SELECT to_regclass({literal(self._receipts)}) IS NOT NULL AS there"):
             return
         with session.transaction():
             session.rows("SELECT pg_advisory_xact_lock(hashtextextended('nucleus ledger', 0))::text AS l", "creating the ledger")
-            for statement in self._ddl():
+            there = session.value(f"SELECT to_regnamespace({literal(ident(self._schema))}) IS NOT NULL AS there")
+            for statement in self._ddl()[1 if there else 0 :]:
                 session.execute(statement, "creating the ledger")
 
     def _ddl(self) -> list[str]:

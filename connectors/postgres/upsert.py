@@ -120,7 +120,8 @@ class SliceUpsert:
                 writes = self._writes(frame)
                 self._session.execute(merge.create_work(writes), "making a work table")
             self._copy_frame(frame, writes, merge.WORK, None)
-        self._session.execute(f"ANALYZE pg_temp.{ident(merge.WORK)}", "analysing the work table")
+        key = ", ".join(ident(name) for name in self._target.key)
+        self._session.execute(f"ANALYZE pg_temp.{ident(merge.WORK)} ({key})", "analysing the work table")
         return writes
 
     def _bounds(self, writes: Sequence[ColumnWrite]) -> list[str]:

@@ -1,0 +1,92 @@
+"""Finds the mapper of a unit: an immutable table, its mappers imported when first asked for."""
+
+from __future__ import annotations
+
+from pkgutil import resolve_name
+from types import MappingProxyType
+from typing import TYPE_CHECKING, cast
+
+from contracts.errors import CdmModelUnsupportedError
+from contracts.mapping import MapperKey
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from contracts.mapping import CdmMapper
+
+BUILT_IN: Mapping[MapperKey, str | CdmMapper] = MappingProxyType({})
+"""(source family, unit kind, model) to ``module:callable``; the mappers of our own connectors."""
+
+
+class CdmMapperRegistry:
+    """Which mapper turns rows of a source's units into rows of a common model.
+
+    Args:
+        entries: Mapper key to ``module:callable``, or to the callable itself; copied, so later changes of the
+            mapping change nothing here.
+    """
+
+    def __init__(self, entries: Mapping[MapperKey, str | CdmMapper] = BUILT_IN) -> None:
+        self._entries = dict(entries)
+
+    def find(self, source_family: str, unit_kind: str, cdm_model_id: str) -> CdmMapper:
+        """The mapper for exactly these three.
+
+        Raises:
+            CdmModelUnsupportedError: There is none (the error lists the models for such units), or it cannot
+                be imported.
+        """
+        key = MapperKey(source_family=source_family, unit_kind=unit_kind, cdm_model_id=cdm_model_id)
+        entry = self._entries.get(key)
+        if entry is None:
+            raise self._unsupported(key)
+        return _load(key, entry) if isinstance(entry, str) else entry
+
+    def models(self, source_family: str, unit_kind: str) -> tuple[str, ...]:
+        """Ids of the models that units of this kind can be mapped to, in order."""
+        pairs = ((key, (key.source_family, key.unit_kind)) for key in self._entries)
+        return tuple(sorted(key.cdm_model_id for key, pair in pairs if pair == (source_family, unit_kind)))
+
+    def keys(self) -> tuple[MapperKey, ...]:
+        """What there is a mapper for, by family, kind and model."""
+        return tuple(
+            sorted(self._entries, key=lambda key: (key.source_family, key.unit_kind, key.cdm_model_id))
+        )
+
+    def _unsupported(self, key: MapperKey) -> CdmModelUnsupportedError:
+        models = self.models(key.source_family, key.unit_kind)
+        there = (
+            f"Use one of: {', '.join(models)}"
+            if models
+            else "Such units can be ingested in data mode `raw` only"
+        )
+        return CdmModelUnsupportedError(
+            f"No mapper turns {key.unit_kind!r} of {key.source_family!r} into {key.cdm_model_id!r}",
+            f"{there}; or add a mapper to the table.",
+            **key.model_dump(),
+            supported=list(models),
+        )
+
+
+def supports(patterns: Iterable[str], cdm_model_id: str) -> bool:
+    """True when a pattern is the model's id, or ``prefix.*`` and the id goes on after ``prefix.``."""
+    return any(_fits(pattern, cdm_model_id) for pattern in patterns)
+
+
+def _fits(pattern: str, cdm_model_id: str) -> bool:
+    if not pattern.endswith(".*"):
+        return pattern == cdm_model_id
+    prefix = pattern.removesuffix("*")
+    return cdm_model_id.startswith(prefix) and cdm_model_id != prefix
+
+
+def _load(key: MapperKey, path: str) -> CdmMapper:
+    try:
+        return cast("CdmMapper", resolve_name(path))
+    except (ImportError, AttributeError, ValueError) as error:
+        raise CdmModelUnsupportedError(
+            f"The mapper {path!r} cannot be imported: {error}",
+            "Mend the path in the table of mappers, or install what the mapper needs.",
+            **key.model_dump(),
+            path=path,
+        ) from error

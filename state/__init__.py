@@ -1,0 +1,1 @@
+"""Operational state over a key-value store: catalogs, units, checkpoints; and the store's table driver."""

@@ -1,0 +1,190 @@
+"""State in one ``kv_entries`` table, with compare-and-set: one logic, two dialects (SQLite and Postgres).
+
+A write is one statement, so the database itself decides every race, between threads and between processes.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Protocol
+
+from contracts.errors import ConfigInvalidError
+from contracts.state import KvEntry, KvKey
+from state.entries import conflict, decode, encode
+from state.table_postgres import PostgresTable
+from state.table_sqlite import SqliteTable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from contracts.model import Json
+
+# Spelled so that both databases understand them: the dialects replace only the table's name and the mark of a
+# parameter. The casts are for Postgres, which needs the type of each.
+_WHERE = "WHERE namespace = CAST($1 AS text) AND scope_id = CAST($2 AS text) AND key = CAST($3 AS text)"
+_GET = f"SELECT value, version, updated_at FROM kv_entries {_WHERE}"  # noqa: S608 - constants only
+_INSERT = """INSERT INTO kv_entries AS held (namespace, scope_id, key, value, version, updated_at)
+    VALUES (CAST($1 AS text), CAST($2 AS text), CAST($3 AS text), CAST($4 AS text), 1, CAST($5 AS text))
+    ON CONFLICT (namespace, scope_id, key)"""
+_CREATE_ONCE = f"{_INSERT} DO NOTHING RETURNING version"
+_WRITE = f"""{_INSERT} DO UPDATE
+    SET value = excluded.value, version = held.version + 1, updated_at = excluded.updated_at
+    RETURNING version"""  # noqa: S608
+_REPLACE = f"""UPDATE kv_entries
+    SET value = CAST($4 AS text), version = version + 1, updated_at = CAST($5 AS text)
+    {_WHERE} AND version = CAST($6 AS bigint)
+    RETURNING version"""  # noqa: S608
+_DELETE = f"DELETE FROM kv_entries {_WHERE} RETURNING version"  # noqa: S608
+_LIST = "SELECT scope_id, key, value, version, updated_at FROM kv_entries WHERE namespace = CAST($1 AS text)"
+_LIST_ALL = f"{_LIST} ORDER BY scope_id, key"
+_LIST_SCOPE = f"{_LIST} AND scope_id = CAST($2 AS text) ORDER BY scope_id, key"
+
+
+class KvTable(Protocol):
+    """A database that holds the table; the dialect piece. Safe between threads."""
+
+    def create(self) -> None:
+        """Make the table if it is missing; several processes may do so at the same time."""
+        ...
+
+    def run(self, statement: str, values: tuple[str | int, ...]) -> Sequence[tuple[Any, ...]]:
+        """The rows of one statement, committed when this returns.
+
+        Raises:
+            StateUnavailableError: The database did not answer or refused.
+        """
+        ...
+
+    def close(self) -> None:
+        """Close the idle connections; the table can be used again afterwards."""
+        ...
+
+
+class TableKvStore:
+    """Values as JSON text in ``kv_entries (namespace, scope_id, key, value, version, updated_at)``.
+
+    Nothing is opened before the first call. Safe between threads and processes, but not over a fork.
+    """
+
+    def __init__(self, table: KvTable) -> None:
+        self._table = table
+        self._created = False
+        self._lock = Lock()
+
+    @property
+    def compare_and_set(self) -> bool:
+        """True: the version is part of the statement that writes."""
+        return True
+
+    def get(self, key: KvKey) -> KvEntry | None:
+        """The entry, or None.
+
+        Raises:
+            StateUnavailableError: The database did not answer.
+        """
+        rows = self._run(_GET, _address(key))
+        return _entry(key, *rows[0]) if rows else None
+
+    def put(self, key: KvKey, value: Json, expected_version: int | None = None) -> KvEntry:
+        """Write the value; ``expected_version`` 0 means it must not exist, None means whatever is there.
+
+        Raises:
+            CheckpointConflictError: The version there is another one.
+            StateUnavailableError: The database did not answer; whether the value was written is not known.
+        """
+        text, at = encode(value), datetime.now(UTC).isoformat(timespec="microseconds")
+        values = (*_address(key), text, at)
+        if not expected_version:
+            rows = self._run(_WRITE if expected_version is None else _CREATE_ONCE, values)
+        else:
+            rows = self._run(_REPLACE, (*values, expected_version))
+        if not rows:
+            raise conflict(key, expected_version or 0, self._version(key))
+        return _entry(key, text, rows[0][0], at)
+
+    def delete(self, key: KvKey) -> bool:
+        """Remove the entry; False when there was none.
+
+        Raises:
+            StateUnavailableError: The database did not answer.
+        """
+        return bool(self._run(_DELETE, _address(key)))
+
+    def list(self, namespace: str, scope_id: str | None = None) -> tuple[KvEntry, ...]:
+        """Every entry of the namespace (and scope), ordered by scope and key, by code points.
+
+        Raises:
+            StateUnavailableError: The database did not answer.
+        """
+        if scope_id is None:
+            rows = self._run(_LIST_ALL, (namespace,))
+        else:
+            rows = self._run(_LIST_SCOPE, (namespace, scope_id))
+        return tuple(
+            _entry(KvKey(namespace=namespace, scope_id=scope, key=key), *rest) for scope, key, *rest in rows
+        )
+
+    def close(self) -> None:
+        """Close the idle connections; the store can be used again afterwards."""
+        self._table.close()
+
+    def _version(self, key: KvKey) -> int:
+        held = self.get(key)
+        return 0 if held is None else held.version
+
+    def _run(self, statement: str, values: tuple[str | int, ...]) -> Sequence[tuple[Any, ...]]:
+        with self._lock:
+            if not self._created:
+                self._table.create()
+                self._created = True
+        return self._table.run(statement, values)
+
+
+def open_table_store(url: str, schema: str = "nucleus") -> TableKvStore:
+    """A store over ``sqlite:///relative/path``, ``sqlite:////absolute/path`` or ``postgresql://…``.
+
+    Args:
+        url: Where the table lives; it may carry a password, which no error repeats.
+        schema: Postgres schema of the table; SQLite has none.
+
+    Raises:
+        ConfigInvalidError: The URL is none of these.
+    """
+    scheme, _, place = url.partition("://")
+    opener = _OPENERS.get(scheme)
+    table = None if opener is None else opener(url, place, schema)
+    if table is None:
+        raise ConfigInvalidError(
+            "The URL of the state store is neither sqlite:///path nor postgresql://host/database",
+            "Give one of the two; a store in memory cannot be shared, use a file.",
+            field="url",
+        )
+    return TableKvStore(table)
+
+
+def _sqlite(_url: str, place: str, _schema: str) -> KvTable | None:
+    path = place.removeprefix("/")
+    usable = place.startswith("/") and path not in {"", ":memory:"}
+    return SqliteTable(Path(path)) if usable else None
+
+
+def _postgres(url: str, _place: str, schema: str) -> KvTable:
+    return PostgresTable(url, schema)
+
+
+_OPENERS: dict[str, Callable[[str, str, str], KvTable | None]] = {
+    "sqlite": _sqlite,
+    "postgresql": _postgres,
+    "postgres": _postgres,
+}
+
+
+def _address(key: KvKey) -> tuple[str, str, str]:
+    return key.namespace, key.scope_id, key.key
+
+
+def _entry(key: KvKey, text: str, version: int, updated_at: str) -> KvEntry:
+    at = datetime.fromisoformat(updated_at)
+    return KvEntry(key=key, value=decode(text, key), version=version, updated_at=at)

@@ -1,0 +1,90 @@
+"""The ``kv_entries`` table in a SQLite file: the default of one machine."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from typing import TYPE_CHECKING, Any
+
+from contracts.errors import StateUnavailableError
+from state.connections import IdleConnections
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_DDL = """CREATE TABLE IF NOT EXISTS kv_entries (
+    namespace TEXT NOT NULL, scope_id TEXT NOT NULL, key TEXT NOT NULL,
+    value TEXT NOT NULL, version INTEGER NOT NULL, updated_at TEXT NOT NULL,
+    PRIMARY KEY (namespace, scope_id, key)
+) WITHOUT ROWID"""
+
+
+class SqliteTable:
+    """A file in write-ahead mode: readers never wait, writers wait for each other up to ``busy_timeout_s``.
+
+    The file must lie on a local disk; several processes of that machine may use it.
+    """
+
+    def __init__(self, path: Path, busy_timeout_s: float = 30.0) -> None:
+        self._path = path
+        self._busy_timeout_s = busy_timeout_s
+        self._connections = IdleConnections(self._open, usable=lambda _: True)
+
+    def create(self) -> None:
+        """Make folder, file and table if they are missing.
+
+        Raises:
+            StateUnavailableError: The place cannot be written, or the file is something else.
+        """
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._unavailable(error) from error
+        self.run(_DDL, ())
+
+    def run(self, statement: str, values: tuple[str | int, ...]) -> list[tuple[Any, ...]]:
+        """The rows of one statement, committed when this returns; parameters are spelled ``$1`` there.
+
+        Raises:
+            StateUnavailableError: The file is locked for too long, damaged, full or not writable.
+        """
+        try:
+            with self._connections.lend() as connection:
+                return connection.execute(statement.replace("$", "?"), values).fetchall()
+        except sqlite3.Error as error:
+            raise self._unavailable(error) from error
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        self._connections.close()
+
+    def _open(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self._path, timeout=self._busy_timeout_s, isolation_level=None, check_same_thread=False
+        )
+        try:
+            self._write_ahead(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _write_ahead(self, connection: sqlite3.Connection) -> None:
+        # The switch of the mode does not honour the busy timeout when two processes make the file at once.
+        deadline = time.monotonic() + self._busy_timeout_s
+        while True:
+            try:
+                connection.execute("PRAGMA journal_mode = WAL").fetchall()
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)
+            else:
+                return
+
+    def _unavailable(self, error: Exception) -> StateUnavailableError:
+        return StateUnavailableError(
+            f"The state file {self._path} cannot be used: {error}",
+            "Check that the folder can be written, the disk has room and no other program locks the file.",
+            path=str(self._path),
+        )

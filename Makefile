@@ -14,7 +14,7 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(READY) ## Move real tables through the sandbox, on Prefect, and check every row
-	$(BIN)/python demo/run.py $(ARGS)
+	$(BIN)/python -m demo.run $(ARGS)
 
 test: $(READY) ## Run the tests
 	$(BIN)/python -m pytest $(ARGS)
@@ -27,7 +27,7 @@ check: $(READY) ## Lint, format, types, floors, lock files: what CI asks before 
 	$(BIN)/python -m pytest -q tests/architecture
 
 bench: $(BENCH_READY) ## Measure against psql and dlt (minutes, and some gigabytes of disk)
-	$(BIN)/python benchmarks/run.py $(ARGS)
+	$(BIN)/python -m benchmarks.run $(ARGS)
 
 lock: ## Solve the lock files again (needs uv)
 	./requirements/lock.sh

@@ -1,0 +1,1 @@
+"""Measurements, as ratios against a reference run in the same minute. Nothing here runs in the tests."""

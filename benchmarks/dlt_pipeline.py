@@ -1,0 +1,29 @@
+"""The peer's side of the benchmark; runs in an environment of its own that has dlt and nothing of ours."""
+
+import os
+import sys
+
+import dlt
+from dlt.sources.sql_database import sql_table
+
+
+def main() -> None:
+    source_url, sink_url = sys.argv[1:3]
+    os.environ["NORMALIZE__DATA_WRITER__DISABLE_COMPRESSION"] = "true"
+    table = sql_table(
+        credentials=source_url.replace("postgresql://", "postgresql+psycopg2://", 1),
+        table="lineitem",
+        schema="public",
+        backend="connectorx",
+        backend_kwargs={"return_type": "arrow_stream", "batch_size": 200_000},
+        reflection_level="full_with_precision",
+    )
+    table.apply_hints(
+        primary_key=("l_orderkey", "l_linenumber"), write_disposition={"disposition": "merge", "strategy": "upsert"}
+    )
+    pipeline = dlt.pipeline("lineitem", destination=dlt.destinations.postgres(sink_url), dataset_name="dlt_copy")
+    print(pipeline.run(table, loader_file_format="parquet"))
+
+
+if __name__ == "__main__":
+    main()

@@ -8,6 +8,7 @@ from dlt.sources.sql_database import sql_table
 
 
 def main() -> None:
+    """Load the table of the first URL to the second."""
     source_url, sink_url = sys.argv[1:3]
     os.environ["NORMALIZE__DATA_WRITER__DISABLE_COMPRESSION"] = "true"
     table = sql_table(

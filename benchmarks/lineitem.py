@@ -5,11 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 from adbc_driver_postgresql import dbapi
 
-from sandbox.postgres import SandboxPostgres
+if TYPE_CHECKING:
+    from sandbox.postgres import SandboxPostgres
 
 CREATE = """
 CREATE TABLE public.lineitem (
@@ -28,7 +30,11 @@ def generate(folder: Path, scale: float) -> Path:
     if not (place / "lineitem.parquet").exists():
         place.mkdir(parents=True, exist_ok=True)
         tool = Path(sys.executable).parent / "tpchgen-cli"
-        subprocess.run([tool, "parquet", "-s", f"{scale:g}", "-T", "lineitem", "--output-dir", place], check=True, capture_output=True)
+        subprocess.run(
+            [tool, "parquet", "-s", f"{scale:g}", "-T", "lineitem", "--output-dir", place],
+            check=True,
+            capture_output=True,
+        )
     return place / "lineitem.parquet"
 
 

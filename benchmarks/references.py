@@ -6,15 +6,32 @@ import os
 import shlex
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmarks.lineitem import KEY
 from benchmarks.measure import Measured, measured
-from sandbox.postgres import SandboxPostgres
 
-_COLUMNS = (
-    "l_orderkey l_partkey l_suppkey l_linenumber l_quantity l_extendedprice l_discount l_tax l_returnflag l_linestatus "
-    "l_shipdate l_commitdate l_receiptdate l_shipinstruct l_shipmode l_comment"
-).split()
+if TYPE_CHECKING:
+    from sandbox.postgres import SandboxPostgres
+
+_COLUMNS = [
+    "l_orderkey",
+    "l_partkey",
+    "l_suppkey",
+    "l_linenumber",
+    "l_quantity",
+    "l_extendedprice",
+    "l_discount",
+    "l_tax",
+    "l_returnflag",
+    "l_linestatus",
+    "l_shipdate",
+    "l_commitdate",
+    "l_receiptdate",
+    "l_shipinstruct",
+    "l_shipmode",
+    "l_comment",
+]
 
 
 def _pipe(postgres: SandboxPostgres, source: str, sink: str, sink_sql: str) -> Measured:
@@ -53,4 +70,6 @@ def dlt_copy(python: Path, source_url: str, sink_url: str, folder: Path) -> Meas
 def nucleus_copy(source_url: str, sink_url: str, *more: str, table: str = "public.lineitem") -> Measured:
     """Our one-liner, as a user types it."""
     command = str(Path(sys.executable).parent / "nucleus")
-    return measured([command, "copy", source_url, table, sink_url, *more], env={"NO_COLOR": "1", "PATH": os.environ["PATH"]})
+    return measured(
+        [command, "copy", source_url, table, sink_url, *more], env={"NO_COLOR": "1", "PATH": os.environ["PATH"]}
+    )

@@ -11,15 +11,19 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks import lineitem, prefect_overhead, references
-from benchmarks.measure import Measured
 from sandbox.postgres import SandboxPostgres
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from benchmarks.measure import Measured
 
 ROOT = Path(__file__).resolve().parent.parent
 SETTINGS = {"shared_buffers": "1GB", "max_wal_size": "8GB", "maintenance_work_mem": "256MB"}
@@ -76,14 +80,19 @@ def full_loads(bench: Bench, rows: int) -> None:
 
 
 def against_dlt(bench: Bench, rows: int, python: Path) -> None:
-    """dlt beside the first load and the unchanged run."""
+    """The peer beside the first load and the unchanged run."""
     bench.empty_sink(table=False)
-    for name, ours in (("first load", "nucleus copy, first load"), ("nothing changed", "nucleus copy, nothing changed")):
+    for name, ours in (
+        ("first load", "nucleus copy, first load"),
+        ("nothing changed", "nucleus copy, nothing changed"),
+    ):
         peer = f"dlt, {name}"
         bench.case(
             peer,
             rows,
-            lambda: references.dlt_copy(python, bench.postgres.url("source"), bench.postgres.url("sink"), bench.folder / "dlt"),
+            lambda: references.dlt_copy(
+                python, bench.postgres.url("source"), bench.postgres.url("sink"), bench.folder / "dlt"
+            ),
         )
         aim = "<= 0.5" if name == "first load" else ""
         bench.rows.append(_compared(bench, ours, peer, aim))
@@ -115,7 +124,9 @@ def incremental(bench: Bench, parquet: Path) -> None:
         lineitem.settle(pg, "sink")
         changed = rows * percent // 100
         name = f"incremental, {percent} % changed"
-        bench.case(name, changed, lambda: bench.ours("changing", *cursor), "incremental, first load", "follows the change")
+        bench.case(
+            name, changed, lambda: bench.ours("changing", *cursor), "incremental, first load", "follows the change"
+        )
     pg.drop_database("changing")
 
 
@@ -145,12 +156,17 @@ def printed(bench: Bench) -> Table:
         table.add_column(heading, justify="left" if heading in ("case", "against", "aim") else "right")
     for row in bench.rows:
         keys = ("case", "seconds", "rows_per_s", "peak_mib", "cpu_s", "ratio", "against", "aim")
-        table.add_row(*("" if row.get(key) is None else f"{row[key]:,}" if isinstance(row[key], int) else str(row[key]) for key in keys))
+        table.add_row(
+            *(
+                "" if row.get(key) is None else f"{row[key]:,}" if isinstance(row[key], int) else str(row[key])
+                for key in keys
+            )
+        )
     return table
 
 
 def dlt_environment(console: Console) -> Path | None:
-    """dlt's own environment, made once; None (said aloud) when it cannot be made."""
+    """The peer's own environment, made once; None (said aloud) when it cannot be made."""
     if found := references.dlt_python(ROOT):
         return found
     console.print("making dlt's environment …")
@@ -169,7 +185,9 @@ def main() -> None:
     """Run everything, print the table, write ``benchmarks/results.json`` beside it when asked."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scale", type=float, default=0.5, help="TPC-H scale of the main table")
-    parser.add_argument("--memory-scales", default="0.1,0.5,2.0", help="scales to show the peak memory at; empty for none")
+    parser.add_argument(
+        "--memory-scales", default="0.1,0.5,2.0", help="scales to show the peak memory at; empty for none"
+    )
     parser.add_argument("--no-dlt", action="store_true", help="leave dlt out")
     parser.add_argument("--json", type=Path, help="also write the rows there")
     options = parser.parse_args()

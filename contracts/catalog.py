@@ -146,7 +146,13 @@ def structure(dataset: DatasetDescriptor) -> str:
     """What identifies a dataset's shape, as JSON: no comments, estimates or properties."""
     bare = [column.model_copy(update={"comment": None}) for column in dataset.columns]
     stable = dataset.model_copy(
-        update={"rows_estimate": None, "bytes_estimate": None, "comment": None, "columns": tuple(bare), "properties": {}}
+        update={
+            "rows_estimate": None,
+            "bytes_estimate": None,
+            "comment": None,
+            "columns": tuple(bare),
+            "properties": {},
+        }
     )
     return stable.model_dump_json()
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
-from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from pydantic import JsonValue
 
-from contracts.catalog import CatalogSnapshot
 from contracts.model import Contract, Json
-from contracts.plan import IngestionPlan, IngestionSlice
-from contracts.receipts import CensusReceipt, FrozenRun, RunHandle, RunRef, UpsertReceipt
-from contracts.staging import Batch, RecordReader
 from contracts.unit import EndpointUnitDescriptor, IngestionMode, Predicate, UnitPolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
+
+    from contracts.catalog import CatalogSnapshot
+    from contracts.plan import IngestionPlan, IngestionSlice
+    from contracts.receipts import CensusReceipt, FrozenRun, RunHandle, RunRef, UpsertReceipt
+    from contracts.staging import Batch, RecordReader
 
 Capability = Literal[
     "metadata.collect",
@@ -248,7 +251,9 @@ class SupportsReconcile(Protocol):
         """Live rows of the unit's table now (tombstoned ones do not count)."""
         ...
 
-    def reconcile(self, run: RunHandle, plan: IngestionPlan, keys: RecordReader) -> tuple[CensusReceipt, tuple[Json, ...]]:
+    def reconcile(
+        self, run: RunHandle, plan: IngestionPlan, keys: RecordReader
+    ) -> tuple[CensusReceipt, tuple[Json, ...]]:
         """Compare the sink's keys with the source's, treat the gone rows by policy, and name the missing ones.
 
         The missing keys (column name to text) are at most 10,000; more than that is a ``CompletenessGapError``.

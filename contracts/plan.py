@@ -60,17 +60,17 @@ class IngestionPlan(Contract):
         return fingerprint(self.unit, self.mode, self.policy, self.checkpoint_before)
 
     def extended(self, extra: tuple[IngestionSlice, ...]) -> IngestionPlan:
-        """The same plan with ``extra`` slices at its end, renumbered; their keys must be new (a receipt's would count)."""
+        """The same plan with ``extra`` slices at its end, renumbered; their keys must be new."""
         start = len(self.slices)
         numbered = tuple(piece.model_copy(update={"sequence": start + i}) for i, piece in enumerate(extra))
         return IngestionPlan(**{**dict(self), "slices": self.slices + numbered})
 
 
-def fingerprint(
-    unit: EndpointUnitDescriptor, mode: IngestionMode, policy: UnitPolicy, checkpoint: Json | None
-) -> str:
-    """What must be the same for a half-finished plan to be continued: shape, mode, filter, key, cursor, target, start."""
-    asked = policy.model_dump_json(include={"filter", "cursor_columns", "key_columns", "target_namespace", "target_name"})
+def fingerprint(unit: EndpointUnitDescriptor, mode: IngestionMode, policy: UnitPolicy, checkpoint: Json | None) -> str:
+    """What must be the same for a plan to be continued: shape, mode, filter, key, cursor, target, start."""
+    asked = policy.model_dump_json(
+        include={"filter", "cursor_columns", "key_columns", "target_namespace", "target_name"}
+    )
     start = json.dumps(checkpoint, sort_keys=True)
     what = "\n".join([unit.unit_id, structure(unit.dataset), mode, asked, start])
     return hashlib.sha256(what.encode()).hexdigest()[:16]

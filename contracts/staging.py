@@ -5,11 +5,13 @@ A session goes ``open -> sealed -> consumed -> expired``. Only a sealed one has 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from contracts.model import Contract, Json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 SessionState = Literal["open", "sealed", "consumed"]
 

@@ -69,7 +69,7 @@ class Checkpoint(Contract):
 
 
 def checkpoint_key(vendor: str, endpoint_id: str, unit_id: str, sink_id: str) -> KvKey:
-    """Where the checkpoint lives, for every source alike. A ``::`` inside an id is escaped, so that keys stay unique."""
+    """Where the checkpoint lives, for every source alike; a ``::`` inside an id is escaped."""
     vendor, endpoint, unit, sink = (_escaped(part) for part in (vendor, endpoint_id, unit_id, sink_id))
     key = f"ingest::{vendor}::endpoint::{endpoint}::unit::{unit}::sink::{sink}"
     return KvKey(namespace="ingestion", scope_id=endpoint_id, key=key)

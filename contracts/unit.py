@@ -45,12 +45,17 @@ class UnitPolicy(Contract):
     parallel_slices: int = Field(2, ge=1, le=64, description="Slices in flight at the same time.")
     on_gone: GonePolicy = Field("delete", description="What happens to rows that are gone at the source.")
     max_delete_fraction: float = Field(
-        0.5, ge=0.0, le=1.0, description="A census that would remove a larger fraction of the sink's rows stops the run."
+        0.5,
+        ge=0.0,
+        le=1.0,
+        description="A census that would remove a larger fraction of the sink's rows stops the run.",
     )
     resume_within_s: float = Field(
         86_400.0, ge=0.0, description="An unfinished run younger than this many seconds is continued, not replaced."
     )
-    allow_partial: bool = Field(False, description="Succeed although part of the unit could not be read, and list the gap.")
+    allow_partial: bool = Field(
+        default=False, description="Succeed although part of the unit could not be read, and list the gap."
+    )
     target_namespace: str | None = Field(None, description="Schema to write to; the sink's default when empty.")
     target_name: str | None = Field(None, description="Table to write to; the dataset's own name when empty.")
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from connectors.postgres.client import Session
-from connectors.postgres.config import PostgresConfig
 from connectors.postgres.sql import literal
 from connectors.postgres.types import base_type, logical_type, modifiers
 from contracts.catalog import CatalogSnapshot, ColumnDescriptor, DatasetDescriptor, DatasetKind, TypeDefinition
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from connectors.postgres.client import Session
+    from connectors.postgres.config import PostgresConfig
 
 _KINDS: dict[str, DatasetKind] = {
     "r": "table", "p": "partitioned_table", "v": "view", "m": "materialized_view", "f": "table",
@@ -43,7 +46,7 @@ _COLUMNS = """
 SELECT a.attrelid::text AS oid, a.attname::text AS name, format_type(a.atttypid, a.atttypmod) AS declared,
        (NOT a.attnotnull) AS nullable, col_description(a.attrelid, a.attnum) AS comment,
        pg_get_expr(d.adbin, d.adrelid) AS default_value,
-       COALESCE(NULLIF(t.typelem, 0), a.atttypid)::text AS element_type
+       CASE WHEN t.typtype = 'b' AND t.typcategory = 'A' THEN t.typelem ELSE t.oid END::text AS element_type
 FROM pg_catalog.pg_attribute a
 JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
 LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum AND a.attgenerated = ''
@@ -51,6 +54,7 @@ WHERE a.attrelid IN ({oids}) AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attrelid, a.attnum
 """
 
+# Reading a table reads the tables that inherit from it too (partitions of old), and its key does not bind their rows.
 _KEYS = """
 SELECT i.indrelid::text AS oid, i.indisprimary AS is_primary,
        (SELECT string_agg(a.attname, E'\\x01' ORDER BY k.ord)
@@ -60,6 +64,9 @@ SELECT i.indrelid::text AS oid, i.indisprimary AS is_primary,
 FROM pg_catalog.pg_index i
 WHERE i.indrelid IN ({oids}) AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL
   AND i.indexprs IS NULL AND NOT EXISTS (
+    SELECT 1 FROM pg_catalog.pg_inherits h JOIN pg_catalog.pg_class p ON p.oid = h.inhparent
+    WHERE h.inhparent = i.indrelid AND p.relkind = 'r')
+  AND NOT EXISTS (
     SELECT 1 FROM unnest(i.indkey::smallint[]) WITH ORDINALITY k(attnum, ord)
     JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
     WHERE k.ord <= i.indnkeyatts AND NOT a.attnotnull)
@@ -67,17 +74,20 @@ ORDER BY i.indrelid, i.indisprimary DESC, i.indnkeyatts, i.indexrelid
 """
 
 _USER_TYPES = """
-SELECT t.oid::text AS oid, format_type(t.oid, NULL) AS name, t.typtype::text AS kind, t.typbasetype::text AS base_oid,
+SELECT t.oid::text AS oid, format_type(t.oid, NULL) AS name, t.typtype::text AS kind,
+       CASE WHEN b.typtype = 'b' AND b.typcategory = 'A' THEN b.typelem ELSE t.typbasetype END::text AS base_oid,
        CASE WHEN t.typtype = 'd' THEN format_type(t.typbasetype, t.typtypmod) END AS base,
        (SELECT string_agg(e.enumlabel, E'\\x01' ORDER BY e.enumsortorder) FROM pg_catalog.pg_enum e
         WHERE e.enumtypid = t.oid) AS labels,
        (SELECT string_agg(a.attname || E'\\x02' || format_type(a.atttypid, a.atttypmod) || E'\\x02'
-               || COALESCE(NULLIF(f.typelem, 0), a.atttypid)::text, E'\\x01' ORDER BY a.attnum)
+               || CASE WHEN f.typtype = 'b' AND f.typcategory = 'A' THEN f.typelem ELSE f.oid END::text,
+               E'\\x01' ORDER BY a.attnum)
         FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type f ON f.oid = a.atttypid
         WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped) AS fields
 FROM pg_catalog.pg_type t
 JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
 LEFT JOIN pg_catalog.pg_class c ON c.oid = t.typrelid
+LEFT JOIN pg_catalog.pg_type b ON b.oid = t.typbasetype
 WHERE t.typtype IN ('e', 'd', 'c') AND n.nspname NOT IN ('pg_catalog', 'information_schema')
   AND (t.typtype <> 'c' OR c.relkind IN ('c', 'r', 'p', 'v', 'm'))
 """
@@ -104,6 +114,11 @@ def dataset_now(session: Session, namespace: str, name: str) -> DatasetDescripto
     return found[0] if found else None
 
 
+def made_types(session: Session) -> dict[str, TypeDefinition]:
+    """Every user-made enum, domain and composite of the database, by its qualified name."""
+    return {made.name: made for _, made in _user_types(session).values()}
+
+
 def dataset_id(namespace: str, name: str) -> str:
     """``schema.table``; names with a dot or a quote in them are quoted, so that ids stay unique."""
     return ".".join(f'"{part}"' if "." in part or '"' in part else part for part in (namespace, name))
@@ -124,7 +139,16 @@ def _datasets(session: Session, relations: Sequence[tuple[Any, ...]]) -> Iterabl
     for oid, name, declared, nullable, comment, default, element in session.rows(
         _COLUMNS.format(oids=oids), "listing columns"
     ):
-        columns[oid].append(_column(name, declared, nullable, comment, default, _definitions(element, user_types)))
+        columns[oid].append(
+            _column(
+                name,
+                declared,
+                nullable=nullable,
+                comment=comment,
+                default=default,
+                made=_definitions(element, user_types),
+            )
+        )
     keys: dict[str, list[tuple[bool, tuple[str, ...]]]] = defaultdict(list)
     for oid, is_primary, names in session.rows(_KEYS.format(oids=oids), "listing keys"):
         keys[oid].append((is_primary, tuple(names.split("\x01"))))
@@ -145,7 +169,13 @@ def _datasets(session: Session, relations: Sequence[tuple[Any, ...]]) -> Iterabl
 
 
 def _column(
-    name: str, declared: str, nullable: bool, comment: str | None, default: str | None, made: tuple[TypeDefinition, ...]
+    name: str,
+    declared: str,
+    *,
+    nullable: bool,
+    comment: str | None,
+    default: str | None,
+    made: tuple[TypeDefinition, ...],
 ) -> ColumnDescriptor:
     numbers = modifiers(declared) if base_type(declared) == "numeric" else ()
     return ColumnDescriptor(
@@ -169,7 +199,7 @@ def _user_types(session: Session) -> dict[str, tuple[tuple[str, ...], TypeDefini
         needs = (base_oid,) if kind == "d" else tuple(part[2] for part in parts)
         definition = TypeDefinition(
             name=name,
-            kind={"e": "enum", "d": "domain", "c": "composite"}[kind],  # type: ignore[arg-type]
+            kind={"e": "enum", "d": "domain", "c": "composite"}[kind],
             labels=tuple((labels or "").split("\x01")) if labels else (),
             base_type=base,
             fields=tuple((part[0], part[1]) for part in parts),

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from connectors.postgres import merge
-from connectors.postgres.client import Session
 from connectors.postgres.sql import ident, where
 from connectors.postgres.target import TOMBSTONE, Target
 from connectors.postgres.types import ColumnWrite, column_write
 from contracts.errors import CompletenessGapError, DeleteGuardError
-from contracts.model import Json
 from contracts.receipts import CensusReceipt
-from contracts.staging import RecordReader
-from contracts.unit import UnitPolicy
+
+if TYPE_CHECKING:
+    from connectors.postgres.client import Session
+    from contracts.model import Json
+    from contracts.staging import RecordReader
+    from contracts.unit import UnitPolicy
 
 MAX_MISSING = 10_000
 
 
 def live_rows(session: Session, target: Target) -> int:
     """Rows of the target that are not tombstoned."""
-    return int(session.value(f"SELECT count(*)::bigint AS n FROM {target.table}{where(target.live)}", f"counting {target.table}"))
+    return int(
+        session.value(
+            f"SELECT count(*)::bigint AS n FROM {target.table}{where(target.live)}", f"counting {target.table}"
+        )
+    )
 
 
 def reconcile(
@@ -36,7 +44,9 @@ def reconcile(
         session.execute(f"DELETE {gone_sql}", f"removing gone rows from {target.table}")
         deleted = gone
     elif gone and policy.on_gone == "tombstone":
-        mark = f"UPDATE {target.table} t SET {ident(TOMBSTONE)} = clock_timestamp() WHERE {merge.gone_condition(target)}"
+        mark = (
+            f"UPDATE {target.table} t SET {ident(TOMBSTONE)} = clock_timestamp() WHERE {merge.gone_condition(target)}"
+        )
         session.execute(mark, f"marking gone rows in {target.table}")
         tombstoned = gone
     receipt = CensusReceipt(
@@ -65,7 +75,8 @@ def _fill_keys(session: Session, target: Target, existing: dict[str, str], reade
     names = ", ".join(ident(write.name) for write in writes)
     values = ", ".join(write.cast or ident(write.name) for write in writes)
     session.execute(
-        f"INSERT INTO pg_temp.{ident(merge.KEYS)} ({names}) SELECT {values} FROM pg_temp.{ident(merge.WORK)}", "casting keys"
+        f"INSERT INTO pg_temp.{ident(merge.KEYS)} ({names}) SELECT {values} FROM pg_temp.{ident(merge.WORK)}",
+        "casting keys",
     )
     session.execute(f"ANALYZE pg_temp.{ident(merge.KEYS)}", "analysing the keys")
 

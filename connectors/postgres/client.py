@@ -7,9 +7,8 @@ failed ``COPY`` leaves no way back to a savepoint.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import adbc_driver_postgresql
 import nanoarrow
@@ -19,6 +18,10 @@ from adbc_driver_postgresql import dbapi
 from connectors.postgres.config import PostgresConfig, conninfo
 from connectors.postgres.faults import Side, translate
 from connectors.postgres.sql import ident, literal
+from contracts.errors import SinkUnreachableError, SourceUnreachableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _USE_COPY = adbc_driver_postgresql.StatementOptions.USE_COPY.value
 _BATCH_BYTES = adbc_driver_postgresql.StatementOptions.BATCH_SIZE_HINT_BYTES.value
@@ -141,8 +144,10 @@ class PostgresClient:
         session = session or self.connect()
         try:
             yield session
-        except BaseException:
+        except BaseException as error:
             session.close()
+            if isinstance(error, SourceUnreachableError | SinkUnreachableError):
+                self.close()  # what cut this session has most likely cut the idle ones too
             raise
         with self._lock:
             self._idle.append(session)
@@ -182,4 +187,3 @@ class PostgresClient:
             idle, self._idle = self._idle, []
         for session in idle:
             session.close()
-

@@ -36,9 +36,11 @@ class PostgresConfig(BaseModel):
     include_schemas: tuple[str, ...] = Field(("*",), description="Schemas to catalogue; * and ? match as in a shell.")
     exclude_schemas: tuple[str, ...] = Field((), description="Schemas to leave out, after include_schemas.")
     allow_row_security: bool = Field(
-        False, description="Read tables whose row security hides rows; otherwise such a read is refused."
+        default=False, description="Read tables whose row security hides rows; otherwise such a read is refused."
     )
-    target_schema: str | None = Field(None, description="As a sink: schema of the tables; the source's name when empty.")
+    target_schema: str | None = Field(
+        None, description="As a sink: schema of the tables; the source's name when empty."
+    )
     state_schema: str = Field("nucleus", description="As a sink: schema that holds receipts and epochs.")
 
     @model_validator(mode="before")

@@ -6,14 +6,20 @@ md5, and the two halves of the digests are summed: the order of rows does not ma
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from connectors.postgres.client import Session
 from connectors.postgres.sql import ident, where
 from contracts.endpoint import ContentHash
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-def content_hash(session: Session, table: str, columns: Sequence[str], conditions: Sequence[str], doing: str) -> ContentHash:
+    from connectors.postgres.client import Session
+
+
+def content_hash(
+    session: Session, table: str, columns: Sequence[str], conditions: Sequence[str], doing: str
+) -> ContentHash:
     """Count and hash of the rows of ``table`` (already quoted) that satisfy the conditions."""
     texts = ", ".join(f"{ident(name)}::text" for name in columns)
     sql = (

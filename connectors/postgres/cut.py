@@ -7,15 +7,19 @@ whose rows differ in size is cut by bytes and not by count, and a skewed key can
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
-from connectors.postgres.client import Session
-from connectors.postgres.sql import ident, qualified, row_of, where
-from contracts.model import Json
+from connectors.postgres.sql import ident, literal, qualified, row_of, where
 from contracts.plan import IngestionSlice
-from contracts.unit import EndpointUnitDescriptor
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from connectors.postgres.client import Session
+    from contracts.model import Json
+    from contracts.unit import EndpointUnitDescriptor
 
 PAGE_BYTES = 8192
 MAX_SLICES = 10_000
@@ -65,13 +69,21 @@ def slices_wanted(size_bytes: int, target_bytes: int) -> int:
 def ranges(columns: Sequence[str], points: Sequence[Key]) -> list[Json]:
     """Half-open ranges that are disjoint and cover everything, as slice params."""
     edges: list[Key | None] = [None, *points, None]
-    return [
-        {"columns": list(columns), "lower": _json(lower), "upper": _json(upper), "explain": _words(lower, upper)}
-        for lower, upper in pairwise(edges)
-    ]
+    return [_range(columns, lower, upper) for lower, upper in pairwise(edges)]
 
 
-def numbered(params: Sequence[Json], rows: int | None, size_bytes: int | None, prefix: str = "") -> tuple[IngestionSlice, ...]:
+def _range(columns: Sequence[str], lower: Key | None, upper: Key | None) -> Json:
+    params: Json = {"columns": [*columns], "lower": None, "upper": None, "explain": _words(lower, upper)}
+    if lower is not None:
+        params["lower"] = [*lower]
+    if upper is not None:
+        params["upper"] = [*upper]
+    return params
+
+
+def numbered(
+    params: Sequence[Json], rows: int | None, size_bytes: int | None, prefix: str = ""
+) -> tuple[IngestionSlice, ...]:
     """Slices from params, keyed by position, with an even share of the estimates."""
     share = max(len(params), 1)
     return tuple(
@@ -90,26 +102,33 @@ def take_sample(
     session: Session, unit: EndpointUnitDescriptor, columns: Sequence[str], conditions: Sequence[str], slices: int
 ) -> Sample:
     """Keys and row sizes of a sample of the rows that satisfy the conditions."""
-    percent = _percent(unit.dataset.bytes_estimate or 0, slices)
     table = qualified(unit.dataset.namespace, unit.dataset.name)
+    percent = _percent(_heap_bytes(session, table), slices)
     keys = ", ".join(f"{ident(name)}::text AS k{index}" for index, name in enumerate(columns))
     sizes = " + ".join(f"COALESCE(pg_column_size({ident(column.name)}), 0)" for column in unit.columns)
     sql = (
-        f"SELECT {keys}, (24 + {sizes})::bigint AS weight FROM {table} TABLESAMPLE SYSTEM ({percent:.6f}) REPEATABLE (0)"
+        f"SELECT {keys}, (24 + {sizes})::bigint AS weight "
+        f"FROM {table} TABLESAMPLE SYSTEM ({percent:.6f}) REPEATABLE (0)"
         f"{where(conditions)} ORDER BY {row_of(columns).strip('()')}"
     )
     rows = session.rows(sql, f"sampling {unit.unit_id}")
     return Sample(keys=[tuple(row[:-1]) for row in rows], weights=[row[-1] for row in rows])
 
 
+def _heap_bytes(session: Session, table: str) -> int:
+    """Size of the pages that are sampled: the table's own or its partitions', without what is stored out of line."""
+    sql = (
+        "SELECT COALESCE(sum(pg_relation_size(p.relid)), pg_relation_size(r.relid))::bigint AS n "
+        f"FROM (SELECT {literal(table)}::regclass AS relid) r LEFT JOIN pg_partition_tree(r.relid) p ON p.isleaf "
+        "GROUP BY r.relid"
+    )
+    return int(session.value(sql, f"sizing {table}"))
+
+
 def _percent(size_bytes: int, slices: int) -> float:
     pages = max(1, size_bytes // PAGE_BYTES)
     wanted = min(MAX_SAMPLED_PAGES, max(MIN_SAMPLED_PAGES, slices * SAMPLED_PAGES_PER_SLICE))
     return min(100.0, 100.0 * wanted / pages)
-
-
-def _json(key: Key | None) -> list[str] | None:
-    return list(key) if key is not None else None
 
 
 def _words(lower: Key | None, upper: Key | None) -> str:

@@ -13,6 +13,10 @@ class PostgresFactory:
 
     descriptor = DESCRIPTOR
     config_class = PostgresConfig
+    url_schemes = ("postgresql", "postgres")
+    """URLs of these forms fill the config's ``url``."""
+    default_namespace = "public"
+    """Where a table that was named without a schema is."""
 
     def source(self, config: PostgresConfig) -> PostgresSource:
         """A source over the config."""

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from contracts import errors
-from contracts.errors import IngestionError
+
+if TYPE_CHECKING:
+    from contracts.errors import IngestionError
 
 Side = Literal["source", "sink"]
 
 _UNREACHABLE = ("08", "57P01", "57P02", "57P03", "57P05", "53300")
 _AUTH = ("28",)
 _PASSING = ("40001", "40P01", "53", "55P03", "57014", "58", "XX")
-_SCHEMA_CHANGED = ("42703", "42P01", "3F000", "42704", "42804", "42883", "42846", "0A000")
+_SCHEMA_CHANGED = ("42", "3F", "0A")
 _VALUE = ("21", "22", "23")
 
 _SOURCE: dict[str, type[IngestionError]] = {
@@ -114,7 +116,8 @@ def _kind_without_state(text: str) -> str:
         return "database"
     if "permission denied" in lowered:
         return "privilege"
-    if "ssl" in lowered or "certificate" in lowered:
+    said = re.sub(r'"[^"]*"', "", lowered)  # a host's or role's name says nothing of the fault
+    if "ssl" in said or "certificate" in said:
         return "tls"
     return "passing" if _server_spoke(text) else "unreachable"
 

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from connectors.postgres.client import Session
 from connectors.postgres.sql import ident, literal, qualified
 from contracts.errors import RunSupersededError
-from contracts.model import Json
 from contracts.plan import IngestionPlan
 from contracts.receipts import FrozenRun, RunHandle, RunRef, UpsertReceipt
+
+if TYPE_CHECKING:
+    from connectors.postgres.client import Session
+    from contracts.model import Json
 
 
 class Ledger:
@@ -26,11 +29,13 @@ class Ledger:
         self._receipts = qualified(schema, "receipts")
 
     def create(self, session: Session) -> None:
-        """Make schema and tables where they are missing; two runs may try at once, and the schema may be made for us."""
+        """Make schema and tables where they are missing; two runs may try at once."""
         if session.value(f"SELECT to_regclass({literal(self._receipts)}) IS NOT NULL AS there"):
             return
         with session.transaction():
-            session.rows("SELECT pg_advisory_xact_lock(hashtextextended('nucleus ledger', 0))::text AS l", "creating the ledger")
+            session.rows(
+                "SELECT pg_advisory_xact_lock(hashtextextended('nucleus ledger', 0))::text AS l", "creating the ledger"
+            )
             there = session.value(f"SELECT to_regnamespace({literal(ident(self._schema))}) IS NOT NULL AS there")
             for statement in self._ddl()[1 if there else 0 :]:
                 session.execute(statement, "creating the ledger")
@@ -39,12 +44,18 @@ class Ledger:
         ref = "endpoint_id text NOT NULL, unit_id text NOT NULL, sink_id text NOT NULL"
         return [
             f"CREATE SCHEMA IF NOT EXISTS {ident(self._schema)}",
-            f"CREATE TABLE IF NOT EXISTS {self._runs} ({ref}, epoch bigint NOT NULL, run_id text NOT NULL, "
-            "plan text NOT NULL, started_at timestamptz NOT NULL DEFAULT clock_timestamp(), finished_at timestamptz, "
-            "target_was_empty boolean NOT NULL, checkpoint text, PRIMARY KEY (endpoint_id, unit_id, sink_id))",
-            f"CREATE TABLE IF NOT EXISTS {self._receipts} ({ref}, run_id text NOT NULL, slice_key text NOT NULL, "
-            "epoch bigint NOT NULL, receipt text NOT NULL, committed_at timestamptz NOT NULL DEFAULT clock_timestamp(), "
-            "PRIMARY KEY (endpoint_id, unit_id, sink_id, run_id, slice_key))",
+            (
+                f"CREATE TABLE IF NOT EXISTS {self._runs} ({ref}, epoch bigint NOT NULL, run_id text NOT NULL, "
+                "plan text NOT NULL, started_at timestamptz NOT NULL DEFAULT clock_timestamp(), "
+                "finished_at timestamptz, "
+                "target_was_empty boolean NOT NULL, checkpoint text, PRIMARY KEY (endpoint_id, unit_id, sink_id))"
+            ),
+            (
+                f"CREATE TABLE IF NOT EXISTS {self._receipts} ({ref}, run_id text NOT NULL, slice_key text NOT NULL, "
+                "epoch bigint NOT NULL, receipt text NOT NULL, "
+                "committed_at timestamptz NOT NULL DEFAULT clock_timestamp(), "
+                "PRIMARY KEY (endpoint_id, unit_id, sink_id, run_id, slice_key))"
+            ),
             f"COMMENT ON TABLE {self._runs} IS 'Nucleus ingestion: the run that holds each (endpoint, unit, sink)'",
             f"COMMENT ON TABLE {self._receipts} IS 'Nucleus ingestion: one row per slice, committed with its rows'",
         ]
@@ -79,21 +90,24 @@ class Ledger:
             f"VALUES ({values}, 1, {literal(run_id)}, {frozen}, {'true' if empty else 'false'}) "
             "ON CONFLICT (endpoint_id, unit_id, sink_id) DO UPDATE SET epoch = r.epoch + 1, plan = excluded.plan, "
             "started_at = CASE WHEN r.run_id = excluded.run_id THEN r.started_at ELSE clock_timestamp() END, "
-            "target_was_empty = CASE WHEN r.run_id = excluded.run_id THEN r.target_was_empty ELSE excluded.target_was_empty END, "
+            "target_was_empty = CASE WHEN r.run_id = excluded.run_id THEN r.target_was_empty "
+            "ELSE excluded.target_was_empty END, "
             "checkpoint = CASE WHEN r.run_id = excluded.run_id THEN r.checkpoint END, "
             "finished_at = NULL, run_id = excluded.run_id RETURNING r.epoch, r.target_was_empty",
             f"taking the next epoch of {ref}",
         )
         epoch, was_empty = rows[0]
         session.execute(
-            f"DELETE FROM {self._receipts} WHERE {_where(ref)} AND run_id <> {literal(run_id)}", "forgetting old receipts"
+            f"DELETE FROM {self._receipts} WHERE {_where(ref)} AND run_id <> {literal(run_id)}",
+            "forgetting old receipts",
         )
         return RunHandle(ref=ref, run_id=run_id, epoch=epoch, target_was_empty=was_empty)
 
     def receipts(self, session: Session, run: RunHandle) -> dict[str, UpsertReceipt]:
         """All receipts of the run by slice key."""
         rows = session.rows(
-            f"SELECT slice_key, receipt FROM {self._receipts} WHERE {_where(run.ref)} AND run_id = {literal(run.run_id)}",
+            f"SELECT slice_key, receipt FROM {self._receipts} "
+            f"WHERE {_where(run.ref)} AND run_id = {literal(run.run_id)}",
             f"reading the receipts of {run.ref}",
         )
         return {key: UpsertReceipt.model_validate_json(text) for key, text in rows}
@@ -131,7 +145,8 @@ class Ledger:
     def check_fence(self, session: Session, run: RunHandle, *, lock: bool = False) -> None:
         """Raise when the run does not hold the epoch any more."""
         epoch = session.value(
-            f"SELECT epoch FROM {self._runs} WHERE {_where(run.ref)}{' FOR SHARE' if lock else ''}", "checking the epoch"
+            f"SELECT epoch FROM {self._runs} WHERE {_where(run.ref)}{' FOR SHARE' if lock else ''}",
+            "checking the epoch",
         )
         if epoch != run.epoch:
             raise RunSupersededError(
@@ -153,6 +168,5 @@ class Ledger:
 
 
 def _where(ref: RunRef) -> str:
-    return (
-        f"endpoint_id = {literal(ref.endpoint_id)} AND unit_id = {literal(ref.unit_id)} AND sink_id = {literal(ref.sink_id)}"
-    )
+    parts = {"endpoint_id": ref.endpoint_id, "unit_id": ref.unit_id, "sink_id": ref.sink_id}
+    return " AND ".join(f"{name} = {literal(value)}" for name, value in parts.items())

@@ -7,11 +7,15 @@ the source and must differ in the sink too; and types without ``=`` (json, point
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from connectors.postgres.sql import ident
 from connectors.postgres.target import TOMBSTONE, Target
-from connectors.postgres.types import ColumnWrite
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from connectors.postgres.types import ColumnWrite
 
 WORK = "nucleus_work"
 KEYS = "nucleus_keys"
@@ -63,7 +67,7 @@ def difference(
         f"WITH fresh AS ({_fresh(target, writes, cursor, duplicates=duplicates)}), "
         f"changed AS MATERIALIZED (SELECT w.*, t.{ident(target.key[0])} IS NULL AS nucleus_is_new "
         f"FROM fresh w LEFT JOIN {old} t ON {same} WHERE t.{ident(target.key[0])} IS NULL OR {changed}), "
-        f"written AS (INSERT INTO {target.table} ({columns}) SELECT {columns} FROM changed "
+        f"written AS (INSERT INTO {target.table} AS kept ({columns}) SELECT {columns} FROM changed "
         f"ON CONFLICT ({key}) DO UPDATE SET {assigned} RETURNING 1) "
         f"SELECT {'(SELECT count(*) FROM fresh)' if duplicates else '-1'}::bigint AS distinct_rows, "
         "(SELECT count(*) FROM changed WHERE nucleus_is_new)::bigint AS inserted, "
@@ -73,7 +77,9 @@ def difference(
 
 
 def _fresh(target: Target, writes: Sequence[ColumnWrite], cursor: Sequence[str], *, duplicates: bool) -> str:
-    source = f"SELECT {_selected(writes)}{', ctid AS nucleus_position' if duplicates else ''} FROM pg_temp.{ident(WORK)}"
+    source = (
+        f"SELECT {_selected(writes)}{', ctid AS nucleus_position' if duplicates else ''} FROM pg_temp.{ident(WORK)}"
+    )
     if not duplicates:
         return source
     key = ", ".join(ident(name) for name in target.key)

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from connectors.postgres import catalog, cut, types, watermark
-from connectors.postgres.client import Session
-from connectors.postgres.reading import column_types, filter_conditions
+from connectors.postgres.reading import column_types, filter_conditions, filtering
 from connectors.postgres.sql import qualified, where
 from connectors.postgres.watermark import Observation, Watermark
-from contracts.catalog import DatasetDescriptor
-from contracts.endpoint import PlanRequest
 from contracts.errors import CursorUnsupportedError, ModeUnsupportedError, SourceSchemaChangedError
-from contracts.model import Json
 from contracts.plan import IngestionPlan, IngestionSlice
-from contracts.unit import EndpointUnitDescriptor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from connectors.postgres.client import Session
+    from contracts.catalog import DatasetDescriptor
+    from contracts.endpoint import PlanRequest
+    from contracts.model import Json
+    from contracts.unit import EndpointUnitDescriptor
 
 _PARALLEL_KINDS = ("table", "partitioned_table", "materialized_view")
 
@@ -47,7 +50,7 @@ def make_plan(session: Session, request: PlanRequest, observe: Callable[[], Obse
     """
     unit = checked_unit(session, request)
     cursor = _cursor(unit, request)
-    before = _start(request, cursor)
+    before = _start(request, Watermark(columns=cursor, scope=watermark.scope_of(unit, request.policy)))
     span = _Range(key=unit.primary_key, since=before.settled if request.mode == "incremental" else None, cursor=cursor)
     params, strategy, reason, rows, size = _cut(session, unit, request, span)
     after = _end(session, unit, before, observe) if cursor else None
@@ -86,10 +89,12 @@ def checked_unit(session: Session, request: PlanRequest) -> EndpointUnitDescript
         )
     key = request.policy.key_columns or unit.primary_key
     if unknown := [name for name in key if unit.dataset.column(name) is None]:
-        raise ModeUnsupportedError(f"{unit.unit_id} has no column {unknown[0]!r} to use as a key", "Correct key_columns.")
+        raise ModeUnsupportedError(
+            f"{unit.unit_id} has no column {unknown[0]!r} to use as a key", "Correct key_columns."
+        )
     if request.mode == "incremental" and not key:
         raise ModeUnsupportedError(
-            f"{unit.unit_id} has no primary key and no unique key without NULLs, so a changed row cannot be found again",
+            f"{unit.unit_id} has no primary key and no unique key without NULLs: a changed row cannot be found again",
             "Use mode full, or give key_columns in the unit's policy.",
             unit_id=unit.unit_id,
         )
@@ -126,23 +131,28 @@ def _cursor(unit: EndpointUnitDescriptor, request: PlanRequest) -> tuple[str, ..
         what = f"column {bad[0]!r} ({kinds.get(bad[0], 'missing')})" if bad else "columns of different types"
         raise CursorUnsupportedError(
             f"{unit.unit_id}: {what} cannot be a cursor",
-            f"Use an integer, numeric, date or timestamp column; candidates: {', '.join(unit.cursor_candidates) or 'none'}.",
+            "Use an integer, numeric, date or timestamp column; "
+            f"candidates: {', '.join(unit.cursor_candidates) or 'none'}.",
             unit_id=unit.unit_id,
         )
     return columns
 
 
-def _start(request: PlanRequest, cursor: tuple[str, ...]) -> Watermark:
-    """The watermark to start from; a checkpoint taken on other columns counts as none, so everything is read."""
+def _start(request: PlanRequest, nothing: Watermark) -> Watermark:
+    """The watermark to start from; one of another cursor, filter or shape counts as ``nothing``: everything is read."""
     if request.checkpoint is None or request.mode == "full":
-        return Watermark(columns=cursor)
+        return nothing
     before = Watermark.model_validate(request.checkpoint)
-    return before if before.fits(cursor) else Watermark(columns=cursor)
+    return before if before.fits(nothing) else nothing
 
 
-def _end(session: Session, unit: EndpointUnitDescriptor, before: Watermark, observe: Callable[[], Observation]) -> Watermark:
+def _end(
+    session: Session, unit: EndpointUnitDescriptor, before: Watermark, observe: Callable[[], Observation]
+) -> Watermark:
     reached = watermark.highest(session, unit, before.columns)
-    values = [value for value in (before.settled, *(entry.value for entry in before.pending), reached) if value is not None]
+    values = [
+        value for value in (before.settled, *(entry.value for entry in before.pending), reached) if value is not None
+    ]
     ordered = watermark.in_order(session, values, watermark.cursor_type(unit, before.columns))
     return watermark.advanced(before, reached, ordered, observe())
 
@@ -155,7 +165,8 @@ def _cut(
     since: Json = {"since": {"columns": list(span.cursor), "value": span.since}} if span.since is not None else {}
     if span.since is not None:
         conditions.append(watermark.since(span.cursor, span.since, watermark.cursor_type(unit, span.cursor)))
-    rows, size = _estimate(session, unit, conditions)
+    with filtering(unit, request.policy.filter):
+        rows, size = _estimate(session, unit, conditions)
     wanted = cut.slices_wanted(size or 0, request.policy.target_slice_bytes)
     columns = _cut_columns(unit, span)
     explain = f"{', '.join(span.cursor)} >= {span.since}" if span.since is not None else "all rows"
@@ -171,8 +182,10 @@ def _cut(
 
 
 def _cut_columns(unit: EndpointUnitDescriptor, span: _Range) -> tuple[str, ...]:
-    """Never a key that may be NULL (no range holds NULL). A delta is cut on (cursor, key), so that many rows with one
-    cursor value can still be divided."""
+    """Never a key that may be NULL: no range holds NULL.
+
+    A delta is cut on (cursor, key), so that many rows with one cursor value can still be divided.
+    """
     if any(column.nullable for column in unit.columns if column.name in span.key):
         return ()
     if span.since is None or len(span.cursor) != 1 or not span.key:
@@ -186,13 +199,17 @@ def _why_single(unit: EndpointUnitDescriptor, wanted: int, columns: Sequence[str
     return "it has no key to cut on" if not columns else f"a {unit.kind} is read as one stream"
 
 
-def _estimate(session: Session, unit: EndpointUnitDescriptor, conditions: Sequence[str]) -> tuple[int | None, int | None]:
+def _estimate(
+    session: Session, unit: EndpointUnitDescriptor, conditions: Sequence[str]
+) -> tuple[int | None, int | None]:
     """Rows and bytes the conditions leave, by the planner's statistics."""
     size, rows = unit.dataset.bytes_estimate, unit.dataset.rows_estimate
     if not conditions:
         return rows, size
     table = qualified(unit.dataset.namespace, unit.dataset.name)
-    lines = session.rows(f"EXPLAIN (FORMAT JSON) SELECT * FROM {table}{where(conditions)}", f"estimating {unit.unit_id}")
+    lines = session.rows(
+        f"EXPLAIN (FORMAT JSON) SELECT * FROM {table}{where(conditions)}", f"estimating {unit.unit_id}"
+    )
     top: dict[str, Any] = json.loads(lines[0][0])[0]["Plan"]
     left = int(top["Plan Rows"])
     if size is None or not rows:
@@ -203,7 +220,9 @@ def _estimate(session: Session, unit: EndpointUnitDescriptor, conditions: Sequen
 def _has_unordered(session: Session, unit: EndpointUnitDescriptor, cursor: Sequence[str]) -> bool:
     condition = watermark.unordered(cursor, watermark.cursor_type(unit, cursor))
     table = qualified(unit.dataset.namespace, unit.dataset.name)
-    return bool(session.value(f"SELECT EXISTS (SELECT 1 FROM {table} WHERE {condition}) AS found", f"looking at {unit.unit_id}"))
+    return bool(
+        session.value(f"SELECT EXISTS (SELECT 1 FROM {table} WHERE {condition}) AS found", f"looking at {unit.unit_id}")
+    )
 
 
 def _unordered_slice(sequence: int, cursor: Sequence[str]) -> IngestionSlice:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, cast
 
 from connectors.postgres import types, watermark
 from connectors.postgres.sql import key_range, predicate, qualified, row_of, row_values, where
-from contracts.model import Json
-from contracts.plan import IngestionPlan, IngestionSlice
-from contracts.unit import EndpointUnitDescriptor, UnitPolicy
+from contracts.errors import FilterNotSupportedError, SourceSchemaChangedError, SourceValueError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from contracts.model import Json
+    from contracts.plan import IngestionPlan, IngestionSlice
+    from contracts.unit import EndpointUnitDescriptor, UnitPolicy
+
+_NO_OPERATOR = "42883"
 
 
 def column_types(unit: EndpointUnitDescriptor) -> dict[str, str]:
@@ -21,6 +28,23 @@ def filter_conditions(unit: EndpointUnitDescriptor, policy: UnitPolicy) -> list[
     """The policy's filter as SQL conditions."""
     kinds = column_types(unit)
     return [predicate(condition, kinds) for condition in policy.filter]
+
+
+@contextmanager
+def filtering(unit: EndpointUnitDescriptor, conditions: Sequence[object]) -> Iterator[None]:
+    """Where a filter is first tried: a value that does not fit its column is the filter's fault, not the source's."""
+    try:
+        yield
+    except (SourceValueError, SourceSchemaChangedError) as error:
+        state = str(error.facts.get("sqlstate"))
+        if not conditions or not (state.startswith("22") or state == _NO_OPERATOR):
+            raise
+        raise FilterNotSupportedError(
+            f"The filter of {unit.unit_id} cannot be applied: {error.what}",
+            "Give values that fit the columns' types, and operators that the types have.",
+            unit_id=unit.unit_id,
+            sqlstate=state,
+        ) from error
 
 
 def slice_conditions(plan: IngestionPlan, piece: IngestionSlice) -> list[str]:
@@ -51,7 +75,11 @@ def _listed(columns: Sequence[str], values: Sequence[Sequence[str]], kinds: Mapp
 
 
 def select(
-    unit: EndpointUnitDescriptor, conditions: Sequence[str], columns: Sequence[str] | None = None, *, exact: bool = False
+    unit: EndpointUnitDescriptor,
+    conditions: Sequence[str],
+    columns: Sequence[str] | None = None,
+    *,
+    exact: bool = False,
 ) -> str:
     """``SELECT`` of the unit's columns (or some of them) in the form they travel in."""
     kinds = column_types(unit)

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from connectors.postgres import census, reading
 from connectors.postgres.client import PostgresClient, Session
-from connectors.postgres.config import PostgresConfig
 from connectors.postgres.content import content_hash
 from connectors.postgres.descriptor import DESCRIPTOR
 from connectors.postgres.ledger import Ledger
 from connectors.postgres.sql import ident, literal
-from connectors.postgres.target import Target, existing_columns, has_unique_key, statements, target_of
+from connectors.postgres.target import Target, existing_columns, has_unique_key, statements, target_of, type_statements
 from connectors.postgres.upsert import SliceUpsert, Written
 from contracts.endpoint import ConnectionReport, ContentHash, EndpointDescriptor
 from contracts.errors import RunInProgressError, SinkNotProvisionedError, SinkSchemaConflictError
-from contracts.model import Json
 from contracts.plan import IngestionPlan, IngestionSlice
 from contracts.receipts import CensusReceipt, FrozenRun, RunHandle, RunRef, UpsertReceipt
-from contracts.staging import RecordReader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from connectors.postgres.config import PostgresConfig
+    from contracts.model import Json
+    from contracts.staging import RecordReader
 
 
 class PostgresSink:
@@ -42,7 +45,9 @@ class PostgresSink:
                 "SELECT current_setting('server_version') AS v, current_user::text AS u, "
                 "has_database_privilege(current_database(), 'CREATE') AS c"
             )[0]
-        warnings = () if may_create else ("the role may not create schemas here: make the target and state schemas first",)
+        warnings = (
+            () if may_create else ("the role may not create schemas here: make the target and state schemas first",)
+        )
         return ConnectionReport(server_version=version, account=account, warnings=warnings)
 
     @contextmanager
@@ -51,7 +56,8 @@ class PostgresSink:
         holder = self._client.connect()
         try:
             held = holder.value(
-                f"SELECT pg_try_advisory_lock(hashtextextended({literal(f'nucleus run {ref}')}, 0)) AS held", f"locking {ref}"
+                f"SELECT pg_try_advisory_lock(hashtextextended({literal(f'nucleus run {ref}')}, 0)) AS held",
+                f"locking {ref}",
             )
             if not held:
                 raise RunInProgressError(
@@ -72,7 +78,8 @@ class PostgresSink:
         target = target_of(plan, self._config)
         doing = f"preparing {target.table}"
         with self._client.session() as session, session.transaction():
-            session.rows(f"SELECT pg_advisory_xact_lock(hashtextextended({literal(target.table)}, 1))::text AS l", doing)
+            # One lock for all: two units that start together may need the same new schema or type.
+            session.rows("SELECT pg_advisory_xact_lock(hashtextextended('nucleus provision', 1))::text AS l", doing)
             existing = existing_columns(session, target)
             if existing and target.key and not has_unique_key(session, target):
                 raise SinkSchemaConflictError(
@@ -80,7 +87,11 @@ class PostgresSink:
                     "Add that key to the table, or give the unit another target_name; nothing was written.",
                     table=target.table,
                 )
-            lines = [*_missing_schema(session, target), *statements(target, existing)]
+            lines = [
+                *_missing_schema(session, target),
+                *type_statements(session, target),
+                *statements(target, existing),
+            ]
             for line in lines:
                 session.execute(line, doing)
         return tuple(lines)
@@ -90,7 +101,9 @@ class PostgresSink:
         target = target_of(plan, self._config)
         with self._client.session() as session, session.transaction():
             session.execute("SET LOCAL lock_timeout = '60s'", "setting a lock timeout")
-            empty = not session.value(f"SELECT EXISTS (SELECT 1 FROM {target.table}) AS found", f"looking at {target.table}")
+            empty = not session.value(
+                f"SELECT EXISTS (SELECT 1 FROM {target.table}) AS found", f"looking at {target.table}"
+            )
             return self._ledger.begin(session, ref, run_id, plan, empty=empty)
 
     def receipts(self, run: RunHandle) -> dict[str, UpsertReceipt]:
@@ -123,7 +136,9 @@ class PostgresSink:
         with self._client.session() as session:
             return census.live_rows(session, target_of(plan, self._config))
 
-    def reconcile(self, run: RunHandle, plan: IngestionPlan, keys: RecordReader) -> tuple[CensusReceipt, tuple[Json, ...]]:
+    def reconcile(
+        self, run: RunHandle, plan: IngestionPlan, keys: RecordReader
+    ) -> tuple[CensusReceipt, tuple[Json, ...]]:
         """Compare keys and treat gone rows, in one transaction with a receipt."""
         started = time.monotonic()
         target = target_of(plan, self._config)

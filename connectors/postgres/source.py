@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import polars as pl
 
 from connectors.postgres import catalog, reading, types
 from connectors.postgres.client import PostgresClient, Session
-from connectors.postgres.config import PostgresConfig
 from connectors.postgres.content import content_hash
 from connectors.postgres.descriptor import DESCRIPTOR
 from connectors.postgres.planner import make_plan
 from connectors.postgres.sql import literal, qualified
 from connectors.postgres.units import units_of
 from connectors.postgres.watermark import Observation, Observer, Watermark
-from contracts.catalog import CatalogSnapshot
 from contracts.endpoint import ConnectionReport, ContentHash, EndpointDescriptor, PlanRequest
 from contracts.errors import IngestionError, SliceRereadError, SourceViewLostError
-from contracts.model import Json
 from contracts.plan import IngestionPlan, IngestionSlice
-from contracts.receipts import UpsertReceipt
 from contracts.unit import EndpointUnitDescriptor, Predicate, UnitPolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from connectors.postgres.config import PostgresConfig
+    from contracts.catalog import CatalogSnapshot
+    from contracts.model import Json
+    from contracts.receipts import UpsertReceipt
 
 BATCH_BYTES = 8 * 1024 * 1024
 REPAIR_KEYS_PER_SLICE = 1_000
@@ -96,8 +99,8 @@ class PostgresSource:
     def plan(self, request: PlanRequest) -> IngestionPlan:
         """Cut the unit under the request's view, or under a view of its own that ends with the call."""
         if request.view is None:
-            with self.open_view() as view:
-                return self.plan(request.model_copy(update={"view": view}))
+            with self.open_view() as token:
+                return self.plan(request.model_copy(update={"view": token}))
         view = self._views[request.view]
         with self._in_view(request.view) as session:
             return make_plan(session, request, lambda: self._observe(view))
@@ -145,8 +148,8 @@ class PostgresSource:
     def catch_up(self, plan: IngestionPlan, epoch: int) -> tuple[IngestionSlice, ...]:
         """One slice from the old view's end: rows that left an unread range for a newer cursor value are in it."""
         reached = _reached(plan)
-        if reached is None:
-            return ()
+        if reached is None or not plan.unit.primary_key:
+            return ()  # a table without key is one slice: it is read whole, or in the sink already
         columns, value = reached
         explain = f"{', '.join(columns)} >= {value}, read again because the run went on under a new view"
         params: Json = {"since": {"columns": list(columns), "value": value}, "explain": explain}
@@ -175,7 +178,7 @@ class PostgresSource:
             for index, chunk in enumerate(chunks)
         )
 
-    def checkpoint(self, plan: IngestionPlan, receipts: Sequence[UpsertReceipt]) -> Json | None:
+    def checkpoint(self, plan: IngestionPlan, receipts: Sequence[UpsertReceipt]) -> Json | None:  # noqa: ARG002 - the contract's
         """The watermark the plan was made with: it held when the view was taken, whatever came later."""
         return plan.checkpoint_after
 
@@ -195,7 +198,7 @@ class PostgresSource:
         """The first rows the server gives; no order is promised."""
         conditions = reading.filter_conditions(unit, UnitPolicy(filter=tuple(where)))
         sql = f"{reading.select(unit, conditions, exact=True)} LIMIT {int(limit)}"
-        with self._in_view(None) as session:
+        with reading.filtering(unit, where), self._in_view(None) as session:
             frames = list(session.stream(sql, BATCH_BYTES, f"previewing {unit.unit_id}"))
         return types.staged(pl.concat(frames), reading.column_types(unit), exact=True)
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-
-from pydantic import JsonValue
+from typing import TYPE_CHECKING
 
 from contracts.errors import FilterNotSupportedError, SinkNameError
-from contracts.unit import Predicate
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pydantic import JsonValue
+
+    from contracts.unit import Predicate
 
 MAX_NAME_BYTES = 63
 _COMPARISONS = {"eq": "=", "ne": "<>", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
@@ -81,7 +85,8 @@ def predicate(condition: Predicate, types: Mapping[str, str]) -> str:
 def _membership(condition: Predicate, name: str, kind: str) -> str:
     if not isinstance(condition.value, list) or None in condition.value:
         raise FilterNotSupportedError(
-            f"Operator {condition.op!r} on {condition.column!r} needs a list without nulls", "Give a JSON list of values."
+            f"Operator {condition.op!r} on {condition.column!r} needs a list without nulls",
+            "Give a JSON list of values.",
         )
     negated = condition.op == "not_in"
     if not condition.value:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from connectors.postgres import types
-from connectors.postgres.client import Session
-from connectors.postgres.config import PostgresConfig
+from connectors.postgres import catalog, types
 from connectors.postgres.sql import ident, literal, qualified
-from contracts.catalog import TypeDefinition
 from contracts.errors import SinkSchemaConflictError
-from contracts.plan import IngestionPlan
+
+if TYPE_CHECKING:
+    from connectors.postgres.client import Session
+    from connectors.postgres.config import PostgresConfig
+    from contracts.catalog import TypeDefinition
+    from contracts.plan import IngestionPlan
 
 TOMBSTONE = "_nucleus_deleted_at"
 """Column that says when a row was found gone; only where the policy is ``tombstone``."""
@@ -86,14 +90,15 @@ def existing_columns(session: Session, target: Target) -> dict[str, str]:
 
 
 def has_unique_key(session: Session, target: Target) -> bool:
-    """True when a unique index covers exactly the key's columns, so that ON CONFLICT can use it."""
+    """True when a unique index covers exactly the key's columns, none of which may be NULL: ON CONFLICT can use it."""
     wanted = ", ".join(literal(name) for name in sorted(target.key))
     found = session.value(
         "SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_index i "
         f"WHERE i.indrelid = {literal(target.table)}::regclass AND i.indisunique AND i.indisvalid AND i.indimmediate "
-        "AND i.indpred IS NULL AND i.indexprs IS NULL AND ARRAY(SELECT a.attname::text FROM pg_catalog.pg_attribute a "
-        "WHERE a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey[0:i.indnkeyatts-1]) ORDER BY a.attname COLLATE \"C\") "
-        f"= ARRAY[{wanted}]::text[]) AS found",
+        "AND i.indpred IS NULL AND i.indexprs IS NULL AND ("
+        'SELECT array_agg(a.attname::text ORDER BY a.attname COLLATE "C") FROM pg_catalog.pg_attribute a '
+        "WHERE a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey[0:i.indnkeyatts-1]) "
+        f"HAVING bool_and(a.attnotnull)) = ARRAY[{wanted}]::text[]) AS found",
         f"looking at the keys of {target.table}",
     )
     return bool(found)
@@ -109,7 +114,7 @@ def statements(target: Target, existing: dict[str, str]) -> list[str]:
     if target.tombstones:
         wanted[TOMBSTONE] = "timestamp with time zone"
     if not existing:
-        return [*_created_types(target), _create_table(target, wanted)]
+        return [_create_table(target, wanted)]
     conflicts = [
         f"{name} is {existing[name]} in the sink and {declared} at the source"
         for name, declared in wanted.items()
@@ -124,8 +129,7 @@ def statements(target: Target, existing: dict[str, str]) -> list[str]:
         )
     added = {name: declared for name, declared in wanted.items() if name not in existing}
     widened = {n: d for n, d in wanted.items() if n in existing and not _fits(d, existing[n])}
-    lines = _created_types(target) if added or widened else []
-    lines += [f"ALTER TABLE {target.table} ADD COLUMN {ident(n)} {d}" for n, d in added.items()]
+    lines = [f"ALTER TABLE {target.table} ADD COLUMN {ident(n)} {d}" for n, d in added.items()]
     lines += [f"ALTER TABLE {target.table} ALTER COLUMN {ident(n)} TYPE {d}" for n, d in widened.items()]
     return lines
 
@@ -162,16 +166,49 @@ def _modifiers_widen(base: str, narrow: tuple[int, ...], wide: tuple[int, ...]) 
     return base in ("character varying", "bit varying") and wide[0] >= narrow[0]
 
 
-def _created_types(target: Target) -> list[str]:
-    """Statements that make missing user types; each is safe to run when the type exists."""
-    lines = []
+def type_statements(session: Session, target: Target) -> list[str]:
+    """DDL that makes the user types the columns need; an enum that has new labels at the source gets them in place.
+
+    Raises:
+        SinkSchemaConflictError: A type of that name exists and is another one.
+    """
+    there = catalog.made_types(session) if target.made_types else {}
+    lines: list[str] = []
     for made in target.made_types:
-        schema = made.name.split(".")[0] if "." in made.name else None
-        create = _create_type(made)
-        lines.append(_guarded(made, f"CREATE SCHEMA IF NOT EXISTS {schema}; {create}" if schema else create))
-        if made.kind == "enum":
-            lines += [f"ALTER TYPE {made.name} ADD VALUE IF NOT EXISTS {literal(label)}" for label in made.labels]
+        if made.name not in there:
+            schema = _schema_of(made.name)
+            lines += [f"CREATE SCHEMA IF NOT EXISTS {schema}"] if schema else []
+            lines.append(_create_type(made))
+        elif made.kind == "enum" and there[made.name].kind == "enum":
+            lines += _new_labels(made, there[made.name].labels)
+        elif made != there[made.name]:
+            raise SinkSchemaConflictError(
+                f"Type {made.name} is {_in_words(there[made.name])} in the sink and {_in_words(made)} at the source",
+                "Change the type in the sink yourself; nothing was written.",
+                type=made.name,
+            )
     return lines
+
+
+def _schema_of(name: str) -> str | None:
+    """The schema of a qualified name, quoted as it is there."""
+    found = re.match(r'("(?:[^"]|"")+"|[^".]+)\.', name)
+    return found.group(1) if found else None
+
+
+def _new_labels(made: TypeDefinition, there: tuple[str, ...]) -> list[str]:
+    lines = []
+    for index, label in enumerate(made.labels):
+        if label not in there:
+            first = f" BEFORE {literal(there[0])}" if there else ""
+            place = f" AFTER {literal(made.labels[index - 1])}" if index else first
+            lines.append(f"ALTER TYPE {made.name} ADD VALUE {literal(label)}{place}")
+    return lines
+
+
+def _in_words(made: TypeDefinition) -> str:
+    fields = ", ".join(f"{name} {declared}" for name, declared in made.fields)
+    return f"{made.kind} ({fields or made.base_type or ', '.join(made.labels)})"
 
 
 def _create_type(made: TypeDefinition) -> str:
@@ -181,11 +218,3 @@ def _create_type(made: TypeDefinition) -> str:
         return f"CREATE DOMAIN {made.name} AS {made.base_type}"
     fields = ", ".join(f"{ident(name)} {declared}" for name, declared in made.fields)
     return f"CREATE TYPE {made.name} AS ({fields})"
-
-
-def _guarded(made: TypeDefinition, create: str) -> str:
-    body = f"BEGIN IF to_regtype({literal(made.name)}) IS NULL THEN {create}; END IF; END"
-    tag = "$nucleus$"
-    if tag in body:
-        raise SinkSchemaConflictError(f"Type {made.name} cannot be created safely", "Create it in the sink yourself.")
-    return f"DO {tag}{body}{tag}"

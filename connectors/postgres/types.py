@@ -8,6 +8,9 @@ Reading: each declared type has a *route*: an SQL expression to select, and what
              times slower); a slice that holds NaN is read again as ``text``
 ``text``     everything else: the type's own text, which PostgreSQL reads back unchanged
 
+Two things do not stay what they were. Names of objects (regclass and its like, aclitem) mean something in their own
+database only: the sink keeps them as text. A domain over ``bpchar`` without a length loses trailing blanks.
+
 Writing: a staged column goes *direct* into a column by binary COPY when its bytes can be put into the type's wire
 format here, or through a work table of a plain type and a cast in SQL.
 
@@ -17,14 +20,17 @@ Sources: PostgreSQL manual, "Binary Format" of COPY and chapter 8 "Data Types"; 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
 from connectors.postgres.sql import ident
-from contracts.catalog import ColumnDescriptor, LogicalType
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from contracts.catalog import ColumnDescriptor, LogicalType
 
 Route = Literal["native", "moment", "scaled", "text"]
 
@@ -35,7 +41,7 @@ MAX_SCALED_PRECISION = 18
 _LOGICAL: dict[str, LogicalType] = {
     "boolean": "bool", "smallint": "int16", "integer": "int32", "bigint": "int64", "real": "float32",
     "double precision": "float64", "numeric": "decimal", "text": "string", "character varying": "string",
-    "character": "string", "name": "string", "bytea": "binary", "date": "date", "time": "time",
+    "character": "string", "bpchar": "string", "name": "string", "bytea": "binary", "date": "date", "time": "time",
     "timestamp without time zone": "timestamp", "timestamp with time zone": "timestamptz", "interval": "interval",
     "json": "json", "jsonb": "json", "uuid": "uuid",
 }  # fmt: skip
@@ -46,19 +52,21 @@ _DECLARED: dict[LogicalType, str] = {
     "timestamptz": "timestamp with time zone", "interval": "interval", "json": "jsonb", "uuid": "uuid", "other": "text",
 }  # fmt: skip
 _NATIVE = {"boolean", "smallint", "integer", "bigint", "real", "double precision", "text", "character varying",
-           "character", "name", "bytea"}  # fmt: skip
+           "character", "bpchar", "name", "bytea"}  # fmt: skip
 _MOMENTS = {"date", "timestamp without time zone", "timestamp with time zone"}
 _DTYPES: dict[str, pl.DataType] = {
     "boolean": pl.Boolean(), "smallint": pl.Int16(), "integer": pl.Int32(), "bigint": pl.Int64(), "real": pl.Float32(),
     "double precision": pl.Float64(), "bytea": pl.Binary(), "date": pl.Date(),
     "timestamp without time zone": pl.Datetime("us"), "timestamp with time zone": pl.Datetime("us", "UTC"),
 }  # fmt: skip
-_STRINGS = {"text", "character varying", "character", "name", "json"}
+_STRINGS = {"text", "character varying", "character", "bpchar", "name", "json"}
+_NAMES = {"regclass", "regcollation", "regconfig", "regdictionary", "regnamespace", "regoper", "regoperator",
+          "regproc", "regprocedure", "regrole", "regtype", "aclitem"}  # fmt: skip
 _CURSORS = {"smallint", "integer", "bigint", "numeric", *_MOMENTS}
 
 
 def base_type(declared_type: str) -> str:
-    """``numeric(15,2)`` -> ``numeric``; ``timestamp(3) with time zone`` -> ``timestamp with time zone``; arrays stay."""
+    """``numeric(15,2)`` -> ``numeric``; ``timestamp(3) with time zone`` -> ``timestamp with time zone``."""
     return re.sub(r"\s*\([^)]*\)", "", declared_type)
 
 
@@ -77,7 +85,8 @@ def logical_type(declared_type: str) -> LogicalType:
 def declared_type(column: ColumnDescriptor, dialect: str) -> str:
     """The type a sink column gets: the source's own words in our dialect, the neutral type's otherwise."""
     if dialect == "postgres":
-        return column.declared_type
+        array = "[]" if column.declared_type.endswith("[]") else ""
+        return f"text{array}" if column.declared_type.removesuffix("[]") in _NAMES else column.declared_type
     if column.logical_type == "decimal" and column.precision is not None:
         return f"numeric({column.precision},{column.scale or 0})"
     return _DECLARED[column.logical_type]
@@ -151,7 +160,7 @@ def _swap_infinities(moments: pl.Series) -> pl.Expr | None:
     wrapped = {top: bottom + shift - 1, bottom: bottom + shift}
     physical = moments.to_physical()
     lowest, highest = physical.min(), physical.max()
-    if lowest is None or (int(lowest) > wrapped[bottom] and int(highest) < top):  # type: ignore[arg-type,call-overload]
+    if lowest is None or (int(lowest) > wrapped[bottom] and int(highest) < top):  # type: ignore[arg-type]
         return None
     column = pl.col(moments.name).to_physical()
     pairs = {**wrapped, **{value: key for key, value in wrapped.items()}}

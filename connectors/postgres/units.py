@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from connectors.postgres.types import can_be_cursor
-from contracts.catalog import CatalogSnapshot, DatasetDescriptor
 from contracts.unit import EndpointUnitDescriptor
+
+if TYPE_CHECKING:
+    from contracts.catalog import CatalogSnapshot, DatasetDescriptor
 
 
 def units_of(catalog: CatalogSnapshot) -> tuple[EndpointUnitDescriptor, ...]:

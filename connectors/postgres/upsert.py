@@ -9,19 +9,23 @@ Three ways, tried in this order where they apply:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from connectors.postgres import merge
-from connectors.postgres.client import Session
 from connectors.postgres.faults import server_message
 from connectors.postgres.sql import ident, row_of, typed
-from connectors.postgres.target import Target
 from connectors.postgres.types import ColumnWrite, column_write
 from contracts.errors import IngestionError, SinkValueError
-from contracts.staging import RecordReader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from connectors.postgres.client import Session
+    from connectors.postgres.target import Target
+    from contracts.staging import RecordReader
 
 _UNIQUE_VIOLATION = "23505"
 _SAME_ROW_TWICE = "21000"
@@ -94,7 +98,7 @@ class SliceUpsert:
         result: list[int] = []
         bounds = self._bounds(writes)
 
-        def once(duplicates: bool) -> Callable[[], None]:
+        def once(*, duplicates: bool) -> Callable[[], None]:
             def action() -> None:
                 sql = merge.difference(self._target, writes, bounds, self._cursor, duplicates=duplicates)
                 result[:] = self._session.rows(sql, f"writing {self._target.table}")[0]

@@ -7,7 +7,9 @@ order. So the checkpoint keeps two things: ``settled``, a value at or below whic
 
 Who is in the middle of a transaction: holders of a transaction id (the snapshot's ``xmin`` to ``xmax``), and those
 who have begun without one yet (``now()`` is already fixed then): they hold a virtual transaction id, listed in
-``pg_locks`` for every role. Three observations, in this order, leave no gap::
+``pg_locks`` for every role. A prepared transaction gives its virtual id up and lives on without one, so it is listed
+beside them, after them: whoever turns from one into the other meanwhile is seen at least once; and where a virtual id
+is gone, the prepared transactions there are then stand for it. Three observations, in this order, leave no gap::
 
     virtual ids   ->   the view that is read   ->   virtual ids, then the next transaction id
 
@@ -18,14 +20,18 @@ The first says who was gone before the view (settles old pendings); the last who
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Self
+import hashlib
+from typing import TYPE_CHECKING, Self
 
 from connectors.postgres.client import READER_MARK, Session
 from connectors.postgres.sql import ident, literal, qualified, where
 from connectors.postgres.types import has_infinity
 from contracts.model import Contract
-from contracts.unit import EndpointUnitDescriptor
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from contracts.unit import EndpointUnitDescriptor, UnitPolicy
 
 MAX_PENDING = 16
 
@@ -40,13 +46,20 @@ WHERE l.locktype = 'virtualxid' AND l.granted AND a.usesysid IS NOT NULL AND a.p
 """
 
 
+_PREPARED = "prepared:"
+_PREPARED_IDS = f"""
+SELECT COALESCE(string_agg('{_PREPARED}' || p.transaction::text, ' ' ORDER BY p.transaction::text), '') AS ids
+FROM pg_catalog.pg_prepared_xacts p WHERE p.database = current_database()
+"""
+
+
 class Pending(Contract):
     """A value that was reached while others were writing.
 
     Attributes:
         value: The highest cursor value seen, as text.
         xmax: Transaction ids below it must have ended.
-        virtual_ids: Virtual transaction ids that must have ended.
+        virtual_ids: Virtual transaction ids, and prepared transactions, that must have ended.
     """
 
     value: str
@@ -55,15 +68,23 @@ class Pending(Contract):
 
 
 class Watermark(Contract):
-    """The cursor part of a checkpoint."""
+    """The cursor part of a checkpoint.
+
+    Attributes:
+        columns: The cursor columns.
+        scope: What was read: a fingerprint of the filter and of the unit's columns.
+        settled: At or below it everything is in the sink for good.
+        pending: Values that were reached while others were writing.
+    """
 
     columns: tuple[str, ...]
+    scope: str = ""
     settled: str | None = None
     pending: tuple[Pending, ...] = ()
 
-    def fits(self, columns: Sequence[str]) -> bool:
-        """True when it was taken on these columns."""
-        return self.columns == tuple(columns)
+    def fits(self, other: Watermark) -> bool:
+        """True when both were taken on the same cursor over the same rows and columns."""
+        return (self.columns, self.scope) == (other.columns, other.scope)
 
 
 class Observation(Contract):
@@ -100,19 +121,26 @@ def advanced(before: Watermark, reached: str | None, ordered: Sequence[str], see
         seen: What was observed around the view.
     """
     rank = {value: position for position, value in enumerate(ordered)}
-    over = [entry for entry in before.pending if _settles(entry, seen)]
+    waiting = [_still_awaited(entry, seen) for entry in before.pending]
+    over = [entry for entry in waiting if entry.xmax <= seen.xmin and not entry.virtual_ids]
     candidates = [value for value in (before.settled, *(entry.value for entry in over)) if value is not None]
     if seen.quiet and reached is not None:
         candidates.append(reached)
     settled = max(candidates, key=rank.__getitem__) if candidates else None
-    still = [entry for entry in before.pending if entry not in over and _above(entry.value, settled, rank)]
+    still = [entry for entry in waiting if entry not in over and _above(entry.value, settled, rank)]
     if not seen.quiet and reached is not None and _above(reached, settled, rank):
         still.append(Pending(value=reached, xmax=seen.xmax, virtual_ids=seen.there_after))
-    return Watermark(columns=before.columns, settled=settled, pending=tuple(_thinned(still)))
+    return Watermark(columns=before.columns, scope=before.scope, settled=settled, pending=tuple(_thinned(still)))
 
 
-def _settles(entry: Pending, seen: Observation) -> bool:
-    return entry.xmax <= seen.xmin and not set(entry.virtual_ids) & set(seen.gone_before)
+def _still_awaited(entry: Pending, seen: Observation) -> Pending:
+    """The entry without whoever has ended; a virtual id that is gone may have become any prepared transaction."""
+    there = set(seen.gone_before)
+    ended = set(entry.virtual_ids) - there
+    left = set(entry.virtual_ids) & there
+    if any(not name.startswith(_PREPARED) for name in ended):
+        left |= {name for name in there if name.startswith(_PREPARED)}
+    return entry.model_copy(update={"virtual_ids": tuple(sorted(left))})
 
 
 def _above(value: str, settled: str | None, rank: dict[str, int]) -> bool:
@@ -144,13 +172,20 @@ class Observer:
 
 def _virtual_ids(session: Session) -> tuple[str, ...]:
     sql = _VIRTUAL_IDS.format(marker=literal(READER_MARK))
-    return tuple(str(session.value(sql, "listing transactions")).split())
+    running = str(session.value(sql, "listing transactions"))
+    return tuple(f"{running} {session.value(_PREPARED_IDS, 'listing prepared transactions')}".split())
 
 
 def cursor_type(unit: EndpointUnitDescriptor, columns: Sequence[str]) -> str:
     """The declared type the cursor columns share; the caller has checked that they do."""
     column = unit.dataset.column(columns[0])
     return column.declared_type if column else "text"
+
+
+def scope_of(unit: EndpointUnitDescriptor, policy: UnitPolicy) -> str:
+    """Fingerprint of filter and columns: rows a new filter lets in, and values of a new column, may be old ones."""
+    parts = [*(one.model_dump_json() for one in policy.filter), *sorted(column.name for column in unit.columns)]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
 def since(columns: Sequence[str], value: str, declared: str) -> str:
@@ -161,7 +196,9 @@ def since(columns: Sequence[str], value: str, declared: str) -> str:
 def unordered(columns: Sequence[str], declared: str) -> str:
     """Rows that no watermark can pass: no cursor value at all, or -infinity. They are read every time."""
     tests = [
-        f"({ident(name)} IS NULL OR {ident(name)} = '-infinity')" if has_infinity(declared) else f"{ident(name)} IS NULL"
+        f"({ident(name)} IS NULL OR {ident(name)} = '-infinity')"
+        if has_infinity(declared)
+        else f"{ident(name)} IS NULL"
         for name in columns
     ]
     return " AND ".join(tests)
@@ -176,9 +213,7 @@ def highest(session: Session, unit: EndpointUnitDescriptor, columns: Sequence[st
         column = ident(name)
         finite = [f"{column} < 'infinity'", f"{column} > '-infinity'"] if has_infinity(declared) else []
         parts.append(f"(SELECT max({column}) FROM {table}{where(finite)})")
-    found = session.value(
-        f"SELECT GREATEST({', '.join(parts)})::text AS v", f"finding the end of {unit.unit_id}"
-    )
+    found = session.value(f"SELECT GREATEST({', '.join(parts)})::text AS v", f"finding the end of {unit.unit_id}")
     return str(found) if found is not None else None
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from threading import Event
+from typing import TYPE_CHECKING
 
-from contracts.endpoint import SourceEndpoint
-from contracts.plan import IngestionPlan, IngestionSlice
-from contracts.staging import Batch
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from contracts.endpoint import SourceEndpoint
+    from contracts.plan import IngestionPlan, IngestionSlice
+    from contracts.staging import Batch
 
 
 class RunStopped(Exception):  # noqa: N818 - a signal, not an error: somebody asked the run to stop
@@ -19,7 +23,12 @@ class Export:
     """One pass over a slice. Iterate once; ``source_s`` grows as it goes."""
 
     def __init__(
-        self, source: SourceEndpoint, plan: IngestionPlan, piece: IngestionSlice, view: str | None, stop: Event | None = None
+        self,
+        source: SourceEndpoint,
+        plan: IngestionPlan,
+        piece: IngestionSlice,
+        view: str | None,
+        stop: Event | None = None,
     ) -> None:
         self._batches = source.export(plan, piece, view)
         self._stop = stop or Event()
@@ -35,3 +44,13 @@ class Export:
             if batch is None:
                 return
             yield batch
+
+    def close(self) -> None:
+        """End the reading at the source now; an error that is kept must not keep a connection too."""
+        close_batches(self._batches)
+
+
+def close_batches(batches: Iterator[Batch]) -> None:
+    """Close a generator of batches; other iterators hold nothing."""
+    if isinstance(batches, Generator):
+        batches.close()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from contracts.mapping import CdmMapper
-from contracts.staging import RecordReader, StagingManifest
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from contracts.mapping import CdmMapper
+    from contracts.staging import RecordReader, StagingManifest
 
 
 class MappedReader:

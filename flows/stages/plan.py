@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from contracts.endpoint import PlanRequest, SinkEndpoint, SourceEndpoint, SupportsConsistentView
@@ -12,6 +12,9 @@ from contracts.model import Contract, Json
 from contracts.plan import IngestionPlan, IngestionSlice, fingerprint
 from contracts.receipts import FrozenRun, RunHandle, RunRef, UpsertReceipt
 from contracts.unit import EndpointUnitDescriptor, IngestionMode, UnitPolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class RunRequest(Contract):

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from threading import Event
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from contracts.endpoint import SinkEndpoint, SourceEndpoint, SupportsConsistentView, SupportsDeleteDetection
 from contracts.errors import IngestionError, Retriable, SourceViewLostError
-from contracts.mapping import CdmMapper
-from contracts.plan import IngestionSlice
 from contracts.receipts import CensusReceipt, RunSummary, StageReceipt, UpsertReceipt
-from contracts.staging import StagingProvider
 from flows.stages.plan import OpenRun, RunRequest, open_run
 from flows.stages.stage import stage_slice
 from flows.stages.upsert import refuse_gaps, take_census, upsert_slice
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from contracts.mapping import CdmMapper
+    from contracts.plan import IngestionSlice
+    from contracts.staging import StagingProvider
 
 SLICE_TRIES = 3
 RETRY_PAUSE_S = 0.5
@@ -147,7 +150,14 @@ class UnitRun:
         self._observer.staged(piece, staged)
         started = time.monotonic()
         receipt = upsert_slice(
-            self._sink, self._staging, opened.run, opened.plan, piece, staged, self._mapper, keep_staged=self._keep_staged
+            self._sink,
+            self._staging,
+            opened.run,
+            opened.plan,
+            piece,
+            staged,
+            self._mapper,
+            keep_staged=self._keep_staged,
         )
         self._seconds["export"] += staged.source_s
         self._seconds["stage"] += staged.stage_s
@@ -192,7 +202,9 @@ def can_retry_slice(error: BaseException) -> bool:
 
 def _first_failure(futures: Sequence[Future[UpsertReceipt]]) -> BaseException | None:
     failures = [f.exception() for f in futures if f.done() and not f.cancelled() and f.exception() is not None]
-    return next((failure for failure in failures if isinstance(failure, IngestionError)), failures[0] if failures else None)
+    return next(
+        (failure for failure in failures if isinstance(failure, IngestionError)), failures[0] if failures else None
+    )
 
 
 def summarise(

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import time
 from contextlib import closing
-from threading import Event
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from contracts.endpoint import SourceEndpoint
 from contracts.errors import SliceRereadError
-from contracts.plan import IngestionPlan, IngestionSlice
 from contracts.receipts import RunHandle, StageReceipt
 from contracts.staging import StagingContext, StagingProvider
 from flows.stages.export import Export
+
+if TYPE_CHECKING:
+    from threading import Event
+
+    from contracts.endpoint import SourceEndpoint
+    from contracts.plan import IngestionPlan, IngestionSlice
 
 
 def stage_slice(
@@ -50,8 +54,11 @@ def _once(
     stop: Event | None,
 ) -> StageReceipt:
     started = time.monotonic()
-    export = Export(source, plan, piece, view, stop)
-    with closing(staging.allocate_session(staging_context(run, piece, workspace_id))) as session:
+    context = staging_context(run, piece, workspace_id)
+    with (
+        closing(Export(source, plan, piece, view, stop)) as export,
+        closing(staging.allocate_session(context)) as session,
+    ):
         writer = session.writer()
         rows = sum(writer.write_batch(batch) for batch in export)
         handle = session.seal({"unit_id": run.ref.unit_id, "slice_key": piece.key})

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Sequence
-from contextlib import closing
-from threading import Event
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING
 
 from contracts.endpoint import SinkEndpoint, SourceEndpoint, SupportsDeleteDetection, SupportsReconcile
 from contracts.errors import CompletenessGapError
-from contracts.mapping import CdmMapper
-from contracts.model import Json
 from contracts.plan import IngestionPlan, IngestionSlice
 from contracts.receipts import CensusReceipt, RunHandle, StageReceipt, UpsertReceipt
-from contracts.staging import StagingProvider
-from flows.stages.export import RunStopped
+from flows.stages.export import RunStopped, close_batches
 from flows.stages.map import map_slice
 from flows.stages.stage import staging_context
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from threading import Event
+
+    from contracts.mapping import CdmMapper
+    from contracts.model import Json
+    from contracts.staging import StagingProvider
 
 
 def upsert_slice(
@@ -75,9 +78,12 @@ def take_census(
     if one_view and plan.policy.on_gone == "ignore":
         return CensusReceipt(rows_at_source=at_source, rows_in_sink=in_sink, skipped="policy on_gone is ignore"), ()
     piece = IngestionSlice(key="census", sequence=len(plan.slices))
-    with closing(staging.allocate_session(staging_context(run, piece, workspace_id))) as session:
+    context = staging_context(run, piece, workspace_id)
+    keys = source.export_keys(plan, view)
+    with closing(staging.allocate_session(context)) as session, ExitStack() as reading:
+        reading.callback(close_batches, keys)
         writer = session.writer()
-        for batch in source.export_keys(plan, view):
+        for batch in keys:
             if stop is not None and stop.is_set():
                 raise RunStopped
             writer.write_batch(batch)
@@ -97,7 +103,9 @@ def gaps(plan: IngestionPlan, receipts: Iterable[UpsertReceipt]) -> tuple[str, .
             lines.append(f"slice {receipt.slice_key}: expected {receipt.expected_rows}, received {receipt.rows_staged}")
         written = receipt.rows_inserted + receipt.rows_updated + receipt.rows_unchanged + receipt.rows_duplicate
         if receipt.strategy != "census" and written != receipt.rows_staged:
-            lines.append(f"slice {receipt.slice_key}: {receipt.rows_staged} staged, {written} accounted for in the sink")
+            lines.append(
+                f"slice {receipt.slice_key}: {receipt.rows_staged} staged, {written} accounted for in the sink"
+            )
     return tuple(lines)
 
 
@@ -115,5 +123,3 @@ def refuse_gaps(plan: IngestionPlan, receipts: Iterable[UpsertReceipt]) -> tuple
             gaps=list(lines),
         )
     return lines
-
-

@@ -11,10 +11,10 @@ from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import adbc_driver_postgresql
-import nanoarrow
 import polars as pl
 from adbc_driver_postgresql import dbapi
 
+from connectors.postgres.arrow_stream import StreamError, frames
 from connectors.postgres.config import PostgresConfig, conninfo
 from connectors.postgres.faults import Side, translate
 from connectors.postgres.sql import ident, literal
@@ -40,10 +40,6 @@ _SETTINGS = {
 
 # A slice's work table and the join with it fit in memory; both are bounded by the slice's size.
 _SINK_SETTINGS = {"temp_buffers": "64MB", "work_mem": "64MB"}
-
-
-class StreamError(Exception):
-    """Reading a result failed half-way; the text is the driver's, its fields are lost on the way."""
 
 
 class Session:
@@ -84,14 +80,7 @@ class Session:
         with self._cursor(doing) as cursor:
             cursor.adbc_statement.set_options(**{_BATCH_BYTES: str(batch_bytes)})
             cursor.execute(sql)
-            with nanoarrow.ArrayStream(cursor.fetch_arrow()) as arrays:
-                schema = nanoarrow.Schema(arrays.schema)
-                count = 0
-                for array in _reading(arrays):
-                    count += 1
-                    yield pl.DataFrame(array)
-            if count == 0:
-                yield pl.DataFrame(nanoarrow.Array.from_chunks([], schema))
+            yield from frames(cursor.fetch_arrow())
 
     def copy_in(self, table: str, frame: pl.DataFrame, *, schema: str | None, doing: str) -> None:
         """Binary ``COPY`` of the frame into a table; into a temporary one when ``schema`` is None."""
@@ -117,14 +106,6 @@ class Session:
         """Close the connection; a broken one is simply let go."""
         with suppress(Exception):
             self._connection.close()
-
-
-def _reading(arrays: Any) -> Iterator[Any]:
-    """Chunks of a stream; nanoarrow's own error class is a RuntimeError that carries the driver's text."""
-    try:
-        yield from arrays.iter_chunks()
-    except RuntimeError as error:
-        raise StreamError(str(error)) from error
 
 
 class PostgresClient:

@@ -142,8 +142,8 @@ def _staged_column(frame: pl.DataFrame, name: str, declared: str, *, exact: bool
     how = route(declared)
     if how == "scaled" and not exact:
         precision, scale = _scale_of(declared) or (18, 0)
-        unit = pl.lit(f"0.{'0' * (scale - 1)}1" if scale else "1").cast(pl.Decimal(38, scale))
-        return (pl.col(name).cast(pl.Decimal(38, scale)) * unit).cast(pl.Decimal(precision, scale)).alias(name)
+        unit = pl.lit(f"0.{'0' * (scale - 1)}1" if scale else "1").cast(pl.Decimal(18, scale))
+        return (pl.col(name).cast(pl.Decimal(18, 0)) * unit).cast(pl.Decimal(precision, scale)).alias(name)
     if how == "moment":
         return _swap_infinities(frame[name])
     return None

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 
 def units_of(catalog: CatalogSnapshot) -> tuple[EndpointUnitDescriptor, ...]:
-    """The catalog's datasets as units, in the catalog's order."""
-    return tuple(unit_of(dataset) for dataset in catalog.datasets)
+    """The catalog's datasets as units, in the catalog's order; one without columns has nothing to read."""
+    return tuple(unit_of(dataset) for dataset in catalog.datasets if dataset.columns)
 
 
 def unit_of(dataset: DatasetDescriptor) -> EndpointUnitDescriptor:

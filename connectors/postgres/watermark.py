@@ -164,7 +164,11 @@ class Observer:
         return cls(_virtual_ids(session))
 
     def after_view(self, session: Session, xmin: int, view_xmax: int) -> Observation:
-        """The other two; call it after the view was taken, on a session that is not in it."""
+        """The other two; call it well after the view was taken, on a session that is not in it.
+
+        A transaction fixes ``now()`` a moment before it takes its virtual id. The time between the view and this call
+        covers that moment; naming transactions that began later only means that some rows are read again.
+        """
         there = _virtual_ids(session)
         xmax = int(session.value("SELECT pg_snapshot_xmax(pg_current_snapshot())::text AS x", "asking for the horizon"))
         return Observation(gone_before=self._before, xmin=xmin, view_xmax=view_xmax, xmax=xmax, there_after=there)

@@ -1,0 +1,62 @@
+"""The ``nucleus`` command. Every group is a module of its own; each loads what it needs when it runs."""
+
+import os
+import sys
+
+import typer
+
+from cli import catalogs, checkpoints, endpoints, staging_area, templates, units
+from cli.copy import copy
+from cli.explore import plan, preview
+from cli.guard import GuardedGroup
+from cli.ingest import ingest
+from cli.secrecy import hide_from_process_list
+from cli.status import status
+from cli.up import down, up
+from cli.verify import verify
+
+app = typer.Typer(
+    name="nucleus",
+    cls=GuardedGroup,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Move tables and API data from sources to sinks: exact, restartable, bounded.",
+)
+for command in (copy, up, down, preview, plan, ingest, verify, status):
+    app.command()(command)
+for name, group in (
+    ("template", templates),
+    ("endpoint", endpoints),
+    ("catalog", catalogs),
+    ("unit", units),
+    ("checkpoint", checkpoints),
+    ("staging", staging_area),
+):
+    app.add_typer(group.app, name=name)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    hide_from_process_list(sys.argv[1:])
+    try:
+        app()
+    except SystemExit as end:
+        if end.code:
+            _leave(end.code)
+        raise
+
+
+def _leave(code: str | int) -> None:
+    """Exit without taking the interpreter apart.
+
+    After a failure there may be threads that wait for a server which never answers, and half-read streams whose
+    driver complains when it is collected in the wrong order. Leaving is safe at any point (I3).
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,26 @@
+"""``nucleus status``: where every unit stands."""
+
+from typing import Annotated
+
+import typer
+
+from cli import workspace
+from cli.options import JsonFlag
+from cli.output import Output, table
+
+
+def status(
+    endpoint_id: Annotated[str | None, typer.Argument(help="Only units of this endpoint.")] = None,
+    *,
+    as_json: JsonFlag = False,
+) -> None:
+    """Show the state and the last run of every unit that ever ran."""
+    found = workspace.in_workspace(lambda ws: ws.states.list(endpoint_id))
+    rows = [
+        (each.endpoint_id, each.unit_id, each.sink_id, each.state,
+         each.last_run_at and f"{each.last_run_at:%F %T}",
+         (each.last_error or {}).get("code"), each.stats.get("rows_read"))
+        for each in found
+    ]  # fmt: skip
+    columns = ("endpoint", "unit", "sink", "state", "last run (UTC)", "error", "rows read")
+    Output(as_json=as_json).show({"units": [each.model_dump(mode="json") for each in found]}, table("", columns, rows))

@@ -1,0 +1,151 @@
+"""What a run shows in the Prefect UI. Counters and names only: never rows (the preview excepted), never secrets.
+
+An artifact that cannot be written is a line in the log and no failure of the run.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from prefect.artifacts import (
+    create_link_artifact,
+    create_markdown_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Iterator, Sequence
+    from uuid import UUID
+
+    from contracts.plan import IngestionPlan
+    from contracts.receipts import RunRef, RunSummary
+    from contracts.staging import StagingHandle
+
+PLAN_ROWS = 200
+UPDATE_EVERY_S = 2.0
+MIB = 1024 * 1024
+
+
+class Story:
+    """The artifacts of one run of a unit."""
+
+    def __init__(self, ref: RunRef, log: logging.Logger) -> None:
+        self._ref, self._log = ref, log
+        self._progress_id: UUID | None = None
+        self._told_at = self._began_at = time.monotonic()
+
+    def planned(self, plan: IngestionPlan, done: int) -> None:
+        """A table of the plan's first slices, and the progress bar."""
+        with _unharmed(self._log):
+            lines = [_plan_line(piece) for piece in plan.slices[:PLAN_ROWS]]
+            create_table_artifact(lines, key=key_of("plan", self._ref), description=_plan_words(self._ref, plan, done))
+            self._progress_id = create_progress_artifact(
+                _percent(done, len(plan.slices)), key=key_of("progress", self._ref), description="Begun"
+            )
+
+    def moved(self, done: int, of: int, rows: int, bytes_staged: int, *, now: bool = False) -> None:
+        """The progress so far, told at most every two seconds."""
+        moment = time.monotonic()
+        if self._progress_id is None or (not now and moment - self._told_at < UPDATE_EVERY_S):
+            return
+        self._told_at = moment
+        rate = rows / max(moment - self._began_at, 0.001)
+        words = f"{done:,} of {of:,} slices, {rows:,} rows, {bytes_staged / MIB:,.1f} MiB staged, {rate:,.0f} rows/s"
+        with _unharmed(self._log):
+            update_progress_artifact(self._progress_id, _percent(done, of), description=words)
+
+    def staged(self, handle: StagingHandle) -> None:
+        """A link to where the run's sessions are."""
+        link = staged_link(handle)
+        if link is not None:
+            with _unharmed(self._log):
+                create_link_artifact(link, link_text="What was staged", key=key_of("staged", self._ref))
+
+    def finished(self, summary: RunSummary) -> None:
+        """The summary."""
+        with _unharmed(self._log):
+            create_markdown_artifact(summary_markdown(summary), key=key_of("summary", self._ref))
+
+
+def key_of(kind: str, ref: RunRef) -> str:
+    """The artifact's key: one series per kind and (endpoint, unit, sink)."""
+    return re.sub(r"[^a-z0-9]+", "-", f"{kind}-{ref.endpoint_id}-{ref.unit_id}-{ref.sink_id}".lower()).strip("-")
+
+
+def summary_markdown(summary: RunSummary) -> str:
+    """The run in a table and its watermarks."""
+    lines = [("Mode", f"{summary.mode}, {summary.strategy}{', resumed' if summary.resumed else ''}")]
+    lines += [("Slices", f"{summary.slices_done:,} of {summary.slices_planned:,} in this run")]
+    lines += [
+        (name.removeprefix("rows_").capitalize(), f"{getattr(summary, name):,} rows")
+        for name in type(summary).model_fields
+        if name.startswith("rows_") and getattr(summary, name) is not None
+    ]
+    lines += [("Received", f"{summary.rows_staged:,} rows")] if summary.rows_expected is not None else []
+    lines += [("Staged", f"{summary.bytes_staged / MIB:,.1f} MiB"), ("Took", f"{summary.seconds:,.1f} s")]
+    lines += [(f"… {stage}", f"{seconds:,.2f} s") for stage, seconds in summary.seconds_by_stage.items()]
+    lines += [(f"Watermark {when}", f"`{_cell(value)}`") for when, value in _watermarks(summary)]
+    table = "\n".join(f"| {name} | {_cell(value)} |" for name, value in lines)
+    gaps = "".join(f"\n- {line}" for line in summary.gaps)
+    note = f"\n\n**Not complete** (the unit's policy allows it):{gaps}" if summary.gaps else ""
+    return f"# {summary.ref}\n\n| | |\n|---|---|\n{table}{note}\n"
+
+
+def staged_link(handle: StagingHandle) -> str | None:
+    """A URL of the run's folder in staging; None where there is nothing to look at."""
+    # The run's sessions lie together, two levels above a try of a slice.
+    run_prefix = "/".join(handle.key.rstrip("/").split("/")[:-2])
+    roots = {"local": f"file://{handle.bucket.rstrip('/')}/", "s3": f"s3://{handle.bucket}/"}
+    root = roots.get(handle.provider)
+    return None if root is None else f"{root}{run_prefix}/"
+
+
+def show_table(key: str, rows: Sequence[dict[str, Any]], description: str, log: logging.Logger) -> None:
+    """A table artifact."""
+    with _unharmed(log):
+        create_table_artifact(list(rows), key=key, description=description)
+
+
+def show_markdown(key: str, markdown: str, log: logging.Logger) -> None:
+    """A markdown artifact."""
+    with _unharmed(log):
+        create_markdown_artifact(markdown, key=key)
+
+
+def _plan_line(piece: Any) -> dict[str, Any]:
+    rows = piece.expected_rows if piece.expected_rows is not None else piece.estimated_rows
+    size = None if piece.estimated_bytes is None else round(piece.estimated_bytes / MIB, 1)
+    return {"slice": piece.sequence, "key": piece.key, "rows (about)": rows, "MiB (about)": size}
+
+
+def _plan_words(ref: RunRef, plan: IngestionPlan, done: int) -> str:
+    more = f" The first {PLAN_ROWS} are shown." if len(plan.slices) > PLAN_ROWS else ""
+    finished = f" {done} are in the sink already." if done else ""
+    return f"{ref}: {plan.mode}, {len(plan.slices)} slice(s), {plan.strategy}. {plan.reason}{finished}{more}"
+
+
+def _watermarks(summary: RunSummary) -> list[tuple[str, str]]:
+    pairs = (("before", summary.checkpoint_before), ("after", summary.checkpoint_after))
+    return [(when, str(value)) for when, value in pairs if value is not None]
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _percent(done: int, of: int) -> float:
+    return 100.0 * done / of if of else 100.0
+
+
+@contextmanager
+def _unharmed(log: logging.Logger) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - showing is not what the run is for
+        log.warning("An artifact could not be written: %s", type(error).__name__)

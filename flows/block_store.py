@@ -1,0 +1,184 @@
+"""State as Prefect blocks: a checkpoint is a form an operator reads and edits, other state a JSON text.
+
+A document's name is made from the key, so that it is found with one call, and the whole key is inside.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from contracts.errors import ConfigInvalidError, ControlPlaneError, StateUnavailableError
+from contracts.state import Checkpoint, KvEntry, KvKey
+from flows import blocks
+from flows.block_documents import BlockDocuments
+from flows.control_plane import AlreadyThereError
+from state.entries import conflict, decode, encode, read_as
+from state.keys import CHECKPOINTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from contracts.model import Json
+    from flows.block_documents import Document
+    from flows.control_plane import ControlPlane
+
+_KINDS = {kind.get_block_type_slug(): kind for kind in (blocks.Checkpoint, blocks.StateEntry)}
+_CHECKPOINT = blocks.Checkpoint.get_block_type_slug()
+_OTHER = blocks.StateEntry.get_block_type_slug()
+_READABLE = 60
+
+
+class BlockKvStore:
+    """A ``KvStore`` over block documents; safe between threads.
+
+    Blocks have no compare-and-set: a version is looked at and then written, and a racing writer can come between.
+    So a key has one writer, the run that holds the epoch. Creating (``expected_version`` 0) is atomic.
+    """
+
+    def __init__(self, plane: ControlPlane) -> None:
+        self._documents = BlockDocuments(plane)
+
+    @property
+    def compare_and_set(self) -> bool:
+        """False: see the class."""
+        return False
+
+    def get(self, key: KvKey) -> KvEntry | None:
+        """The entry, or None.
+
+        Raises:
+            StateUnavailableError: The server did not answer.
+            ConfigInvalidError: Somebody edited the block so that it cannot be read.
+        """
+        document = self._find(key)
+        return None if document is None else _entry(key, document.data)
+
+    def put(self, key: KvKey, value: Json, expected_version: int | None = None) -> KvEntry:
+        """Write the value; ``expected_version`` 0 means it must not exist, None means whatever is there.
+
+        Raises:
+            CheckpointConflictError: The version there is another one.
+            StateUnavailableError: The server did not answer; whether the value was written is not known.
+            ConfigInvalidError: The value under a checkpoint's key is no checkpoint.
+        """
+        while True:
+            held = self._find(key)
+            found = 0 if held is None else _version(key, held.data)
+            if expected_version is not None and expected_version != found:
+                raise conflict(key, expected_version, found)
+            data = _data(key, value, found + 1)
+            if self._write(key, held, data):
+                return _entry(key, data)
+
+    def delete(self, key: KvKey) -> bool:
+        """Remove the entry; False when there was none."""
+        with _as_state(key):
+            held = self._documents.get(_slug(key), document_name(key))
+            if held is not None:
+                self._documents.delete(held.id)
+        return held is not None
+
+    def list(self, namespace: str, scope_id: str | None = None) -> tuple[KvEntry, ...]:
+        """Every entry of the namespace (and scope), ordered by scope and key."""
+        like = _readable(namespace) + "--"
+        with _as_state(KvKey(namespace=namespace, scope_id=scope_id or "", key="")):
+            found = [*self._documents.find([_CHECKPOINT, _OTHER], like=like, secrets=True)]
+        entries = [_entry(_key(document), document.data) for document in found]
+        chosen = [e for e in entries if e.key.namespace == namespace and scope_id in {None, e.key.scope_id}]
+        return tuple(sorted(chosen, key=lambda entry: (entry.key.scope_id, entry.key.key)))
+
+    def _find(self, key: KvKey) -> Document | None:
+        with _as_state(key):
+            return self._documents.get(_slug(key), document_name(key))
+
+    def _write(self, key: KvKey, held: Document | None, data: dict[str, Any]) -> bool:
+        """False when somebody created the document meanwhile."""
+        kind = _KINDS[_slug(key)]
+        with _as_state(key):
+            if held is not None:
+                self._documents.replace(kind, held.id, data)
+                return True
+            try:
+                self._documents.create(kind, document_name(key), data)
+            except AlreadyThereError:
+                return False
+        return True
+
+
+def document_name(key: KvKey) -> str:
+    """The block's name: readable words of the key, then a digest of all of it."""
+    whole = json.dumps([key.namespace, key.scope_id, key.key])
+    digest = hashlib.sha256(whole.encode()).hexdigest()[:16]
+    words = _readable(f"{key.scope_id} {key.key}")[:_READABLE].strip("-")
+    return f"{_readable(key.namespace)}--{words}--{digest}"
+
+
+def _readable(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "none"
+
+
+def _slug(key: KvKey) -> str:
+    is_checkpoint = key.namespace == CHECKPOINTS and not key.key.endswith("::transient")
+    return _CHECKPOINT if is_checkpoint else _OTHER
+
+
+def _data(key: KvKey, value: Json, version: int) -> dict[str, Any]:
+    """What the document holds."""
+    about = {"key": key.key, "version": version, "saved_at": datetime.now(UTC).isoformat(timespec="microseconds")}
+    if _slug(key) == _CHECKPOINT:
+        return {**read_as(Checkpoint, value, key).model_dump(mode="json"), **about}
+    return {"namespace": key.namespace, "scope_id": key.scope_id, "value": encode(value), **about}
+
+
+def _entry(key: KvKey, data: dict[str, Any]) -> KvEntry:
+    if _slug(key) == _CHECKPOINT:
+        value = {name: data[name] for name in Checkpoint.model_fields if name in data}
+    else:
+        value = decode(str(data.get("value")), key)
+    return KvEntry(key=key, value=value, version=_version(key, data), updated_at=_saved_at(key, data))
+
+
+def _key(document: Document) -> KvKey:
+    data = document.data
+    if document.slug == _CHECKPOINT:
+        return KvKey(namespace=CHECKPOINTS, scope_id=str(data.get("endpoint_id")), key=str(data.get("key")))
+    return KvKey(
+        namespace=str(data.get("namespace")), scope_id=str(data.get("scope_id")), key=str(data.get("key"))
+    )
+
+
+def _version(key: KvKey, data: dict[str, Any]) -> int:
+    with _as_edited(key):
+        return int(data["version"])
+
+
+def _saved_at(key: KvKey, data: dict[str, Any]) -> datetime:
+    with _as_edited(key):
+        return datetime.fromisoformat(data["saved_at"])
+
+
+@contextmanager
+def _as_edited(key: KvKey) -> Iterator[None]:
+    try:
+        yield
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConfigInvalidError(
+            f"The block {documentdocument_name(key)!r} was edited so that it cannot be read ({error})",
+            "Correct it in the Prefect UI, or delete it.",
+            block=documentdocument_name(key),
+        ) from None
+
+
+@contextmanager
+def _as_state(key: KvKey) -> Iterator[None]:
+    try:
+        yield
+    except ControlPlaneError as error:
+        raise StateUnavailableError(
+            error.what, error.next_step, namespace=key.namespace, scope_id=key.scope_id, key=key.key
+        ) from error

@@ -1,0 +1,149 @@
+"""The line to the Prefect API: which server, one open client, and what its failures are called.
+
+Prefect is imported only when somebody connects; and never is a server started because none was named.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from contracts.errors import ControlPlaneError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from prefect.client.orchestration import SyncPrefectClient
+
+API_URL = "PREFECT_API_URL"
+_HINT = "Run `nucleus up`, or set PREFECT_API_URL to a running Prefect server."
+_held = ExitStack()
+
+
+class AlreadyThereError(Exception):
+    """The server holds an object of that name (409)."""
+
+
+class ControlPlane:
+    """One open client of the Prefect API; safe between threads. Close it, or use it as a context."""
+
+    def __init__(self, client: SyncPrefectClient) -> None:
+        self.client = client
+
+    def call(
+        self, method: Any, path: str, body: Mapping[str, Any] | None = None, params: Mapping[str, Any] | None = None
+    ) -> Any:
+        """The JSON answer; None for 404 and for an empty answer. Prefect's client retries 429 and 503.
+
+        Raises:
+            AlreadyThereError: 409.
+            ControlPlaneError: The server did not answer, or refused otherwise.
+        """
+        import httpx  # noqa: PLC0415 - loaded with Prefect, not before
+
+        try:
+            answer = self.client.request(method, path, json=body, params=dict(params or {}))  # type: ignore[arg-type]
+        except httpx.HTTPStatusError as error:
+            status = error.response.status_code
+            if status == 404:
+                return None
+            if status == 409:
+                raise AlreadyThereError(path) from None
+            raise ControlPlaneError(
+                f"The Prefect API answered {status} to {method} {path}", _advice(status), status=status
+            ) from None
+        except httpx.HTTPError as error:
+            raise unreachable(str(self.client.api_url), type(error).__name__) from None
+        return answer.json() if answer.content else None
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.client.__exit__(None, None, None)
+
+    def __enter__(self) -> ControlPlane:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def connect(home: Path | None = None) -> ControlPlane:
+    """A client of the server in use: PREFECT_API_URL, else the one ``nucleus up`` runs, else the profile's.
+
+    Raises:
+        ControlPlaneError: None of them is set, or the server does not answer.
+    """
+    find_api(home)
+    from prefect.client.orchestration import get_client  # noqa: PLC0415 - more than a second to load
+
+    # Settings of our own, because inside a flow Prefect would hand out the client the flow itself uses.
+    client = get_client(httpx_settings={"headers": {}}, sync_client=True)
+    plane = ControlPlane(client.__enter__())
+    try:
+        plane.call("GET", "/health")
+    except BaseException:
+        plane.close()
+        raise
+    return plane
+
+
+def find_api(home: Path | None = None) -> str:
+    """The URL of the Prefect API in use; it is made known to Prefect where it was not.
+
+    Raises:
+        ControlPlaneError: No server is named anywhere.
+    """
+    if not os.environ.get(API_URL) and "prefect" not in sys.modules and (found := running_api(home)):
+        os.environ[API_URL] = found
+    from prefect.settings import PREFECT_API_URL  # noqa: PLC0415 - more than a second to load
+
+    if url := PREFECT_API_URL.value():
+        return str(url)
+    found = running_api(home)
+    if found is None:
+        raise ControlPlaneError("No Prefect server is running here", _HINT)
+    _adopt(found)
+    return found
+
+
+def running_api(home: Path | None = None) -> str | None:
+    """The API that ``nucleus up`` runs under ``home``, if its process lives."""
+    try:
+        noted = json.loads(up_file(home).read_text())
+        os.kill(int(noted["pids"]["server"]), 0)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return str(noted["api_url"])
+
+
+def up_file(home: Path | None = None) -> Path:
+    """Where ``nucleus up`` notes what it started."""
+    return (home or home_folder()) / "up.json"
+
+
+def home_folder() -> Path:
+    """NUCLEUS_HOME, or ``~/.nucleus``."""
+    return Path(os.environ.get("NUCLEUS_HOME") or Path.home() / ".nucleus")
+
+
+def unreachable(url: str, why: str) -> ControlPlaneError:
+    """The error of a server that does not answer."""
+    return ControlPlaneError(f"The Prefect API at {url} does not answer ({why})", _HINT, url=url)
+
+
+def _adopt(url: str) -> None:
+    # Prefect was imported before the server was known: its settings are a context, child processes read the variable.
+    from prefect.settings import PREFECT_API_URL, temporary_settings  # noqa: PLC0415
+
+    os.environ[API_URL] = url
+    _held.enter_context(temporary_settings({PREFECT_API_URL: url}))
+
+
+def _advice(status: int) -> str:
+    if status in {401, 403}:
+        return "Check PREFECT_API_AUTH_STRING or PREFECT_API_KEY."
+    return "Look at the server's log; run again when it is well."

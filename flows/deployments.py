@@ -1,0 +1,114 @@
+"""What is deployed, said once: ``nucleus up`` applies it, ``prefect.yaml`` says the same for ``prefect deploy --all``."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import timedelta
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from prefect.automations import Automation
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.events.actions import ChangeFlowRunState
+from prefect.events.schemas.automations import EventTrigger, Posture
+from prefect.exceptions import ObjectAlreadyExists
+from prefect.flows import EntrypointType
+from prefect.states import StateType
+from prefect.workers.process import ProcessWorker
+
+from flows.block_documents import BlockDocuments
+from flows.blocks import Checkpoint, LocalStaging, MemoryStaging, StateEntry, endpoint_blocks
+
+if TYPE_CHECKING:
+    from prefect.blocks.core import Block
+    from prefect.flows import Flow
+
+    from flows.control_plane import ControlPlane
+
+POOL = "nucleus"
+HEARTBEAT_S = 30
+ZOMBIE_AFTER_S = 90
+"""At least three heartbeats, or a slow moment would crash healthy runs."""
+
+
+class Deployed(NamedTuple):
+    """One flow as it is deployed."""
+
+    name: str
+    entrypoint: str
+    """``file:function``, from the root of the checkout."""
+    cron: str | None = None
+    parameters: dict[str, Any] | None = None
+
+    @property
+    def module_path(self) -> str:
+        """The same as ``package.module.function``: it needs no checkout in the working folder."""
+        return self.entrypoint.replace(".py:", ".").replace("/", ".")
+
+
+DEPLOYMENTS = (
+    Deployed("ingest-unit", "flows/ingest_unit.py:ingest_unit"),
+    Deployed("ingest-endpoint", "flows/ingest_endpoint.py:ingest_endpoint"),
+    Deployed("collect-catalog", "flows/collect_catalog.py:collect_catalog"),
+    Deployed("preview-dataset", "flows/preview_dataset.py:preview_dataset"),
+    Deployed("clean-staging", "flows/clean_staging.py:clean_staging", "17 * * * *", {"ttl_s": 86_400.0}),
+    Deployed("reset-checkpoint", "flows/reset_checkpoint.py:reset_checkpoint"),
+)
+
+
+def register_blocks(plane: ControlPlane) -> tuple[str, ...]:
+    """Make every block type's form known to the server; slugs, in order. The bucket's too, which loads its libraries."""
+    from flows.blocks_s3 import S3Staging  # noqa: PLC0415 - slow to load
+
+    documents = BlockDocuments(plane)
+    kinds: tuple[type[Block], ...] = (Checkpoint, StateEntry, LocalStaging, MemoryStaging, S3Staging, *endpoint_blocks())
+    for kind in kinds:
+        documents.register(kind)
+    return tuple(kind.get_block_type_slug() for kind in kinds)
+
+
+def make_pool() -> None:
+    """The process work pool, if it is missing."""
+    with get_client(sync_client=True) as client:
+        if any(pool.name == POOL for pool in client.read_work_pools()):
+            return
+        template = ProcessWorker.get_default_base_job_template()
+        with suppress(ObjectAlreadyExists):  # a worker that starts makes it too
+            client.create_work_pool(WorkPoolCreate(name=POOL, type="process", base_job_template=template))
+
+
+def apply() -> None:
+    """Create or update every deployment, for workers that can import this package."""
+    for each in DEPLOYMENTS:
+        flow: Flow[..., Any] = resolve_name(each.module_path.rpartition(".")[0] + ":" + each.entrypoint.split(":")[1])
+        deployment = flow.to_deployment(
+            each.name,
+            cron=each.cron,
+            parameters=each.parameters,
+            work_pool_name=POOL,
+            entrypoint_type=EntrypointType.MODULE_PATH,
+        )
+        deployment.apply()
+
+
+def watch_zombies() -> None:
+    """The automation that crashes runs whose heartbeats stopped: the server has no such service of its own."""
+    name = "nucleus: crash runs without a heartbeat"
+    with get_client(sync_client=True) as client:
+        if client.read_automations_by_name(name):
+            return
+    ended = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Cancelled", "Crashed")}
+    Automation(
+        name=name,
+        trigger=EventTrigger(
+            after={"prefect.flow-run.heartbeat"},
+            expect={"prefect.flow-run.heartbeat", *ended},
+            match={"prefect.resource.id": "prefect.flow-run.*"},
+            for_each={"prefect.resource.id"},
+            posture=Posture.Proactive,
+            threshold=1,
+            within=timedelta(seconds=ZOMBIE_AFTER_S),
+        ),
+        actions=[ChangeFlowRunState(state=StateType.CRASHED, message="No heartbeat: the run's process is gone.")],
+    ).create()

@@ -1,0 +1,110 @@
+"""Endpoints as saved blocks: their id is the block's name, their template the block's type."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from connectors.describe import load_config
+from contracts.errors import ConfigInvalidError, EndpointUnknownError
+from flows import blocks
+from flows.control_plane import AlreadyThereError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flows.block_documents import BlockDocuments, Document
+
+
+class EndpointEntry(NamedTuple):
+    """One registered endpoint, secrets left out."""
+
+    endpoint_id: str
+    template_id: str
+    fields: dict[str, Any]
+    """What was configured; secrets read ``********``."""
+
+
+class Endpoints:
+    """What operators registered. Every method raises ControlPlaneError when the Prefect API does not answer."""
+
+    def __init__(self, documents: BlockDocuments) -> None:
+        self._documents = documents
+
+    def add(
+        self, endpoint_id: str, template_id: str, config: Mapping[str, Any], *, replace: bool = False
+    ) -> EndpointEntry:
+        """Check the config and save it; nothing is contacted.
+
+        Raises:
+            ConfigInvalidError: The id or a field is malformed, or the id is taken and ``replace`` is False.
+            EndpointUnknownError: There is no such template.
+        """
+        template_id = blocks.factory_of(template_id).descriptor.template_id
+        checked = load_config(blocks.factory_of(template_id).config_class, config, template_id)
+        kind, data = blocks.endpoint_block(template_id), blocks.plain_fields(checked)
+        held = self._find(blocks.check_id(endpoint_id))
+        if held is not None and not (replace and held.slug == kind.get_block_type_slug()):
+            raise _taken(endpoint_id, held)
+        try:
+            if held is None:
+                self._documents.create(kind, endpoint_id, data)
+            else:
+                self._documents.replace(kind, held.id, data)
+        except AlreadyThereError:
+            raise _taken(endpoint_id, held) from None
+        return EndpointEntry(endpoint_id, template_id, blocks.masked(kind, data))
+
+    def get(self, endpoint_id: str) -> tuple[str, Any]:
+        """Template id and config, secrets inside.
+
+        Raises:
+            EndpointUnknownError: No endpoint has that id.
+            ConfigInvalidError: It was edited so that its fields make no config.
+        """
+        held = self._find(endpoint_id, secrets=True)
+        if held is None:
+            raise _unknown(endpoint_id)
+        template_id = blocks.template_slugs()[held.slug]
+        return template_id, blocks.config_of(template_id, held.data)
+
+    def template(self, endpoint_id: str) -> str:
+        """Template id of the endpoint; raises EndpointUnknownError."""
+        held = self._find(endpoint_id)
+        if held is None:
+            raise _unknown(endpoint_id)
+        return blocks.template_slugs()[held.slug]
+
+    def list(self) -> tuple[EndpointEntry, ...]:
+        """Every endpoint by id, secrets masked."""
+        templates = blocks.template_slugs()
+        found = self._documents.find([*templates])
+        entries = [EndpointEntry(each.name, templates[each.slug], each.data) for each in found]
+        return tuple(sorted(entries, key=lambda entry: entry.endpoint_id))
+
+    def remove(self, endpoint_id: str) -> bool:
+        """Forget the endpoint; False when there was none. Its state stays."""
+        held = self._find(endpoint_id)
+        if held is not None:
+            self._documents.delete(held.id)
+        return held is not None
+
+    def _find(self, endpoint_id: str, *, secrets: bool = False) -> Document | None:
+        found = self._documents.find([*blocks.template_slugs()], name=endpoint_id, secrets=secrets)
+        return next(iter(found), None)
+
+
+def _unknown(endpoint_id: str) -> EndpointUnknownError:
+    return EndpointUnknownError(
+        f"No endpoint is registered as {endpoint_id!r}",
+        "`nucleus endpoint list` shows what there is; `nucleus endpoint add` registers one.",
+        endpoint_id=endpoint_id,
+    )
+
+
+def _taken(endpoint_id: str, held: Document | None) -> ConfigInvalidError:
+    as_what = "" if held is None else f" as {blocks.template_slugs()[held.slug]}"
+    return ConfigInvalidError(
+        f"An endpoint {endpoint_id!r} is registered{as_what} already",
+        "Choose another id, remove that one first, or replace it with the same template.",
+        endpoint_id=endpoint_id,
+    )

@@ -1,0 +1,96 @@
+"""How a run ends: the Prefect state people read, and the unit state programs read."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from prefect.states import Failed
+
+from contracts.errors import IngestionError, MetadataError, RunError, RunInProgressError, RunSupersededError
+from contracts.receipts import RunRef
+from flows.wiring import open_workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from prefect.client.schemas.objects import FlowRun, State
+    from prefect.flows import Flow
+
+    from contracts.receipts import RunSummary
+    from flows.wiring import Workspace
+    from state.units import UnitStates
+
+ResultT = TypeVar("ResultT")
+
+_NOT_OURS = (MetadataError, RunInProgressError, RunSupersededError)
+"""Nothing of the unit began, or another run of it goes on: its state is not this run's to write."""
+
+_log = logging.getLogger(__name__)
+
+
+def failed_state(error: IngestionError) -> State[Any]:
+    """A failed state that says ``CODE: message. next step`` and raises the error when its result is asked for."""
+    return Failed(message=f"{error.code}: {error}", data=error)
+
+
+def ended(body: Callable[[], ResultT]) -> ResultT | State[Any]:
+    """The body's result; of a typed error, a failed state for the flow to return.
+
+    Not a decorator: Prefect reads a flow's annotations in the module of the outermost function.
+    """
+    try:
+        return body()
+    except IngestionError as error:
+        return failed_state(error)
+
+
+def note_failure(states: UnitStates, ref: RunRef, run_id: str, error: BaseException) -> None:
+    """File the failure in the unit state; a store that does not answer does not hide the error itself."""
+    if isinstance(error, _NOT_OURS):
+        return
+    told = error if isinstance(error, Exception) else stopped()
+    try:
+        states.failed(ref, run_id, told)
+    except IngestionError as unsaid:
+        _log.warning("The state of %s could not be noted: %s", ref, unsaid)
+
+
+def note_success(states: UnitStates, summary: RunSummary) -> None:
+    """File the success with its counters in the unit state."""
+    states.succeeded(summary.ref, summary.run_id, stats_of(summary))
+
+
+def stats_of(summary: RunSummary) -> dict[str, Any]:
+    """The counters of a run that checkpoint and unit state keep."""
+    names = {name for name in type(summary).model_fields if name.startswith(("rows_", "bytes_", "slices_"))}
+    return summary.model_dump(mode="json", include={*names, "mode", "seconds", "resumed"})
+
+
+def stopped() -> RunError:
+    """The error of a run that was cancelled or whose process was killed."""
+    return RunError("The run was stopped before its end", "Run it again: it goes on with the slices that are left.")
+
+
+def settle(flow: Flow[Any, Any], flow_run: FlowRun, state: State[Any]) -> None:
+    """Hook for failed, crashed and cancelled runs, in whatever process: no unit stays RUNNING without a run.
+
+    Prefect calls it by keyword. The sink's lock tells whether another run goes on meanwhile.
+    """
+    try:
+        with open_workspace() as workspace:
+            _settle(workspace, RunRef(**{name: flow_run.parameters[name] for name in RunRef.model_fields}))
+    except Exception as error:  # noqa: BLE001 - a hook has nobody to tell but the log
+        _log.warning("After %s (%s): the unit state could not be settled: %s", flow.name, state.name, error)
+
+
+def _settle(workspace: Workspace, ref: RunRef) -> None:
+    if workspace.states.state(ref).state != "RUNNING":
+        return
+    try:
+        with workspace.sink(ref.sink_id).exclusive(ref):
+            held = workspace.states.state(ref)
+            if held.state == "RUNNING" and held.last_run_id is not None:
+                workspace.states.failed(ref, held.last_run_id, stopped())
+    except RunInProgressError:
+        return

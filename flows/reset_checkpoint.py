@@ -1,0 +1,32 @@
+"""Flow: forget how far a unit was read; the next incremental run reads everything."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow, get_run_logger
+
+from contracts.receipts import RunRef
+from flows.outcome import ended
+from flows.wiring import open_workspace
+
+
+@flow(name="reset-checkpoint", flow_run_name="reset {endpoint_id}/{unit_id} → {sink_id}")
+def reset_checkpoint(endpoint_id: str, unit_id: str, sink_id: str) -> Any:
+    """Remove checkpoint and transient state, while no run holds the unit.
+
+    Returns:
+        ``{reset}``: false when there was none.
+
+    A run that goes on would save its own checkpoint over it, so then it is refused (E_RUN_IN_PROGRESS).
+    """
+    log = get_run_logger()
+    ref = RunRef(endpoint_id=endpoint_id, unit_id=unit_id, sink_id=sink_id)
+
+    def body() -> dict[str, Any]:
+        with open_workspace() as workspace, workspace.sink(sink_id).exclusive(ref):
+            was_there = workspace.checkpoints(workspace.vendor(endpoint_id)).reset(ref)
+        log.info("The checkpoint of %s %s", ref, "is forgotten" if was_there else "was not there")
+        return {"reset": was_there}
+
+    return ended(body)

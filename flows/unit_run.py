@@ -1,0 +1,181 @@
+"""One run of a unit on Prefect, from the request to the saved checkpoint: what the flow ``ingest_unit`` does."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from contracts.errors import CheckpointConflictError, ConfigInvalidError
+from contracts.receipts import RunRef, RunSummary
+from contracts.state import Checkpoint
+from contracts.unit import EndpointUnitDescriptor, UnitConfig, UnitPolicy
+from flows.artifacts import Story
+from flows.door import one_at_a_time
+from flows.live import WORKSPACE_ID, LiveRun, SlicePlace, filed, mapper_of
+from flows.outcome import note_failure, note_success, stats_of
+from flows.slices import SliceWindow
+from flows.stages.plan import RunRequest
+from flows.stages.run import reading_view
+from flows.tasks import PlanFacts, census, finish, plan_run
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Iterator, Mapping
+    from uuid import UUID
+
+    from contracts.unit import DataMode, IngestionMode
+    from flows.wiring import Workspace
+
+
+class FlowUnitRun:
+    """Walks one unit through the tasks; made and used once, in the thread of the flow.
+
+    Args:
+        workspace: Endpoints, staging and state.
+        ref: What is run.
+        flow_run_id: Of the Prefect flow run.
+        log: The flow run's logger.
+    """
+
+    def __init__(self, workspace: Workspace, ref: RunRef, flow_run_id: UUID, log: logging.Logger) -> None:
+        self._workspace, self._ref, self._log = workspace, ref, log
+        self._flow_run_id, self._token = flow_run_id, flow_run_id.hex
+        self._story = Story(ref, log)
+        self._run_id = self._token
+        self._linked = False
+
+    def execute(
+        self,
+        mode: IngestionMode | None,
+        data_mode: DataMode | None,
+        policy: Mapping[str, Any] | None,
+        staging_id: str | None,
+        *,
+        fresh: bool,
+    ) -> RunSummary:
+        """Refuse or run.
+
+        Raises:
+            IngestionError: Nothing began, or the run did not succeed and can be run again to go on.
+        """
+        started = time.monotonic()
+        unit, config = self._workspace.runnable(self._ref.endpoint_id, self._ref.unit_id)
+        request = RunRequest(
+            ref=self._ref,
+            unit=unit,
+            mode=mode or config.mode,
+            policy=merged_policy(unit, config, policy),
+            workspace_id=WORKSPACE_ID,
+            fresh=fresh,
+        )
+        with self._noted():
+            live = self._live(request, data_mode or config.data_mode, staging_id)
+            with one_at_a_time(live.sink, self._ref, self._workspace.plane, self._flow_run_id, self._log):
+                return self._inside(live, request, started)
+
+    def _live(self, request: RunRequest, data_mode: DataMode, staging_id: str | None) -> LiveRun:
+        source = self._workspace.source(self._ref.endpoint_id)
+        return LiveRun(
+            source=source,
+            sink=self._workspace.sink(self._ref.sink_id),
+            staging=self._workspace.staging(staging_id),
+            place=SlicePlace(staging_id=staging_id, data_mode=data_mode),
+            mapper=mapper_of(source, request.unit, data_mode),
+            request=request,
+        )
+
+    def _inside(self, live: LiveRun, request: RunRequest, started: float) -> RunSummary:
+        """The run itself, while the unit is held."""
+        states = self._workspace.states
+        states.running(self._ref, self._run_id)
+        checkpoints = self._workspace.checkpoints(self._workspace.vendor(self._ref.endpoint_id))
+        held = checkpoints.load(self._ref)
+        live.request = request.model_copy(update={"checkpoint": None if held is None else held.cursor})
+        with reading_view(live.source) as view:
+            live.place = live.place.model_copy(update={"view": view})
+            with filed(self._token, live):
+                facts = plan_run(self._token)
+                self._run_id = facts.run.run_id
+                states.running(self._ref, self._run_id)
+                self._slices(live, facts)
+                gone, repaired = census(self._token)
+                self._log.info("Census: %d row(s) gone at the source, %d repaired", gone, repaired)
+                summary = finish(self._token, time.monotonic() - started)
+        self._save(checkpoints, summary)
+        note_success(states, summary)
+        self._story.finished(summary)
+        self._log.info("Done: %s", in_words(summary))
+        return summary
+
+    def _slices(self, live: LiveRun, facts: PlanFacts) -> None:
+        opened = live.opened
+        if opened is None:
+            raise ValueError("the plan task did not open the run")
+        self._log.info(
+            "%s: %s, %d slice(s), %s; %d done before", self._ref, facts.mode, facts.slices, facts.strategy, facts.slices_done
+        )
+        live.receipts += opened.done.values()
+        self._story.planned(opened.plan, facts.slices_done)
+        window = SliceWindow(live, facts.run, opened.plan.policy.parallel_slices, lambda: self._tick(live, facts))
+        window.drive(opened.todo)
+        self._tick(live, facts, now=True)
+
+    def _tick(self, live: LiveRun, facts: PlanFacts, *, now: bool = False) -> None:
+        rows, size = sum(r.rows_staged for r in live.receipts), sum(r.bytes_staged for r in live.receipts)
+        self._story.moved(len(live.receipts), facts.slices, rows, size, now=now)
+
+    def _save(self, checkpoints: Any, summary: RunSummary) -> None:
+        """The watermark after the run; I4 holds, because the sink has noted the end."""
+        if summary.checkpoint_after is None:
+            return
+        checkpoint = Checkpoint(
+            **self._ref.model_dump(),
+            cursor=summary.checkpoint_after,
+            last_run_id=summary.run_id,
+            last_updated_at=datetime.now(UTC),
+            stats=stats_of(summary),
+        )
+        try:
+            checkpoints.save(checkpoint)
+        except CheckpointConflictError as error:
+            self._log.warning("The checkpoint was changed while the run went on and is left as it is: %s", error)
+
+    @contextmanager
+    def _noted(self) -> Iterator[None]:
+        """Files whatever ends the run early in the unit state."""
+        with ExitStack():
+            try:
+                yield
+            except BaseException as error:
+                note_failure(self._workspace.states, self._ref, self._run_id, error)
+                raise
+
+
+def merged_policy(
+    unit: EndpointUnitDescriptor, config: UnitConfig, asked: Mapping[str, Any] | None
+) -> UnitPolicy:
+    """The unit's default policy, over it what the operator set, over that what this run asks for.
+
+    Raises:
+        ConfigInvalidError: A field is unknown or its value does not fit.
+    """
+    plain = UnitPolicy().model_dump(mode="json")
+    operator = {name: value for name, value in config.policy.model_dump(mode="json").items() if value != plain[name]}
+    try:
+        return UnitPolicy.model_validate({**unit.default_policy.model_dump(mode="json"), **operator, **(asked or {})})
+    except ValidationError as error:
+        problems = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors(include_input=False)]
+        raise ConfigInvalidError(
+            f"The policy cannot be used: {'; '.join(problems)}", "Correct these fields of the policy.", fields=problems
+        ) from None
+
+
+def in_words(summary: RunSummary) -> str:
+    """The run in one line."""
+    counted = ("read", "inserted", "updated", "unchanged", "deleted")
+    rows = ", ".join(f"{getattr(summary, f'rows_{name}'):,} {name}" for name in counted)
+    return f"{rows}; {summary.seconds:.1f} s"

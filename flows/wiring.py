@@ -1,0 +1,229 @@
+"""The one place where blocks and settings become concrete things: endpoints, staging areas, stores.
+
+Live objects are kept per process and keyed by what they were made from, so that tasks in threads share connections
+and a rotated secret is used by the next run.
+
+Settings: ``NUCLEUS_KV_URL`` (``sqlite:///…`` or ``postgresql://…``; blocks when empty), ``NUCLEUS_STAGING`` (a folder or
+a staging URL; ``~/.nucleus/staging`` when empty), ``NUCLEUS_HOME`` and Prefect's own ``PREFECT_API_URL``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+from functools import cached_property
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from contracts.errors import DatasetNotInCatalogError, EndpointUnknownError
+from flows.control_plane import ControlPlane, connect, home_folder
+from staging.config import LocalStagingConfig
+from staging.factory import open_staging, staging_config
+from state.catalogs import Catalogs
+from state.checkpoints import Checkpoints
+from state.table import open_table_store
+from state.units import UnitConfigs, UnitStates, require_runnable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from contracts.catalog import CatalogSnapshot
+    from contracts.endpoint import SinkEndpoint, SourceEndpoint
+    from contracts.staging import StagingProvider
+    from contracts.state import KvStore
+    from contracts.unit import EndpointUnitDescriptor, UnitConfig
+    from flows.block_documents import BlockDocuments
+    from flows.endpoints import Endpoints
+    from staging.config import StagingConfig
+
+_live: dict[tuple[str, str], tuple[bytes, Any]] = {}
+_lock = Lock()
+
+
+class Workspace:
+    """Everything a command, a flow or the API needs, made when first asked for. Close it, or use it as a context.
+
+    The Prefect API is contacted by what needs it (endpoints, named staging, state in blocks), and an unreachable one
+    is a ControlPlaneError (StateUnavailableError from a store that was opened before).
+    """
+
+    def __init__(self, home: Path | None = None) -> None:
+        self.home = home or home_folder()
+
+    @cached_property
+    def plane(self) -> ControlPlane:
+        """The open client of the Prefect API; raises ControlPlaneError."""
+        return connect(self.home)
+
+    @cached_property
+    def documents(self) -> BlockDocuments:
+        """Block documents by cheap calls."""
+        from flows.block_documents import BlockDocuments  # noqa: PLC0415
+
+        return BlockDocuments(self.plane)
+
+    @cached_property
+    def endpoints(self) -> Endpoints:
+        """The registered endpoints."""
+        from flows.endpoints import Endpoints  # noqa: PLC0415 - loads Prefect
+
+        return Endpoints(self.documents)
+
+    @cached_property
+    def store(self) -> KvStore:
+        """State: blocks, or the table that NUCLEUS_KV_URL names."""
+        if url := os.environ.get("NUCLEUS_KV_URL"):
+            return open_table_store(url)
+        from flows.block_store import BlockKvStore  # noqa: PLC0415 - loads Prefect
+
+        return BlockKvStore(self.plane)
+
+    @cached_property
+    def catalogs(self) -> Catalogs:
+        """Catalog snapshots."""
+        return Catalogs(self.store)
+
+    @cached_property
+    def units(self) -> UnitConfigs:
+        """What operators set for units."""
+        return UnitConfigs(self.store)
+
+    @cached_property
+    def states(self) -> UnitStates:
+        """Where units stand."""
+        return UnitStates(self.store)
+
+    def checkpoints(self, vendor: str) -> Checkpoints:
+        """Checkpoints of one vendor's endpoints; :meth:`vendor` knows an endpoint's."""
+        return Checkpoints(self.store, vendor)
+
+    def vendor(self, endpoint_id: str) -> str:
+        """The vendor in the endpoint's descriptor; raises EndpointUnknownError."""
+        from flows.blocks import factory_of  # noqa: PLC0415 - loads Prefect
+
+        return factory_of(self.endpoints.template(endpoint_id)).descriptor.vendor
+
+    def source(self, endpoint_id: str) -> SourceEndpoint:
+        """The endpoint as a source, shared in this process; raises EndpointUnknownError, ConfigInvalidError."""
+        return self._endpoint("source", endpoint_id)  # type: ignore[no-any-return]
+
+    def sink(self, endpoint_id: str) -> SinkEndpoint:
+        """The endpoint as a sink, shared in this process; raises EndpointUnknownError, ConfigInvalidError."""
+        return self._endpoint("sink", endpoint_id)  # type: ignore[no-any-return]
+
+    def staging(self, staging_id: str | None = None) -> StagingProvider:
+        """The staging area behind a saved staging block, or the default one; shared in this process.
+
+        Raises:
+            EndpointUnknownError: No staging block has that name.
+            ConfigInvalidError: NUCLEUS_STAGING or the block cannot be used.
+        """
+        config = self._default_staging() if staging_id is None else self._named_staging(staging_id)
+        provider: StagingProvider = _shared(("staging", staging_id or ""), config, lambda: open_staging(config))
+        return provider
+
+    def runnable(self, endpoint_id: str, unit_id: str) -> tuple[EndpointUnitDescriptor, UnitConfig]:
+        """The unit and what was set for it, if it may run (I7): metadata is asked first, then the operator.
+
+        Raises:
+            CatalogMissingError: The endpoint's catalog was never collected.
+            DatasetNotInCatalogError: No catalogued dataset stands behind the unit.
+            UnitDisabledError: The operator switched it off.
+        """
+        catalog = self.catalogs.load(endpoint_id)
+        config = self.units.config(endpoint_id, unit_id)
+        unit = self._unit(catalog, unit_id)
+        require_runnable(catalog, unit_id, config, unit.dataset_id)
+        return unit, config
+
+    def unit(self, endpoint_id: str, unit_id: str) -> EndpointUnitDescriptor:
+        """The unit as the latest catalog describes it; raises CatalogMissingError, DatasetNotInCatalogError."""
+        return self._unit(self.catalogs.load(endpoint_id), unit_id)
+
+    def list_units(self, endpoint_id: str) -> tuple[EndpointUnitDescriptor, ...]:
+        """Every unit of the latest catalog; raises CatalogMissingError."""
+        return self.source(endpoint_id).list_units(self.catalogs.load(endpoint_id))
+
+    def close(self) -> None:
+        """Close what this workspace opened. Live endpoints belong to the process: see :func:`close_live`."""
+        store = self.__dict__.get("store")
+        if store is not None and hasattr(store, "close"):
+            store.close()
+        if "plane" in self.__dict__:
+            self.plane.close()
+
+    def __enter__(self) -> Workspace:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _unit(self, catalog: CatalogSnapshot, unit_id: str) -> EndpointUnitDescriptor:
+        for unit in self.source(catalog.endpoint_id).list_units(catalog):
+            if unit.unit_id == unit_id:
+                return unit
+        catalog.dataset(unit_id)
+        raise DatasetNotInCatalogError(
+            f"Dataset {unit_id!r} of endpoint {catalog.endpoint_id!r} is catalogued but cannot be ingested",
+            "`nucleus unit list` shows what can.",
+            endpoint_id=catalog.endpoint_id,
+            dataset_id=unit_id,
+        )
+
+    def _endpoint(self, role: str, endpoint_id: str) -> Any:
+        from flows.blocks import factory_of  # noqa: PLC0415 - loads Prefect
+
+        template_id, config = self.endpoints.get(endpoint_id)
+        make = getattr(factory_of(template_id), role)
+        return _shared((role, endpoint_id), config, lambda: make(config))
+
+    def _default_staging(self) -> StagingConfig:
+        named = os.environ.get("NUCLEUS_STAGING") or str(self.home / "staging")
+        if "://" in named or named.startswith("memory:"):
+            return staging_config(named)
+        folder = Path(named).expanduser().absolute()
+        folder.mkdir(parents=True, exist_ok=True)
+        return LocalStagingConfig(path=folder)
+
+    def _named_staging(self, staging_id: str) -> StagingConfig:
+        from flows.staging_blocks import load_staging  # noqa: PLC0415 - loads Prefect
+
+        config = load_staging(self.documents, staging_id)
+        if config is None:
+            raise EndpointUnknownError(
+                f"No staging block is named {staging_id!r}",
+                "Make one in the Prefect UI (Blocks), or leave the staging id out.",
+                staging_id=staging_id,
+            )
+        return config
+
+
+def open_workspace(home: Path | None = None) -> Workspace:
+    """A workspace; nothing is contacted and Prefect is not imported before something needs it.
+
+    Args:
+        home: The folder of ``nucleus up``; NUCLEUS_HOME or ``~/.nucleus`` when None.
+    """
+    return Workspace(home)
+
+
+def close_live() -> None:
+    """Forget the process's live endpoints and staging areas and close their connections."""
+    with _lock:
+        kept = [made for _, made in _live.values()]
+        _live.clear()
+    for made in kept:
+        if hasattr(made, "close"):
+            made.close()
+
+
+def _shared(place: tuple[str, str], config: Any, make: Callable[[], Any]) -> Any:
+    # With its secrets, or a rotated one would not be noticed; only a digest of it stays.
+    made_from = hashlib.sha256(pickle.dumps(config)).digest()
+    with _lock:
+        held = _live.get(place)
+        if held is None or held[0] != made_from:
+            held = _live[place] = (made_from, make())
+        return held[1]

@@ -1,0 +1,80 @@
+"""The command as a process of its own, and what it said."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from tests.architecture.rooms import ROOT
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def data(self) -> Any:
+        """Stdout as JSON; there must be nothing else."""
+        return json.loads(self.out)
+
+    @property
+    def said(self) -> str:
+        """Both streams."""
+        return self.out + self.err
+
+
+def start(*arguments: str, under: tuple[str, ...] = (), **environ: str) -> subprocess.Popen[str]:
+    """The command, running (``under`` another one); warnings are errors as everywhere in the tests."""
+    env = {**os.environ, "PYTHONWARNINGS": "error", "COLUMNS": "200", **environ}
+    return subprocess.Popen(
+        [*under, sys.executable, "-m", "cli", *arguments],
+        cwd=ROOT,
+        env=env,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def nucleus(*arguments: str, **options: Any) -> Done:
+    """Run the command to its end."""
+    return ended(start(*arguments, **options))
+
+
+def ended(running: subprocess.Popen[str]) -> Done:
+    """What a running command said until it ended."""
+    out, err = running.communicate(timeout=100)
+    return Done(running.returncode, out, err)
+
+
+def succeeds(*arguments: str, **environ: str) -> Any:
+    """Run with ``--json``; the document it printed. It must exit with 0."""
+    done = nucleus(*arguments, "--json", **environ)
+    assert done.code == 0, done.said
+    return done.data
+
+
+def fails(code: str, *arguments: str, **environ: str) -> dict[str, Any]:
+    """Run twice, for people and programs: exit code 3, that error code, a hint, no traceback, no password."""
+    for_people, for_programs = nucleus(*arguments, **environ), nucleus(*arguments, "--json", **environ)
+    secrets = {urlsplit(each).password for each in arguments if "://" in each} - {None}
+    for done in (for_people, for_programs):
+        assert done.code == 3, done.said
+        assert "Traceback" not in done.said
+        assert not [secret for secret in secrets if secret in done.said], done.said
+    error: dict[str, Any] = for_programs.data["error"]
+    assert error["code"] == code, error
+    assert for_people.err.rpartition(code)[2].startswith(": "), for_people.err
+    assert error["hint"], error
+    assert "Next: " in for_people.err
+    return error

@@ -1,0 +1,59 @@
+"""Two databases with names to run SQL in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+if TYPE_CHECKING:
+    from sandbox.postgres import SandboxPostgres
+
+
+@dataclass(frozen=True)
+class Place:
+    """A database of the sandbox."""
+
+    server: SandboxPostgres
+    url: str
+
+    @property
+    def name(self) -> str:
+        return unquote(urlsplit(self.url).path[1:])
+
+    def run(self, sql: str) -> str:
+        """The answer as psql prints it, unaligned."""
+        return self.server.psql(sql, self.name)
+
+    def rows(self, table: str) -> list[str]:
+        """Every row as text, sorted."""
+        return sorted(self.run(f"SELECT t::text FROM {table} t").splitlines())
+
+
+@pytest.fixture
+def places(postgres, two_databases):
+    source, sink = two_databases
+    return Place(postgres, source), Place(postgres, sink)
+
+
+@pytest.fixture
+def source(places):
+    return places[0]
+
+
+@pytest.fixture
+def sink(places):
+    return places[1]
+
+
+@pytest.fixture
+def numbers(source):
+    """A table with a hundred rows, a key and a column that grows with changes."""
+    source.run(
+        "CREATE TABLE numbers (id int PRIMARY KEY, word text,"
+        " changed timestamptz NOT NULL DEFAULT clock_timestamp());"
+        "INSERT INTO numbers (id, word) SELECT i, 'word ' || i FROM generate_series(1, 100) i"
+    )
+    return "numbers"

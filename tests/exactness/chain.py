@@ -1,0 +1,181 @@
+"""A chain of worker processes over one pair of databases: each is killed, the next goes on, the last one finishes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from staging.config import LocalStagingConfig
+from staging.local import LocalStaging
+from tests.exactness.moving import TABLE, Pair, assert_equal, seeded
+
+if TYPE_CHECKING:
+    import random
+
+    from contracts.unit import IngestionMode
+
+ROOT = Path(__file__).resolve().parents[2]
+_PATIENCE_S = 60.0
+_MIRROR = 200_010
+"""Keys are ten apart from 10 to 200,000: this minus a key is a key of the opposite range."""
+
+
+@dataclass
+class Chain:
+    """Processes of one run of one table, and what is checked between them.
+
+    Attributes:
+        pair: Where from and where to.
+        mode: How the unit is read.
+        folder: Holds the staging area and the checkpoint file.
+        seed: Of every choice made here.
+        kills: How many processes were killed so far.
+        slowest_unlock_s: The longest time the run lock outlived a killed process.
+    """
+
+    pair: Pair
+    mode: IngestionMode
+    folder: Path
+    seed: int
+    kills: int = 0
+    slowest_unlock_s: float = 0.0
+    chance: random.Random = field(init=False)
+    _step: int = 0
+
+    def __post_init__(self) -> None:
+        self.chance = seeded(self.seed)
+        (self.folder / "staged").mkdir(parents=True)
+
+    def kill_at(self, boundary: str) -> None:
+        """A process that kills itself at the boundary; checks what it left."""
+        before = self._state()
+        process = self._start(boundary)
+        said, errors = process.communicate(timeout=_PATIENCE_S)
+        assert process.returncode == -signal.SIGKILL, f"seed {self.seed}, {boundary}: not reached: {said} {errors}"
+        self._after_kill(before)
+
+    def kill_after(self, delay_s: float) -> bool:
+        """A process that is killed so long after it has started to work; False when it had ended by then."""
+        before = self._state()
+        process = self._start("")
+        assert process.stdout is not None
+        assert process.stdout.readline().strip() == "ready"
+        time.sleep(delay_s)
+        process.kill()
+        said, errors = process.communicate(timeout=_PATIENCE_S)
+        if process.returncode == 0:
+            return False
+        assert process.returncode == -signal.SIGKILL, f"seed {self.seed}: {said} {errors}"
+        self._after_kill(before)
+        return True
+
+    def finish(self) -> dict[str, Any]:
+        """A process that nobody kills: it redoes what has no receipt, and nothing else, and both sides are equal."""
+        run_id, finished, before = self._state()
+        process = self._start("")
+        said, errors = process.communicate(timeout=_PATIENCE_S)
+        assert process.returncode == 0, f"seed {self.seed}: {said} {errors}"
+        summary: dict[str, Any] = json.loads(said.splitlines()[-1])
+        if run_id and not finished:
+            assert summary["run_id"] == run_id, f"seed {self.seed}: the run was not continued"
+            assert summary["slices_done_before"] == len(before), f"seed {self.seed}"
+            self._old_receipts_stand(before)
+        assert_equal(self.pair, self.seed)
+        return summary
+
+    def refused(self, **changes: Any) -> dict[str, Any]:
+        """A process that must end with a typed error: exit code 3 and the error as JSON, no traceback."""
+        process = self._start("", **changes)
+        said, errors = process.communicate(timeout=_PATIENCE_S)
+        assert process.returncode == 3, f"seed {self.seed}: {said} {errors}"
+        error: dict[str, Any] = json.loads(said.splitlines()[-1])
+        return error
+
+    def disturb(self) -> None:
+        """Change the source while no process lives: what the mode promises to notice."""
+        self._step += 1
+        picked = sorted(self.chance.sample(range(10, 200_000, 10), 40))
+        ids = ", ".join(str(one) for one in picked)
+        stamped = bool(self.pair.policy.cursor_columns)
+        stamp = ", changed_at = clock_timestamp()" if stamped else ""
+        to = f"{_MIRROR} - id + {1 + self._step % 9}"
+        lines = [
+            f"INSERT INTO {TABLE} (id, note) SELECT {300_000 + self._step * 100} + i, 'late' FROM generate_series(1, 9) i"
+        ]
+        if self.mode == "full":
+            lines.append(f"UPDATE {TABLE} SET id = {to}{stamp} WHERE id IN ({ids}) AND id % 40 <> 0")
+            lines.append(f"DELETE FROM {TABLE} WHERE id IN ({ids}) AND id % 80 = 0")
+        if stamped:
+            lines.append(f"UPDATE {TABLE} SET note = 'step {self._step}'{stamp} WHERE id IN ({ids})")
+        self.pair.write("; ".join(lines))
+
+    def sessions(self) -> dict[str, str]:
+        """State of every staging session by its key."""
+        staging = LocalStaging(LocalStagingConfig(path=self.folder / "staged"))
+        return {session.key: session.state for session in staging.sessions()}
+
+    def _start(self, kill: str, **changes: Any) -> subprocess.Popen[str]:
+        order = {
+            "source": self.pair.source_url,
+            "sink": self.pair.sink_url,
+            "folder": str(self.folder / "staged"),
+            "checkpoint": str(self.folder / "checkpoint.json"),
+            "mode": self.mode,
+            "policy": self.pair.policy.model_dump(mode="json"),
+            "keep_checkpoint": self.mode == "incremental",
+            **changes,
+        }
+        return subprocess.Popen(
+            [sys.executable, "-m", "tests.exactness.worker", json.dumps(order)],
+            cwd=ROOT,
+            env={**os.environ, "NUCLEUS_KILL": kill, "POLARS_MAX_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def _state(self) -> tuple[str, bool, dict[str, int]]:
+        """(run id, whether it is finished, epoch by slice)."""
+        run = self.pair.run_id()
+        finished = bool(run) and self.pair.look("SELECT finished_at IS NOT NULL FROM nucleus.runs") == "t"
+        return run, finished, self.pair.receipts()
+
+    def _after_kill(self, before: tuple[str, bool, dict[str, int]]) -> None:
+        self.kills += 1
+        self._lock_is_free()
+        run_id, finished, receipts = before
+        if run_id and not finished and self.pair.run_id() == run_id:
+            self._old_receipts_stand(receipts)
+        self._spoil_unsealed()
+
+    def _old_receipts_stand(self, before: dict[str, int]) -> None:
+        """Slices finished before keep their epoch: nobody wrote them again; newer ones have a newer epoch."""
+        after = self.pair.receipts()
+        redone = {key: (epoch, after.get(key)) for key, epoch in before.items() if after.get(key) != epoch}
+        assert not redone, f"seed {self.seed}: finished slices were done again: {redone}"
+        newest = max(before.values(), default=0)
+        assert all(epoch > newest for key, epoch in after.items() if key not in before), f"seed {self.seed}: {after}"
+
+    def _lock_is_free(self) -> None:
+        """The server lets the dead holder's lock go as soon as it reads the end of its connection."""
+        began = time.monotonic()
+        held = f"SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database WHERE locktype = 'advisory' \
+            AND datname = '{self.pair.sink}'"
+        while self.pair.look(held) != "0":
+            assert time.monotonic() < began + 5.0, f"seed {self.seed}: the run lock outlives its process"
+            time.sleep(0.01)
+        self.slowest_unlock_s = max(self.slowest_unlock_s, time.monotonic() - began)
+
+    def _spoil_unsealed(self) -> None:
+        """Whoever reads a half-written session from now on fails."""
+        for key, state in self.sessions().items():
+            if state == "open":
+                for part in (self.folder / "staged" / key).glob("*.parquet"):
+                    part.write_bytes(b"not parquet")

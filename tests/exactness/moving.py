@@ -1,0 +1,198 @@
+"""What the exactness tests share: a table as a unit, one run of it, and proof that both sides are equal."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from connectors.postgres.config import PostgresConfig
+from connectors.postgres.sink import PostgresSink
+from connectors.postgres.source import PostgresSource
+from contracts.plan import IngestionSlice
+from contracts.receipts import RunRef
+from contracts.unit import UnitPolicy
+from flows.stages.plan import RunRequest, make_plan
+from flows.stages.run import UnitRun
+from staging.config import MemoryStagingConfig
+from staging.memory import MemoryStaging
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from contracts.model import Json
+    from contracts.receipts import RunSummary
+    from contracts.unit import EndpointUnitDescriptor, IngestionMode
+    from flows.stages.run import RunObserver
+    from sandbox.postgres import SandboxPostgres
+    from staging.provider import StoreStaging
+
+ENDPOINT, SINK, TABLE = "exact", "copy", "public.moved"
+ROWS = 20_000
+EIGHTH_BYTES = 5 * 64 * 1024
+"""``target_slice_bytes`` that cuts ``ROWS`` rows of the table below into about eight slices."""
+
+_numbers = count(1)
+_TABLE = f"""
+CREATE TABLE {TABLE} (id bigint PRIMARY KEY, note text, changed_at timestamptz NOT NULL DEFAULT clock_timestamp());
+INSERT INTO {TABLE} SELECT i * 10, md5(i::text) || repeat('.', i % 90) FROM generate_series(1, {{rows}}) i;
+CREATE INDEX ON {TABLE} (changed_at);
+ANALYZE {TABLE};
+"""
+
+
+@dataclass
+class Pair:
+    """A source and a sink database on one server (or on two), and the table that moves between them."""
+
+    server: SandboxPostgres
+    source: str
+    sink: str
+    sink_server: SandboxPostgres
+    policy: UnitPolicy = field(default_factory=lambda: UnitPolicy(target_slice_bytes=EIGHTH_BYTES))
+
+    @property
+    def source_url(self) -> str:
+        """Superuser over the private socket: quick, and no proxy between."""
+        return self.server.socket_url(self.source)
+
+    @property
+    def sink_url(self) -> str:
+        """The same for the sink."""
+        return self.sink_server.socket_url(self.sink)
+
+    def write(self, sql: str) -> str:
+        """Run SQL at the source."""
+        return self.server.psql(sql, self.source)
+
+    def look(self, sql: str) -> str:
+        """Run SQL at the sink."""
+        return self.sink_server.psql(sql, self.sink)
+
+    def both(self) -> tuple[list[str], list[str]]:
+        """All rows of the table as sorted text: source, sink. A doubled row shows."""
+        query = f"SELECT t::text FROM {TABLE} t"
+        return sorted(self.write(query).splitlines()), sorted(self.look(query).splitlines())
+
+    def receipts(self) -> dict[str, int]:
+        """Epoch by slice key of the run that holds the sink now; empty before the first run."""
+        if self.look("SELECT to_regclass('nucleus.receipts') IS NULL") == "t":
+            return {}
+        lines = self.look("SELECT slice_key, epoch FROM nucleus.receipts").splitlines()
+        return {key: int(epoch) for key, epoch in (line.split("|") for line in lines)}
+
+    def run_id(self) -> str:
+        """Id of the run that holds the sink now and whether it is finished, or nothing."""
+        if self.look("SELECT to_regclass('nucleus.runs') IS NULL") == "t":
+            return ""
+        return self.look("SELECT run_id FROM nucleus.runs")
+
+
+def new_pair(server: SandboxPostgres, sink_server: SandboxPostgres | None = None, *, rows: int = ROWS) -> Pair:
+    """Two databases and a filled table at the source."""
+    number = next(_numbers)
+    pair = Pair(server, f"exact_source_{number}", f"exact_sink_{number}", sink_server or server)
+    pair.server.create_database(pair.source)
+    pair.sink_server.create_database(pair.sink)
+    pair.write(_TABLE.format(rows=rows))
+    return pair
+
+
+def drop_pair(pair: Pair) -> None:
+    """Remove both databases."""
+    pair.server.drop_database(pair.source)
+    pair.sink_server.drop_database(pair.sink)
+
+
+def open_source(url: str) -> PostgresSource:
+    """The production source."""
+    return PostgresSource(PostgresConfig.model_validate({"url": url}))
+
+
+def open_sink(url: str) -> PostgresSink:
+    """The production sink."""
+    return PostgresSink(PostgresConfig.model_validate({"url": url}))
+
+
+def unit_of(source: PostgresSource, table: str = TABLE) -> EndpointUnitDescriptor:
+    """The table's unit, from a catalog collected now."""
+    units = source.list_units(source.collect_catalog(ENDPOINT))
+    return next(unit for unit in units if unit.display_name == table)
+
+
+def request_of(
+    unit: EndpointUnitDescriptor, policy: UnitPolicy, mode: IngestionMode = "full", checkpoint: Json | None = None
+) -> RunRequest:
+    """A run of the unit into the one sink there is."""
+    ref = RunRef(endpoint_id=ENDPOINT, unit_id=unit.unit_id, sink_id=SINK)
+    return RunRequest(ref=ref, unit=unit, mode=mode, policy=policy, checkpoint=checkpoint)
+
+
+def in_memory() -> StoreStaging:
+    """Staging that ends with the test; small parts, so that a slice has several."""
+    return MemoryStaging(MemoryStagingConfig(part_bytes=128 * 1024))
+
+
+class Mover:
+    """Runs of one table in this process, over endpoints that stay open; remembers the checkpoint."""
+
+    def __init__(
+        self,
+        pair: Pair,
+        *,
+        source: PostgresSource | None = None,
+        sink: PostgresSink | None = None,
+        staging: Any = None,
+        table: str = TABLE,
+    ) -> None:
+        self.pair = pair
+        self.source = source or open_source(pair.source_url)
+        self.sink = sink or open_sink(pair.sink_url)
+        self.staging = staging or in_memory()
+        looking = open_source(pair.source_url)
+        self.unit = unit_of(looking, table)
+        looking.close()
+        self.checkpoint: Json | None = None
+
+    def run(self, mode: IngestionMode = "full", observer: RunObserver | None = None) -> RunSummary:
+        """One run to its end; raises what it raises."""
+        request = request_of(self.unit, self.pair.policy, mode, self.checkpoint)
+        summary = UnitRun(
+            self.source, self.sink, self.staging, request, observer=observer, keep_staged=False
+        ).execute()
+        self.checkpoint = summary.checkpoint_after
+        return summary
+
+    def close(self) -> None:
+        """Give back connections."""
+        self.source.close()
+        self.sink.close()
+
+
+def assert_equal(pair: Pair, seed: object) -> None:
+    """Row for row: the text of every row, and the connectors' own content hash; no key twice.
+
+    Raises:
+        AssertionError: With the seed and the first differences.
+    """
+    theirs, ours = pair.both()
+    lost, extra = set(theirs) - set(ours), set(ours) - set(theirs)
+    assert theirs == ours, f"seed {seed}: {len(lost)} lost {sorted(lost)[:5]}, {len(extra)} extra {sorted(extra)[:5]}"
+    source, sink = open_source(pair.source_url), open_sink(pair.sink_url)
+    plan = make_plan(source, request_of(unit_of(source), pair.policy), None)
+    whole = IngestionSlice(key="whole", sequence=0)
+    hashes = source.content_hash(plan, whole), sink.content_hash(plan, whole)
+    source.close()
+    sink.close()
+    assert hashes[0] == hashes[1], f"seed {seed}: content hashes differ: {hashes}"
+
+
+def seeded(seed: int) -> random.Random:
+    """Repeatable chance."""
+    return random.Random(seed)  # noqa: S311 - repeatable, not secret
+
+
+def seeds(first: int) -> Iterator[int]:
+    """Seeds, one after the other."""
+    return count(first)

@@ -1,0 +1,196 @@
+"""One run in a process of its own, which kills itself (SIGKILL) at a boundary it is told.
+
+Started as ``python -m tests.exactness.worker ORDER`` with a JSON order; ``NUCLEUS_KILL=boundary:occurrence`` in the
+environment arms the fuse. The wrappers here sit around the production objects; those know nothing of it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from connectors.postgres.config import PostgresConfig
+from connectors.postgres.sink import PostgresSink
+from connectors.postgres.source import PostgresSource
+from contracts.errors import IngestionError
+from contracts.unit import UnitPolicy
+from flows.stages.run import UnitRun
+from staging.config import LocalStagingConfig
+from staging.local import LocalStaging
+from tests.exactness.moving import request_of, unit_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from contracts.endpoint import PlanRequest
+    from contracts.model import Json
+    from contracts.plan import IngestionPlan, IngestionSlice
+    from contracts.receipts import CensusReceipt, RunHandle, RunRef, UpsertReceipt
+    from contracts.staging import Batch, RecordReader
+
+_AFTER_PUT = {
+    ".parquet": "part-written",
+    "manifest.json": "manifest-written",
+    "_SUCCESS": "session-sealed",
+    "_CONSUMED": "session-consumed",
+}
+BOUNDARIES = (
+    *("plan-made", "epoch-taken", "slice-exported", *_AFTER_PUT.values()),
+    *("before-upsert", "within-upsert", "receipt-filed", "receipt-committed"),
+    *("census-begun", "census-filed", "census-done", "finishing", "run-finished", "checkpoint-saved"),
+)
+
+
+class Fuse:
+    """Kills this process, as the kernel would, when a boundary is passed the given number of times."""
+
+    def __init__(self, order: str) -> None:
+        self._boundary, _, occurrence = order.partition(":")
+        self._left = int(occurrence or 1)
+        self._lock = threading.Lock()
+
+    def at(self, boundary: str) -> None:
+        """Note that the boundary is passed."""
+        if boundary != self._boundary:
+            return
+        with self._lock:
+            self._left -= 1
+            if self._left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+
+class FusedSource(PostgresSource):
+    """A source that tells the fuse."""
+
+    def __init__(self, url: str, fuse: Fuse) -> None:
+        super().__init__(PostgresConfig.model_validate({"url": url}))
+        self._fuse = fuse
+
+    def plan(self, request: PlanRequest) -> IngestionPlan:
+        """Plan, then tell."""
+        made = super().plan(request)
+        self._fuse.at("plan-made")
+        return made
+
+    def export(self, plan: IngestionPlan, piece: IngestionSlice, view: str | None = None) -> Iterator[Any]:
+        """Export, then tell."""
+        yield from super().export(plan, piece, view)
+        self._fuse.at("slice-exported")
+
+    def export_keys(self, plan: IngestionPlan, view: str | None = None) -> Iterator[Any]:
+        """Tell, then export."""
+        self._fuse.at("census-begun")
+        yield from super().export_keys(plan, view)
+
+
+class FusedReader:
+    """A reader that tells the fuse when the sink has copied a batch and wants the next."""
+
+    def __init__(self, reader: RecordReader, fuse: Fuse) -> None:
+        self._reader = reader
+        self._fuse = fuse
+
+    @property
+    def manifest(self) -> Any:
+        """Of the session."""
+        return self._reader.manifest
+
+    def iter_batches(self, chunk_size: int | None = None) -> Iterator[Batch]:
+        """The same batches."""
+        for batch in self._reader.iter_batches(chunk_size):
+            yield batch
+            self._fuse.at("within-upsert")
+
+
+class FusedSink(PostgresSink):
+    """A sink that tells the fuse, also between the receipt and the COMMIT."""
+
+    def __init__(self, url: str, fuse: Fuse) -> None:
+        super().__init__(PostgresConfig.model_validate({"url": url}))
+        self._fuse = fuse
+        file = self._ledger.file
+
+        def filed(session: Any, run: RunHandle, receipt: UpsertReceipt) -> None:
+            file(session, run, receipt)
+            fuse.at("census-filed" if receipt.strategy == "census" else "receipt-filed")
+
+        self._ledger.file = filed  # type: ignore[method-assign]
+
+    def begin_run(self, ref: RunRef, run_id: str, plan: IngestionPlan) -> RunHandle:
+        """Take the epoch, then tell."""
+        run = super().begin_run(ref, run_id, plan)
+        self._fuse.at("epoch-taken")
+        return run
+
+    def upsert(
+        self, run: RunHandle, plan: IngestionPlan, piece: IngestionSlice, reader: RecordReader
+    ) -> UpsertReceipt:
+        """Tell before, within and after."""
+        self._fuse.at("before-upsert")
+        receipt = super().upsert(run, plan, piece, FusedReader(reader, self._fuse))
+        self._fuse.at("receipt-committed")
+        return receipt
+
+    def reconcile(
+        self, run: RunHandle, plan: IngestionPlan, keys: RecordReader
+    ) -> tuple[CensusReceipt, tuple[Json, ...]]:
+        """Compare, then tell."""
+        found = super().reconcile(run, plan, keys)
+        self._fuse.at("census-done")
+        return found
+
+    def finish_run(self, run: RunHandle, checkpoint: Json | None) -> None:
+        """Tell before and after."""
+        self._fuse.at("finishing")
+        super().finish_run(run, checkpoint)
+        self._fuse.at("run-finished")
+
+
+def fused_staging(folder: str, fuse: Fuse) -> LocalStaging:
+    """Local staging of small parts that tells the fuse after each object it wrote."""
+    staging = LocalStaging(LocalStagingConfig(path=Path(folder), part_bytes=128 * 1024))
+    put = staging.store.put
+
+    def told(key: str, content: bytes) -> None:
+        put(key, content)
+        for end, boundary in _AFTER_PUT.items():
+            if key.endswith(end):
+                fuse.at(boundary)
+
+    staging.store.put = told  # type: ignore[method-assign]
+    return staging
+
+
+def main(order: dict[str, Any]) -> int:
+    """Run once; print the summary or the error as JSON. The checkpoint lives in a file, as a caller would keep it."""
+    fuse = Fuse(os.environ.get("NUCLEUS_KILL", ""))
+    if most := order.get("file_bytes"):
+        # A larger file fails with EFBIG, one of the ways in which a disk is full.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+    source, sink = FusedSource(order["source"], fuse), FusedSink(order["sink"], fuse)
+    saved = Path(order["checkpoint"])
+    checkpoint = json.loads(saved.read_text()) if saved.exists() else None
+    print("ready", flush=True)  # noqa: T201 - the parent waits for it
+    try:
+        request = request_of(unit_of(source), UnitPolicy(**order["policy"]), order["mode"], checkpoint)
+        summary = UnitRun(source, sink, fused_staging(order["folder"], fuse), request).execute()
+    except IngestionError as error:
+        print(json.dumps(error.to_json()))  # noqa: T201
+        return 3
+    if summary.checkpoint_after is not None and order["keep_checkpoint"]:
+        draft = saved.with_suffix(".new")
+        draft.write_text(json.dumps(summary.checkpoint_after))
+        draft.replace(saved)
+    fuse.at("checkpoint-saved")
+    print(summary.model_dump_json())  # noqa: T201
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(json.loads(sys.argv[1])))

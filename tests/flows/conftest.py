@@ -1,0 +1,91 @@
+"""One control plane per session (server, worker, deployments on loopback); endpoints of their own per test."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+from contracts.receipts import RunRef
+from flows.control_plane import connect
+from flows.up import running_control_plane
+from flows.wiring import close_live, open_workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flows.control_plane import ControlPlane
+    from flows.up import ControlPlaneNote
+    from flows.wiring import Workspace
+    from sandbox.postgres import SandboxPostgres
+
+_numbers = count(1)
+ROWS = 4_000
+SMALL = {"target_slice_bytes": 65_536}
+"""About sixteen slices of the orders table."""
+
+
+class Pair(NamedTuple):
+    """Two registered endpoints over two databases, the first with a catalogued table ``public.orders``."""
+
+    source_id: str
+    sink_id: str
+    source_database: str
+    sink_database: str
+    server: SandboxPostgres
+
+    @property
+    def ref(self) -> RunRef:
+        return RunRef(endpoint_id=self.source_id, unit_id="public.orders", sink_id=self.sink_id)
+
+    def source_sql(self, sql: str) -> str:
+        return str(self.server.psql(sql, database=self.source_database))
+
+    def sink_sql(self, sql: str) -> str:
+        return str(self.server.psql(sql, database=self.sink_database))
+
+    def same(self) -> bool:
+        """Row for row."""
+        sql = "SELECT count(*), md5(string_agg(o::text, '|' ORDER BY id)) FROM public.orders o"
+        return self.source_sql(sql) == self.sink_sql(sql)
+
+
+@pytest.fixture(scope="session")
+def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlaneNote]:
+    with (
+        running_control_plane(tmp_path_factory.mktemp("nucleus")) as note,
+        temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
+    ):
+        yield note
+
+
+@pytest.fixture
+def plane(control_plane: ControlPlaneNote) -> Iterator[ControlPlane]:
+    with connect() as opened:
+        yield opened
+
+
+@pytest.fixture
+def workspace(control_plane: ControlPlaneNote) -> Iterator[Workspace]:
+    with open_workspace() as opened:
+        yield opened
+    close_live()
+
+
+@pytest.fixture
+def pair(workspace: Workspace, postgres: SandboxPostgres, two_databases: tuple[str, str]) -> Pair:
+    source_url, sink_url = two_databases
+    number = next(_numbers)
+    made = Pair(
+        f"src-{number}", f"dst-{number}", source_url.rpartition("/")[2], sink_url.rpartition("/")[2], postgres
+    )
+    made.source_sql(
+        "CREATE TABLE public.orders (id bigint PRIMARY KEY, note text, at timestamptz NOT NULL DEFAULT now());"
+        f"INSERT INTO public.orders SELECT g, repeat('x', 200) FROM generate_series(1, {ROWS}) g; ANALYZE"
+    )
+    workspace.endpoints.add(made.source_id, "jdbc.postgres", {"url": source_url})
+    workspace.endpoints.add(made.sink_id, "jdbc.postgres", {"url": sink_url})
+    workspace.catalogs.save(workspace.source(made.source_id).collect_catalog(made.source_id))
+    return made

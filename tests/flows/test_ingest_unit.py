@@ -1,0 +1,125 @@
+"""The flow end to end on a real server: rows arrive, state is kept, bad input is refused before anything starts."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.settings import PREFECT_API_URL
+
+from contracts.errors import CdmModelUnsupportedError, ConfigInvalidError, EndpointUnknownError, RunInProgressError
+from contracts.receipts import RunSummary
+from contracts.unit import UnitConfig
+from flows.ingest_unit import ingest_unit
+from tests.flows.conftest import ROWS, SMALL
+
+if TYPE_CHECKING:
+    from flows.control_plane import ControlPlane
+    from flows.wiring import Workspace
+    from tests.flows.conftest import Pair
+
+
+def run(pair: Pair, **options: Any) -> RunSummary:
+    return RunSummary.model_validate(ingest_unit(pair.source_id, "public.orders", pair.sink_id, **options))
+
+
+def refused(pair: Pair, unit_id: str = "public.orders", **options: Any) -> str:
+    state = ingest_unit(pair.source_id, unit_id, pair.sink_id, return_state=True, **options)
+    assert state.is_failed()
+    return str(state.message)
+
+
+def test_full_then_incremental(pair: Pair, workspace: Workspace, plane: ControlPlane) -> None:
+    first = run(pair, policy=SMALL)
+    assert first.slices_planned > 5
+    assert (first.rows_read, first.rows_inserted) == (ROWS, ROWS)
+    assert pair.same()
+
+    cursor = {"cursor_columns": ["at"]}
+    second = run(pair, mode="incremental", policy=cursor)
+    assert second.rows_unchanged == ROWS
+    pair.source_sql("UPDATE public.orders SET note = 'new', at = clock_timestamp() WHERE id % 1000 = 0")
+    third = run(pair, mode="incremental", policy=cursor)
+    assert third.rows_updated == ROWS // 1000
+    assert third.checkpoint_before == second.checkpoint_after
+    assert pair.same()
+
+    state = workspace.states.state(pair.ref)
+    assert (state.state, state.last_run_id, state.last_error) == ("SUCCEEDED", third.run_id, None)
+    checkpoint = workspace.checkpoints(workspace.vendor(pair.source_id)).load(pair.ref)
+    assert checkpoint is not None
+    assert checkpoint.cursor == third.checkpoint_after
+    _it_reads_like_a_story(plane, pair)
+
+
+def _it_reads_like_a_story(plane: ControlPlane, pair: Pair) -> None:
+    suffix = f"{pair.source_id}-public-orders-{pair.sink_id}"
+    found = {
+        kind: plane.call("GET", f"/artifacts/{kind}-{suffix}/latest") for kind in ("plan", "progress", "summary", "staged")
+    }
+    assert json.loads(found["plan"]["data"])[0]["slice"] == 0
+    assert found["progress"]["data"] == 100.0
+    assert "| Updated | 4 rows |" in found["summary"]["data"]
+    assert "Watermark after" in found["summary"]["data"]
+    assert "file://" in found["staged"]["data"]
+    everything = json.dumps(found)
+    assert "xxxxx" not in everything
+    assert pair.server.password not in everything
+
+
+def test_secrets_stay_secret(pair: Pair, workspace: Workspace, plane: ControlPlane) -> None:
+    secret = "hunter2-canary"  # noqa: S105
+    workspace.endpoints.add("bad-login", "jdbc.postgres", {"url": pair.server.url(user="nobody", password=secret)})
+    workspace.catalogs.save(workspace.catalogs.load(pair.source_id).model_copy(update={"endpoint_id": "bad-login"}))
+    state = ingest_unit("bad-login", "public.orders", pair.sink_id, return_state=True)
+    assert str(state.message).startswith("E_SOURCE_AUTH: ")
+    told = workspace.states.state(pair.ref.model_copy(update={"endpoint_id": "bad-login"}))
+    assert told.state == "FAILED"
+    assert told.last_error is not None
+    assert told.last_error["code"] == "E_SOURCE_AUTH"
+    logs = plane.call("POST", "/logs/filter", {"limit": 200})
+    artifacts = plane.call("POST", "/artifacts/filter", {"limit": 200})
+    runs = plane.call("POST", "/flow_runs/filter", {"limit": 50})
+    listed = workspace.endpoints.list()
+    for place in (logs, artifacts, runs, listed, str(state), told.model_dump_json()):
+        assert secret not in str(place)
+        assert pair.server.password not in str(place)
+    workspace.endpoints.remove("bad-login")
+
+
+def test_refused_before_anything_starts(pair: Pair, workspace: Workspace) -> None:
+    assert refused(pair, "public.nothing").startswith("E_DATASET_NOT_IN_CATALOG: ")
+    workspace.units.configure(UnitConfig(endpoint_id=pair.source_id, unit_id="public.orders", enabled=False))
+    assert refused(pair).startswith("E_UNIT_DISABLED: ")
+    workspace.units.forget(pair.source_id, "public.orders")
+    assert workspace.states.list(pair.source_id) == ()
+    with pytest.raises(CdmModelUnsupportedError):
+        run(pair, data_mode="cdm")
+    with pytest.raises(ConfigInvalidError, match="target_slice_bites"):
+        run(pair, policy={"target_slice_bites": 1})
+    with pytest.raises(EndpointUnknownError):
+        ingest_unit(pair.source_id, "public.orders", "nowhere")
+    assert pair.sink_sql("SELECT count(*) FROM pg_tables WHERE schemaname IN ('nucleus', 'public')").strip() == "0"
+
+
+def test_a_second_run_is_refused_at_once(pair: Pair, workspace: Workspace) -> None:
+    with workspace.sink(pair.sink_id).exclusive(pair.ref), pytest.raises(RunInProgressError):
+        run(pair)
+    assert workspace.states.state(pair.ref).state == "IDLE"
+    assert run(pair).rows_inserted == ROWS
+
+
+def test_an_edited_cursor_is_honoured(pair: Pair, workspace: Workspace, plane: ControlPlane) -> None:
+    cursor = {"cursor_columns": ["at"]}
+    run(pair, mode="incremental", policy=cursor)
+    document = next(workspace.documents.find(["nucleus-checkpoint"], like=pair.source_id))
+    edited = {**document.data["cursor"], "settled": "2100-01-01 00:00:00+00", "pending": []}
+    plane.call("PATCH", f"/block_documents/{document.id}", {"data": {"cursor": edited}, "merge_existing_data": True})
+    assert run(pair, mode="incremental", policy=cursor).rows_read == 0
+
+
+def test_the_api_is_the_sessions_own() -> None:
+    with get_client(sync_client=True) as client:
+        assert str(client.api_url).startswith(str(PREFECT_API_URL.value()))

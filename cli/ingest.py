@@ -45,9 +45,8 @@ def _run(endpoint_id: str, unit_id: str, sink_id: str, parameters: dict[str, Any
     from cli.flow_run import watched
     from cli.interrupt import interruptible
     from contracts.receipts import RunRef, RunSummary
-    from flows.stages.export import RunStopped
-
     from flows.ingest_unit import ingest_unit
+    from flows.stages.export import RunStopped
 
     with watched(RunRef(endpoint_id=endpoint_id, unit_id=unit_id, sink_id=sink_id), as_json=out.as_json) as watch:
         try:

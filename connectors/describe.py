@@ -47,9 +47,7 @@ def fields_of(config_class: type[BaseModel]) -> tuple[FieldDescriptor, ...]:
     The type is in words (``whole number``, ``list of text``, ``choice``); the default is JSON, and None for a
     required or a secret field.
     """
-    return tuple(
-        _field(spelled_name(name, field), field) for name, field in config_class.model_fields.items()
-    )
+    return tuple(_field(spelled_name(name, field), field) for name, field in config_class.model_fields.items())
 
 
 def load_config(config_class: type[ConfigT], data: Mapping[str, Any], template_id: str) -> ConfigT:
@@ -204,9 +202,7 @@ def _secrets(config_class: type[BaseModel], data: Mapping[str, Any]) -> frozense
 
 
 def _secrets_in(annotation: object, value: object) -> Iterator[str]:
-    models = [
-        kind for kind in _alternatives(annotation) if isinstance(kind, type) and issubclass(kind, BaseModel)
-    ]
+    models = [kind for kind in _alternatives(annotation) if isinstance(kind, type) and issubclass(kind, BaseModel)]
     if models and isinstance(value, Mapping):
         yield from (secret for model in models for secret in _secrets(model, value))
     elif is_secret(annotation):

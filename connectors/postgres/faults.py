@@ -88,10 +88,10 @@ def server_message(error: BaseException) -> str:
 def _kind(state: str, text: str) -> str:
     if not state:
         return _kind_without_state(text)
+    if state == "22023" and 'role "' in text:
+        state = "28000"  # SET ROLE says "invalid parameter value"
     if state == "3D000":
         return "database"
-    if state == "22023" and 'role "' in text:
-        return "auth"
     if state == "42501" or "row-level security" in text:
         return "privilege"
     if "snapshot" in text and state in ("22023", "42704", "55000", "0A000"):

@@ -14,7 +14,7 @@ from contracts.errors import CursorUnsupportedError, ModeUnsupportedError, Sourc
 from contracts.plan import IngestionPlan, IngestionSlice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from connectors.postgres.client import Session
     from contracts.catalog import DatasetDescriptor
@@ -40,20 +40,20 @@ class _Range:
     cursor: tuple[str, ...]
 
 
-def make_plan(session: Session, request: PlanRequest, observe: Callable[[], Observation]) -> IngestionPlan:
+def make_plan(session: Session, request: PlanRequest, seen: Observation) -> IngestionPlan:
     """The plan under the session's view.
 
     Args:
         session: A session inside the view.
         request: Unit, mode, policy and checkpoint.
-        observe: Says who was in the middle of a transaction around the view; called once, as late as possible.
+        seen: Who was in the middle of a transaction around the view.
     """
     unit = checked_unit(session, request)
     cursor = _cursor(unit, request)
     before = _start(request, Watermark(columns=cursor, scope=watermark.scope_of(unit, request.policy)))
     span = _Range(key=unit.primary_key, since=before.settled if request.mode == "incremental" else None, cursor=cursor)
     params, strategy, reason, rows, size = _cut(session, unit, request, span)
-    after = _end(session, unit, before, observe) if cursor else None
+    after = _end(session, unit, before, seen) if cursor else None
     slices = cut.numbered(params, rows, size)
     if span.since is not None and _has_unordered(session, unit, cursor):
         slices = (*slices, _unordered_slice(len(slices), cursor))
@@ -146,15 +146,13 @@ def _start(request: PlanRequest, nothing: Watermark) -> Watermark:
     return before if before.fits(nothing) else nothing
 
 
-def _end(
-    session: Session, unit: EndpointUnitDescriptor, before: Watermark, observe: Callable[[], Observation]
-) -> Watermark:
+def _end(session: Session, unit: EndpointUnitDescriptor, before: Watermark, seen: Observation) -> Watermark:
     reached = watermark.highest(session, unit, before.columns)
     values = [
         value for value in (before.settled, *(entry.value for entry in before.pending), reached) if value is not None
     ]
     ordered = watermark.in_order(session, values, watermark.cursor_type(unit, before.columns))
-    return watermark.advanced(before, reached, ordered, observe())
+    return watermark.advanced(before, reached, ordered, seen)
 
 
 def _cut(

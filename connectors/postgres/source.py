@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import polars as pl
@@ -34,15 +33,6 @@ REPAIR_KEYS_PER_SLICE = 1_000
 _READ = "ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 
-@dataclass(frozen=True)
-class _View:
-    """A snapshot that was exported here, and what was seen around it."""
-
-    observer: Observer
-    xmin: int
-    xmax: int
-
-
 class PostgresSource:
     """A ``SourceEndpoint`` with a consistent view, delete detection and content hashes.
 
@@ -54,7 +44,7 @@ class PostgresSource:
 
     def __init__(self, config: PostgresConfig) -> None:
         self._client = PostgresClient(config, "source")
-        self._views: dict[str, _View] = {}
+        self._views: dict[str, Observation] = {}
 
     def test_connection(self) -> ConnectionReport:
         """Log in and count what can be read."""
@@ -88,7 +78,8 @@ class PostgresSource:
                 "pg_snapshot_xmax(pg_current_snapshot())::text AS b",
                 "opening a view",
             )[0]
-            self._views[token] = _View(observer, int(xmin), int(xmax))
+            with self._client.session() as session:
+                self._views[token] = observer.after_view(session, int(xmin), int(xmax))
             try:
                 yield token
             finally:
@@ -101,13 +92,8 @@ class PostgresSource:
         if request.view is None:
             with self.open_view() as token:
                 return self.plan(request.model_copy(update={"view": token}))
-        view = self._views[request.view]
         with self._in_view(request.view) as session:
-            return make_plan(session, request, lambda: self._observe(view))
-
-    def _observe(self, view: _View) -> Observation:
-        with self._client.session() as session:
-            return view.observer.after_view(session, view.xmin, view.xmax)
+            return make_plan(session, request, self._views[request.view])
 
     def export(self, plan: IngestionPlan, piece: IngestionSlice, view: str | None = None) -> Iterator[pl.DataFrame]:
         """Frames of about 8 MiB.

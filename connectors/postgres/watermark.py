@@ -21,6 +21,7 @@ The first says who was gone before the view (settles old pendings); the last who
 from __future__ import annotations
 
 import hashlib
+import time
 from typing import TYPE_CHECKING, Self
 
 from connectors.postgres.client import READER_MARK, Session
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from contracts.unit import EndpointUnitDescriptor, UnitPolicy
 
 MAX_PENDING = 16
+BEGINNING_S = 0.02
+"""Longer than a backend takes from its transaction's start time to its virtual id, also when it is preempted."""
 
 # Sessions of our sources only read: a run must not wait for the run beside it. Autovacuum has no role.
 _VIRTUAL_IDS = """
@@ -164,11 +167,12 @@ class Observer:
         return cls(_virtual_ids(session))
 
     def after_view(self, session: Session, xmin: int, view_xmax: int) -> Observation:
-        """The other two; call it well after the view was taken, on a session that is not in it.
+        """The other two; call it right after the view was taken, on a session that is not in it.
 
-        A transaction fixes ``now()`` a moment before it takes its virtual id. The time between the view and this call
-        covers that moment; naming transactions that began later only means that some rows are read again.
+        A transaction fixes ``now()`` a moment before it takes its virtual id; the pause covers that moment. Longer
+        would only name bystanders, whose rows are then read again for nothing.
         """
+        time.sleep(BEGINNING_S)
         there = _virtual_ids(session)
         xmax = int(session.value("SELECT pg_snapshot_xmax(pg_current_snapshot())::text AS x", "asking for the horizon"))
         return Observation(gone_before=self._before, xmin=xmin, view_xmax=view_xmax, xmax=xmax, there_after=there)

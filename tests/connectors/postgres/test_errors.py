@@ -134,7 +134,7 @@ def test_urls(url, fields):
 
 def test_tables_that_cannot_be_read(small):
     small.psql(
-        "CREATE ROLE guest LOGIN PASSWORD 'guest'; CREATE ROLE robot; GRANT robot TO guest; CREATE TABLE seen (id int);"
+        "CREATE ROLE guest LOGIN PASSWORD 'guest'; CREATE ROLE robot; GRANT robot TO guest WITH INHERIT FALSE; CREATE TABLE seen (id int);"
         "CREATE TABLE hidden (id int PRIMARY KEY); CREATE TABLE secured (id int PRIMARY KEY);"
         "ALTER TABLE secured ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON secured USING (id > 5);"
         "INSERT INTO secured SELECT generate_series(1, 9); GRANT SELECT ON seen, secured TO guest;"

@@ -59,7 +59,7 @@ def slot_name(ref: RunRef) -> str:
 @contextmanager
 def _slot(ref: RunRef, plane: ControlPlane, flow_run_id: UUID, log: logging.Logger) -> Iterator[None]:
     name = slot_name(ref)
-    _make_limit(plane, name)
+    _make_limit(plane, name, log)
     asked_at = time.monotonic()
     while True:
         held = _acquire(name, flow_run_id)
@@ -114,7 +114,16 @@ def _wait(ref: RunRef, name: str, waited_s: float, error: Exception, log: loggin
     time.sleep(_ASK_AGAIN_S)
 
 
-def _make_limit(plane: ControlPlane, name: str) -> None:
-    if plane.call("GET", f"/v2/concurrency_limits/{name}") is None:
+def _make_limit(plane: ControlPlane, name: str, log: logging.Logger) -> None:
+    """The limit, free. Who holds the sink's lock is the only live run, so a taken slot is a killed run's.
+
+    A limit made anew is another one to the server: the lease of the dead runs out on the old one.
+    """
+    limit = plane.call("GET", f"/v2/concurrency_limits/{name}")
+    if limit is not None and limit["active_slots"] > 0:
+        log.warning("The Prefect slot %s was left by a run that was killed; it is made anew.", name)
+        plane.call("DELETE", f"/v2/concurrency_limits/{name}")
+        limit = None
+    if limit is None:
         with suppress(AlreadyThereError):
             plane.call("POST", "/v2/concurrency_limits/", {"name": name, "limit": 1, "active": True})

@@ -1,0 +1,1 @@
+"""What ``make run`` shows: real tables through the sandbox, on Prefect, checked row by row."""

@@ -1,0 +1,101 @@
+"""The demo's world: a source and a sink database, an S3 server, Prefect. It outlives a killed demo."""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from flows.up import running_control_plane
+from flows.wiring import Workspace, open_workspace
+from sandbox.data import Writer, create_every_type, fill_pgbench
+from sandbox.postgres import SandboxPostgres
+from sandbox.s3 import SandboxS3
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SOURCE, SINK, BUCKET = "shop", "lake", "nucleus-staging"
+PGBENCH_SCALE = 5
+TYPE_ROWS = 2_000
+_FILLED = "marks.filled"
+
+
+@dataclass(frozen=True)
+class World:
+    """What the demo talks to.
+
+    Attributes:
+        postgres: One server with both databases.
+        ui_url: Prefect's pages.
+        resumed: True when an earlier demo left a filled source behind.
+    """
+
+    postgres: SandboxPostgres
+    workspace: Workspace
+    ui_url: str
+    resumed: bool
+
+
+@contextmanager
+def world(folder: Path) -> Iterator[World]:
+    """Everything started; ended with the context, kept in ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        postgres = stack.enter_context(
+            SandboxPostgres(data_folder=folder / "postgres", password=_password(folder), durable=True)
+        )
+        s3 = stack.enter_context(SandboxS3())
+        s3.create_bucket(BUCKET)
+        resumed = _fill(postgres)
+        plane = stack.enter_context(running_control_plane(folder / "nucleus"))
+        workspace = stack.enter_context(open_workspace(folder / "nucleus"))
+        _register(workspace, postgres, s3)
+        yield World(postgres, workspace, plane.ui_url, resumed)
+
+
+def _password(folder: Path) -> str:
+    file = folder / "password"
+    if not file.exists():
+        file.touch(mode=0o600)
+        file.write_text(secrets.token_urlsafe(12))
+    return file.read_text()
+
+
+def _fill(postgres: SandboxPostgres) -> bool:
+    """Fill the source once; True when that was done before."""
+    names = postgres.psql("SELECT datname FROM pg_database").split()
+    for database in (SOURCE, SINK):
+        if database not in names:
+            postgres.create_database(database)
+    if postgres.psql(f"SELECT to_regclass('{_FILLED}') IS NOT NULL", database=SOURCE).strip() == "t":
+        return True
+    fill_pgbench(postgres, SOURCE, PGBENCH_SCALE)
+    postgres.psql("DROP SCHEMA IF EXISTS sandbox CASCADE", database=SOURCE)
+    create_every_type(postgres, SOURCE, TYPE_ROWS)
+    with Writer(postgres.url(SOURCE)):
+        pass
+    postgres.psql(f"CREATE SCHEMA marks; CREATE TABLE {_FILLED} (id int)", database=SOURCE)
+    return False
+
+
+def _register(workspace: Workspace, postgres: SandboxPostgres, s3: SandboxS3) -> None:
+    """Endpoints and staging as blocks, as an operator would; ports may have changed since the last demo."""
+    from prefect_aws import AwsCredentials  # noqa: PLC0415 - more than a second to load
+    from prefect_aws.client_parameters import AwsClientParameters  # noqa: PLC0415
+
+    from flows.blocks_s3 import S3Staging  # noqa: PLC0415
+
+    for endpoint_id in (SOURCE, SINK):
+        config = {"url": postgres.url(endpoint_id), "exclude_schemas": ("marks",)}
+        workspace.endpoints.add(endpoint_id, "jdbc.postgres", config, replace=True)
+    credentials = AwsCredentials(
+        aws_access_key_id=s3.access_key_id,
+        aws_secret_access_key=s3.secret_access_key,
+        region_name=s3.region,
+        aws_client_parameters=AwsClientParameters(endpoint_url=s3.endpoint_url),
+    )
+    credentials.save("demo-s3", overwrite=True)
+    S3Staging(bucket=BUCKET, credentials=AwsCredentials.load("demo-s3")).save("demo-staging", overwrite=True)

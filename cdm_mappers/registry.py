@@ -49,17 +49,11 @@ class CdmMapperRegistry:
 
     def keys(self) -> tuple[MapperKey, ...]:
         """What there is a mapper for, by family, kind and model."""
-        return tuple(
-            sorted(self._entries, key=lambda key: (key.source_family, key.unit_kind, key.cdm_model_id))
-        )
+        return tuple(sorted(self._entries, key=lambda key: (key.source_family, key.unit_kind, key.cdm_model_id)))
 
     def _unsupported(self, key: MapperKey) -> CdmModelUnsupportedError:
         models = self.models(key.source_family, key.unit_kind)
-        there = (
-            f"Use one of: {', '.join(models)}"
-            if models
-            else "Such units can be ingested in data mode `raw` only"
-        )
+        there = f"Use one of: {', '.join(models)}" if models else "Such units can be ingested in data mode `raw` only"
         return CdmModelUnsupportedError(
             f"No mapper turns {key.unit_kind!r} of {key.source_family!r} into {key.cdm_model_id!r}",
             f"{there}; or add a mapper to the table.",

@@ -31,9 +31,7 @@ class OwnerLock:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             self.free()
-            message = (
-                f"another running process uses the sandbox that {self._path} stands for: stop that one first"
-            )
+            message = f"another running process uses the sandbox that {self._path} stands for: stop that one first"
             raise RuntimeError(message) from error
 
     def free(self) -> None:
@@ -70,9 +68,7 @@ def _works_in(process: Path, data_folder: Path) -> bool:
     if not process.name.isdigit():
         return False
     try:
-        return (process / "cwd").readlink() == data_folder and (process / "comm").read_text().startswith(
-            "postgres"
-        )
+        return (process / "cwd").readlink() == data_folder and (process / "comm").read_text().startswith("postgres")
     except OSError:
         return False
 
@@ -85,9 +81,7 @@ def _pid_in_file(data_folder: Path) -> int | None:
 
 
 def _command_line(pid: int) -> str:
-    listed = subprocess.run(
-        ["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False
-    )
+    listed = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
     return listed.stdout
 
 

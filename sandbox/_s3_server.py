@@ -56,9 +56,7 @@ def _signed_only(application: WSGIApplication) -> WSGIApplication:
                 path, mark, query = environ[part].rpartition("?")
                 environ[part] = path + mark + query.replace("+", "%20")
             return application(environ, start_response)
-        start_response(
-            "403 Forbidden", [("Content-Type", "application/xml"), ("Content-Length", str(len(_REFUSAL)))]
-        )
+        start_response("403 Forbidden", [("Content-Type", "application/xml"), ("Content-Length", str(len(_REFUSAL)))])
         return [_REFUSAL]
 
     return guarded

@@ -49,9 +49,7 @@ def run_pgbench(postgres: SandboxPostgres, database: str, seconds: int, clients:
         RuntimeError: with what pgbench said.
     """
     report = _pgbench(postgres, database, "-n", "-T", str(seconds), "-c", str(clients))
-    counts = [
-        line for line in report.splitlines() if line.startswith("number of transactions actually processed")
-    ]
+    counts = [line for line in report.splitlines() if line.startswith("number of transactions actually processed")]
     return int(counts[0].split(":")[1].split("/")[0])
 
 
@@ -73,9 +71,7 @@ class Writer:
     updates only the ids it inserted, so none waits for another.
     """
 
-    def __init__(
-        self, url: str, *, connections: int = 3, longest_transaction_s: float = 0.5, seed: int = 0
-    ) -> None:
+    def __init__(self, url: str, *, connections: int = 3, longest_transaction_s: float = 0.5, seed: int = 0) -> None:
         """Describe the writer; `start` creates the table where it is missing."""
         self._url = url
         self._count = connections
@@ -101,9 +97,7 @@ class Writer:
         ):
             cursor.executescript(_CHANGING)
         self._stop.clear()
-        self._threads = [
-            threading.Thread(target=self._work, args=(lane,), daemon=True) for lane in range(self._count)
-        ]
+        self._threads = [threading.Thread(target=self._work, args=(lane,), daemon=True) for lane in range(self._count)]
         for thread in self._threads:
             thread.start()
         return self

@@ -46,9 +46,7 @@ _POINT = "point(random() * 100, random() * -100)"
 COLUMNS: tuple[TypedColumn, ...] = (
     TypedColumn("a_smallint", "smallint", ("-32768", "32767", "0"), "(random() - 0.5) * 60000"),
     TypedColumn("an_integer", "integer", ("-2147483648", "2147483647", "0"), "(random() - 0.5) * 4e9"),
-    TypedColumn(
-        "a_bigint", "bigint", ("-9223372036854775808", "9223372036854775807"), "(random() - 0.5) * 1.8e19"
-    ),
+    TypedColumn("a_bigint", "bigint", ("-9223372036854775808", "9223372036854775807"), "(random() - 0.5) * 1.8e19"),
     TypedColumn("a_real", "real", ("NaN", "Infinity", "-Infinity", "-0", "1e-45", "3.4028235e38"), _NUMBER),
     TypedColumn(
         "a_double",
@@ -56,19 +54,11 @@ COLUMNS: tuple[TypedColumn, ...] = (
         ("NaN", "Infinity", "-Infinity", "-0", "5e-324", "0.1"),
         f"{_NUMBER} * 1e30",
     ),
-    TypedColumn(
-        "a_numeric", "numeric", ("NaN", "Infinity", "-Infinity", "1e-40", "9" * 60, "0.10"), f"{_NUMBER} / 3"
-    ),
-    TypedColumn(
-        "a_numeric_15_2", "numeric(15,2)", ("NaN", "9999999999999.99", "-9999999999999.99", "0"), _NUMBER
-    ),
-    TypedColumn(
-        "a_numeric_38_10", "numeric(38,10)", ("NaN", "9" * 28 + "." + "9" * 10, "-0.0000000001"), _NUMBER
-    ),
+    TypedColumn("a_numeric", "numeric", ("NaN", "Infinity", "-Infinity", "1e-40", "9" * 60, "0.10"), f"{_NUMBER} / 3"),
+    TypedColumn("a_numeric_15_2", "numeric(15,2)", ("NaN", "9999999999999.99", "-9999999999999.99", "0"), _NUMBER),
+    TypedColumn("a_numeric_38_10", "numeric(38,10)", ("NaN", "9" * 28 + "." + "9" * 10, "-0.0000000001"), _NUMBER),
     TypedColumn("a_numeric_5_m2", "numeric(5,-2)", ("9999900", "-9999900", "0"), "(random() - 0.5) * 1e6"),
-    TypedColumn(
-        "a_text", "text", (*_TEXT_EDGES, "x" * 100_000), "repeat(md5(random()::text), (random() * 5)::int)"
-    ),
+    TypedColumn("a_text", "text", (*_TEXT_EDGES, "x" * 100_000), "repeat(md5(random()::text), (random() * 5)::int)"),
     TypedColumn("a_varchar", "varchar(40)", _TEXT_EDGES, _WORD),
     TypedColumn("a_char", "char(8)", ("", "a", "exactly8", "ü"), "substr(md5(random()::text), 1, 6)"),
     TypedColumn("an_internal_char", '"char"', ("", "a", "\\377"), "chr(97 + (random() * 25)::int)"),
@@ -76,13 +66,9 @@ COLUMNS: tuple[TypedColumn, ...] = (
     TypedColumn("a_bytea", "bytea", ("\\x", "\\x00", "\\xdeadbeef00ff"), "sha256(random()::text::bytea)"),
     TypedColumn("a_boolean", "boolean", ("true", "false"), "random() < 0.5"),
     TypedColumn("a_uuid", "uuid", ("0" * 32, "f" * 32), "gen_random_uuid()"),
-    TypedColumn(
-        "a_date", "date", ("infinity", "-infinity", "4713-01-01 BC", "5874897-12-31", "0001-01-01"), _DAYS
-    ),
+    TypedColumn("a_date", "date", ("infinity", "-infinity", "4713-01-01 BC", "5874897-12-31", "0001-01-01"), _DAYS),
     TypedColumn("a_time", "time", ("00:00", "24:00", "23:59:59.999999"), _INSTANT),
-    TypedColumn(
-        "a_timetz", "timetz", ("00:00+15:59", "24:00-15:59", "12:34:56.789+05:30"), f"({_INSTANT})::time"
-    ),
+    TypedColumn("a_timetz", "timetz", ("00:00+15:59", "24:00-15:59", "12:34:56.789+05:30"), f"({_INSTANT})::time"),
     TypedColumn(
         "a_timestamp",
         "timestamp",
@@ -134,13 +120,9 @@ COLUMNS: tuple[TypedColumn, ...] = (
         ("{}", '{"a,b","NULL",NULL,"","\\"q\\"","\\\\"}', "{{a,b},{c,d}}"),
         "array[md5(i::text)]",
     ),
-    TypedColumn(
-        "some_numerics", "numeric(10,2)[]", ("{1.10,NaN,NULL}", "{{{0.01}}}"), f"array[{_NUMBER} / 1000]"
-    ),
+    TypedColumn("some_numerics", "numeric(10,2)[]", ("{1.10,NaN,NULL}", "{{{0.01}}}"), f"array[{_NUMBER} / 1000]"),
     TypedColumn("some_timestamptzs", "timestamptz[]", ("{infinity,NULL}", "{}"), f"array[{_INSTANT}]"),
-    TypedColumn(
-        "an_enum", "sandbox.mood", ("low", "so so", "Über"), "(array['low', 'so so', 'Über'])[1 + i % 3]"
-    ),
+    TypedColumn("an_enum", "sandbox.mood", ("low", "so so", "Über"), "(array['low', 'so so', 'Über'])[1 + i % 3]"),
     TypedColumn("some_enums", "sandbox.mood[]", ('{low,NULL,"so so"}', "{}"), "array['low']"),
     TypedColumn("a_domain", "sandbox.percentage", ("0", "100", "33.33"), "random() * 100"),
     TypedColumn(
@@ -149,9 +131,7 @@ COLUMNS: tuple[TypedColumn, ...] = (
         ('("5th, ""Avenue""",10001,"{a,b}")', "(,,)", '("",0,{})'),
         "row(md5(i::text), i, array['x'])",
     ),
-    TypedColumn(
-        "an_int4range", "int4range", ("empty", "(,)", "[1,5)", "[-2147483648,)"), "int4range(i, i + 9)"
-    ),
+    TypedColumn("an_int4range", "int4range", ("empty", "(,)", "[1,5)", "[-2147483648,)"), "int4range(i, i + 9)"),
     TypedColumn("an_int8range", "int8range", ("empty", "(,5]"), "int8range(i, i + 9)"),
     TypedColumn("a_numrange", "numrange", ("empty", "(0.1,NaN]", "[1,1]"), "numrange(i, i + 0.5, '[]')"),
     TypedColumn(
@@ -173,21 +153,15 @@ COLUMNS: tuple[TypedColumn, ...] = (
         ("{}", "{[1,3),[5,9)}", "{(,)}"),
         "int4multirange(int4range(i, i + 1))",
     ),
-    TypedColumn(
-        "a_tstzmultirange", "tstzmultirange", ("{}", "{[2000-01-01,2001-01-01),[2002-01-01,)}"), "'{}'"
-    ),
-    TypedColumn(
-        "an_inet", "inet", ("0.0.0.0/0", "192.168.1.5/24", "::1", "2001:db8::/32"), "inet '10.0.0.0' + i"
-    ),
+    TypedColumn("a_tstzmultirange", "tstzmultirange", ("{}", "{[2000-01-01,2001-01-01),[2002-01-01,)}"), "'{}'"),
+    TypedColumn("an_inet", "inet", ("0.0.0.0/0", "192.168.1.5/24", "::1", "2001:db8::/32"), "inet '10.0.0.0' + i"),
     TypedColumn(
         "a_cidr",
         "cidr",
         ("0.0.0.0/0", "192.168.0.0/16", "2001:db8::/32"),
         "set_masklen(inet '10.0.0.0' + i, 32)",
     ),
-    TypedColumn(
-        "a_macaddr", "macaddr", ("00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff"), "substr(md5(i::text), 1, 12)"
-    ),
+    TypedColumn("a_macaddr", "macaddr", ("00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff"), "substr(md5(i::text), 1, 12)"),
     TypedColumn("a_macaddr8", "macaddr8", ("08:00:2b:01:02:03:04:05",), "substr(md5(i::text), 1, 16)"),
     TypedColumn("a_bit", "bit(10)", ("0000000000", "1111111111"), "(i % 1024)::bit(10)"),
     TypedColumn("a_varbit", "varbit", ("", "1", "0" * 70), "i::bit(20)"),
@@ -208,9 +182,7 @@ COLUMNS: tuple[TypedColumn, ...] = (
     TypedColumn("a_circle", "circle", ("<(0,0),0>", "<(1,-1),1e10>"), f"circle({_POINT}, random())"),
     TypedColumn("a_pg_lsn", "pg_lsn", ("0/0", "FFFFFFFF/FFFFFFFF"), "'0/' || to_hex(i)"),
     TypedColumn("an_oid", "oid", ("0", "4294967295"), "i"),
-    TypedColumn(
-        "an_xml", "xml", ("<a/>", "<a b='ü'>t</a>"), "('<i>' || i || '</i>')::xml", probe="SELECT '<a/>'::xml"
-    ),
+    TypedColumn("an_xml", "xml", ("<a/>", "<a b='ü'>t</a>"), "('<i>' || i || '</i>')::xml", probe="SELECT '<a/>'::xml"),
     TypedColumn(
         "an_hstore",
         "hstore",
@@ -242,9 +214,7 @@ def create_every_type(postgres: SandboxPostgres, database: str, rows: int) -> tu
     postgres.psql(_DECLARATIONS + _table(columns), database)
     edges = 1 + max(len(column.edges) for column in columns)
     inserts = [_edge_row(columns, number) for number in range(edges)]
-    postgres.psql(
-        "\n".join([*inserts, _random_rows(columns, edges + 1, rows), f"ANALYZE {TABLE};"]), database
-    )
+    postgres.psql("\n".join([*inserts, _random_rows(columns, edges + 1, rows), f"ANALYZE {TABLE};"]), database)
     return columns
 
 
@@ -272,12 +242,8 @@ def _edge_row(columns: tuple[TypedColumn, ...], number: int) -> str:
 
 
 def _random_rows(columns: tuple[TypedColumn, ...], first: int, last: int) -> str:
-    values = ", ".join(
-        f"CASE WHEN random() < 0.9 THEN ({column.random})::{column.sql_type} END" for column in columns
-    )
-    return (
-        f"INSERT INTO {TABLE} ({_names(columns)}) SELECT {values} FROM generate_series({first}, {last}) AS i;"
-    )
+    values = ", ".join(f"CASE WHEN random() < 0.9 THEN ({column.random})::{column.sql_type} END" for column in columns)
+    return f"INSERT INTO {TABLE} ({_names(columns)}) SELECT {values} FROM generate_series({first}, {last}) AS i;"
 
 
 def _names(columns: tuple[TypedColumn, ...]) -> str:

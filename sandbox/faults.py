@@ -259,9 +259,7 @@ class _Forward(http.server.BaseHTTPRequestHandler):
         length = answer.getheader("Content-Length") if self.command == "HEAD" else None
         self._answer(answer.status, answer.getheaders(), content, length)
 
-    def _answer(
-        self, status: int, headers: list[tuple[str, str]], content: bytes, length: str | None
-    ) -> None:
+    def _answer(self, status: int, headers: list[tuple[str, str]], content: bytes, length: str | None) -> None:
         self.send_response_only(status)
         for name, value in headers:
             if name.lower() not in {"connection", "content-length", "transfer-encoding"}:

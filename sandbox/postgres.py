@@ -37,7 +37,7 @@ class SandboxPostgres:
     The server ends when the process that started it does, even when that one is killed.
     """
 
-    def __init__(  # noqa: PLR0913 - every one is a plain setting with a default
+    def __init__(
         self,
         *,
         data_folder: Path | None = None,

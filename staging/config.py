@@ -51,18 +51,12 @@ class S3StagingConfig(_Settings):
     session_token: SecretStr | None = Field(None, description="Of temporary credentials.")
     region: str | None = Field(None, description="The bucket's region; us-east-1 when an endpoint is given.")
     verify: bool = Field(default=True, description="Check the endpoint's TLS certificate.")
-    ca_bundle: Path | None = Field(
-        None, description="PEM file of the authorities to trust instead of the usual ones."
-    )
+    ca_bundle: Path | None = Field(None, description="PEM file of the authorities to trust instead of the usual ones.")
     connect_timeout_s: float = Field(5.0, gt=0, description="Seconds to wait for a connection.")
     read_timeout_s: float = Field(30.0, gt=0, description="Seconds to wait for the next bytes.")
-    max_attempts: int = Field(
-        10, ge=1, le=50, description="Tries per request, with growing pauses up to 20 seconds."
-    )
+    max_attempts: int = Field(10, ge=1, le=50, description="Tries per request, with growing pauses up to 20 seconds.")
 
-    @field_validator(
-        "endpoint_url", "region", "access_key_id", "secret_access_key", "session_token", mode="before"
-    )
+    @field_validator("endpoint_url", "region", "access_key_id", "secret_access_key", "session_token", mode="before")
     @classmethod
     def _blank_is_absent(cls, value: object) -> object:
         plain = value.get_secret_value() if isinstance(value, SecretStr) else value
@@ -90,7 +84,5 @@ class S3StagingConfig(_Settings):
         return self
 
 
-StagingConfig = Annotated[
-    MemoryStagingConfig | LocalStagingConfig | S3StagingConfig, Field(discriminator="provider")
-]
+StagingConfig = Annotated[MemoryStagingConfig | LocalStagingConfig | S3StagingConfig, Field(discriminator="provider")]
 """Any of the three, told apart by ``provider``."""

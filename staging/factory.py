@@ -85,8 +85,6 @@ def _split(url: str) -> SplitResult:
 def _invalid(error: ValidationError) -> ConfigInvalidError:
     lines = error.errors(include_input=False, include_url=False)
     fields = [".".join(str(one) for one in line["loc"][1:]) for line in lines]
-    problems = [
-        f"{name} ({line['msg']})" if name else line["msg"] for name, line in zip(fields, lines, strict=True)
-    ]
+    problems = [f"{name} ({line['msg']})" if name else line["msg"] for name, line in zip(fields, lines, strict=True)]
     what = f"The staging config is wrong: {', '.join(problems)}"
     return ConfigInvalidError(what, "Correct these fields.", fields=fields)

@@ -93,9 +93,7 @@ class StoreStaging:
         self._require_session(key)
         self._area.remove(key)
 
-    def sessions(
-        self, endpoint_id: str | None = None, run_id: str | None = None
-    ) -> Iterator[StagedSessionInfo]:
+    def sessions(self, endpoint_id: str | None = None, run_id: str | None = None) -> Iterator[StagedSessionInfo]:
         """Every session in the area, open ones too, ordered by key; ``bytes`` counts all its objects.
 
         Reads one small object per sealed session, as the iterator advances.

@@ -51,9 +51,7 @@ def translate(error: Exception, verb: str, bucket: str, key: str) -> StageError:
 
 def translate_answer(code: str, status: int, verb: str, bucket: str, key: str) -> StageError:
     """The typed error for an S3 error code and an HTTP status (0 when unknown)."""
-    what = (
-        f"Could not {verb} {key!r} in bucket {bucket!r}: the server answered {status or ''} {code}".rstrip()
-    )
+    what = f"Could not {verb} {key!r} in bucket {bucket!r}: the server answered {status or ''} {code}".rstrip()
     if status >= _SERVER_FAULT or status in _BUSY_STATUS or code in _BUSY:
         return StagingUnavailableError(what, _WAIT, bucket=bucket, s3_code=code, http_status=status)
     step = _STEPS.get(code, _CHECK)

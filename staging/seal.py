@@ -57,9 +57,7 @@ def read_manifest(store: ObjectStore, session: str, expected_sha256: str) -> Sta
     if seal is None or content is None:
         raise StageUnsealedError(f"Staging session {session!r} has no seal", _RETRY, key=session)
     if hashlib.sha256(content).hexdigest() != seal.manifest_sha256:
-        raise StageUnsealedError(
-            f"Manifest and seal of {session!r} do not fit each other", _RETRY, key=session
-        )
+        raise StageUnsealedError(f"Manifest and seal of {session!r} do not fit each other", _RETRY, key=session)
     if seal.manifest_sha256 != expected_sha256:
         raise _corrupt(session, "it is not the one the handle was made for")
     return _parse(content, session)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from contracts.catalog import CatalogSnapshot  # noqa: TC001 - pydantic reads it at run time
+from contracts.catalog import CatalogSnapshot
 from contracts.errors import CatalogMissingError
 from contracts.model import Contract
 from state.entries import read_as

@@ -122,9 +122,7 @@ class Checkpoints:
             ConfigInvalidError: One of them cannot be read; the error names its key.
         """
         entries = self._store.list(CHECKPOINTS, endpoint_id)
-        return tuple(
-            read_as(Checkpoint, each.value, each.key) for each in entries if self._is_checkpoint(each)
-        )
+        return tuple(read_as(Checkpoint, each.value, each.key) for each in entries if self._is_checkpoint(each))
 
     def _is_checkpoint(self, entry: KvEntry) -> bool:
         key = entry.key.key

@@ -20,9 +20,7 @@ class IdleConnections(Generic[ConnectionT]):
         usable: Whether one that waited can still be used; a False one is closed and replaced.
     """
 
-    def __init__(
-        self, open_connection: Callable[[], ConnectionT], usable: Callable[[ConnectionT], bool]
-    ) -> None:
+    def __init__(self, open_connection: Callable[[], ConnectionT], usable: Callable[[ConnectionT], bool]) -> None:
         self._open = open_connection
         self._usable = usable
         self._idle: list[ConnectionT] = []

@@ -122,9 +122,7 @@ class TableKvStore:
             rows = self._run(_LIST_ALL, (namespace,))
         else:
             rows = self._run(_LIST_SCOPE, (namespace, scope_id))
-        return tuple(
-            _entry(KvKey(namespace=namespace, scope_id=scope, key=key), *rest) for scope, key, *rest in rows
-        )
+        return tuple(_entry(KvKey(namespace=namespace, scope_id=scope, key=key), *rest) for scope, key, *rest in rows)
 
     def close(self) -> None:
         """Close the idle connections; the store can be used again afterwards."""

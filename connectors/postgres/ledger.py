@@ -113,7 +113,14 @@ class Ledger:
         return {key: UpsertReceipt.model_validate_json(text) for key, text in rows}
 
     def receipt(self, session: Session, run: RunHandle, slice_key: str) -> UpsertReceipt | None:
-        """The receipt of one slice, or None."""
+        """The receipt of one slice, or None; nobody else writes the slice until the caller's transaction ends.
+
+        A commit whose answer was lost may still be under way: its outcome is waited for, or a retry would write twice.
+        """
+        name = literal(f"nucleus slice {run.ref} {run.run_id} {slice_key}")
+        session.rows(
+            f"SELECT pg_advisory_xact_lock(hashtextextended({name}, 0))::text AS l", f"waiting for slice {slice_key}"
+        )
         text = session.value(
             f"SELECT receipt FROM {self._receipts} WHERE {_where(run.ref)} AND run_id = {literal(run.run_id)} "
             f"AND slice_key = {literal(slice_key)}",

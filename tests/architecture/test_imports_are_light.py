@@ -14,9 +14,7 @@ HEAVY = {"adbc_driver_manager", "adbc_driver_postgresql", "boto3", "httpx", "nan
 
 def loaded_by(*modules: str) -> set[str]:
     program = f"import {', '.join(modules)}, sys; print(*{{name.split('.')[0] for name in sys.modules}})"
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return set(done.stdout.split())
 
@@ -47,6 +45,4 @@ def test_the_stages():
 
 def test_the_sandbox():
     ours = set(built()) - {"sandbox", "contracts"}
-    assert (
-        loaded_by(*(name for name in modules_in("sandbox") if name != "sandbox._s3_server")) & ours == set()
-    )
+    assert loaded_by(*(name for name in modules_in("sandbox") if name != "sandbox._s3_server")) & ours == set()

@@ -43,9 +43,7 @@ def test_every_direct_dependency_is_locked(lock):
     unfit = [
         f"{requirement} (locked: {pinned.get(canonicalize_name(requirement.name), 'not at all')})"
         for requirement in wanted
-        if not any(
-            requirement.specifier.contains(v) for v in pinned.get(canonicalize_name(requirement.name), ())
-        )
+        if not any(requirement.specifier.contains(v) for v in pinned.get(canonicalize_name(requirement.name), ()))
     ]
     assert unfit == [], "re-lock with `make lock`"
 
@@ -53,9 +51,7 @@ def test_every_direct_dependency_is_locked(lock):
 @pytest.mark.parametrize("lock", GROUPS_OF)
 def test_the_locks_agree(lock):
     dev = pins("dev")
-    assert {
-        name: versions for name, versions in pins(lock).items() if versions != dev.get(name, versions)
-    } == {}
+    assert {name: versions for name, versions in pins(lock).items() if versions != dev.get(name, versions)} == {}
 
 
 @pytest.mark.parametrize("lock", GROUPS_OF)

@@ -45,9 +45,7 @@ def test_anything_else_is_unsupported(asked):
 
 
 def test_the_error_lists_the_models_of_such_units():
-    registry = CdmMapperRegistry(
-        {key("cdm.b"): identity, key("cdm.a"): identity, key("cdm.c", kind="pages"): identity}
-    )
+    registry = CdmMapperRegistry({key("cdm.b"): identity, key("cdm.a"): identity, key("cdm.c", kind="pages"): identity})
     with pytest.raises(CdmModelUnsupportedError, match=r"Use one of: cdm\.a, cdm\.b;") as caught:
         registry.find("http", "issues", "cdm.c")
     assert caught.value.facts["supported"] == ["cdm.a", "cdm.b"]

@@ -59,9 +59,7 @@ TABLE = {
     },
 }
 
-CLASSES = [
-    kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, IngestionError)
-]
+CLASSES = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, IngestionError)]
 PHASES = IngestionError.__subclasses__()
 LEAVES = [kind for kind in CLASSES if kind is not IngestionError and kind not in PHASES]
 
@@ -72,8 +70,7 @@ def recovery_of(kind):
 
 def test_the_tree_is_the_table():
     tree = {
-        phase.__name__: {kind.code: recovery_of(kind) for kind in LEAVES if issubclass(kind, phase)}
-        for phase in PHASES
+        phase.__name__: {kind.code: recovery_of(kind) for kind in LEAVES if issubclass(kind, phase)} for phase in PHASES
     }
     assert tree == TABLE
 
@@ -100,9 +97,7 @@ def test_codes_are_unique_and_named_after_what_they_are():
 def test_the_drawing_names_every_phase_every_recovery_and_only_codes_that_exist():
     drawing = errors.__doc__
     assert {phase.__name__ for phase in PHASES} == set(re.findall(r"──\s(\w+)", drawing))
-    assert all(
-        re.search(rf"^\s.*\b{recovery.__name__}\s", drawing, re.MULTILINE) for recovery in RECOVERIES.values()
-    )
+    assert all(re.search(rf"^\s.*\b{recovery.__name__}\s", drawing, re.MULTILINE) for recovery in RECOVERIES.values())
     lines = {phase: line for line in drawing.splitlines() for phase in TABLE if f"── {phase}" in line}
     for phase, line in lines.items():
         drawn = set(re.findall(r"E_[A-Z_]+", line))

@@ -94,9 +94,7 @@ def plan(**changes):
     )
     facts = {
         "endpoint_id": "shop",
-        "unit": EndpointUnitDescriptor(
-            unit_id="public.orders", dataset=dataset, kind="table", display_name="Orders"
-        ),
+        "unit": EndpointUnitDescriptor(unit_id="public.orders", dataset=dataset, kind="table", display_name="Orders"),
         "mode": "incremental",
         "strategy": "key-range",
         "slices": (piece("a"), piece("b", 1)),
@@ -159,9 +157,7 @@ def test_slices_with_equal_keys_or_wrong_numbers_are_refused(slices, why):
         plan(slices=slices)
 
 
-@pytest.mark.parametrize(
-    "changes", [{"mode": "sideways"}, {"surprise": 1}, {"slices": None}, {"endpoint_id": None}]
-)
+@pytest.mark.parametrize("changes", [{"mode": "sideways"}, {"surprise": 1}, {"slices": None}, {"endpoint_id": None}])
 def test_other_malformed_plans_are_refused(changes):
     with pytest.raises(ValidationError):
         plan(**changes)

@@ -39,9 +39,7 @@ def test_the_writer_commits_out_of_order(postgres, name, database):
     with Writer(database, longest_transaction_s=0.3) as writer:
         begun = time.monotonic()
         while time.monotonic() - begun < 2:
-            rows = postgres.psql(
-                "SELECT updated_at FROM sandbox.changing ORDER BY updated_at", name
-            ).splitlines()
+            rows = postgres.psql("SELECT updated_at FROM sandbox.changing ORDER BY updated_at", name).splitlines()
             late += any(row < seen[-1] for row in set(rows) - set(seen)) if seen else 0
             seen = rows or seen
     assert writer.committed > 10

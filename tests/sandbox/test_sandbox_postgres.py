@@ -70,9 +70,7 @@ def test_url_needs_the_password(postgres):
 def test_a_database_of_any_name(postgres):
     name = 'Ünusual "name" / ? #'
     url = postgres.create_database(name)
-    assert (
-        postgres.psql("SELECT current_database(), current_setting('server_encoding')", name) == f"{name}|UTF8"
-    )
+    assert postgres.psql("SELECT current_database(), current_setting('server_encoding')", name) == f"{name}|UTF8"
     with dbapi.connect(url) as connection:
         assert connection.adbc_current_catalog == name
     postgres.drop_database(name)

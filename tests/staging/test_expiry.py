@@ -52,6 +52,4 @@ def test_a_session_exactly_at_its_time_stays():
     [session] = provider.sessions()
     at = session.modified_at + timedelta(seconds=60)
     assert clean(provider, ttl_s=60, now=at, live_run_ids=()).removed_sessions == 0
-    assert (
-        clean(provider, ttl_s=60, now=at + timedelta(microseconds=1), live_run_ids=()).removed_sessions == 1
-    )
+    assert clean(provider, ttl_s=60, now=at + timedelta(microseconds=1), live_run_ids=()).removed_sessions == 1

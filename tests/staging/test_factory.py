@@ -74,25 +74,17 @@ def test_what_is_wrong_is_named_and_secrets_are_not(url, options, says):
 
 
 def test_blank_form_fields_are_absent():
-    config = S3StagingConfig(
-        bucket="b", endpoint_url="", region="", access_key_id="", secret_access_key=SecretStr("")
-    )
+    config = S3StagingConfig(bucket="b", endpoint_url="", region="", access_key_id="", secret_access_key=SecretStr(""))
     assert (config.endpoint_url, config.region, config.access_key_id, config.secret_access_key) == (None,) * 4
 
 
 def test_looking_at_the_room_loads_nothing_heavy():
-    program = (
-        "import sys, staging, staging.factory, staging.expiry; print({'polars', 'boto3'} & set(sys.modules))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+    program = "import sys, staging, staging.factory, staging.expiry; print({'polars', 'boto3'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 
 
 def test_a_local_area_does_not_load_boto3():
     program = "import sys, staging.factory as f; f.open_staging('file:///x'); print('boto3' in sys.modules)"
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

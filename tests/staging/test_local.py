@@ -46,9 +46,7 @@ except StagingUnavailableError as error:
 class TestLocalStaging(StagingSuite):
     @pytest.fixture
     def make_provider(self, tmp_path):
-        return lambda part_bytes=16 * MIB: LocalStaging(
-            LocalStagingConfig(path=tmp_path, part_bytes=part_bytes)
-        )
+        return lambda part_bytes=16 * MIB: LocalStaging(LocalStagingConfig(path=tmp_path, part_bytes=part_bytes))
 
 
 class TestDurableLocalStaging(StagingSuite):
@@ -80,9 +78,7 @@ def fill(place: Path, how: str, durable: str) -> list[str]:
 
 @pytest.mark.parametrize("durable", ["durable", "fast"])
 def test_a_full_disk_is_named_and_nothing_readable_is_left(tmp_path, tiny_disk, durable):
-    place, how, name = (
-        (tmp_path / "own", "limit", "EFBIG") if tiny_disk is None else (tiny_disk, "disk", "ENOSPC")
-    )
+    place, how, name = (tmp_path / "own", "limit", "EFBIG") if tiny_disk is None else (tiny_disk, "disk", "ENOSPC")
     place.mkdir(exist_ok=True)
     what, sealed, files = fill(place, how, durable)
     assert what.startswith(name)
@@ -102,9 +98,7 @@ def test_a_disk_that_is_full_at_the_seal_leaves_the_session_unsealed(tiny_disk):
     provider = LocalStaging(LocalStagingConfig(path=tiny_disk))
     session = provider.allocate_session(context())
     session.writer().write_batch(NUMBERS)
-    (tiny_disk / "ballast").write_bytes(
-        b"x" * (os.statvfs(tiny_disk).f_bavail * os.statvfs(tiny_disk).f_bsize)
-    )
+    (tiny_disk / "ballast").write_bytes(b"x" * (os.statvfs(tiny_disk).f_bavail * os.statvfs(tiny_disk).f_bsize))
     with pytest.raises(StagingUnavailableError, match="No space left"):
         session.seal()
     assert [one.state for one in provider.sessions()] == []
@@ -180,9 +174,7 @@ def test_writers_and_a_cleaner_at_once_get_along(tmp_path):
 
     def come_and_go(number: int) -> None:
         for attempt in range(40):
-            provider.delete(
-                stage(provider, NUMBERS.head(3), where=context(sequence=number, attempt=str(attempt))).key
-            )
+            provider.delete(stage(provider, NUMBERS.head(3), where=context(sequence=number, attempt=str(attempt))).key)
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(come_and_go, range(4)))

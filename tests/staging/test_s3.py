@@ -195,9 +195,7 @@ def test_connections_cut_now_and_then_do_no_harm(make_provider, target):
     if not target["endpoint_url"].startswith("http://127.0.0.1:"):
         pytest.skip("needs a server on loopback")
     with CuttableTcp(int(target["endpoint_url"].rsplit(":", 1)[1])) as wire:
-        provider = make_provider(
-            endpoint_url=f"http://127.0.0.1:{wire.port}", max_attempts=8, part_bytes=256 * 1024
-        )
+        provider = make_provider(endpoint_url=f"http://127.0.0.1:{wire.port}", max_attempts=8, part_bytes=256 * 1024)
         session = provider.allocate_session(context())
         for offset in range(0, _NOISE.height, 20_000):
             session.writer().write_batch(_NOISE.slice(offset, 20_000))
@@ -238,10 +236,7 @@ def test_an_unproven_certificate_is_refused(make_provider, target):
 
 def test_a_part_swapped_by_somebody_is_noticed(make_provider):
     provider = make_provider()
-    one, two = (
-        stage(provider, frame, where=context(run))
-        for run, frame in (("a", NUMBERS), ("b", NUMBERS.reverse()))
-    )
+    one, two = (stage(provider, frame, where=context(run)) for run, frame in (("a", NUMBERS), ("b", NUMBERS.reverse())))
     provider.store.put(f"{one.key}part-00000.parquet", provider.store.get(f"{two.key}part-00000.parquet"))
     with pytest.raises(StageCorruptError):
         read(provider, one)

@@ -16,9 +16,7 @@ def snapshot(*names, minute=0, endpoint_id="shop", declared="bigint"):
         DatasetDescriptor(dataset_id=name, kind="table", namespace="public", name=name, columns=(column,))
         for name in names
     )
-    return CatalogSnapshot(
-        endpoint_id=endpoint_id, collected_at=START + timedelta(minutes=minute), datasets=datasets
-    )
+    return CatalogSnapshot(endpoint_id=endpoint_id, collected_at=START + timedelta(minutes=minute), datasets=datasets)
 
 
 @pytest.fixture

@@ -16,9 +16,7 @@ CATALOG = CatalogSnapshot(
     endpoint_id="shop",
     collected_at=START,
     datasets=(
-        DatasetDescriptor(
-            dataset_id="public.orders", kind="table", namespace="public", name="orders", columns=()
-        ),
+        DatasetDescriptor(dataset_id="public.orders", kind="table", namespace="public", name="orders", columns=()),
     ),
 )
 

@@ -17,7 +17,7 @@ run: $(READY) ## Move real tables through the sandbox, on Prefect, and check eve
 	$(BIN)/python -m demo.run $(ARGS)
 
 test: $(READY) ## Run the tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: $(READY) ## Lint, format, types, floors, lock files: what CI asks before the tests
 	$(BIN)/ruff check .

@@ -118,10 +118,7 @@ class TableKvStore:
         Raises:
             StateUnavailableError: The database did not answer.
         """
-        if scope_id is None:
-            rows = self._run(_LIST_ALL, (namespace,))
-        else:
-            rows = self._run(_LIST_SCOPE, (namespace, scope_id))
+        rows = self._run(_LIST_ALL, (namespace,)) if scope_id is None else self._run(_LIST_SCOPE, (namespace, scope_id))
         return tuple(_entry(KvKey(namespace=namespace, scope_id=scope, key=key), *rest) for scope, key, *rest in rows)
 
     def close(self) -> None:

@@ -24,6 +24,7 @@ def preview(
     as_json: JsonFlag = False,
 ) -> None:
     """Show the first rows of a unit, in no promised order."""
+    from cli.cells import texts
     from cli.reading import predicate
 
     conditions = [predicate(each) for each in where or ()]
@@ -31,7 +32,7 @@ def preview(
     def look(ws: "Workspace") -> Any:
         return ws.source(endpoint_id).preview(ws.unit(endpoint_id, unit_id), limit, conditions)
 
-    columns, rows = _as_text(workspace.in_workspace(look))
+    columns, rows = texts(workspace.in_workspace(look))
     data = [dict(zip(columns, row, strict=True)) for row in rows]
     Output(as_json=as_json).show({"columns": columns, "rows": data}, table(f"{endpoint_id}/{unit_id}", columns, rows))
 
@@ -58,15 +59,3 @@ def plan(
 
     found = workspace.in_workspace(planned)
     Output(as_json=as_json).show({"plan": found.model_dump(mode="json")}, explain(found))
-
-
-def _as_text(batch: Any) -> tuple[list[str], list[tuple[str | None, ...]]]:
-    """Every value as text: JSON has no NaN, no bytes and no date past the year 9999."""
-    import polars as pl
-
-    frame = pl.DataFrame(batch)
-    texts = frame.select(
-        pl.col(name).bin.encode("hex") if kind == pl.Binary else pl.col(name).cast(pl.String, strict=False)
-        for name, kind in frame.schema.items()
-    )
-    return frame.columns, texts.rows()

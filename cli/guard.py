@@ -30,6 +30,8 @@ class GuardedGroup(TyperGroup):
         asked = given[: given.index("--")] if "--" in given else given
         try:
             code = super().main(given, *more, **{**extra, "standalone_mode": False})
-        except Exception as error:  # noqa: BLE001 - the last place that can make it readable
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # noqa: BLE001 - the last place that can make it readable, panics too
             code = report(error, Redactor(given), as_json="--json" in asked)
         sys.exit(code if isinstance(code, int) else 0)

@@ -30,6 +30,8 @@ class RunHandle(Contract):
     """True when an earlier process began this run."""
     target_was_empty: bool = False
     """True when the sink's table held no row when the run began: slices may copy straight."""
+    target_is_empty: bool = False
+    """True when it holds no row now, as this process takes over."""
 
 
 class FrozenRun(Contract):

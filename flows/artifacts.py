@@ -38,6 +38,7 @@ class Story:
     def __init__(self, ref: RunRef, log: logging.Logger) -> None:
         self._ref, self._log = ref, log
         self._progress_id: UUID | None = None
+        self._linked = False
         self._told_at = self._began_at = time.monotonic()
 
     def planned(self, plan: IngestionPlan, done: int) -> None:
@@ -61,8 +62,9 @@ class Story:
             update_progress_artifact(self._progress_id, _percent(done, of), description=words)
 
     def staged(self, handle: StagingHandle) -> None:
-        """A link to where the run's sessions are."""
-        link = staged_link(handle)
+        """A link to where the run's sessions are, once."""
+        link = None if self._linked else staged_link(handle)
+        self._linked = True
         if link is not None:
             with _unharmed(self._log):
                 create_link_artifact(link, link_text="What was staged", key=key_of("staged", self._ref))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from contracts.endpoint import SinkEndpoint, SourceEndpoint
     from contracts.mapping import CdmMapper
     from contracts.receipts import CensusReceipt, RunHandle, UpsertReceipt
-    from contracts.staging import StagingProvider
+    from contracts.staging import StagingHandle, StagingProvider
     from contracts.unit import EndpointUnitDescriptor
     from flows.stages.plan import RunRequest
 
@@ -54,6 +54,8 @@ class LiveRun:
     receipts: list[UpsertReceipt] = field(default_factory=list)
     census: CensusReceipt | None = None
     seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    staged: StagingHandle | None = None
+    """Of the first session that was sealed in this process, to show where they lie."""
     stop: Event = field(default_factory=Event)
 
 

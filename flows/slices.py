@@ -94,6 +94,7 @@ class SliceWindow:
     def _go_on(self, done: _Done) -> None:
         result = done.future.result()
         if isinstance(result, StageReceipt):
+            self._live.staged = self._live.staged or result.handle
             self._live.seconds["export"] += result.source_s
             self._live.seconds["stage"] += result.stage_s
             if not self._live.stop.is_set():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +46,6 @@ class FlowUnitRun:
         self._flow_run_id, self._token = flow_run_id, flow_run_id.hex
         self._story = Story(ref, log)
         self._run_id = self._token
-        self._linked = False
 
     def execute(
         self,
@@ -126,6 +125,8 @@ class FlowUnitRun:
 
     def _tick(self, live: LiveRun, facts: PlanFacts, *, now: bool = False) -> None:
         rows, size = sum(r.rows_staged for r in live.receipts), sum(r.bytes_staged for r in live.receipts)
+        if live.staged is not None:
+            self._story.staged(live.staged)
         self._story.moved(len(live.receipts), facts.slices, rows, size, now=now)
 
     def _save(self, checkpoints: Any, summary: RunSummary) -> None:
@@ -147,12 +148,11 @@ class FlowUnitRun:
     @contextmanager
     def _noted(self) -> Iterator[None]:
         """Files whatever ends the run early in the unit state."""
-        with ExitStack():
-            try:
-                yield
-            except BaseException as error:
-                note_failure(self._workspace.states, self._ref, self._run_id, error)
-                raise
+        try:
+            yield
+        except BaseException as error:
+            note_failure(self._workspace.states, self._ref, self._run_id, error)
+            raise
 
 
 def merged_policy(

@@ -30,6 +30,9 @@ END_TIMEOUT_S = 15.0
 LOOPBACK = "127.0.0.1"
 ROOT = Path(__file__).resolve().parent.parent
 
+_children: dict[int, subprocess.Popen[bytes]] = {}
+"""What this process started, kept so that it can be waited for."""
+
 _SERVER: dict[str, str] = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     # In memory, a restarted server would forget leases and leave their slots taken for good.
@@ -68,8 +71,9 @@ def up(home: Path | None = None, port: int | None = None, *, worker: bool = True
         ControlPlaneError: A process ended early or the server did not answer in 90 seconds; what was started is ended.
     """
     home = (home or home_folder()).absolute()
-    if (note := status(home)) is not None:
+    if (note := status(home)) is not None and not (worker and _gone(note.pids.get("worker"))):
         return note
+    down(home)
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     api_url = f"http://{LOOPBACK}:{port or _free_port()}/api"
     pids: dict[str, int] = {}
@@ -171,6 +175,7 @@ def _begin(home: Path, api_url: str, pids: dict[str, int], *, worker: bool) -> N
         if setting_up is not None:
             setting_up.kill()
             setting_up.wait()
+            _children.pop(setting_up.pid, None)
 
 
 def _environment(home: Path, api_url: str) -> dict[str, str]:
@@ -182,6 +187,7 @@ def _environment(home: Path, api_url: str) -> dict[str, str]:
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
         "PREFECT_HOME": str(home / "prefect"),
         "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",
+        "PREFECT_WORKER_QUERY_SECONDS": "2",
         "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", "")))),
     }
 
@@ -211,9 +217,11 @@ def _start(name: str, command: list[str], environment: dict[str, str], home: Pat
     logs = home / "logs"
     logs.mkdir(exist_ok=True)
     with (logs / f"{name}.log").open("ab") as log:
-        return subprocess.Popen(
+        started = subprocess.Popen(
             command, env=environment, cwd=home, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
+    _children[started.pid] = started
+    return started
 
 
 def _set_up_command(api_url: str) -> list[str]:
@@ -260,23 +268,31 @@ def _note(note: ControlPlaneNote) -> None:
 
 def _end(pids: dict[str, int]) -> None:
     """The worker before the server; a process that does not go is killed with its group."""
-    for name in ("worker", "server"):
-        if name not in pids:
-            continue
+    for pid in [pids[name] for name in ("worker", "server") if name in pids and not _gone(pids[name])]:
         with suppress(ProcessLookupError):
-            os.kill(pids[name], signal.SIGTERM)
-            _wait_for_end(pids[name])
+            os.kill(pid, signal.SIGTERM)
+            if not _ended(pid):
+                os.killpg(pid, signal.SIGKILL)
+                _ended(pid)
+        _children.pop(pid, None)
 
 
-def _wait_for_end(pid: int) -> None:
+def _ended(pid: int) -> bool:
+    """Wait for the end; False when the process is still there."""
     deadline = time.monotonic() + END_TIMEOUT_S
-    while time.monotonic() < deadline:
-        with suppress(ChildProcessError):
-            if os.waitpid(pid, os.WNOHANG)[0] == pid:
-                return
-        os.kill(pid, 0)
+    while not _gone(pid) and time.monotonic() < deadline:
         time.sleep(0.05)
-    os.killpg(pid, signal.SIGKILL)
+    return _gone(pid)
+
+
+def _gone(pid: int | None) -> bool:
+    """True unless the process lives and is a Prefect one: after a reboot the number may be anybody's."""
+    if pid is None:
+        return True
+    if pid in _children:
+        return _children[pid].poll() is not None
+    shown = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return "prefect" not in shown.stdout
 
 
 def _free_port() -> int:

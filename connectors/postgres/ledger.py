@@ -101,7 +101,7 @@ class Ledger:
             f"DELETE FROM {self._receipts} WHERE {_where(ref)} AND run_id <> {literal(run_id)}",
             "forgetting old receipts",
         )
-        return RunHandle(ref=ref, run_id=run_id, epoch=epoch, target_was_empty=was_empty)
+        return RunHandle(ref=ref, run_id=run_id, epoch=epoch, target_was_empty=was_empty, target_is_empty=empty)
 
     def receipts(self, session: Session, run: RunHandle) -> dict[str, UpsertReceipt]:
         """All receipts of the run by slice key."""

@@ -62,14 +62,32 @@ def open_run(source: SourceEndpoint, sink: SinkEndpoint, request: RunRequest, vi
         UpsertError: The sink cannot be made to fit; nothing was written.
     """
     previous = sink.last_run(request.ref)
+    if previous is not None and previous.finished_at is None and previous.plan.checkpoint_before is None:
+        # That run set out to read everything and did not end: no older checkpoint speaks for the sink any more.
+        request = request.model_copy(update={"checkpoint": None})
     if previous is not None and can_continue(previous, request, datetime.now(UTC)):
-        plan, run_id, started_at = _continued(source, previous), previous.run_id, previous.started_at
+        plan = _continued(source, previous, request)
+        opened = _begun(sink, request, plan, previous.run_id, previous.started_at)
     else:
-        plan, run_id, started_at = make_plan(source, request, view), uuid4().hex, datetime.now(UTC)
+        plan = make_plan(source, request, view)
+        opened = _begun(sink, request, plan, uuid4().hex, datetime.now(UTC))
+    if not _target_was_emptied(opened):
+        return opened
+    everything = make_plan(source, request.model_copy(update={"checkpoint": None}), view)
+    return _begun(sink, request, everything, uuid4().hex, datetime.now(UTC))
+
+
+def _begun(sink: SinkEndpoint, request: RunRequest, plan: IngestionPlan, run_id: str, started_at: datetime) -> OpenRun:
     provisioned = sink.provision(plan)
     run = sink.begin_run(request.ref, run_id, plan)
     done = sink.receipts(run)
     return OpenRun(run.model_copy(update={"resumed": bool(done)}), plan, started_at, done, provisioned)
+
+
+def _target_was_emptied(opened: OpenRun) -> bool:
+    """True when the sink's table lost rows that a checkpoint or receipts vouch for: somebody dropped or emptied it."""
+    vouched = opened.plan.checkpoint_before is not None or any(done.rows_staged for done in opened.done.values())
+    return opened.run.target_is_empty and vouched
 
 
 def make_plan(source: SourceEndpoint, request: RunRequest, view: str | None) -> IngestionPlan:
@@ -95,7 +113,8 @@ def can_continue(previous: FrozenRun, request: RunRequest, now: datetime) -> boo
     return age_s < request.policy.resume_within_s and previous.plan.fingerprint == asked
 
 
-def _continued(source: SourceEndpoint, previous: FrozenRun) -> IngestionPlan:
+def _continued(source: SourceEndpoint, previous: FrozenRun, request: RunRequest) -> IngestionPlan:
     """The frozen plan under today's limits, and what the change of view makes necessary."""
-    extra = source.catch_up(previous.plan, previous.epoch + 1) if isinstance(source, SupportsConsistentView) else ()
-    return previous.plan.extended(extra)
+    plan = previous.plan.model_copy(update={"policy": request.policy})
+    extra = source.catch_up(plan, previous.epoch + 1) if isinstance(source, SupportsConsistentView) else ()
+    return plan.extended(extra)

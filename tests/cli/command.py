@@ -1,4 +1,4 @@
-"""The command as a process of its own, and what it said."""
+"""The command, in this process or in one of its own, and what it said."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ import json
 import os
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from typer.testing import CliRunner
+
+from cli.main import app
 from tests.architecture.rooms import ROOT
 
 
@@ -46,8 +50,15 @@ def start(*arguments: str, under: tuple[str, ...] = (), **environ: str) -> subpr
     )
 
 
-def nucleus(*arguments: str, **options: Any) -> Done:
-    """Run the command to its end."""
+def nucleus(*arguments: str, answers: str | None = None, **environ: str) -> Done:
+    """Run the command to its end, in this process: a second sooner than in one of its own."""
+    env = {"COLUMNS": "200", **environ}
+    result = CliRunner().invoke(app, arguments, input=answers, env=env, catch_exceptions=False)
+    return Done(result.exit_code, result.stdout, result.stderr)
+
+
+def process(*arguments: str, **options: Any) -> Done:
+    """Run the command to its end as a process of its own."""
     return ended(start(*arguments, **options))
 
 
@@ -78,3 +89,14 @@ def fails(code: str, *arguments: str, **environ: str) -> dict[str, Any]:
     assert error["hint"], error
     assert "Next: " in for_people.err
     return error
+
+
+def half_way(sink: Any, running: subprocess.Popen[str], slices: int = 3) -> None:
+    """Wait until some slices are in the sink."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and running.poll() is None:
+        there = sink.run("SELECT to_regclass('nucleus.receipts') IS NOT NULL")
+        if there == "t" and int(sink.run("SELECT count(*) FROM nucleus.receipts")) >= slices:
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"the copy ended before it could be interrupted: {ended(running)}")

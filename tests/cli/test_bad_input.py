@@ -5,11 +5,9 @@ from __future__ import annotations
 from urllib.parse import quote, urlsplit
 
 import pytest
-from typer.testing import CliRunner
 
-from cli.main import app
 from sandbox._process import free_port
-from tests.cli.command import ended, fails, nucleus, start, succeeds
+from tests.cli.command import ended, fails, nucleus, process, start, succeeds
 
 
 def other(url, **parts):
@@ -29,6 +27,13 @@ def test_wrong_password(source, sink, numbers):
 def test_unreachable(source, sink, numbers):
     fails("E_SOURCE_UNREACHABLE", "copy", other(source.url, port=free_port()), numbers, sink.url)
     fails("E_SINK_UNREACHABLE", "copy", source.url, numbers, other(sink.url, port=free_port()))
+
+
+def test_an_error_of_a_process(source, sink, numbers):
+    done = process("copy", source.url, "nothing", sink.url)
+    assert (done.code, done.out) == (3, "")
+    assert done.err.startswith("E_DATASET_NOT_IN_CATALOG: There is no table public.nothing at the source")
+    assert done.err.splitlines()[1].startswith("  Next: There are: numbers")
 
 
 def test_missing_database(source, sink, numbers):
@@ -75,11 +80,21 @@ def test_a_sink_without_privileges(postgres, source, sink, numbers):
 
 
 def test_more_would_go_than_allowed(source, sink, numbers):
-    succeeds("copy", source.url, numbers, sink.url)
+    command = ("copy", source.url, numbers, sink.url)
+    succeeds(*command)
     source.run("DELETE FROM numbers WHERE id > 20")
-    fails("E_DELETE_GUARD", "copy", source.url, numbers, sink.url)
+    fails("E_DELETE_GUARD", *command)
     assert sink.run("SELECT count(*) FROM numbers") == "100"
-    assert succeeds("copy", source.url, numbers, sink.url, "--max-delete-fraction", "1")["run"]["rows_deleted"] == 80
+    allowed = (*command, "--max-delete-fraction", "1")
+    assert succeeds(*allowed, "--fresh")["run"]["rows_deleted"] == 80
+
+
+def test_doing_what_the_delete_guard_says_helps(source, sink, numbers):
+    command = ("copy", source.url, numbers, sink.url)
+    succeeds(*command)
+    source.run("DELETE FROM numbers WHERE id > 20")
+    fails("E_DELETE_GUARD", *command)
+    assert succeeds(*command, "--max-delete-fraction", "1")["run"]["rows_deleted"] == 80
 
 
 def test_a_second_run_while_one_runs(source, sink):
@@ -119,9 +134,14 @@ def test_a_full_disk(source, sink):
         "INSERT INTO big SELECT i, string_agg(md5((i * j)::text), '') FROM generate_series(1, 40000) i,"
         " generate_series(1, 20) j GROUP BY i"
     )
-    fails(
-        "E_STAGING_UNAVAILABLE", "copy", source.url, "big", sink.url, "--staging", "file:///dev/full"
-    ) if False else None
+    limited = ("bash", "-c", 'ulimit -f 1000; exec "$@"', "limited")
+    for as_json in ((), ("--json",)):
+        done = process("copy", source.url, "big", sink.url, *as_json, under=limited)
+        assert done.code == 3, done.said
+        assert "E_STAGING_UNAVAILABLE" in done.said
+        assert "Traceback" not in done.said
+    assert sink.run("SELECT count(*) FROM big") == "0", "nothing half-written"
+    assert succeeds("copy", source.url, "big", sink.url)["run"]["rows_inserted"] == 40_000
 
 
 @pytest.mark.parametrize(
@@ -175,7 +195,7 @@ def test_a_fault_of_our_own_is_readable(monkeypatch):
         raise RuntimeError("postgresql://me:hidden-secret@x/y went wrong")
 
     monkeypatch.setattr("connectors.registry.EndpointRegistry", explode)
-    result = CliRunner().invoke(app, ["template", "list"])
-    assert result.exit_code == 1
-    assert "E_FAULT" in result.stderr
-    assert "hidden-secret" not in result.output
+    done = nucleus("template", "list")
+    assert done.code == 1
+    assert done.err.startswith("E_FAULT: RuntimeError: ")
+    assert "hidden-secret" not in done.said

@@ -1,14 +1,15 @@
-"""``nucleus copy`` against real databases, as a process of its own."""
+"""``nucleus copy`` against real databases."""
 
 from __future__ import annotations
 
+import tempfile
 import time
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from tests.cli.command import ended, fails, nucleus, start, succeeds
+from tests.cli.command import ended, fails, process, start, succeeds
 
 
 def test_full(source, sink, numbers):
@@ -22,7 +23,7 @@ def test_full(source, sink, numbers):
 
 
 def test_words_for_people(source, sink, numbers):
-    done = nucleus("copy", source.url, numbers, sink.url, "--verify")
+    done = process("copy", source.url, numbers, sink.url, "--verify")
     assert done.code == 0, done.said
     assert "rows inserted    100" in done.out
     assert "Verified: 100 rows in 1 slice(s) are equal on both sides." in done.out
@@ -31,7 +32,7 @@ def test_words_for_people(source, sink, numbers):
 
 
 def test_json_is_the_only_word_on_stdout(source, sink, numbers):
-    done = nucleus("copy", source.url, numbers, sink.url, "--verify", "--json")
+    done = process("copy", source.url, numbers, sink.url, "--verify", "--json")
     assert set(done.data) == {"run", "verify"}
     assert done.data["verify"]["equal"] is True
     assert done.data["verify"]["rows_source"] == 100
@@ -56,6 +57,14 @@ def test_another_filter_or_shape_starts_from_the_beginning(source, sink, numbers
     assert succeeds(*command)["run"]["rows_inserted"] == 50
     source.run("ALTER TABLE numbers ADD COLUMN more int DEFAULT 7")
     assert succeeds(*command)["run"]["rows_updated"] == 100
+    assert sink.rows(numbers) == source.rows(numbers)
+
+
+def test_incremental_into_a_target_that_was_emptied(source, sink, numbers):
+    command = ("copy", source.url, numbers, sink.url, "--incremental", "changed")
+    succeeds(*command)
+    sink.run("DROP TABLE numbers")
+    succeeds(*command)
     assert sink.rows(numbers) == source.rows(numbers)
 
 
@@ -128,8 +137,9 @@ def test_a_password_from_the_environment_or_a_pgpass_file(source, sink, numbers,
     assert run["epoch"] == 3, "the identity of a place does not depend on the password"
 
 
-def test_staging_is_removed(source, sink, numbers, tmp_path):
-    succeeds("copy", source.url, numbers, sink.url, TMPDIR=str(tmp_path))
+def test_staging_is_removed(source, sink, numbers, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    succeeds("copy", source.url, numbers, sink.url)
     assert list(tmp_path.iterdir()) == []
     area = tmp_path / "area"
     area.mkdir()

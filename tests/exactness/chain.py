@@ -106,8 +106,9 @@ class Chain:
         stamped = bool(self.pair.policy.cursor_columns)
         stamp = ", changed_at = clock_timestamp()" if stamped else ""
         to = f"{_MIRROR} - id + {1 + self._step % 9}"
+        first = 300_000 + self._step * 100
         lines = [
-            f"INSERT INTO {TABLE} (id, note) SELECT {300_000 + self._step * 100} + i, 'late' FROM generate_series(1, 9) i"
+            f"INSERT INTO {TABLE} (id, note) SELECT {first} + i, 'late' FROM generate_series(1, 9) i",
         ]
         if self.mode == "full":
             lines.append(f"UPDATE {TABLE} SET id = {to}{stamp} WHERE id IN ({ids}) AND id % 40 <> 0")

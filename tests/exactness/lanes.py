@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import polars as pl
 from adbc_driver_postgresql import dbapi
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 LATE = "public.late"
 LATE_TABLE = f"""
-CREATE TABLE {LATE} (id bigint PRIMARY KEY, version bigint NOT NULL, changed_at timestamptz NOT NULL, turn bigint NOT NULL);
+CREATE TABLE {LATE} (
+    id bigint PRIMARY KEY, version bigint NOT NULL, changed_at timestamptz NOT NULL, turn bigint NOT NULL
+);
 CREATE SEQUENCE public.turns;
 CREATE INDEX ON {LATE} (changed_at);
 CREATE INDEX ON {LATE} (turn);
@@ -58,7 +60,7 @@ class Traffic:
         self._known = 60
         self._version = 0
         self.acts: list[str] = []
-        self.late_commits = 0
+        self.commits = 0
 
     def act(self) -> None:
         """One random act of one random lane."""
@@ -141,7 +143,7 @@ class Traffic:
     def _settle(self, ended: Open, how: str) -> None:
         if how == "COMMIT":
             self.committed.update(ended.writes)
-            self.late_commits += bool(ended.writes)
+            self.commits += bool(ended.writes)
 
     def _say(self, lane: int, sql: str) -> None:
         self.acts.append(f"{lane}: {sql}")
@@ -172,7 +174,7 @@ class Stream:
         with self._lock:
             return dict(self._committed)
 
-    def __enter__(self) -> Stream:
+    def __enter__(self) -> Self:
         """Start."""
         self._thread.start()
         return self
@@ -187,18 +189,25 @@ class Stream:
     def _work(self) -> None:
         version = 0
         try:
-            with closing(dbapi.connect(self._url, autocommit=True)) as connection, closing(connection.cursor()) as cursor:
+            with (
+                closing(dbapi.connect(self._url, autocommit=True)) as connection,
+                closing(connection.cursor()) as cursor,
+            ):
                 while not self._stop.wait(self._chance.random() * 0.01):
-                    cursor.execute("BEGIN")
-                    self._stop.wait(self._chance.random() * 0.06)
-                    row, version = self._first + self._chance.randrange(40), version + 1
-                    cursor.execute(
-                        f"INSERT INTO {LATE} VALUES ({row}, {version}, now(), nextval('public.turns')) ON CONFLICT (id) "
-                        "DO UPDATE SET version = excluded.version, changed_at = excluded.changed_at, turn = excluded.turn"
-                    )
-                    self._stop.wait(self._chance.random() ** 3 * 0.15)
-                    cursor.execute("COMMIT")
-                    with self._lock:
-                        self._committed[row] = version
+                    version += 1
+                    self._transaction(cursor, version)
         except Exception as error:  # noqa: BLE001 - raised where the context ends
             self._failure = error
+
+    def _transaction(self, cursor: dbapi.Cursor, version: int) -> None:
+        row = self._first + self._chance.randrange(40)
+        cursor.execute("BEGIN")
+        self._stop.wait(self._chance.random() * 0.06)
+        cursor.execute(
+            f"INSERT INTO {LATE} VALUES ({row}, {version}, now(), nextval('public.turns')) ON CONFLICT (id) DO UPDATE "
+            "SET version = excluded.version, changed_at = excluded.changed_at, turn = excluded.turn"
+        )
+        self._stop.wait(self._chance.random() ** 3 * 0.15)
+        cursor.execute("COMMIT")
+        with self._lock:
+            self._committed[row] = version

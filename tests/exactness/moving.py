@@ -19,8 +19,6 @@ from staging.config import MemoryStagingConfig
 from staging.memory import MemoryStaging
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from contracts.model import Json
     from contracts.receipts import RunSummary
     from contracts.unit import EndpointUnitDescriptor, IngestionMode
@@ -30,6 +28,8 @@ if TYPE_CHECKING:
 
 ENDPOINT, SINK, TABLE = "exact", "copy", "public.moved"
 ROWS = 20_000
+FEW = 6_000
+"""Rows where their number does not matter; also about eight slices."""
 EIGHTH_BYTES = 5 * 64 * 1024
 """``target_slice_bytes`` that cuts ``ROWS`` rows of the table below into about eight slices."""
 
@@ -50,7 +50,7 @@ class Pair:
     source: str
     sink: str
     sink_server: SandboxPostgres
-    policy: UnitPolicy = field(default_factory=lambda: UnitPolicy(target_slice_bytes=EIGHTH_BYTES))
+    policy: UnitPolicy = field(default_factory=UnitPolicy)
 
     @property
     def source_url(self) -> str:
@@ -93,6 +93,7 @@ def new_pair(server: SandboxPostgres, sink_server: SandboxPostgres | None = None
     """Two databases and a filled table at the source."""
     number = next(_numbers)
     pair = Pair(server, f"exact_source_{number}", f"exact_sink_{number}", sink_server or server)
+    pair.policy = UnitPolicy(target_slice_bytes=max(64 * 1024, EIGHTH_BYTES * rows // ROWS))
     pair.server.create_database(pair.source)
     pair.sink_server.create_database(pair.sink)
     pair.write(_TABLE.format(rows=rows))
@@ -131,7 +132,7 @@ def request_of(
 
 def in_memory() -> StoreStaging:
     """Staging that ends with the test; small parts, so that a slice has several."""
-    return MemoryStaging(MemoryStagingConfig(part_bytes=128 * 1024))
+    return MemoryStaging(MemoryStagingConfig(part_bytes=32 * 1024))
 
 
 class Mover:
@@ -158,9 +159,7 @@ class Mover:
     def run(self, mode: IngestionMode = "full", observer: RunObserver | None = None) -> RunSummary:
         """One run to its end; raises what it raises."""
         request = request_of(self.unit, self.pair.policy, mode, self.checkpoint)
-        summary = UnitRun(
-            self.source, self.sink, self.staging, request, observer=observer, keep_staged=False
-        ).execute()
+        summary = UnitRun(self.source, self.sink, self.staging, request, observer=observer, keep_staged=False).execute()
         self.checkpoint = summary.checkpoint_after
         return summary
 
@@ -191,8 +190,3 @@ def assert_equal(pair: Pair, seed: object) -> None:
 def seeded(seed: int) -> random.Random:
     """Repeatable chance."""
     return random.Random(seed)  # noqa: S311 - repeatable, not secret
-
-
-def seeds(first: int) -> Iterator[int]:
-    """Seeds, one after the other."""
-    return count(first)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,23 +15,22 @@ from flows.stages.run import SilentObserver, UnitRun
 from sandbox.faults import CuttableTcp
 from tests.exactness.chain import Chain
 from tests.exactness.moving import (
+    FEW,
     Mover,
     Pair,
     assert_equal,
     drop_pair,
     new_pair,
     open_sink,
-    open_source,
     request_of,
 )
-from tests.exactness.worker import FusedReader
+from tests.exactness.worker import fuse_upserts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from connectors.postgres.sink import PostgresSink
-    from contracts.endpoint import SinkEndpoint
     from sandbox.postgres import SandboxPostgres
 
 _PATIENCE_S = 30.0
@@ -68,7 +67,7 @@ class Gate(SilentObserver):
 @pytest.fixture
 def pair(postgres: SandboxPostgres) -> Iterator[Pair]:
     """Two databases."""
-    made = new_pair(postgres)
+    made = new_pair(postgres, rows=FEW)
     yield made
     drop_pair(made)
 
@@ -80,7 +79,7 @@ def pool() -> Iterator[ThreadPoolExecutor]:
         yield threads
 
 
-def test_the_second_of_two_runs_is_refused(pair: Pair, pool: ThreadPoolExecutor, tmp_path: Path):
+def test_the_second_of_two_runs_is_refused(pair: Pair, pool: ThreadPoolExecutor, tmp_path: Path) -> None:
     """While one process runs, another process and another endpoint in this process both get E_RUN_IN_PROGRESS."""
     gate, mover, other = Gate("upserted"), Mover(pair), Mover(pair)
     first = pool.submit(mover.run, "full", gate)
@@ -98,7 +97,7 @@ def test_the_second_of_two_runs_is_refused(pair: Pair, pool: ThreadPoolExecutor,
 
 @pytest.mark.parametrize("fresh", [False, True], ids=["continued", "planned anew"])
 @pytest.mark.parametrize("place", ["staged", "upserted", "within-upsert"])
-def test_an_overtaken_run_writes_nothing(pair: Pair, pool: ThreadPoolExecutor, place: str, fresh: bool):
+def test_an_overtaken_run_writes_nothing(pair: Pair, pool: ThreadPoolExecutor, place: str, fresh: bool) -> None:
     """The old run loses its lock and not its other connections. A new run begins; the old one wakes up and must end.
 
     Its last act may be in the middle of a slice's transaction, with rows copied and the receipt not yet filed: then
@@ -106,39 +105,32 @@ def test_an_overtaken_run_writes_nothing(pair: Pair, pool: ThreadPoolExecutor, p
     """
     gate = Gate(place)
     with ExitStack() as stack, _losable_lock(pair, gate) as (sink, tcp):
-        old_source, new_source, new_sink = open_source(pair.source_url), open_source(pair.source_url), open_sink(pair.sink_url)
-        for endpoint in (sink, old_source, new_source, new_sink):
-            stack.callback(endpoint.close)
+        old, new = Mover(pair, sink=sink), Mover(pair)
+        stack.callback(old.close)
+        stack.callback(new.close)
         stack.callback(gate.opened_now.set)
-        old = pool.submit(_run, pair, old_source, sink, gate)
+        overtaken = pool.submit(_run, old, gate)
         assert gate.arrived.wait(_PATIENCE_S)
         assert tcp.cut() == 1
-        _await_free_lock(pair)
+        _await_free_lock(new)
+        newer = pool.submit(_run, new, SilentObserver(), fresh=fresh)
         if place == "within-upsert":
-            new = pool.submit(_run, pair, new_source, new_sink, SilentObserver(), fresh=fresh)
             _await_waiting(pair)
             after = None
         else:
-            new = _done(_run(pair, new_source, new_sink, SilentObserver(), fresh=fresh))
+            newer.result(_PATIENCE_S)
             after = pair.both(), pair.receipts()
         gate.opened_now.set()
         with pytest.raises(RunSupersededError):
-            old.result(_PATIENCE_S)
-        assert new.result(_PATIENCE_S).epoch == 2
+            overtaken.result(_PATIENCE_S)
+        assert newer.result(_PATIENCE_S).epoch == 2
         assert after in (None, (pair.both(), pair.receipts()))
     assert_equal(pair, "none")
 
 
-def _run(pair: Pair, source: Any, sink: SinkEndpoint, observer: Any, *, fresh: bool = False) -> Any:
-    mover = Mover(pair, source=source, sink=sink)  # type: ignore[arg-type]
-    request = request_of(mover.unit, pair.policy).model_copy(update={"fresh": fresh})
-    return UnitRun(source, sink, mover.staging, request, observer=observer).execute()
-
-
-def _done(result: Any) -> Future[Any]:
-    future: Future[Any] = Future()
-    future.set_result(result)
-    return future
+def _run(mover: Mover, observer: Any, *, fresh: bool = False) -> Any:
+    request = request_of(mover.unit, mover.pair.policy).model_copy(update={"fresh": fresh})
+    return UnitRun(mover.source, mover.sink, mover.staging, request, observer=observer).execute()
 
 
 @contextmanager
@@ -147,26 +139,27 @@ def _losable_lock(pair: Pair, gate: Gate) -> Iterator[tuple[PostgresSink, Cuttab
     with CuttableTcp(pair.sink_server.port) as tcp:
         direct = pair.sink_server.url(pair.sink)
         lock_keeper = open_sink(direct.replace(f":{pair.sink_server.port}/", f":{tcp.port}/"))
-        sink = open_sink(pair.sink_url)
-        upsert = sink.upsert
+        sink = fuse_upserts(open_sink(pair.sink_url), gate)
         sink.exclusive = lock_keeper.exclusive  # type: ignore[method-assign]
-        sink.upsert = lambda run, plan, piece, reader: upsert(run, plan, piece, FusedReader(reader, gate))  # type: ignore
         yield sink, tcp
 
 
-def _await_free_lock(pair: Pair) -> None:
-    _await(pair, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND granted", "0")
+def _await_free_lock(mover: Mover) -> None:
+    """The server has read the end of the lock's connection."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while time.monotonic() < deadline:
+        with suppress(RunInProgressError), mover.sink.exclusive(request_of(mover.unit, mover.pair.policy).ref):
+            return
+        time.sleep(0.02)
+    pytest.fail("the run lock outlives its connection")
 
 
 def _await_waiting(pair: Pair) -> None:
     """The new run's slices wait for the old transaction's keys."""
-    _await(pair, "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted", "t")
-
-
-def _await(pair: Pair, question: str, answer: str) -> None:
     deadline = time.monotonic() + _PATIENCE_S
-    scoped = question.replace("FROM pg_locks WHERE", "FROM pg_locks WHERE pid IN (SELECT pid FROM pg_stat_activity \
-        WHERE datname = current_database()) AND")
-    while pair.look(scoped) != answer:
-        assert time.monotonic() < deadline, question
+    waiting = (
+        "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    while pair.look(waiting) != "t":
+        assert time.monotonic() < deadline, "nobody waits"
         time.sleep(0.02)

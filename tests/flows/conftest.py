@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from itertools import count
+import fcntl
+import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -10,18 +12,18 @@ from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settin
 
 from contracts.receipts import RunRef
 from flows.control_plane import connect
-from flows.up import running_control_plane
+from flows.up import down, up, using
 from flows.wiring import close_live, open_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from flows.control_plane import ControlPlane
     from flows.up import ControlPlaneNote
     from flows.wiring import Workspace
     from sandbox.postgres import SandboxPostgres
 
-_numbers = count(1)
 ROWS = 4_000
 SMALL = {"target_slice_bytes": 65_536}
 """About sixteen slices of the orders table."""
@@ -54,11 +56,29 @@ class Pair(NamedTuple):
 
 @pytest.fixture(scope="session")
 def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlaneNote]:
-    with (
-        running_control_plane(tmp_path_factory.mktemp("nucleus")) as note,
-        temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
-    ):
-        yield note
+    """Shared by the processes of pytest-xdist: the first starts it, the last ends it."""
+    base = tmp_path_factory.getbasetemp()
+    home = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "control-plane"
+    home.mkdir(mode=0o700, exist_ok=True)
+    with one_at_a_time(home):
+        (home / f"user-{os.getpid()}").touch()
+        note = up(home)
+    try:
+        # The heartbeat costs every flow run in this process a second.
+        with using(note), temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+            yield note
+    finally:
+        with one_at_a_time(home):
+            (home / f"user-{os.getpid()}").unlink()
+            if not list(home.glob("user-*")):
+                down(home)
+
+
+@contextmanager
+def one_at_a_time(home: Path) -> Iterator[None]:
+    with (home / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.fixture
@@ -77,10 +97,9 @@ def workspace(control_plane: ControlPlaneNote) -> Iterator[Workspace]:
 @pytest.fixture
 def pair(workspace: Workspace, postgres: SandboxPostgres, two_databases: tuple[str, str]) -> Pair:
     source_url, sink_url = two_databases
-    number = next(_numbers)
-    made = Pair(
-        f"src-{number}", f"dst-{number}", source_url.rpartition("/")[2], sink_url.rpartition("/")[2], postgres
-    )
+    # Processes of pytest-xdist share the control plane and have a Postgres each: the port tells them apart.
+    names = [url.rpartition("/")[2] for url in two_databases]
+    made = Pair(*(f"{name.replace('_', '-')}-{postgres.port}" for name in names), *names, postgres)
     made.source_sql(
         "CREATE TABLE public.orders (id bigint PRIMARY KEY, note text, at timestamptz NOT NULL DEFAULT now());"
         f"INSERT INTO public.orders SELECT g, repeat('x', 200) FROM generate_series(1, {ROWS}) g; ANALYZE"

@@ -6,8 +6,6 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from prefect.client.orchestration import get_client
-from prefect.settings import PREFECT_API_URL
 
 from contracts.errors import CdmModelUnsupportedError, ConfigInvalidError, EndpointUnknownError, RunInProgressError
 from contracts.receipts import RunSummary
@@ -118,8 +116,3 @@ def test_an_edited_cursor_is_honoured(pair: Pair, workspace: Workspace, plane: C
     edited = {**document.data["cursor"], "settled": "2100-01-01 00:00:00+00", "pending": []}
     plane.call("PATCH", f"/block_documents/{document.id}", {"data": {"cursor": edited}, "merge_existing_data": True})
     assert run(pair, mode="incremental", policy=cursor).rows_read == 0
-
-
-def test_the_api_is_the_sessions_own() -> None:
-    with get_client(sync_client=True) as client:
-        assert str(client.api_url).startswith(str(PREFECT_API_URL.value()))

@@ -1,0 +1,72 @@
+"""One real pass: a control plane of one's own, endpoints, a run that is interrupted and continued."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from tests.cli.command import ended, half_way, process, start
+
+ROWS = 30_000
+
+
+@pytest.fixture
+def registered(source, sink, tmp_path, monkeypatch):
+    """A running control plane with a catalogued source; gives the function that runs a command there."""
+    for name in ("PREFECT_API_URL", "PREFECT_HOME", "NUCLEUS_STAGING", "NUCLEUS_KV_URL"):
+        monkeypatch.delenv(name, raising=False)
+    environ = {"NUCLEUS_HOME": str(tmp_path / "home"), "SOURCE": source.url, "SINK": sink.url}
+    environ |= {"PREFECT_HOME": str(tmp_path / "prefect"), "PYTHONWARNINGS": "default"}
+    source.run(
+        "CREATE TABLE orders (id int PRIMARY KEY, filler text, changed int NOT NULL);"
+        f"INSERT INTO orders SELECT i, repeat(md5(i::text), 6), i FROM generate_series(1, {ROWS}) i; ANALYZE orders"
+    )
+
+    def run(*arguments):
+        done = process(*arguments, "--json", **environ)
+        assert done.code == 0, done.said
+        return done.data
+
+    refused = process("status", "--json", **environ)
+    assert (refused.code, refused.data["error"]["code"]) == (3, "E_CONTROL_PLANE_UNREACHABLE")
+    assert run("up")["control_plane"]["api_url"].startswith("http://127.0.0.1:")
+    try:
+        run("endpoint", "add", "shop", "--template", "jdbc.postgres", "--secret", "url=env:SOURCE")
+        run("endpoint", "add", "lake", "--template", "jdbc.postgres", "--secret", "url=env:SINK")
+        run("catalog", "collect", "shop")
+        run(
+            "unit", "configure", "shop", "public.orders", "--sink", "lake", "--mode", "incremental",
+            "--cursor", "changed", "--slice-size", "64KiB", "--parallel", "1",
+        )  # fmt: skip
+        yield run, environ
+    finally:
+        assert run("down") == {"ended": True}
+
+
+@pytest.mark.timeout(300)
+def test_a_registered_unit(registered, source, sink):
+    run, environ = registered
+    running = start("ingest", "shop", "public.orders", **environ)
+    half_way(sink, running)
+    running.send_signal(signal.SIGINT)
+    done = ended(running)
+    assert done.code == 130, done.said
+    assert "the same command again continues there" in done.err
+    assert "Traceback" not in done.said
+
+    summary = run("ingest", "shop", "public.orders")["run"]
+    assert summary["resumed"]
+    assert summary["slices_done_before"] >= 3
+    assert sink.rows("orders") == source.rows("orders")
+    assert run("verify", "shop", "public.orders")["verify"]["rows_sink"] == ROWS
+
+    source.run("UPDATE orders SET filler = 'new', changed = changed + 100000 WHERE id <= 5")
+    summary = run("ingest", "shop", "public.orders")["run"]
+    assert summary["rows_updated"] == 5
+    assert summary["rows_read"] < 100
+    assert sink.rows("orders") == source.rows("orders")
+    (checkpoint,) = run("checkpoint", "show", "shop")["checkpoints"]
+    assert checkpoint["cursor"] == summary["checkpoint_after"]
+    (state,) = run("status")["units"]
+    assert state["state"] == "SUCCEEDED"

@@ -1,0 +1,53 @@
+"""What prefect.yaml says is what the code deploys, and every entrypoint exists."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+from prefect import Flow
+from prefect.flows import load_flow_from_entrypoint
+
+from flows.deployments import DEPLOYMENTS, POOL
+
+if TYPE_CHECKING:
+    import pytest
+
+    from flows.control_plane import ControlPlane
+
+ROOT = Path(__file__).parents[2]
+
+
+def declared() -> list[dict]:
+    return list(yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"])
+
+
+def test_the_file_says_what_the_code_says() -> None:
+    said = {
+        (each["name"], each["entrypoint"], each.get("schedules", [{}])[0].get("cron"), str(each.get("parameters")))
+        for each in declared()
+    }
+    assert said == {(each.name, each.entrypoint, each.cron, str(each.parameters)) for each in DEPLOYMENTS}
+    assert all(each["work_pool"]["name"] == POOL for each in declared())
+
+
+def test_every_entrypoint_is_a_flow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    for each in DEPLOYMENTS:
+        by_file = load_flow_from_entrypoint(each.entrypoint)
+        by_module = load_flow_from_entrypoint(each.module_path)
+        assert isinstance(by_file, Flow)
+        assert by_file.name == by_module.name == each.name
+
+
+def test_nucleus_up_deploys_them_all(plane: ControlPlane) -> None:
+    found = plane.call("POST", "/deployments/filter", {})
+    assert {each["name"] for each in found} == {each.name for each in DEPLOYMENTS}
+    assert all(each["work_pool_name"] == POOL for each in found)
+    unit = next(each for each in found if each["name"] == "ingest-unit")
+    properties = unit["parameter_openapi_schema"]["properties"]
+    assert properties["mode"]["anyOf"][0]["enum"] == ["full", "incremental"]
+    assert properties["endpoint_id"]["description"]
+    automations = plane.call("POST", "/automations/filter", {})
+    assert [each["name"] for each in automations] == ["nucleus: crash runs without a heartbeat"]

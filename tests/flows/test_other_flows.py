@@ -1,0 +1,91 @@
+"""Endpoint, catalog, preview, cleaning, reset."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from contracts.errors import ControlPlaneError, RunError, RunInProgressError
+from contracts.unit import UnitConfig
+from flows.clean_staging import clean_staging
+from flows.collect_catalog import collect_catalog
+from flows.control_plane import ControlPlane
+from flows.ingest_endpoint import ingest_endpoint
+from flows.ingest_unit import ingest_unit
+from flows.preview_dataset import preview_dataset
+from flows.reset_checkpoint import reset_checkpoint
+from flows.wiring import open_workspace
+from tests.flows.conftest import ROWS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from flows.wiring import Workspace
+    from tests.flows.conftest import Pair
+
+
+def test_an_endpoint_goes_on_past_a_unit_that_fails(pair: Pair, workspace: Workspace) -> None:
+    pair.source_sql("CREATE TABLE public.bad (id int PRIMARY KEY); CREATE TABLE public.good (id int PRIMARY KEY)")
+    pair.source_sql("CREATE TABLE public.off (id int PRIMARY KEY)")
+    pair.sink_sql("CREATE TABLE public.bad (id point)")
+    assert collect_catalog(pair.source_id) == {
+        "version": workspace.catalogs.load(pair.source_id).version,
+        "datasets": 4,
+        "added": 3,
+        "removed": 0,
+        "changed": 0,
+    }
+    workspace.units.configure(UnitConfig(endpoint_id=pair.source_id, unit_id="public.off", enabled=False))
+    with pytest.raises(RunError, match="1 of 3 units of .* failed: public.bad: E_SINK_SCHEMA_CONFLICT") as caught:
+        ingest_endpoint(pair.source_id, pair.sink_id)
+    assert caught.value.facts["not_begun"] == []
+    assert pair.same()
+    assert pair.sink_sql("SELECT to_regclass('public.good') IS NOT NULL, to_regclass('public.off') IS NULL").strip()
+    states = {state.unit_id: state.state for state in workspace.states.list(pair.source_id)}
+    assert states == {"public.bad": "FAILED", "public.good": "SUCCEEDED", "public.orders": "SUCCEEDED"}
+
+
+def test_preview_shows_rows_and_returns_counts(pair: Pair, plane: ControlPlane) -> None:
+    assert preview_dataset(pair.source_id, "public.orders", limit=1_000) == {"rows": 50, "columns": 3}
+    rows = json.loads(plane.call("GET", "/artifacts/preview/latest")["data"])
+    assert len(rows) == 50
+    assert rows[0]["note"] == "x" * 199 + "…" or len(rows[0]["note"]) == 200
+
+
+def test_reset_makes_the_next_run_read_everything(pair: Pair, workspace: Workspace) -> None:
+    arguments = (pair.source_id, "public.orders", pair.sink_id)
+    cursor = {"mode": "incremental", "policy": {"cursor_columns": ["at"]}}
+    first = ingest_unit(*arguments, **cursor)
+    with workspace.sink(pair.sink_id).exclusive(pair.ref), pytest.raises(RunInProgressError):
+        reset_checkpoint(*arguments)
+    assert reset_checkpoint(*arguments) == {"reset": True}
+    assert reset_checkpoint(*arguments) == {"reset": False}
+    again = ingest_unit(*arguments, **cursor)
+    assert (first["checkpoint_before"], again["checkpoint_before"]) == (None, None)
+    assert again["rows_read"] == ROWS
+
+
+def test_cleaning_spares_live_runs(pair: Pair, workspace: Workspace) -> None:
+    done = ingest_unit(pair.source_id, "public.orders", pair.sink_id)
+    workspace.states.running(pair.ref, done["run_id"])
+    spared = clean_staging(ttl_s=0.0)
+    assert spared["live_sessions"] >= done["slices_done"]
+    workspace.states.succeeded(pair.ref, done["run_id"])
+    removed = clean_staging(ttl_s=0.0)
+    assert removed["removed_sessions"] >= done["slices_done"]
+    assert not [each for each in workspace.staging().sessions(run_id=done["run_id"])]
+
+
+def test_no_server_is_an_error_with_a_hint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from prefect.settings import PREFECT_API_URL, temporary_settings  # noqa: PLC0415
+
+    for url in ("http://127.0.0.1:9/api", None):
+        monkeypatch.delenv("PREFECT_API_URL", raising=False)
+        with temporary_settings({PREFECT_API_URL: url}), open_workspace(tmp_path) as workspace:
+            with pytest.raises(ControlPlaneError, match="nucleus up"):
+                _ = workspace.endpoints
+            monkeypatch.setenv("NUCLEUS_KV_URL", f"sqlite:///{tmp_path / 'state.db'}")
+            assert workspace.states.list() == (), "the table driver needs no server"
+            monkeypatch.delenv("NUCLEUS_KV_URL")

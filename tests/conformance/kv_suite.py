@@ -166,9 +166,7 @@ class KvStoreSuite:
         store.put(key_of("1", "a", namespace="other"), {})
         assert [(e.key.scope_id, e.key.key) for e in store.list("suite")] == sorted(places)
         assert [entry.key.key for entry in store.list("suite", "a")] == ["", "Z", "z", "é"]
-        assert all(
-            entry.value == {"at": [entry.key.scope_id, entry.key.key]} for entry in store.list("suite")
-        )
+        assert all(entry.value == {"at": [entry.key.scope_id, entry.key.key]} for entry in store.list("suite"))
         assert all(store.get(entry.key) == entry for entry in store.list("suite"))
 
     def test_list_of_nothing_is_empty(self, store: KvStore) -> None:
@@ -188,9 +186,7 @@ class KvStoreSuite:
         pairs = [("a", "b::c"), ("a::b", "c"), ("a/b", "c"), ("a", "b/c"), ("", "a::b::c"), ("a::b::c", "")]
         for scope, name in pairs:
             store.put(key_of(name, scope), {"at": [scope, name]})
-        assert [_value(store.get(key_of(name, scope)))["at"] for scope, name in pairs] == [
-            list(p) for p in pairs
-        ]
+        assert [_value(store.get(key_of(name, scope)))["at"] for scope, name in pairs] == [list(p) for p in pairs]
 
     def test_long_keys_stay_apart(self, store: KvStore) -> None:
         long = "".join(chr(33 + number * 7919 % 94) for number in range(999))
@@ -244,9 +240,7 @@ class KvStoreSuite:
 
         def write_or_read(number: int) -> bool:
             if number == 0:
-                return all(
-                    store.put(key, {"all": [turn] * 500}).version > 0 for turn in range(self.increments)
-                )
+                return all(store.put(key, {"all": [turn] * 500}).version > 0 for turn in range(self.increments))
             return all(len(set(_value(store.get(key))["all"])) == 1 for _ in range(self.increments))  # type: ignore[arg-type]
 
         assert all(self._race(write_or_read))

@@ -212,7 +212,7 @@ class SinkSuite:
             receipt = write(sink, plan, rows)
             assert receipt.rows_duplicate == 3
             assert receipt.rows_inserted + receipt.rows_updated == 3
-            names = dict((row[0], row[1]) for row in lab.rows(plan) if row[0])
+            names = {row[0]: row[1] for row in lab.rows(plan) if row[0]}
             assert names == {1: expected, 2: "second", 3: "some"}
 
     def test_keys_of_several_columns(self, lab, sink):
@@ -351,9 +351,11 @@ class SinkSuite:
         plan = plan_of(on_gone=policy)
         write(sink, plan, [(i, "x", 0) for i in range(10)])
         run = begin(sink, plan)
-        census, missing = sink.reconcile(run, plan, keys_of([i for i in range(2, 12)]))
+        census, missing = sink.reconcile(run, plan, keys_of(list(range(2, 12))))
         assert (census.rows_at_source, census.rows_in_sink, census.rows_gone) == (10, 10, 2)
-        assert (census.rows_deleted, census.rows_tombstoned) == {"delete": (2, 0), "tombstone": (0, 2)}.get(policy, (0, 0))
+        assert (census.rows_deleted, census.rows_tombstoned) == {"delete": (2, 0), "tombstone": (0, 2)}.get(
+            policy, (0, 0)
+        )
         assert sorted(int(key["id"]) for key in missing) == [10, 11]
         assert census.rows_missing == 2
         assert sink.count_rows(plan) == {"ignore": 10}.get(policy, 8)
@@ -461,7 +463,9 @@ def begin(sink: SinkEndpoint, plan: IngestionPlan) -> RunHandle:
     return sink.begin_run(REF, f"run-{previous.epoch + 1 if previous else 1}", plan)
 
 
-def write(sink: SinkEndpoint, plan: IngestionPlan, rows: Sequence[tuple[Any, ...]], schema: Any = None) -> UpsertReceipt:
+def write(
+    sink: SinkEndpoint, plan: IngestionPlan, rows: Sequence[tuple[Any, ...]], schema: Any = None
+) -> UpsertReceipt:
     """One whole run of one slice."""
     run = begin(sink, plan)
     receipt = sink.upsert(run, plan, plan.slices[0], reader_of(rows, schema))

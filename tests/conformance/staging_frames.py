@@ -50,11 +50,7 @@ def _times() -> dict[str, pl.Series]:
     days = pl.Series(_I32 + _I32_WRAPPED, dtype=pl.Int32)
     ticks = pl.Series(_I64 + _I64_WRAPPED, dtype=pl.Int64)
     zones = (None, "UTC", "Europe/Berlin")
-    stamps = {
-        f"dt_{unit}_{zone}": ticks.cast(pl.Datetime(unit, zone))
-        for unit in ("ms", "us", "ns")
-        for zone in zones
-    }
+    stamps = {f"dt_{unit}_{zone}": ticks.cast(pl.Datetime(unit, zone)) for unit in ("ms", "us", "ns") for zone in zones}
     spans = {f"span_{unit}": ticks.cast(pl.Duration(unit)) for unit in ("ms", "us", "ns")}
     time = pl.Series([0, 1, 86_399_999_999_999], dtype=pl.Int64).cast(pl.Time)
     return {"date": days.cast(pl.Date), "time": time, **stamps, **spans}
@@ -67,8 +63,7 @@ def _numbers() -> dict[str, pl.Series]:
     }
     unsigned = {f"u{k}": pl.Series([0, 2**k - 1], dtype=getattr(pl, f"UInt{k}")) for k in (8, 16, 32, 64)}
     decimals = {
-        f"dec_{p}_{s}": _decimal(p, s)
-        for p, s in ((1, 0), (9, 2), (18, 18), (20, 5), (38, 0), (38, 19), (38, 38))
+        f"dec_{p}_{s}": _decimal(p, s) for p, s in ((1, 0), (9, 2), (18, 18), (20, 5), (38, 0), (38, 19), (38, 38))
     }
     floats = {"f64": pl.Series(_FLOATS), "f32": pl.Series(_FLOATS, dtype=pl.Float32)}
     return {**signed, **unsigned, **decimals, **floats, "bool": pl.Series([True, False, None])}
@@ -76,9 +71,7 @@ def _numbers() -> dict[str, pl.Series]:
 
 def _decimal(precision: int, scale: int) -> pl.Series:
     ends = [Decimal((sign, (9,) * precision, -scale)) for sign in (0, 1)]
-    return pl.Series(
-        [*ends, Decimal((0, (1,), -scale)), Decimal(0), None], dtype=pl.Decimal(precision, scale)
-    )
+    return pl.Series([*ends, Decimal((0, (1,), -scale)), Decimal(0), None], dtype=pl.Decimal(precision, scale))
 
 
 def _bytes() -> dict[str, pl.Series]:
@@ -98,9 +91,7 @@ def _nested() -> dict[str, pl.Series]:
         "list": pl.Series([[1, None], [], None, [None]], dtype=pl.List(pl.Int64)),
         "list_list": pl.Series([[[1, None], [], None], [], None, [[]]], dtype=pl.List(pl.List(pl.Int32))),
         "list_date": pl.Series([_I32, [], None], dtype=pl.List(pl.Int32)).cast(pl.List(pl.Date)),
-        "list_stamp": pl.Series([_I64, [], None], dtype=pl.List(pl.Int64)).cast(
-            pl.List(pl.Datetime("us", "UTC"))
-        ),
+        "list_stamp": pl.Series([_I64, [], None], dtype=pl.List(pl.Int64)).cast(pl.List(pl.Datetime("us", "UTC"))),
         "list_binary": pl.Series([[b"", b"\0", None], [], None], dtype=pl.List(pl.Binary)),
         "list_float": pl.Series([[float("nan"), None], [], None], dtype=pl.List(pl.Float64)),
         "list_decimal": pl.Series([[Decimal("-1.50"), None], None], dtype=pl.List(pl.Decimal(38, 2))),

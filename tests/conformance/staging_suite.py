@@ -70,9 +70,7 @@ HOUR_S = 3_600.0
 NUMBERS = pl.DataFrame({"id": range(1_000), "text": [f"row {number}" for number in range(1_000)]})
 
 
-def context(
-    run_id: str = "run", sequence: int = 0, attempt: str = "1", endpoint_id: str = "shop"
-) -> StagingContext:
+def context(run_id: str = "run", sequence: int = 0, attempt: str = "1", endpoint_id: str = "shop") -> StagingContext:
     """Which slice a session is for; everything else the same."""
     return StagingContext(
         endpoint_id=endpoint_id,
@@ -84,9 +82,7 @@ def context(
     )
 
 
-def stage(
-    provider: StoreStaging, *frames: pl.DataFrame, where: StagingContext | None = None
-) -> StagingHandle:
+def stage(provider: StoreStaging, *frames: pl.DataFrame, where: StagingContext | None = None) -> StagingHandle:
     """A sealed session holding the frames."""
     session = provider.allocate_session(where or context())
     for frame in frames:
@@ -138,11 +134,7 @@ class StagingSuite:
         assert [name for name in frame.columns if not identical(frame.select(name), back.select(name))] == []
 
     @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-    @given(
-        frame=dataframes(
-            max_size=30, max_cols=6, excluded_dtypes=[pl.Object, pl.Categorical], allow_chunks=True
-        )
-    )
+    @given(frame=dataframes(max_size=30, max_cols=6, excluded_dtypes=[pl.Object, pl.Categorical], allow_chunks=True))
     def test_any_frame_survives(self, provider, frame):
         back = read(provider, stage(provider, frame))
         assert identical(pl.concat(back), frame)
@@ -404,14 +396,10 @@ class StagingSuite:
 
     def test_ids_of_any_kind_make_sessions_of_their_own(self, provider):
         handles = {
-            odd: stage(
-                provider, pl.DataFrame({"n": [number]}), where=context(odd, attempt=odd, endpoint_id=odd)
-            )
+            odd: stage(provider, pl.DataFrame({"n": [number]}), where=context(odd, attempt=odd, endpoint_id=odd))
             for number, odd in enumerate(ODD_IDS)
         }
-        assert {(one.run_id, one.endpoint_id) for one in provider.sessions()} == {
-            (odd, odd) for odd in ODD_IDS
-        }
+        assert {(one.run_id, one.endpoint_id) for one in provider.sessions()} == {(odd, odd) for odd in ODD_IDS}
         for number, odd in enumerate(ODD_IDS):
             [back] = read(provider, handles[odd])
             assert back["n"].to_list() == [number]
@@ -429,9 +417,7 @@ class StagingSuite:
         with ThreadPoolExecutor(4) as pool:
             handles = list(pool.map(write, range(8)))
             backs = list(pool.map(lambda handle: pl.concat(read(provider, handle)), handles))
-        assert all(
-            identical(back, NUMBERS.with_columns(pl.lit(n).alias("writer"))) for n, back in enumerate(backs)
-        )
+        assert all(identical(back, NUMBERS.with_columns(pl.lit(n).alias("writer"))) for n, back in enumerate(backs))
 
     # time to live
 

@@ -157,9 +157,7 @@ def test_every_problem_is_named_at_once():
     ("name", "meant"), [("HOST", "host"), ("base-url", "base_url"), ("connect_timeout", "connect_timeout_s")]
 )
 def test_did_you_mean(name, meant):
-    assert refused(**{"host": "h", name: 1}).facts["fields"] == {
-        name: f"is not a field; did you mean {meant!r}?"
-    }
+    assert refused(**{"host": "h", name: 1}).facts["fields"] == {name: f"is not a field; did you mean {meant!r}?"}
 
 
 def test_unknown_fields_are_refused_also_where_the_class_would_ignore_them():

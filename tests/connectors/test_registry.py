@@ -40,9 +40,7 @@ def module(tmp_path, monkeypatch):
 @pytest.fixture
 def fake(module):
     """A module with a factory that works."""
-    return lambda template_id: module(
-        f"fake_{template_id.replace('.', '_')}", FACTORY.format(template_id=template_id)
-    )
+    return lambda template_id: module(f"fake_{template_id.replace('.', '_')}", FACTORY.format(template_id=template_id))
 
 
 def registry_of(built_in=(), entries=(), aliases=()):
@@ -86,9 +84,7 @@ def test_importing_and_listing_loads_no_connector():
 
 
 def test_a_factory_is_imported_once_and_only_when_asked_for(module, fake):
-    registry = registry_of(
-        {"fake.a": fake("fake.a"), "fake.b": module("boom", "raise SystemError('imported')")}
-    )
+    registry = registry_of({"fake.a": fake("fake.a"), "fake.b": module("boom", "raise SystemError('imported')")})
     assert registry.template_ids() == ("fake.a", "fake.b")
     assert registry.get("fake.a") is registry.get("fake.a")
     assert "boom" not in sys.modules
@@ -124,9 +120,7 @@ def test_ours_cannot_be_shadowed(fake, module, name):
 
 
 def test_two_packages_with_one_template_id_are_both_refused(fake):
-    registry = registry_of(
-        {"fake.a": fake("fake.a")}, [("fake.b", fake("fake.b")), ("fake.b", "other:FACTORY")]
-    )
+    registry = registry_of({"fake.a": fake("fake.a")}, [("fake.b", fake("fake.b")), ("fake.b", "other:FACTORY")])
     with pytest.raises(EndpointUnknownError, match="2 installed packages"):
         registry.get("fake.b")
     assert registry.template_ids() == ("fake.a",)

@@ -96,7 +96,6 @@ class Mover:
         with self.source.open_view() as view:
             return make_plan(self.source, self.request(dataset_id, **how), view)
 
-
     def same(self, plan: IngestionPlan) -> bool:
         """Whether both sides hash alike over the whole unit."""
         whole = plan.slices[0].model_copy(update={"params": {}})

@@ -112,7 +112,10 @@ def test_configs_that_cannot_be(what):
 
 
 def test_configs_do_not_show_their_password():
-    for made in (PostgresConfig(password=SECRET), PostgresConfig(url=f"postgresql://u:{SECRET.replace(' ', '%20')}@h/d")):
+    for made in (
+        PostgresConfig(password=SECRET),
+        PostgresConfig(url=f"postgresql://u:{SECRET.replace(' ', '%20')}@h/d"),
+    ):
         assert "s3cr3t" not in f"{made} {made!r} {made.model_dump()} {made.model_dump_json()}"
 
 
@@ -147,7 +150,9 @@ def test_tables_that_cannot_be_read(small):
         moving.source = PostgresSource(PostgresConfig(**guest))
         names = [dataset.dataset_id for dataset in moving.source.collect_catalog("shop").datasets]
         assert names == ["public.secured", "public.seen"]
-        assert "gone or may not be read" in str(refused(lambda: moving.execute(hidden), errors.SourceSchemaChangedError))
+        assert "gone or may not be read" in str(
+            refused(lambda: moving.execute(hidden), errors.SourceSchemaChangedError)
+        )
         refused(lambda: moving.execute(secured), errors.SourcePrivilegeError)
         refused(lambda: moving.source.preview(secured.unit, 1), errors.SourcePrivilegeError)
         refused(lambda: moving.source.preview(hidden.unit, 1), errors.SourcePrivilegeError)
@@ -173,7 +178,10 @@ def test_connections_that_were_cut_are_not_offered_again(postgres, database):
     """One error, and the next call works: a cut line has cut the idle sessions too."""
     with CuttableTcp(postgres.port) as proxy:
         endpoint = PostgresConfig(url=database).model_copy(update={"port": proxy.port})
-        for made, kind in ((PostgresSource(endpoint), errors.SourceUnreachableError), (PostgresSink(endpoint), errors.SinkUnreachableError)):
+        for made, kind in (
+            (PostgresSource(endpoint), errors.SourceUnreachableError),
+            (PostgresSink(endpoint), errors.SinkUnreachableError),
+        ):
             together = threading.Barrier(3)
 
             def hold(client=made._client, barrier=together) -> None:

@@ -76,11 +76,15 @@ def test_equal_keys_stay_together(rows, slices):
     assert len(points) == len(set(points)) <= max(0, len({key for key, _ in rows}) - 1)
 
 
-@given(st.lists(st.integers(0, 99).map(lambda n: (f"{n:02d}",)), unique=True, max_size=20).map(sorted), st.integers(0, 99))
+@given(
+    st.lists(st.integers(0, 99).map(lambda n: (f"{n:02d}",)), unique=True, max_size=20).map(sorted), st.integers(0, 99)
+)
 def test_ranges_cover_and_do_not_meet(points, number):
     key = [f"{number:02d}"]
     pieces = ranges(["k"], points)
-    holding = [p for p in pieces if (p["lower"] is None or p["lower"] <= key) and (p["upper"] is None or key < p["upper"])]
+    holding = [
+        p for p in pieces if (p["lower"] is None or p["lower"] <= key) and (p["upper"] is None or key < p["upper"])
+    ]
     assert len(holding) == 1
     assert len(pieces) == len(points) + 1
 
@@ -98,8 +102,8 @@ KEYED = {
     "integers": "a integer PRIMARY KEY|g",
     "negative": "a bigint PRIMARY KEY|g * 4611686018427387 * (-1) ^ g",
     "text": "a text PRIMARY KEY|(array['', ' ', 'it''s', '\"', 'Z', 'a', 'é', '漢字', '\\', '%', E'\\n'])[1 + g % 11] || g",
-    "text C": 'a text COLLATE "C" PRIMARY KEY|(array[\'Z\', \'a\', \'é\', \'漢字\'])[1 + g % 4] || g',
-    "text unicode": 'a text COLLATE "pg_unicode_fast" PRIMARY KEY|(array[\'Z\', \'a\', \'É\', \'漢\'])[1 + g % 4] || g',
+    "text C": "a text COLLATE \"C\" PRIMARY KEY|(array['Z', 'a', 'é', '漢字'])[1 + g % 4] || g",
+    "text unicode": "a text COLLATE \"pg_unicode_fast\" PRIMARY KEY|(array['Z', 'a', 'É', '漢'])[1 + g % 4] || g",
     "varchar": "a varchar(40) PRIMARY KEY|md5(g::text)",
     "char": "a char(12) PRIMARY KEY|'c ' || g",
     "uuid": "a uuid PRIMARY KEY|md5(g::text)::uuid",
@@ -259,7 +263,9 @@ def test_a_resumed_run_has_the_same_slices(shop):
     with pytest.raises(RunStopped):
         run.execute()
     frozen = moving.sink.last_run(request.ref)
-    database.run("INSERT INTO t SELECT g, 'later' FROM generate_series(901, 5000) g", "DELETE FROM t WHERE id = 1", "ANALYZE t")
+    database.run(
+        "INSERT INTO t SELECT g, 'later' FROM generate_series(901, 5000) g", "DELETE FROM t WHERE id = 1", "ANALYZE t"
+    )
     summary = moving.move("public.t", **how)
     assert summary.run_id == frozen.run_id
     assert moving.sink.last_run(request.ref).plan.slices == frozen.plan.slices
@@ -325,7 +331,7 @@ def test_incremental_by_every_cursor(shop, kind):
         "UPDATE t SET n = 1 WHERE id = 1",
         "UPDATE t SET n = 1 WHERE id > 3",
         f"INSERT INTO t (id, c) VALUES (7, '{middle}'), (8, '{high}')",
-        f"UPDATE t SET n = 2 WHERE id = 3",
+        "UPDATE t SET n = 2 WHERE id = 3",
     )
     assert changed(moving.move("public.t", **how)) == (2, rows - 2, 0)
     assert endless or moving.move("public.t", **how).rows_read == 2
@@ -348,11 +354,17 @@ def test_several_cursor_columns(shop):
 
 @pytest.mark.parametrize(
     "other",
-    [{"cursor_columns": ("d",)}, {"filter": (Predicate(column="id", op="ge", value=0),)}, {"cursor_columns": ("c", "d")}],
+    [
+        {"cursor_columns": ("d",)},
+        {"filter": (Predicate(column="id", op="ge", value=0),)},
+        {"cursor_columns": ("c", "d")},
+    ],
 )
 def test_a_checkpoint_of_another_question_reads_everything(shop, other):
     database, _, moving = shop
-    database.run("CREATE TABLE t (id int PRIMARY KEY, c int, d int)", "INSERT INTO t SELECT g, g, g FROM generate_series(1, 9) g")
+    database.run(
+        "CREATE TABLE t (id int PRIMARY KEY, c int, d int)", "INSERT INTO t SELECT g, g, g FROM generate_series(1, 9) g"
+    )
     how = {"mode": "incremental", "cursor_columns": ("c",)}
     moving.move("public.t", **how)
     assert moving.move("public.t", **how).rows_read == 1
@@ -422,7 +434,9 @@ def test_any_changes_are_followed_by_full_runs(postgres, steps):
     name = f"followed_{next(_numbers)}"
     url = postgres.create_database(name)
     with opened(url) as database, mover(url, url, target_schema="copy") as moving:
-        database.run("CREATE TABLE t (id int PRIMARY KEY, n int)", "INSERT INTO t SELECT g, g FROM generate_series(1, 20) g")
+        database.run(
+            "CREATE TABLE t (id int PRIMARY KEY, n int)", "INSERT INTO t SELECT g, g FROM generate_series(1, 20) g"
+        )
         for number, step in enumerate(steps, 1):
             database.run(
                 {
@@ -433,7 +447,9 @@ def test_any_changes_are_followed_by_full_runs(postgres, steps):
                 }[step]
             )
             moving.move("public.t")
-            assert database.value("SELECT count(*)::bigint FROM t s FULL JOIN copy.t c USING (id) WHERE s.* *<> c.*") == 0
+            assert (
+                database.value("SELECT count(*)::bigint FROM t s FULL JOIN copy.t c USING (id) WHERE s.* *<> c.*") == 0
+            )
     postgres.drop_database(name)
 
 

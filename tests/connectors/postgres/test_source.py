@@ -38,7 +38,7 @@ class Lab:
     def make(self, rows: int, *, keyed: bool = True, padding: int = 0) -> str:
         name = f"things_{next(_numbers)}"
         # Random hex, stored plainly: what is on disk is what travels.
-        noise = "(SELECT string_agg(md5(g::text || i), '') FROM generate_series(1, {}) i)".format(-(-padding // 32))
+        noise = f"(SELECT string_agg(md5(g::text || i), '') FROM generate_series(1, {-(-padding // 32)}) i)"
         self.database.run(
             f"CREATE TABLE {name} (id integer {'PRIMARY KEY' if keyed else 'NOT NULL'}, name text STORAGE EXTERNAL, "
             "amount bigint, changed integer)",

@@ -246,7 +246,9 @@ def test_types_that_not_every_server_has(lab, across, kind, record_property):
 def test_a_type_of_an_extension_that_the_sink_lacks_is_named(lab, two_databases):
     source, sink = two_databases
     with opened(source) as database, mover(source, sink) as moving:
-        database.run("CREATE TYPE public.span AS RANGE (subtype = time)", "CREATE TABLE t (id int PRIMARY KEY, s public.span)")
+        database.run(
+            "CREATE TYPE public.span AS RANGE (subtype = time)", "CREATE TABLE t (id int PRIMARY KEY, s public.span)"
+        )
         with pytest.raises(SinkSchemaConflictError, match=r"public\.span"):
             moving.move("public.t")
 
@@ -266,9 +268,9 @@ def test_an_enum_grows_and_a_composite_may_not(two_databases):
         moving.move("public.u")
         database.run("ALTER TYPE public.mood ADD VALUE 'so so' AFTER 'low'", "INSERT INTO t VALUES (2, 'so so')")
         assert changed(moving.move("public.t")) == (1, 0, 0)
-        assert there.rows("SELECT string_agg(e::text, '|' ORDER BY e) FROM unnest(enum_range(NULL::public.mood)) e") == [
-            ("low|so so|high",)
-        ]
+        assert there.rows(
+            "SELECT string_agg(e::text, '|' ORDER BY e) FROM unnest(enum_range(NULL::public.mood)) e"
+        ) == [("low|so so|high",)]
         database.run("ALTER TYPE public.pair ADD ATTRIBUTE b text CASCADE")
         with pytest.raises(SinkSchemaConflictError, match=r"public\.pair"):
             moving.move("public.u")

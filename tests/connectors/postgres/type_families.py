@@ -29,7 +29,7 @@ DECLARATIONS = (
     "CREATE DOMAIN made.good_mood AS made.mood CHECK (VALUE <> 'low')",
     "CREATE DOMAIN made.moods AS made.mood[]",
     "CREATE DOMAIN made.matrix AS integer[]",
-    "CREATE TYPE made.address AS (street text, \"zip code\" integer, tags text[], paid numeric(9,2))",
+    'CREATE TYPE made.address AS (street text, "zip code" integer, tags text[], paid numeric(9,2))',
     "CREATE TYPE made.person AS (name text, home made.address, others made.address[], mood made.mood)",
     "CREATE DOMAIN made.home AS made.address CHECK ((VALUE).street <> 'nowhere')",
 )
@@ -157,7 +157,9 @@ TEXTS = (
     Typed("name", literals("", "n" * 63, "Ünïcode", " a "), TEXT.map(lambda text: quoted(text[:15]))),
     Typed("bytea", literals("\\x", "\\x00", "\\xdeadbeef00ff", "\\x5c"), st.binary().map(lambda b: f"'\\x{b.hex()}'")),
 )
-_FAR = literals("infinity", "-infinity", "294276-12-31 23:59:59.999999", "4714-11-24 00:00 BC", "0001-01-01", "1970-01-01")
+_FAR = literals(
+    "infinity", "-infinity", "294276-12-31 23:59:59.999999", "4714-11-24 00:00 BC", "0001-01-01", "1970-01-01"
+)
 MOMENTS = (
     Typed("date", literals("infinity", "-infinity", "4714-11-24 BC", "5874897-12-31", "0001-01-01 BC"), _DAYS),
     Typed("timestamp", (*_FAR, "'1999-12-31 23:59:59.999999'"), _INSTANTS),
@@ -180,9 +182,11 @@ MOMENTS = (
     Typed("interval day to second(2)", literals("1 12:00:00.25", "-infinity"), _INTERVALS),
 )  # fmt: skip
 DOCUMENTS = (
-    Typed("json", literals("null", '{"b":  1, "a": [1, 2.50, "ü"], "a": 2}', '""', '"\\u0000"', "1e400", "\n[ ]"), _JSON),
+    Typed(
+        "json", literals("null", '{"b":  1, "a": [1, 2.50, "ü"], "a": 2}', '""', '"\\u0000"', "1e400", "\n[ ]"), _JSON
+    ),
     Typed("jsonb", literals("null", '{"n": 12345678901234567890.10}', "[]", '{"": {}}', "1E400", '"\\ud83d\\ude80"')),
-    Typed("jsonpath", literals("$", "$.a[*] ? (@ > 1)", "strict $.\"ü\"")),
+    Typed("jsonpath", literals("$", "$.a[*] ? (@ > 1)", 'strict $."ü"')),
     Typed("tsvector", literals("", "'a':1A,3B 'it''s':2", "'x y':16383D")),
     Typed("tsquery", literals("", "'a' & !'b' <2> 'c'", "'a':*AB | 'it''s'")),
     Typed("uuid", literals("0" * 32, "f" * 32), st.uuids().map(lambda uuid: f"'{uuid}'")),
@@ -193,17 +197,17 @@ ARRAYS = (
     Typed("boolean[][]", literals("{t,f,NULL}", "{{t},{f}}"), _array("boolean", st.sampled_from(["true", "false"]))),
     Typed("numeric(10,2)[]", literals("{1.10,NaN,NULL}", "{{{0.01}}}"), _array("numeric(10,2)", _decimals(7, 2))),
     Typed("double precision[]", literals("{NaN,-0,Infinity,NULL}", "{5e-324}"), _array("float8", _floats(64))),
-    Typed("real[]", literals("{0.1,1e-45}",), _array("float4", _floats(32))),
+    Typed("real[]", literals("{0.1,1e-45}"), _array("float4", _floats(32))),
     Typed("timestamptz[]", literals("{infinity,NULL,-infinity}", "{}"), _array("timestamptz", _INSTANTS)),
-    Typed("date[]", literals("{infinity,4714-11-24 BC}",), _array("date", _DAYS)),
-    Typed("interval[]", literals("{infinity,1 mon,30 days}",), _array("interval", _INTERVALS)),
-    Typed("character(3)[]", literals("{a,\"b  \",NULL}",), _array("char(3)", st.sampled_from(["'a'", "' ü'"]))),
-    Typed("bpchar[]", literals('{"a  ",NULL}',)),
+    Typed("date[]", literals("{infinity,4714-11-24 BC}"), _array("date", _DAYS)),
+    Typed("interval[]", literals("{infinity,1 mon,30 days}"), _array("interval", _INTERVALS)),
+    Typed("character(3)[]", literals("{a,\"b  \",NULL}"), _array("char(3)", st.sampled_from(["'a'", "' ü'"]))),
+    Typed("bpchar[]", literals('{"a  ",NULL}')),
     Typed("bytea[]", ("ARRAY['\\x00', '\\x5c', NULL]::bytea[]",), _array("bytea", st.binary(max_size=9).map(lambda b: f"'\\x{b.hex()}'"))),
     Typed("json[]", ("ARRAY['{\"a\":  1}', 'null', NULL]::json[]",), _array("json", _JSON)),
     Typed("jsonb[]", ("ARRAY['{\"a\":  1}', 'null', NULL]::jsonb[]",)),
-    Typed("uuid[]", literals("{00000000-0000-0000-0000-000000000000,NULL}",), _array("uuid", st.uuids().map(lambda u: f"'{u}'"))),
-    Typed("name[]", literals('{a,"b c"}',)),
+    Typed("uuid[]", literals("{00000000-0000-0000-0000-000000000000,NULL}"), _array("uuid", st.uuids().map(lambda u: f"'{u}'"))),
+    Typed("name[]", literals('{a,"b c"}')),
     Typed("int4range[]", ("ARRAY['empty', '(,)', '[1,2)']::int4range[]",)),
     Typed("point[]", ("ARRAY['(NaN,-0)']::point[]",), _array("point", _POINTS)),
     Typed("box[]", ("ARRAY['(1,1),(0,0)']::box[]",)),
@@ -214,7 +218,7 @@ MADE = (
     Typed(ODD_TYPE, literals("x", "y,z")),
     Typed(f"{ODD_TYPE}[]", ("ARRAY['x', 'y,z']",)),
     Typed("made.percentage", literals("0", "100", "33.33"), st.integers(0, 10_000).map(lambda n: f"{n} / 100.0")),
-    Typed("made.percentage[]", literals("{0,NULL,12.30}",)),
+    Typed("made.percentage[]", literals("{0,NULL,12.30}")),
     Typed("made.half", literals("0", "50", "33.30")),
     Typed("made.code", literals("", "ab", "abcd", "ü")),
     Typed("made.spaced", literals("", "ab", " ab")),  # trailing blanks would be lost: see connectors/postgres/types.py

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from prefect.artifacts import (
     create_link_artifact,
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from contracts.receipts import RunRef, RunSummary
     from contracts.staging import StagingHandle
 
+RunLog: TypeAlias = "logging.Logger | logging.LoggerAdapter[logging.Logger]"
+"""What a flow run logs with."""
+
 PLAN_ROWS = 200
 UPDATE_EVERY_S = 2.0
 MIB = 1024 * 1024
@@ -35,7 +38,7 @@ MIB = 1024 * 1024
 class Story:
     """The artifacts of one run of a unit."""
 
-    def __init__(self, ref: RunRef, log: logging.Logger) -> None:
+    def __init__(self, ref: RunRef, log: RunLog) -> None:
         self._ref, self._log = ref, log
         self._progress_id: UUID | None = None
         self._linked = False
@@ -46,8 +49,11 @@ class Story:
         with _unharmed(self._log):
             lines = [_plan_line(piece) for piece in plan.slices[:PLAN_ROWS]]
             create_table_artifact(lines, key=key_of("plan", self._ref), description=_plan_words(self._ref, plan, done))
-            self._progress_id = create_progress_artifact(
-                _percent(done, len(plan.slices)), key=key_of("progress", self._ref), description="Begun"
+            self._progress_id = cast(
+                "UUID",
+                create_progress_artifact(
+                    _percent(done, len(plan.slices)), key=key_of("progress", self._ref), description="Begun"
+                ),
             )
 
     def moved(self, done: int, of: int, rows: int, bytes_staged: int, *, now: bool = False) -> None:
@@ -108,13 +114,13 @@ def staged_link(handle: StagingHandle) -> str | None:
     return None if root is None else f"{root}{run_prefix}/"
 
 
-def show_table(key: str, rows: Sequence[dict[str, Any]], description: str, log: logging.Logger) -> None:
+def show_table(key: str, rows: Sequence[dict[str, Any]], description: str, log: RunLog) -> None:
     """A table artifact."""
     with _unharmed(log):
         create_table_artifact(list(rows), key=key, description=description)
 
 
-def show_markdown(key: str, markdown: str, log: logging.Logger) -> None:
+def show_markdown(key: str, markdown: str, log: RunLog) -> None:
     """A markdown artifact."""
     with _unharmed(log):
         create_markdown_artifact(markdown, key=key)
@@ -146,7 +152,7 @@ def _percent(done: int, of: int) -> float:
 
 
 @contextmanager
-def _unharmed(log: logging.Logger) -> Iterator[None]:
+def _unharmed(log: RunLog) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # noqa: BLE001 - showing is not what the run is for

@@ -147,9 +147,7 @@ def _key(document: Document) -> KvKey:
     data = document.data
     if document.slug == _CHECKPOINT:
         return KvKey(namespace=CHECKPOINTS, scope_id=str(data.get("endpoint_id")), key=str(data.get("key")))
-    return KvKey(
-        namespace=str(data.get("namespace")), scope_id=str(data.get("scope_id")), key=str(data.get("key"))
-    )
+    return KvKey(namespace=str(data.get("namespace")), scope_id=str(data.get("scope_id")), key=str(data.get("key")))
 
 
 def _version(key: KvKey, data: dict[str, Any]) -> int:
@@ -168,9 +166,9 @@ def _as_edited(key: KvKey) -> Iterator[None]:
         yield
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigInvalidError(
-            f"The block {documentdocument_name(key)!r} was edited so that it cannot be read ({error})",
+            f"The block {document_name(key)!r} was edited so that it cannot be read ({error})",
             "Correct it in the Prefect UI, or delete it.",
-            block=documentdocument_name(key),
+            block=document_name(key),
         ) from None
 
 

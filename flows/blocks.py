@@ -148,7 +148,9 @@ def endpoint_block(template_id: str) -> type[EndpointBlock]:
         "_block_type_slug": slug_of(about.template_id),
         **{name: copy.copy(field) for name, field in factory.config_class.model_fields.items()},
     }
-    return type(EndpointBlock)(_class_name(about.template_id), (EndpointBlock,), names)
+    metaclass: Any = type(EndpointBlock)
+    made: type[EndpointBlock] = metaclass(_class_name(about.template_id), (EndpointBlock,), names)
+    return made
 
 
 def endpoint_blocks() -> tuple[type[EndpointBlock], ...]:

@@ -21,7 +21,8 @@ class S3Staging(Block):
     prefix: str = Field("", description="Key prefix before everything of ours.")
     endpoint_url: str | None = Field(None, description="Another endpoint than AWS; the credentials' own when empty.")
     region: str | None = Field(None, description="The bucket's region; the credentials' own when empty.")
-    credentials: AwsCredentials | MinIOCredentials | None = Field(
+    # In this order: the fields of the first are required, so that the other's cannot be taken for it.
+    credentials: MinIOCredentials | AwsCredentials | None = Field(
         None, description="Without them AWS's usual places are asked."
     )
 

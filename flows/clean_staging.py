@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 
 
 @flow(name="clean-staging", flow_run_name="clean staging")
-def clean_staging(
-    staging_id: str | None = None, ttl_s: float = 86_400.0, consumed_ttl_s: float | None = None
-) -> Any:
+def clean_staging(staging_id: str | None = None, ttl_s: float = 86_400.0, consumed_ttl_s: float | None = None) -> Any:
     """Clean one staging area.
 
     Args:

@@ -10,7 +10,7 @@ import os
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from contracts.errors import ControlPlaneError
 
@@ -64,7 +64,7 @@ class ControlPlane:
         """Close the connections."""
         self.client.__exit__(None, None, None)
 
-    def __enter__(self) -> ControlPlane:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,20 +1,21 @@
-"""What is deployed, said once: ``nucleus up`` applies it, ``prefect.yaml`` says the same for ``prefect deploy --all``."""
+"""What is deployed: ``nucleus up`` applies it, and ``prefect.yaml`` says the same for ``prefect deploy --all``."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 from datetime import timedelta
 from pkgutil import resolve_name
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from prefect.automations import Automation
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.objects import StateType
+from prefect.deployments.runner import RunnerDeployment
 from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import EventTrigger, Posture
 from prefect.exceptions import ObjectAlreadyExists
-from prefect.flows import EntrypointType
-from prefect.states import StateType
+from prefect.types.entrypoint import EntrypointType
 from prefect.workers.process import ProcessWorker
 
 from flows.block_documents import BlockDocuments
@@ -58,11 +59,18 @@ DEPLOYMENTS = (
 
 
 def register_blocks(plane: ControlPlane) -> tuple[str, ...]:
-    """Make every block type's form known to the server; slugs, in order. The bucket's too, which loads its libraries."""
+    """Make every block type's form known to the server; their slugs, in order."""
     from flows.blocks_s3 import S3Staging  # noqa: PLC0415 - slow to load
 
     documents = BlockDocuments(plane)
-    kinds: tuple[type[Block], ...] = (Checkpoint, StateEntry, LocalStaging, MemoryStaging, S3Staging, *endpoint_blocks())
+    kinds: tuple[type[Block], ...] = (
+        Checkpoint,
+        StateEntry,
+        LocalStaging,
+        MemoryStaging,
+        S3Staging,
+        *endpoint_blocks(),
+    )
     for kind in kinds:
         documents.register(kind)
     return tuple(kind.get_block_type_slug() for kind in kinds)
@@ -82,12 +90,15 @@ def apply() -> None:
     """Create or update every deployment, for workers that can import this package."""
     for each in DEPLOYMENTS:
         flow: Flow[..., Any] = resolve_name(each.module_path.rpartition(".")[0] + ":" + each.entrypoint.split(":")[1])
-        deployment = flow.to_deployment(
-            each.name,
-            cron=each.cron,
-            parameters=each.parameters,
-            work_pool_name=POOL,
-            entrypoint_type=EntrypointType.MODULE_PATH,
+        deployment = cast(
+            "RunnerDeployment",
+            flow.to_deployment(
+                each.name,
+                cron=each.cron,
+                parameters=each.parameters,
+                work_pool_name=POOL,
+                entrypoint_type=EntrypointType.MODULE_PATH,
+            ),
         )
         deployment.apply()
 

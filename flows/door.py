@@ -13,20 +13,20 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from prefect.client.schemas.objects import ConcurrencyLeaseHolder
-from prefect.concurrency.sync import concurrency
 from prefect.concurrency.asyncio import ConcurrencySlotAcquisitionError
+from prefect.concurrency.sync import concurrency
 
 from contracts.errors import RunInProgressError
 from flows.control_plane import AlreadyThereError
 
 if TYPE_CHECKING:
-    import logging
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
     from uuid import UUID
 
     from contracts.endpoint import SinkEndpoint
     from contracts.receipts import RunRef
+    from flows.artifacts import RunLog
     from flows.control_plane import ControlPlane
 
 LEASE_S = 60.0
@@ -38,7 +38,7 @@ _READABLE = 120
 
 @contextmanager
 def one_at_a_time(
-    sink: SinkEndpoint, ref: RunRef, plane: ControlPlane, flow_run_id: UUID, log: logging.Logger
+    sink: SinkEndpoint, ref: RunRef, plane: ControlPlane, flow_run_id: UUID, log: RunLog
 ) -> Iterator[None]:
     """Hold the unit while the context is open.
 
@@ -57,7 +57,7 @@ def slot_name(ref: RunRef) -> str:
 
 
 @contextmanager
-def _slot(ref: RunRef, plane: ControlPlane, flow_run_id: UUID, log: logging.Logger) -> Iterator[None]:
+def _slot(ref: RunRef, plane: ControlPlane, flow_run_id: UUID, log: RunLog) -> Iterator[None]:
     name = slot_name(ref)
     _make_limit(plane, name, log)
     asked_at = time.monotonic()
@@ -96,7 +96,7 @@ def _leaving(held: AbstractContextManager[None]) -> Iterator[None]:
             held.__exit__(None, None, None)
 
 
-def _wait(ref: RunRef, name: str, waited_s: float, error: Exception, log: logging.Logger) -> None:
+def _wait(ref: RunRef, name: str, waited_s: float, error: Exception, log: RunLog) -> None:
     if waited_s > PATIENCE_S:
         raise RunInProgressError(
             f"The Prefect slot of {ref} is still taken after {PATIENCE_S:.0f} seconds",
@@ -114,7 +114,7 @@ def _wait(ref: RunRef, name: str, waited_s: float, error: Exception, log: loggin
     time.sleep(_ASK_AGAIN_S)
 
 
-def _make_limit(plane: ControlPlane, name: str, log: logging.Logger) -> None:
+def _make_limit(plane: ControlPlane, name: str, log: RunLog) -> None:
     """The limit, free. Who holds the sink's lock is the only live run, so a taken slot is a killed run's.
 
     A limit made anew is another one to the server: the lease of the dead runs out on the old one.

@@ -18,6 +18,8 @@ from flows.wiring import open_workspace
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from prefect.futures import PrefectFuture
+
 MOST_UNITS = 16
 
 
@@ -34,7 +36,7 @@ def run_unit(endpoint_id: str, unit_id: str, sink_id: str, options: dict[str, An
 @flow(
     name="ingest-endpoint",
     flow_run_name="{endpoint_id} → {sink_id}",
-    task_runner=ThreadPoolTaskRunner(max_workers=MOST_UNITS),
+    task_runner=ThreadPoolTaskRunner(max_workers=MOST_UNITS),  # type: ignore[arg-type]  # its own annotation
 )
 def ingest_endpoint(
     endpoint_id: str,
@@ -74,7 +76,8 @@ def _windowed(
     endpoint_id: str, units: list[str], sink_id: str, options: dict[str, Any], parallel: int
 ) -> Iterator[dict[str, Any]]:
     """Results as they come; no unit is begun after one that failed for a reason all share."""
-    waiting, running, ending = iter(units), [], False
+    running: list[PrefectFuture[dict[str, Any]]] = []
+    waiting, ending = iter(units), False
     while True:
         while not ending and len(running) < parallel and (unit_id := next(waiting, None)) is not None:
             running.append(run_unit.submit(endpoint_id, unit_id, sink_id, options))

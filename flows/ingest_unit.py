@@ -21,7 +21,7 @@ MOST_IN_FLIGHT = 64
 @flow(
     name="ingest-unit",
     flow_run_name="{endpoint_id}/{unit_id} → {sink_id}",
-    task_runner=ThreadPoolTaskRunner(max_workers=MOST_IN_FLIGHT),
+    task_runner=ThreadPoolTaskRunner(max_workers=MOST_IN_FLIGHT),  # type: ignore[arg-type]  # its own annotation
     on_failure=[settle],
     on_crashed=[settle],
     on_cancellation=[settle],

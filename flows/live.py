@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from contracts.errors import CdmModelUnsupportedError, RunSupersededError
 from contracts.model import Contract
-from contracts.unit import DataMode  # noqa: TC001 - pydantic reads it
+from contracts.unit import DataMode
 from flows.stages.plan import OpenRun
 from flows.wiring import open_workspace
 

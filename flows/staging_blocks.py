@@ -31,7 +31,6 @@ def load_staging(documents: BlockDocuments, staging_id: str) -> StagingConfig | 
     found = next(documents.find([*CLASSES], name=staging_id, secrets=True), None)
     if found is None:
         return None
-    problems: list[str] = []
     try:
         config: StagingConfig = resolve_name(CLASSES[found.slug]).model_validate(found.data).to_config()
     except ValidationError as error:

@@ -90,15 +90,11 @@ def export_and_stage(run: RunHandle, piece: IngestionSlice, place: SlicePlace) -
 
 
 @task(name="map-and-upsert", task_run_name="upsert {piece.sequence}", **_TRIED_AGAIN)
-def map_and_upsert(
-    run: RunHandle, piece: IngestionSlice, staged: StageReceipt, place: SlicePlace
-) -> UpsertReceipt:
+def map_and_upsert(run: RunHandle, piece: IngestionSlice, staged: StageReceipt, place: SlicePlace) -> UpsertReceipt:
     """Stages 4 and 5 of one slice; a slice that has its receipt is not written again."""
     live = find_run(run, place)
     plan = _opened(live).plan
-    return _held_back(
-        live, lambda: upsert_slice(live.sink, live.staging, run, plan, piece, staged, live.mapper)
-    )
+    return _held_back(live, lambda: upsert_slice(live.sink, live.staging, run, plan, piece, staged, live.mapper))
 
 
 @task(name="census", task_run_name="census", **_TRIED_AGAIN)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from contracts.errors import CheckpointConflictError, ConfigInvalidError
-from contracts.receipts import RunRef, RunSummary
 from contracts.state import Checkpoint
 from contracts.unit import EndpointUnitDescriptor, UnitConfig, UnitPolicy
 from flows.artifacts import Story
@@ -23,11 +22,12 @@ from flows.stages.run import reading_view
 from flows.tasks import PlanFacts, census, finish, plan_run
 
 if TYPE_CHECKING:
-    import logging
     from collections.abc import Iterator, Mapping
     from uuid import UUID
 
+    from contracts.receipts import RunRef, RunSummary
     from contracts.unit import DataMode, IngestionMode
+    from flows.artifacts import RunLog
     from flows.wiring import Workspace
 
 
@@ -41,7 +41,7 @@ class FlowUnitRun:
         log: The flow run's logger.
     """
 
-    def __init__(self, workspace: Workspace, ref: RunRef, flow_run_id: UUID, log: logging.Logger) -> None:
+    def __init__(self, workspace: Workspace, ref: RunRef, flow_run_id: UUID, log: RunLog) -> None:
         self._workspace, self._ref, self._log = workspace, ref, log
         self._flow_run_id, self._token = flow_run_id, flow_run_id.hex
         self._story = Story(ref, log)
@@ -115,7 +115,12 @@ class FlowUnitRun:
         if opened is None:
             raise ValueError("the plan task did not open the run")
         self._log.info(
-            "%s: %s, %d slice(s), %s; %d done before", self._ref, facts.mode, facts.slices, facts.strategy, facts.slices_done
+            "%s: %s, %d slice(s), %s; %d done before",
+            self._ref,
+            facts.mode,
+            facts.slices,
+            facts.strategy,
+            facts.slices_done,
         )
         live.receipts += opened.done.values()
         self._story.planned(opened.plan, facts.slices_done)
@@ -155,9 +160,7 @@ class FlowUnitRun:
             raise
 
 
-def merged_policy(
-    unit: EndpointUnitDescriptor, config: UnitConfig, asked: Mapping[str, Any] | None
-) -> UnitPolicy:
+def merged_policy(unit: EndpointUnitDescriptor, config: UnitConfig, asked: Mapping[str, Any] | None) -> UnitPolicy:
     """The unit's default policy, over it what the operator set, over that what this run asks for.
 
     Raises:

@@ -8,30 +8,22 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import socket
 import subprocess
 import sys
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.error import URLError
-from urllib.request import urlopen
 
 from contracts.errors import ControlPlaneError
 from flows.control_plane import connect, home_folder, running_api, up_file
+from flows.processes import LOOPBACK, end, forget, free_port, gone, healthy, start
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 START_TIMEOUT_S = 90.0
-END_TIMEOUT_S = 15.0
-LOOPBACK = "127.0.0.1"
 ROOT = Path(__file__).resolve().parent.parent
-
-_children: dict[int, subprocess.Popen[bytes]] = {}
-"""What this process started, kept so that it can be waited for."""
 
 _SERVER: dict[str, str] = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -71,16 +63,16 @@ def up(home: Path | None = None, port: int | None = None, *, worker: bool = True
         ControlPlaneError: A process ended early or the server did not answer in 90 seconds; what was started is ended.
     """
     home = (home or home_folder()).absolute()
-    if (note := status(home)) is not None and not (worker and _gone(note.pids.get("worker"))):
+    if (note := status(home)) is not None and not (worker and gone(note.pids.get("worker"))):
         return note
     down(home)
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    api_url = f"http://{LOOPBACK}:{port or _free_port()}/api"
+    api_url = f"http://{LOOPBACK}:{port or free_port()}/api"
     pids: dict[str, int] = {}
     try:
         _begin(home, api_url, pids, worker=worker)
     except BaseException:
-        _end(pids)
+        end(pids)
         up_file(home).unlink(missing_ok=True)
         raise
     note = ControlPlaneNote(api_url, pids, home)
@@ -96,7 +88,7 @@ def down(home: Path | None = None) -> bool:
     except (OSError, ValueError):
         return False
     was_running = running_api(home) is not None
-    _end({name: int(pid) for name, pid in noted["pids"].items()})
+    end({name: int(pid) for name, pid in noted["pids"].items()})
     up_file(home).unlink(missing_ok=True)
     return was_running
 
@@ -105,7 +97,7 @@ def status(home: Path | None = None) -> ControlPlaneNote | None:
     """What runs under ``home``, or None."""
     home = (home or home_folder()).absolute()
     api_url = running_api(home)
-    if api_url is None or not _healthy(api_url):
+    if api_url is None or not healthy(api_url):
         return None
     noted = json.loads(up_file(home).read_text())
     return ControlPlaneNote(api_url, noted["pids"], home)
@@ -127,7 +119,11 @@ def using(note: ControlPlaneNote) -> Iterator[None]:
     """Point this process and its children at the control plane."""
     from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings  # noqa: PLC0415
 
-    names = {"PREFECT_API_URL": note.api_url, "PREFECT_HOME": str(note.home / "prefect"), "NUCLEUS_HOME": str(note.home)}
+    names = {
+        "PREFECT_API_URL": note.api_url,
+        "PREFECT_HOME": str(note.home / "prefect"),
+        "NUCLEUS_HOME": str(note.home),
+    }
     before = {name: os.environ.get(name) for name in names}
     os.environ.update(names)
     try:
@@ -150,7 +146,7 @@ def set_up(wait_for: str | None = None) -> None:
     from flows import deployments  # noqa: PLC0415 - loads every flow
 
     deadline = time.monotonic() + START_TIMEOUT_S
-    while wait_for and not _healthy(wait_for) and time.monotonic() < deadline:
+    while wait_for and not healthy(wait_for) and time.monotonic() < deadline:
         time.sleep(0.1)
     with connect() as plane:
         deployments.register_blocks(plane)
@@ -163,19 +159,19 @@ def _begin(home: Path, api_url: str, pids: dict[str, int], *, worker: bool) -> N
     """Start the processes. Setting up begins with seconds of imports: they run while the server starts."""
     environment = _environment(home, api_url)
     secret = {"PREFECT_SERVER_ENCRYPTION_KEY": _encryption_key(home / "encryption.key")}
-    server = _start("server", _server_command(api_url), {**environment, **_SERVER, **secret}, home)
+    server = start("server", _server_command(api_url), {**environment, **_SERVER, **secret}, home)
     pids["server"] = server.pid
-    setting_up = _start("set-up", _set_up_command(api_url), environment, home) if worker else None
+    setting_up = start("set-up", _set_up_command(api_url), environment, home) if worker else None
     try:
         _wait_until_healthy(server, api_url, home)
         if setting_up is not None:
-            pids["worker"] = _start("worker", _worker_command(), environment, home).pid
+            pids["worker"] = start("worker", _worker_command(), environment, home).pid
             _require_success(setting_up, home)
     finally:
         if setting_up is not None:
             setting_up.kill()
             setting_up.wait()
-            _children.pop(setting_up.pid, None)
+            forget(setting_up.pid)
 
 
 def _environment(home: Path, api_url: str) -> dict[str, str]:
@@ -205,23 +201,12 @@ def _encryption_key(file: Path) -> str:
 
 def _server_command(api_url: str) -> list[str]:
     port = api_url.removesuffix("/api").rpartition(":")[2]
-    app = ["--factory", "prefect.server.api.server:create_app", "--timeout-keep-alive", "5"]
+    app = ["--factory", "flows.local_server:create_app", "--timeout-keep-alive", "5"]
     return [sys.executable, "-m", "uvicorn", "--host", LOOPBACK, "--port", port, *app]
 
 
 def _worker_command() -> list[str]:
     return [sys.executable, "-m", "prefect", "worker", "start", "--pool", "nucleus", "--type", "process"]
-
-
-def _start(name: str, command: list[str], environment: dict[str, str], home: Path) -> subprocess.Popen[bytes]:
-    logs = home / "logs"
-    logs.mkdir(exist_ok=True)
-    with (logs / f"{name}.log").open("ab") as log:
-        started = subprocess.Popen(
-            command, env=environment, cwd=home, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-        )
-    _children[started.pid] = started
-    return started
 
 
 def _set_up_command(api_url: str) -> list[str]:
@@ -242,20 +227,12 @@ def _require_success(setting_up: subprocess.Popen[bytes], home: Path) -> None:
 
 def _wait_until_healthy(server: subprocess.Popen[bytes], api_url: str, home: Path) -> None:
     deadline = time.monotonic() + START_TIMEOUT_S
-    while not _healthy(api_url):
+    while not healthy(api_url):
         if server.poll() is not None or time.monotonic() > deadline:
             raise ControlPlaneError(
                 "The Prefect server did not start", f"See {home / 'logs' / 'server.log'}.", api_url=api_url
             )
         time.sleep(0.1)
-
-
-def _healthy(api_url: str) -> bool:
-    try:
-        with urlopen(f"{api_url}/health", timeout=2) as answer:  # noqa: S310 - our own loopback address
-            return bool(answer.status == 200)
-    except (URLError, OSError):
-        return False
 
 
 def _note(note: ControlPlaneNote) -> None:
@@ -264,39 +241,3 @@ def _note(note: ControlPlaneNote) -> None:
     draft.write_text(json.dumps({"api_url": note.api_url, "pids": note.pids}))
     draft.chmod(0o600)
     draft.replace(file)
-
-
-def _end(pids: dict[str, int]) -> None:
-    """The worker before the server; a process that does not go is killed with its group."""
-    for pid in [pids[name] for name in ("worker", "server") if name in pids and not _gone(pids[name])]:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGTERM)
-            if not _ended(pid):
-                os.killpg(pid, signal.SIGKILL)
-                _ended(pid)
-        _children.pop(pid, None)
-
-
-def _ended(pid: int) -> bool:
-    """Wait for the end; False when the process is still there."""
-    deadline = time.monotonic() + END_TIMEOUT_S
-    while not _gone(pid) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return _gone(pid)
-
-
-def _gone(pid: int | None) -> bool:
-    """True unless the process lives and is a Prefect one: after a reboot the number may be anybody's."""
-    if pid is None:
-        return True
-    if pid in _children:
-        return _children[pid].poll() is not None
-    shown = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return "prefect" not in shown.stdout
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -3,8 +3,9 @@
 Live objects are kept per process and keyed by what they were made from, so that tasks in threads share connections
 and a rotated secret is used by the next run.
 
-Settings: ``NUCLEUS_KV_URL`` (``sqlite:///…`` or ``postgresql://…``; blocks when empty), ``NUCLEUS_STAGING`` (a folder or
-a staging URL; ``~/.nucleus/staging`` when empty), ``NUCLEUS_HOME`` and Prefect's own ``PREFECT_API_URL``.
+Settings: ``NUCLEUS_KV_URL`` (``sqlite:///…`` or ``postgresql://…``; blocks when empty), ``NUCLEUS_STAGING`` (a
+folder or a staging URL; ``staging`` under the home when empty), ``NUCLEUS_HOME`` (``~/.nucleus``) and Prefect's own
+``PREFECT_API_URL``.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import pickle
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from contracts.errors import DatasetNotInCatalogError, EndpointUnknownError
 from flows.control_plane import ControlPlane, connect, home_folder
@@ -154,7 +155,7 @@ class Workspace:
         if "plane" in self.__dict__:
             self.plane.close()
 
-    def __enter__(self) -> Workspace:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -200,7 +200,7 @@ def _user_types(session: Session) -> dict[str, tuple[tuple[str, ...], TypeDefini
         definition = TypeDefinition(
             name=name,
             kind={"e": "enum", "d": "domain", "c": "composite"}[kind],
-            labels=tuple((labels or "").split("\x01")) if labels else (),
+            labels=tuple(labels.split("\x01")) if labels is not None else (),
             base_type=base,
             fields=tuple((part[0], part[1]) for part in parts),
         )

@@ -41,6 +41,12 @@ _SETTINGS = {
 # A slice's work table and the join with it fit in memory; both are bounded by the slice's size.
 _SINK_SETTINGS = {"temp_buffers": "64MB", "work_mem": "64MB"}
 
+# A view and a lock are held by sessions that do nothing for as long as the run lasts. Older servers lack these.
+_NO_TIME_LIMITS = """
+SELECT set_config(name, '0', false) AS done FROM pg_catalog.pg_settings
+WHERE name IN ('transaction_timeout', 'idle_session_timeout') AND setting <> '0'
+"""
+
 
 class Session:
     """One connection in one thread's hands. Every failure comes out as an ``IngestionError``."""
@@ -161,6 +167,7 @@ class PostgresClient:
             session.execute(f"SET ROLE {ident(self.config.role)}", f"switching to role {self.config.role}")
         calls = " || ".join(f"set_config({literal(name)}, {literal(value)}, false)" for name, value in settings.items())
         session.rows(f"SELECT {calls}", "preparing the session")
+        session.rows(_NO_TIME_LIMITS, "preparing the session")
 
     def close(self) -> None:
         """Close idle sessions."""

@@ -92,7 +92,7 @@ def _kind(state: str, text: str) -> str:
         state = "28000"  # SET ROLE says "invalid parameter value"
     if state == "3D000":
         return "database"
-    if state == "42501" or "row-level security" in text:
+    if state in {"42501", "25006"} or "row-level security" in text:
         return "privilege"
     if "snapshot" in text and state in ("22023", "42704", "55000", "0A000"):
         return "view"

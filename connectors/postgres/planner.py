@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from connectors.postgres import catalog, cut, types, watermark
 from connectors.postgres.reading import column_types, filter_conditions, filtering
 from connectors.postgres.sql import qualified, where
@@ -142,7 +144,14 @@ def _start(request: PlanRequest, nothing: Watermark) -> Watermark:
     """The watermark to start from; one of another cursor, filter or shape counts as ``nothing``: everything is read."""
     if request.checkpoint is None or request.mode == "full":
         return nothing
-    before = Watermark.model_validate(request.checkpoint)
+    try:
+        before = Watermark.model_validate(request.checkpoint)
+    except ValidationError as error:
+        raise CursorUnsupportedError(
+            f"The checkpoint of {request.unit.unit_id} cannot be read: it has no shape of ours",
+            "Reset the checkpoint (nucleus checkpoint reset); the next run then reads everything.",
+            unit_id=request.unit.unit_id,
+        ) from error
     return before if before.fits(nothing) else nothing
 
 
@@ -168,7 +177,7 @@ def _cut(
     wanted = cut.slices_wanted(size or 0, request.policy.target_slice_bytes)
     columns = _cut_columns(unit, span)
     explain = f"{', '.join(span.cursor)} >= {span.since}" if span.since is not None else "all rows"
-    if wanted == 1 or not columns or unit.kind not in _PARALLEL_KINDS:
+    if wanted == 1 or not columns or unit.kind not in _PARALLEL_KINDS or unit.dataset.bytes_estimate is None:
         why = _why_single(unit, wanted, columns)
         return [{**since, "explain": explain}], "single", why, rows, size
     sample = cut.take_sample(session, unit, columns, conditions, wanted)

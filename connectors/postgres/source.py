@@ -109,7 +109,7 @@ class PostgresSource:
                 for frame in session.stream(sql, BATCH_BYTES, f"reading {plan.unit.unit_id} slice {piece.key}"):
                     yield types.staged(frame, kinds, exact=exact)
         except IngestionError as error:
-            if not exact and "cannot convert NaN" in str(error):
+            if not exact and "NaN" in str(error):
                 raise SliceRereadError(
                     f"{plan.unit.unit_id} slice {piece.key} holds NaN in a numeric column",
                     "It is read again, with numerics as text.",

@@ -363,6 +363,15 @@ class SinkSuite:
         write(sink, plan, [(i, "x", 0) for i in (0, 10, 11)])
         assert sink.count_rows(plan) == {"ignore": 12}.get(policy, 11)
 
+    def test_more_missing_keys_than_can_be_repaired_are_a_gap(self, lab, sink):
+        if not isinstance(sink, SupportsReconcile):
+            return
+        plan = plan_of()
+        run = begin(sink, plan)
+        with pytest.raises(errors.CompletenessGapError):
+            sink.reconcile(run, plan, keys_of(list(range(10_001))))
+        assert len(sink.reconcile(run, plan, keys_of(list(range(10_000))))[1]) == 10_000
+
     def test_a_tombstoned_row_that_returns_lives_again(self, lab, sink):
         if not isinstance(sink, SupportsReconcile):
             return

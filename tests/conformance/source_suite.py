@@ -201,9 +201,14 @@ class SourceSuite:
         made = lab.make(len(HOSTILE) + 5)
         for key, name in enumerate(HOSTILE):
             lab.rename(made, key, name)
+        unit = unit_of(source, made)
         for key, name in enumerate(HOSTILE):
-            assert filtered(source, made, Predicate(column="name", op="eq", value=name)) == [key]
-            assert key not in filtered(source, made, Predicate(column="name", op="ne", value=name))
+            assert ids(pl.DataFrame(source.preview(unit, 99, [Predicate(column="name", op="eq", value=name)]))) == [key]
+            others = pl.DataFrame(source.preview(unit, 99, [Predicate(column="name", op="ne", value=name)]))
+            assert others.height == len(HOSTILE) + 4
+        for name in HOSTILE[:3]:
+            condition = Predicate(column="name", op="eq", value=name)
+            assert filtered(source, made, condition) == [HOSTILE.index(name)]
         wanted: list[Any] = list(HOSTILE)
         assert filtered(source, made, Predicate(column="name", op="in", value=wanted)) == list(range(len(HOSTILE)))
         assert len(filtered(source, made, Predicate(column="name", op="not_in", value=wanted))) == 5

@@ -196,7 +196,7 @@ class Stream:
                 while not self._stop.wait(self._chance.random() * 0.01):
                     version += 1
                     self._transaction(cursor, version)
-        except Exception as error:  # noqa: BLE001 - raised where the context ends
+        except Exception as error:
             self._failure = error
 
     def _transaction(self, cursor: dbapi.Cursor, version: int) -> None:

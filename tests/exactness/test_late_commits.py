@@ -8,10 +8,11 @@ committed before the run began is in the sink in that version or a newer one.
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from adbc_driver_postgresql import dbapi
 
 from connectors.postgres import watermark
 from connectors.postgres.watermark import Observation, Watermark
@@ -149,6 +150,32 @@ def test_no_row_is_lost(pair: Pair, monkeypatch: pytest.MonkeyPatch, cursor: str
     print(
         f"\n{cursor}: {rounds.rounds} rounds, {rounds.traffic.commits} commits, {rounds.reread} rows read again, 0 lost"
     )
+
+
+@pytest.mark.parametrize("prepared_when", ["before it is seen", "after it was seen"])
+def test_a_prepared_transaction_is_awaited(pair: Pair, prepared_when: str) -> None:
+    """It has no virtual id and, when it is the newest, no place in a snapshot either; and its ``now()`` is old.
+
+    After it was seen as a virtual id it vanishes from the list of those, without having ended.
+    """
+    pair.policy = UnitPolicy(cursor_columns=("changed_at",))
+    mover = Mover(pair, table=LATE)
+    mover.run("incremental")
+    with closing(dbapi.connect(pair.source_url, autocommit=True)) as connection, closing(connection.cursor()) as cursor:
+        cursor.execute("BEGIN")
+        pair.write(f"UPDATE {LATE} SET version = 1, changed_at = clock_timestamp() WHERE id = 1")
+        if prepared_when == "after it was seen":
+            mover.run("incremental")
+        cursor.execute(f"UPDATE {LATE} SET version = 2, changed_at = now() WHERE id = 2")
+        cursor.execute("PREPARE TRANSACTION 'awaited'")
+        mover.run("incremental")
+        mover.run("incremental")
+        cursor.execute("COMMIT PREPARED 'awaited'")
+    mover.run("incremental")
+    assert pair.look(f"SELECT version FROM {LATE} WHERE id = 2") == "2"
+    mover.run("incremental")
+    assert not Watermark.model_validate(mover.checkpoint).pending
+    mover.close()
 
 
 @pytest.mark.timeout(120)

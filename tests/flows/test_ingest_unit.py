@@ -55,7 +55,8 @@ def test_full_then_incremental(pair: Pair, workspace: Workspace, plane: ControlP
 def _it_reads_like_a_story(plane: ControlPlane, pair: Pair) -> None:
     suffix = f"{pair.source_id}-public-orders-{pair.sink_id}"
     found = {
-        kind: plane.call("GET", f"/artifacts/{kind}-{suffix}/latest") for kind in ("plan", "progress", "summary", "staged")
+        kind: plane.call("GET", f"/artifacts/{kind}-{suffix}/latest")
+        for kind in ("plan", "progress", "summary", "staged")
     }
     assert json.loads(found["plan"]["data"])[0]["slice"] == 0
     assert found["progress"]["data"] == 100.0
@@ -68,7 +69,7 @@ def _it_reads_like_a_story(plane: ControlPlane, pair: Pair) -> None:
 
 
 def test_secrets_stay_secret(pair: Pair, workspace: Workspace, plane: ControlPlane) -> None:
-    secret = "hunter2-canary"  # noqa: S105
+    secret = "hunter2-canary"
     workspace.endpoints.add("bad-login", "jdbc.postgres", {"url": pair.server.url(user="nobody", password=secret)})
     workspace.catalogs.save(workspace.catalogs.load(pair.source_id).model_copy(update={"endpoint_id": "bad-login"}))
     state = ingest_unit("bad-login", "public.orders", pair.sink_id, return_state=True)

@@ -11,7 +11,6 @@ from contracts.errors import ControlPlaneError, RunError, RunInProgressError
 from contracts.unit import UnitConfig
 from flows.clean_staging import clean_staging
 from flows.collect_catalog import collect_catalog
-from flows.control_plane import ControlPlane
 from flows.ingest_endpoint import ingest_endpoint
 from flows.ingest_unit import ingest_unit
 from flows.preview_dataset import preview_dataset
@@ -22,6 +21,7 @@ from tests.flows.conftest import ROWS
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from flows.control_plane import ControlPlane
     from flows.wiring import Workspace
     from tests.flows.conftest import Pair
 
@@ -38,7 +38,7 @@ def test_an_endpoint_goes_on_past_a_unit_that_fails(pair: Pair, workspace: Works
         "changed": 0,
     }
     workspace.units.configure(UnitConfig(endpoint_id=pair.source_id, unit_id="public.off", enabled=False))
-    with pytest.raises(RunError, match="1 of 3 units of .* failed: public.bad: E_SINK_SCHEMA_CONFLICT") as caught:
+    with pytest.raises(RunError, match=r"1 of 3 units of .* failed: public\.bad: E_SINK_SCHEMA_CONFLICT") as caught:
         ingest_endpoint(pair.source_id, pair.sink_id)
     assert caught.value.facts["not_begun"] == []
     assert pair.same()
@@ -75,7 +75,7 @@ def test_cleaning_spares_live_runs(pair: Pair, workspace: Workspace) -> None:
     workspace.states.succeeded(pair.ref, done["run_id"])
     removed = clean_staging(ttl_s=0.0)
     assert removed["removed_sessions"] >= done["slices_done"]
-    assert not [each for each in workspace.staging().sessions(run_id=done["run_id"])]
+    assert not list(workspace.staging().sessions(run_id=done["run_id"]))
 
 
 def test_no_server_is_an_error_with_a_hint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,7 +77,7 @@ def test_payloads_stay_small_with_five_thousand_slices(
     assert str(state.message).startswith("E_COMPLETENESS_GAP: "), "the slices that were left out are missed"
     assert len(real) > 5
     assert len(sizes) >= 4 * len(real)
-    print("largest payload:", max(sizes), "bytes")  # noqa: T201
+    print("largest payload:", max(sizes), "bytes")
     assert max(sizes) < LIMIT
     message = str(state.message)
     assert len(message) < 4_096
@@ -144,4 +144,4 @@ def test_overhead_per_slice(pair: Pair) -> None:
     seconds, stages = time.monotonic() - began, summary["seconds_by_stage"]
     work = stages["export"] + stages["stage"] + stages["upsert"]
     each = (seconds - work / 2) / summary["slices_done"] * 1000
-    print(f"{summary['slices_done']} slices, {seconds:.2f} s, of it work {work:.2f} s: {each:.0f} ms a slice")  # noqa: T201
+    print(f"{summary['slices_done']} slices, {seconds:.2f} s, of it work {work:.2f} s: {each:.0f} ms a slice")

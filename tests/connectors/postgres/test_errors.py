@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -73,11 +74,14 @@ def test_connections_that_cannot_be(small, side, what):
 
 
 def test_a_good_one_says_what_it_may(small):
-    report = PostgresSource(config(small)).test_connection()
+    source, sink = PostgresSource(config(small)), PostgresSink(config(small))
+    report = source.test_connection()
     assert report.server_version.startswith("18")
     assert report.account == "postgres"
     assert report.warnings, "there is no table to read"
-    assert PostgresSink(config(small)).test_connection().warnings == ()
+    assert sink.test_connection().warnings == ()
+    source.close()
+    sink.close()
 
 
 def test_too_many_connections(small):
@@ -200,6 +204,33 @@ def test_connections_that_were_cut_are_not_offered_again(postgres, database):
             made.close()
 
 
+def test_time_limits_of_a_database_do_not_end_what_a_run_holds(database):
+    with opened(database) as one:
+        one.run(
+            "CREATE TABLE t (id int PRIMARY KEY)",
+            *(
+                f"ALTER DATABASE {database.rsplit('/', 1)[1]} SET {name} = '300ms'"
+                for name in ("transaction_timeout", "idle_session_timeout", "idle_in_transaction_session_timeout")
+            ),
+        )
+    with mover(database, database, target_schema="copy") as moving:
+        plan = moving.plan("public.t")
+        with moving.source.open_view() as view, moving.sink.exclusive(moving.request("public.t").ref):
+            time.sleep(0.6)
+            assert [frame.height for frame in moving.source.export(plan, plan.slices[0], view)] == [0]
+            with pytest.raises(errors.RunInProgressError):
+                moving.move("public.t")
+
+
+def test_a_sink_that_is_read_only_is_not_tried_again(database):
+    with opened(database) as one, mover(database, database, target_schema="copy") as moving:
+        one.run(
+            "CREATE TABLE t (id int PRIMARY KEY)",
+            f"ALTER DATABASE {database.rsplit('/', 1)[1]} SET default_transaction_read_only = on",
+        )
+        refused(lambda: moving.move("public.t"), errors.SinkPrivilegeError)
+
+
 def test_a_line_that_is_cut_while_a_slice_is_read(postgres, two_databases):
     source, sink = two_databases
     with opened(source) as database, CuttableTcp(postgres.port) as proxy, mover(source, sink) as moving:
@@ -222,6 +253,7 @@ def test_a_line_that_is_cut_while_a_slice_is_read(postgres, two_databases):
         ("server does not support SSL, but SSL was required", errors.SourceTlsError),
         ("ERROR: canceling statement due to statement timeout. SQLSTATE: 57014", errors.SourcePageFailedError),
         ("ERROR: permission denied for table x. SQLSTATE: 42501", errors.SourcePrivilegeError),
+        ("ERROR: cannot execute INSERT in a read-only transaction. SQLSTATE: 25006", errors.SourcePrivilegeError),
         ('ERROR: column "x" does not exist. SQLSTATE: 42703', errors.SourceSchemaChangedError),
         ("ERROR: syntax error. SQLSTATE: 42601", errors.SourceSchemaChangedError),
         ("FATAL: sorry, too many clients already. SQLSTATE: 53300", errors.SourceUnreachableError),

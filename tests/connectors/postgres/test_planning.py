@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.postgres.cut import Sample, cut_points, ranges, slices_wanted
-from contracts.errors import CursorUnsupportedError, ModeUnsupportedError
+from connectors.postgres.sql import ident
+from contracts.errors import CursorUnsupportedError, IngestionError, ModeUnsupportedError
 from contracts.plan import explain
 from contracts.receipts import FrozenRun
 from contracts.unit import Predicate
@@ -142,6 +143,14 @@ def test_keys_of_every_kind_are_cut_and_arrive(shop, kind):
     assert changed(moving.move("public.t", target_slice_bytes=SMALLEST_SLICE)) == (0, 0, 0)
     for piece in plan.slices:
         assert moving.source.content_hash(plan, piece) == moving.sink.content_hash(plan, piece)
+    texts = ", ".join(f"{ident(name)}::text" for name in plan.unit.primary_key)
+    some = [
+        dict(zip(plan.unit.primary_key, row, strict=True)) for row in database.rows(f"SELECT {texts} FROM t LIMIT 3")
+    ]
+    (repair,) = moving.source.repair_slices(plan, some, epoch=2)
+    assert sum(frame.height for frame in moving.source.export(plan, repair)) == 3
+    database.run("DELETE FROM t WHERE ctid IN (SELECT ctid FROM t LIMIT 5)")
+    assert changed(moving.move("public.t")) == (0, 0, 5), "the census finds keys of this type"
 
 
 def rows_of(moving: Mover, plan: IngestionPlan, index: int) -> pl.DataFrame:
@@ -380,6 +389,20 @@ def test_what_a_new_filter_lets_in_and_a_new_column_holds_arrives(shop):
     database.run("ALTER TABLE t ADD COLUMN note text DEFAULT 'there'")
     assert changed(moving.move("public.t", **how)) == (0, 9, 0)
     assert there.value("SELECT count(*)::bigint FROM t WHERE note = 'there'") == 9
+
+
+@pytest.mark.parametrize("edited", [{"settled": 5}, {"columns": ["c"], "settled": "not a number"}, {"value": "7"}])
+def test_a_checkpoint_that_somebody_spoiled_has_a_typed_error(shop, edited):
+    database, _, moving = shop
+    database.run("CREATE TABLE t (id int PRIMARY KEY, c int)", "INSERT INTO t VALUES (1, 1)")
+    how = {"mode": "incremental", "cursor_columns": ("c",)}
+    moving.move("public.t", **how)
+    moving.checkpoints["public.t"] = {**moving.checkpoints["public.t"], **edited}
+    with pytest.raises(IngestionError) as caught:
+        moving.move("public.t", **how)
+    assert not caught.value.retryable
+    moving.checkpoints["public.t"] = None
+    assert changed(moving.move("public.t", **how)) == (0, 0, 0)
 
 
 def test_many_rows_with_one_cursor_value_are_still_divided(shop):

@@ -1,0 +1,88 @@
+"""Processes that outlive the command that started them: begin, look, end. By their numbers and nothing broader."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+from urllib.error import URLError
+from urllib.request import urlopen
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+END_TIMEOUT_S = 15.0
+LOOPBACK = "127.0.0.1"
+_MARKS = ("flows.local_server", "prefect worker")
+"""What the command line of one of ours holds."""
+
+_children: dict[int, subprocess.Popen[bytes]] = {}
+"""What this process started, kept so that it can be waited for."""
+
+
+def start(name: str, command: Sequence[str], environment: Mapping[str, str], home: Path) -> subprocess.Popen[bytes]:
+    """Run the command in a session of its own, its output in ``logs/<name>.log`` under ``home``."""
+    logs = home / "logs"
+    logs.mkdir(exist_ok=True)
+    with (logs / f"{name}.log").open("ab") as log:
+        started = subprocess.Popen(
+            command, env=environment, cwd=home, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
+    _children[started.pid] = started
+    return started
+
+
+def healthy(api_url: str) -> bool:
+    """True when the API answers."""
+    try:
+        with urlopen(f"{api_url}/health", timeout=2) as answer:  # noqa: S310 - our own loopback address
+            return bool(answer.status == 200)
+    except (URLError, OSError):
+        return False
+
+
+def end(pids: Mapping[str, int]) -> None:
+    """The worker before the server; a process that does not go is killed with its group."""
+    for pid in [pids[name] for name in ("worker", "server") if name in pids and not gone(pids[name])]:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+            if not ended(pid):
+                os.killpg(pid, signal.SIGKILL)
+                ended(pid)
+        forget(pid)
+
+
+def forget(pid: int) -> None:
+    """The process has ended and was waited for."""
+    _children.pop(pid, None)
+
+
+def ended(pid: int) -> bool:
+    """Wait for the end; False when the process is still there."""
+    deadline = time.monotonic() + END_TIMEOUT_S
+    while not gone(pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return gone(pid)
+
+
+def gone(pid: int | None) -> bool:
+    """True unless the process lives and is one of ours: after a reboot the number may be anybody's."""
+    if pid is None:
+        return True
+    if pid in _children:
+        return _children[pid].poll() is not None
+    shown = subprocess.run(["ps", "-ww", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return not any(word in shown.stdout for word in _MARKS)
+
+
+def free_port() -> int:
+    """A TCP port that nobody uses on loopback now."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        port: int = probe.getsockname()[1]
+        return port

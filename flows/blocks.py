@@ -220,4 +220,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_by_class_name(), "S3Staging"})
+    return sorted({*globals(), *_by_class_name(), "S3Staging"} - {"EndpointBlock"})

@@ -11,7 +11,6 @@ from prefect.automations import Automation
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import StateType
-from prefect.deployments.runner import RunnerDeployment
 from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import EventTrigger, Posture
 from prefect.exceptions import ObjectAlreadyExists
@@ -23,6 +22,7 @@ from flows.blocks import Checkpoint, LocalStaging, MemoryStaging, StateEntry, en
 
 if TYPE_CHECKING:
     from prefect.blocks.core import Block
+    from prefect.deployments.runner import RunnerDeployment
     from prefect.flows import Flow
 
     from flows.control_plane import ControlPlane

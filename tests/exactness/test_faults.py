@@ -174,5 +174,5 @@ def _through(url: str, server: SandboxPostgres, tcp: CuttableTcp) -> str:
 
 
 def _cut_until(tcp: CuttableTcp, chance: Any, done: threading.Event) -> None:
-    while not done.wait(chance.uniform(0.05, 0.5)):
+    while not done.wait(chance.uniform(0.2, 1.0)):
         tcp.cut()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from contracts.unit import IngestionMode
     from sandbox.postgres import SandboxPostgres
 
-KILLS_AT_RANDOM = 7
+KILLS_AT_RANDOM = 5
 PLAIN = UnitPolicy(target_slice_bytes=EIGHTH_BYTES)
 WITH_CURSOR = UnitPolicy(target_slice_bytes=EIGHTH_BYTES, cursor_columns=("changed_at",))
 CENSUS = tuple(name for name in BOUNDARIES if name.startswith("census"))
@@ -41,7 +41,7 @@ LATE = ("finishing", "run-finished", "checkpoint-saved")
 SCENARIOS: dict[str, tuple[IngestionMode, UnitPolicy, tuple[str, ...]]] = {
     "full": ("full", PLAIN, (*EARLY, *CENSUS, *LATE)),
     "full with a cursor": ("full", WITH_CURSOR, (*SOME, *CENSUS, *LATE)),
-    "incremental": ("incremental", WITH_CURSOR, (*EARLY, *LATE)),
+    "incremental": ("incremental", WITH_CURSOR, (*SOME, "epoch-taken", "session-sealed", *LATE)),
 }
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from connectors.postgres.client import PostgresClient, Session
 
-ROUNDS = 260
+ROUNDS = 255
 """For each of two kinds of cursor: issue 2, "Done when" 3, asks for 500 together."""
 NAIVE_ROUNDS = 120
 

@@ -100,4 +100,5 @@ def test_staging_blocks(workspace: Workspace, plane: ControlPlane, tmp_path: Pat
     assert (config.access_key_id, config.secret_access_key) == (SecretStr("me"), SecretStr("canary"))
     assert load_staging(workspace.documents, "nowhere") is None
     known = {found["slug"] for found in plane.call("POST", "/block_types/filter", {"limit": 100})}
+    assert "EndpointBlock" not in dir(blocks), "`prefect block register --module` would register it"
     assert {*CLASSES, "nucleus-checkpoint", "nucleus-state", "nucleus-jdbc-postgres"} <= known

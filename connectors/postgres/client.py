@@ -35,6 +35,8 @@ _SETTINGS = {
     "extra_float_digits": "1", "bytea_output": "hex", "lc_monetary": "C", "standard_conforming_strings": "on",
     "xmloption": "content", "idle_in_transaction_session_timeout": "0", "quote_all_identifiers": "off",
     "default_transaction_isolation": "read committed", "jit": "off",
+    # A client that vanished without a word must not keep its locks for the hours a server waits by default.
+    "tcp_keepalives_idle": "30", "tcp_keepalives_interval": "10", "tcp_keepalives_count": "3",
 }  # fmt: skip
 
 

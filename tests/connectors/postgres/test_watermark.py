@@ -97,15 +97,17 @@ class Source(RuleBasedStateMachine):
             self.open[self.clock] = self.clock  # now() is fixed before there is a transaction id
         elif name is None:
             return
-        elif what == "write" or (what == "commit" and name not in self.xids):
+        elif what == "roll back":
+            del self.open[name]
+            self.xids.pop(name, None)
+        else:
             self.xids.setdefault(name, self.next_xid)
             self.next_xid = max(self.next_xid, self.xids[name] + 1)
-        elif what == "prepare" and name in self.xids:
-            self.prepared.add(name)  # the session lets go of its virtual id, the transaction lives on
-        elif what in {"commit", "roll back"}:
-            value = self.open.pop(name)
-            if self.xids.pop(name, None) is not None and what == "commit":
-                self.committed.add(value)
+            if what == "prepare":
+                self.prepared.add(name)  # the session lets go of its virtual id, the transaction lives on
+            if what == "commit":
+                self.committed.add(self.open.pop(name))
+                del self.xids[name]
 
     @rule(during=st.tuples(*(st.lists(STEPS, max_size=3) for _ in range(3))))
     def run(self, during: tuple[list[tuple[str, int]], ...]) -> None:
@@ -144,5 +146,5 @@ class Source(RuleBasedStateMachine):
         assert all(value > settled for value in self.open.values())
 
 
-Source.TestCase.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+Source.TestCase.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
 TestNoRowIsPassedOver = Source.TestCase

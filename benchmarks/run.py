@@ -191,7 +191,7 @@ def main() -> None:
     parser.add_argument("--no-dlt", action="store_true", help="leave dlt out")
     parser.add_argument("--json", type=Path, help="also write the rows there")
     options = parser.parse_args()
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 150)
     folder = Path(tempfile.gettempdir()) / "nucleus-bench"
     with SandboxPostgres(durable=True, settings=SETTINGS) as postgres, tempfile.TemporaryDirectory() as scratch:
         bench = Bench(postgres, Path(scratch), console)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from contracts.plan import IngestionPlan
     from contracts.receipts import RunSummary
 
+TRIES = 50
 SMALLEST_SLICE = 64 * 1024
 
 
@@ -91,6 +93,15 @@ class Mover:
         summary = UnitRun(self.source, self.sink, self.staging, request, keep_staged=False).execute()
         self.checkpoints[request.ref.unit_id] = summary.checkpoint_after
         return summary
+
+    def settle(self, dataset_id: str, **how: Any) -> None:
+        """Move until nothing is pending: autovacuum, for one, makes a run leave its last value for the next."""
+        for _ in range(TRIES):
+            if not (self.checkpoints[dataset_id] or {}).get("pending"):
+                return
+            time.sleep(0.1)
+            self.move(dataset_id, **how)
+        raise AssertionError(f"never settled: {self.checkpoints[dataset_id]}")
 
     def plan(self, dataset_id: str, **how: Any) -> IngestionPlan:
         with self.source.open_view() as view:

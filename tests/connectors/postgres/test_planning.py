@@ -332,6 +332,7 @@ def test_incremental_by_every_cursor(shop, kind):
     how = {"mode": "incremental", "cursor_columns": ("c",)}
     rows = 6 if infinite else 4
     assert changed(moving.move("public.t", **how)) == (rows, 0, 0)
+    moving.settle("public.t", **how)
     assert moving.checkpoints["public.t"]["settled"] is not None
     quiet = moving.move("public.t", **how)
     assert changed(quiet) == (0, 0, 0)
@@ -343,6 +344,7 @@ def test_incremental_by_every_cursor(shop, kind):
         "UPDATE t SET n = 2 WHERE id = 3",
     )
     assert changed(moving.move("public.t", **how)) == (2, rows - 2, 0)
+    moving.settle("public.t", **how)
     assert endless or moving.move("public.t", **how).rows_read == 2
     assert changed(moving.move("public.t")) == (0, 1, 0), "row 1 changed without its cursor: a full run finds it"
 
@@ -353,6 +355,7 @@ def test_several_cursor_columns(shop):
     database.run("INSERT INTO t VALUES (1, '2024-01-01', NULL), (2, '2024-01-02', '2024-01-03'), (3, NULL, NULL)")
     how = {"mode": "incremental", "cursor_columns": ("made", "changed")}
     moving.move("public.t", **how)
+    moving.settle("public.t", **how)
     assert moving.checkpoints["public.t"]["settled"].startswith("2024-01-03")
     database.run("UPDATE t SET changed = '2024-01-04' WHERE id = 1", "INSERT INTO t VALUES (4, '2024-01-05', NULL)")
     assert changed(moving.move("public.t", **how)) == (1, 1, 0)
@@ -376,6 +379,7 @@ def test_a_checkpoint_of_another_question_reads_everything(shop, other):
     )
     how = {"mode": "incremental", "cursor_columns": ("c",)}
     moving.move("public.t", **how)
+    moving.settle("public.t", **how)
     assert moving.move("public.t", **how).rows_read == 1
     assert moving.move("public.t", **{**how, **other}).rows_read == 9
 
@@ -413,6 +417,7 @@ def test_many_rows_with_one_cursor_value_are_still_divided(shop):
     )
     how = {"mode": "incremental", "cursor_columns": ("c",), "target_slice_bytes": SMALLEST_SLICE}
     moving.move("public.t", **how)
+    moving.settle("public.t", **how)
     database.run(f"INSERT INTO t SELECT g, 5, {NOISE.format(16)} FROM generate_series(1, 900) g", "ANALYZE t")
     summary = moving.move("public.t", **how)
     assert summary.strategy == "cursor-range"

@@ -18,7 +18,7 @@ from connectors.postgres.arrow_stream import StreamError, frames
 from connectors.postgres.config import PostgresConfig, conninfo
 from connectors.postgres.faults import Side, translate
 from connectors.postgres.sql import ident, literal
-from contracts.errors import SinkUnreachableError, SourceUnreachableError
+from contracts.errors import IngestionError, SinkUnreachableError, SourceUnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -110,6 +110,14 @@ class Session:
             raise
         self.execute("COMMIT", "committing")
 
+    def alive(self) -> bool:
+        """Whether the server still answers on this connection."""
+        try:
+            self.rows("SELECT true AS here", "asking whether the connection still stands")
+        except IngestionError:
+            return False
+        return True
+
     def close(self) -> None:
         """Close the connection; a broken one is simply let go."""
         with suppress(Exception):
@@ -128,9 +136,7 @@ class PostgresClient:
     @contextmanager
     def session(self) -> Iterator[Session]:
         """A session from the idle ones or a new one; given back afterwards, thrown away after an error."""
-        with self._lock:
-            session = self._idle.pop() if self._idle else None
-        session = session or self.connect()
+        session = self._idle_one() or self.connect()
         try:
             yield session
         except BaseException as error:
@@ -140,6 +146,17 @@ class PostgresClient:
             raise
         with self._lock:
             self._idle.append(session)
+
+    def _idle_one(self) -> Session | None:
+        # A line can break while nobody uses it; asking first costs one round trip and spares a run its first failure.
+        while True:
+            with self._lock:
+                if not self._idle:
+                    return None
+                session = self._idle.pop()
+            if session.alive():
+                return session
+            session.close()
 
     def connect(self) -> Session:
         """A new session with our settings, outside the idle ones; the caller closes it."""

@@ -52,7 +52,7 @@ class Quiet:
 
     def opened(self, opened: OpenRun) -> None:
         """The plan is frozen."""
-        self.slices, self.slices_before = len(opened.plan.slices), len(opened.done)
+        self.slices, self.slices_before = len(opened.plan.slices), opened.slices_done
         self._began = time.monotonic()
 
     def staged(self, _piece: IngestionSlice, receipt: StageReceipt) -> None:
@@ -104,7 +104,7 @@ class Lines(Quiet):
         """Say what will be done."""
         super().opened(opened)
         plan = opened.plan
-        again = f", {len(opened.done)} of them done by an earlier run" if opened.done else ""
+        again = f", {opened.slices_done} of them done by an earlier run" if opened.slices_done else ""
         typer.echo(f"{plan.unit.unit_id}: {plan.mode}, {self.slices} slice(s){again}", err=True)
 
     def _moved(self) -> None:

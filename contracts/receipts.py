@@ -82,6 +82,11 @@ class UpsertReceipt(Contract):
     observed: Json = {}
     """What the source wants remembered of the slice when it folds receipts to a checkpoint."""
 
+    @property
+    def is_census(self) -> bool:
+        """True for what the census of keys removed: it counts rows, but it is no slice and moved nothing."""
+        return self.strategy == "census"
+
 
 class CensusReceipt(Contract):
     """What the comparison of keys found after a complete full run."""

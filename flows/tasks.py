@@ -70,7 +70,7 @@ def plan_run(token: str) -> PlanFacts:
         strategy=plan.strategy,
         reason=plan.reason,
         slices=len(plan.slices),
-        slices_done=len(opened.done),
+        slices_done=opened.slices_done,
         provisioned=len(opened.provisioned),
     )
 

@@ -129,10 +129,11 @@ class FlowUnitRun:
         self._tick(live, facts, now=True)
 
     def _tick(self, live: LiveRun, facts: PlanFacts, *, now: bool = False) -> None:
-        rows, size = sum(r.rows_staged for r in live.receipts), sum(r.bytes_staged for r in live.receipts)
+        done = [receipt for receipt in live.receipts if not receipt.is_census]
+        rows, size = sum(receipt.rows_staged for receipt in done), sum(receipt.bytes_staged for receipt in done)
         if live.staged is not None:
             self._story.staged(live.staged)
-        self._story.moved(len(live.receipts), facts.slices, rows, size, now=now)
+        self._story.moved(len(done), facts.slices, rows, size, now=now)
 
     def _save(self, checkpoints: Any, summary: RunSummary) -> None:
         """The watermark after the run; I4 holds, because the sink has noted the end."""

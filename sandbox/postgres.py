@@ -243,7 +243,7 @@ class SandboxPostgres:
             lines = (self.data_folder / "postmaster.pid").read_text().splitlines()
         except OSError:
             return False
-        return len(lines) >= 8 and lines[0] == str(pid) and lines[7].strip() == "ready"
+        return len(lines) >= 8 and lines[0] == str(pid) and lines[7].strip() in {"ready", "standby"}
 
     def _end_watch(self) -> None:
         if self._watch is not None:

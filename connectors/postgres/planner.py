@@ -52,10 +52,11 @@ def make_plan(session: Session, request: PlanRequest, seen: Observation) -> Inge
     """
     unit = checked_unit(session, request)
     cursor = _cursor(unit, request)
+    settles = bool(cursor) and _can_settle(session, unit, request)
     before = _start(request, Watermark(columns=cursor, scope=watermark.scope_of(unit, request.policy)))
     span = _Range(key=unit.primary_key, since=before.settled if request.mode == "incremental" else None, cursor=cursor)
     params, strategy, reason, rows, size = _cut(session, unit, request, span)
-    after = _end(session, unit, before, seen) if cursor else None
+    after = _end(session, unit, before, seen) if settles else None
     slices = cut.numbered(params, rows, size)
     if span.since is not None and _has_unordered(session, unit, cursor):
         slices = (*slices, _unordered_slice(len(slices), cursor))
@@ -138,6 +139,19 @@ def _cursor(unit: EndpointUnitDescriptor, request: PlanRequest) -> tuple[str, ..
             unit_id=unit.unit_id,
         )
     return columns
+
+
+def _can_settle(session: Session, unit: EndpointUnitDescriptor, request: PlanRequest) -> bool:
+    """Whether this server shows who is in the middle of a transaction; a standby only shows its own readers."""
+    if not session.value("SELECT pg_is_in_recovery() AS standby", "asking whether this is a standby"):
+        return True
+    if request.mode == "incremental":
+        raise ModeUnsupportedError(
+            f"{unit.unit_id} is to be read incrementally from a standby, which cannot show late transactions",
+            "Point the endpoint at the primary server, or use mode full.",
+            unit_id=unit.unit_id,
+        )
+    return False
 
 
 def _start(request: PlanRequest, nothing: Watermark) -> Watermark:

@@ -9,7 +9,9 @@ Who is in the middle of a transaction: holders of a transaction id (the snapshot
 who have begun without one yet (``now()`` is already fixed then): they hold a virtual transaction id, listed in
 ``pg_locks`` for every role. A prepared transaction gives its virtual id up and lives on without one, so it is listed
 beside them, after them: whoever turns from one into the other meanwhile is seen at least once; and where a virtual id
-is gone, the prepared transactions there are then stand for it. Three observations, in this order, leave no gap::
+is gone, the prepared transactions there are then stand for it. A transaction can also inherit the ``now()`` of the one
+before it on its connection (two in one message, ``COMMIT AND CHAIN``); so the next one on the same backend stands for
+it too, unless the server shows that it began later. Three observations, in this order, leave no gap::
 
     virtual ids   ->   the view that is read   ->   virtual ids, then the next transaction id
 
@@ -22,6 +24,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Mapping  # noqa: TC003 - pydantic reads it
 from typing import TYPE_CHECKING, Self
 
 from connectors.postgres.client import READER_MARK, Session
@@ -40,7 +43,9 @@ BEGINNING_S = 0.02
 
 # Sessions of our sources only read: a run must not wait for the run beside it. Autovacuum has no role.
 _VIRTUAL_IDS = """
-SELECT COALESCE(string_agg(l.virtualxid, ' ' ORDER BY l.virtualxid), '') AS ids
+SELECT COALESCE(string_agg(
+    l.virtualxid || '@' || COALESCE((extract(epoch FROM a.xact_start) * 1000000)::bigint::text, ''), ' '
+), '') AS ids
 FROM pg_catalog.pg_locks l
 JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
 WHERE l.locktype = 'virtualxid' AND l.granted AND a.usesysid IS NOT NULL AND a.pid <> pg_backend_pid()
@@ -56,6 +61,12 @@ FROM pg_catalog.pg_prepared_xacts p WHERE p.database = current_database()
 """
 
 
+_HORIZON = """
+SELECT pg_snapshot_xmax(pg_current_snapshot())::text AS xmax,
+       (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now_us
+"""
+
+
 class Pending(Contract):
     """A value that was reached while others were writing.
 
@@ -63,11 +74,13 @@ class Pending(Contract):
         value: The highest cursor value seen, as text.
         xmax: Transaction ids below it must have ended.
         virtual_ids: Virtual transaction ids, and prepared transactions, that must have ended.
+        seen_at_us: When they were seen, on the server's clock.
     """
 
     value: str
     xmax: int
     virtual_ids: tuple[str, ...] = ()
+    seen_at_us: int | None = None
 
 
 class Watermark(Contract):
@@ -99,6 +112,8 @@ class Observation(Contract):
         xmax: The next transaction id a little after the view.
         view_xmax: The next transaction id when the view was taken.
         there_after: Virtual ids that were there after the view.
+        began_us: Of those in ``gone_before`` whose beginning our role may see: when, on the server's clock.
+        seen_at_us: When the last were seen, on the server's clock.
     """
 
     gone_before: tuple[str, ...]
@@ -106,6 +121,8 @@ class Observation(Contract):
     view_xmax: int
     xmax: int
     there_after: tuple[str, ...]
+    began_us: Mapping[str, int] = {}
+    seen_at_us: int | None = None
 
     @property
     def quiet(self) -> bool:
@@ -132,18 +149,27 @@ def advanced(before: Watermark, reached: str | None, ordered: Sequence[str], see
     settled = max(candidates, key=rank.__getitem__) if candidates else None
     still = [entry for entry in waiting if entry not in over and _above(entry.value, settled, rank)]
     if not seen.quiet and reached is not None and _above(reached, settled, rank):
-        still.append(Pending(value=reached, xmax=seen.xmax, virtual_ids=seen.there_after))
+        still.append(Pending(value=reached, xmax=seen.xmax, virtual_ids=seen.there_after, seen_at_us=seen.seen_at_us))
     return Watermark(columns=before.columns, scope=before.scope, settled=settled, pending=tuple(_thinned(still)))
 
 
 def _still_awaited(entry: Pending, seen: Observation) -> Pending:
-    """The entry without whoever has ended; a virtual id that is gone may have become any prepared transaction."""
+    """The entry without whoever has ended, but with whoever may stand for one that has: prepared, or its heir."""
     there = set(seen.gone_before)
-    ended = set(entry.virtual_ids) - there
     left = set(entry.virtual_ids) & there
-    if any(not name.startswith(_PREPARED) for name in ended):
+    if ended := {_backend(name) for name in set(entry.virtual_ids) - there if not name.startswith(_PREPARED)}:
         left |= {name for name in there if name.startswith(_PREPARED)}
+        left |= {name for name in there if _backend(name) in ended and not _began_after(name, entry, seen)}
     return entry.model_copy(update={"virtual_ids": tuple(sorted(left))})
+
+
+def _backend(virtual_id: str) -> str:
+    return virtual_id.partition("/")[0]
+
+
+def _began_after(name: str, entry: Pending, seen: Observation) -> bool:
+    began = seen.began_us.get(name)
+    return began is not None and entry.seen_at_us is not None and began > entry.seen_at_us
 
 
 def _above(value: str, settled: str | None, rank: dict[str, int]) -> bool:
@@ -158,7 +184,7 @@ def _thinned(entries: list[Pending]) -> list[Pending]:
 class Observer:
     """Makes the three observations around a view."""
 
-    def __init__(self, before: tuple[str, ...]) -> None:
+    def __init__(self, before: dict[str, int | None]) -> None:
         self._before = before
 
     @classmethod
@@ -174,14 +200,24 @@ class Observer:
         """
         time.sleep(BEGINNING_S)
         there = _virtual_ids(session)
-        xmax = int(session.value("SELECT pg_snapshot_xmax(pg_current_snapshot())::text AS x", "asking for the horizon"))
-        return Observation(gone_before=self._before, xmin=xmin, view_xmax=view_xmax, xmax=xmax, there_after=there)
+        (xmax, now_us), *_ = session.rows(_HORIZON, "asking for the horizon")
+        return Observation(
+            gone_before=tuple(sorted(self._before)),
+            xmin=xmin,
+            view_xmax=view_xmax,
+            xmax=int(xmax),
+            there_after=tuple(sorted(there)),
+            began_us={name: began for name, began in self._before.items() if began is not None},
+            seen_at_us=now_us,
+        )
 
 
-def _virtual_ids(session: Session) -> tuple[str, ...]:
-    sql = _VIRTUAL_IDS.format(marker=literal(READER_MARK))
-    running = str(session.value(sql, "listing transactions"))
-    return tuple(f"{running} {session.value(_PREPARED_IDS, 'listing prepared transactions')}".split())
+def _virtual_ids(session: Session) -> dict[str, int | None]:
+    """Who is in the middle of a transaction, and since when, in microseconds, where our role may see that."""
+    running = str(session.value(_VIRTUAL_IDS.format(marker=literal(READER_MARK)), "listing transactions"))
+    prepared = str(session.value(_PREPARED_IDS, "listing prepared transactions"))
+    parts = [item.partition("@") for item in f"{running} {prepared}".split()]
+    return {name: int(began) if began else None for name, _, began in parts}
 
 
 def cursor_type(unit: EndpointUnitDescriptor, columns: Sequence[str]) -> str:

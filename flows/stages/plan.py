@@ -37,7 +37,7 @@ class OpenRun:
     Attributes:
         run: What a writer shows.
         plan: The frozen plan.
-        done: Receipts of slices that an earlier process finished.
+        done: What an earlier process finished: receipts of slices, of repairs, of a census.
         started_at: When the run began; of a resumed run, when it first began.
         provisioned: What was done to the sink's table, one line each.
     """
@@ -47,6 +47,11 @@ class OpenRun:
     started_at: datetime
     done: Mapping[str, UpsertReceipt] = field(default_factory=dict)
     provisioned: tuple[str, ...] = ()
+
+    @property
+    def slices_done(self) -> int:
+        """How many of the plan's slices an earlier process finished."""
+        return sum(piece.key in self.done for piece in self.plan.slices)
 
     @property
     def todo(self) -> tuple[IngestionSlice, ...]:

@@ -217,8 +217,9 @@ def summarise(
     gap_lines: tuple[str, ...],
 ) -> RunSummary:
     """The run in counters."""
-    done_now = [receipt for receipt in receipts if receipt.slice_key not in opened.done]
-    expected = [receipt.expected_rows for receipt in receipts if receipt.expected_rows is not None]
+    slices = [receipt for receipt in receipts if not receipt.is_census]
+    done_now = [receipt for receipt in slices if receipt.slice_key not in opened.done]
+    expected = [receipt.expected_rows for receipt in slices if receipt.expected_rows is not None]
     return RunSummary(
         ref=opened.run.ref,
         run_id=opened.run.run_id,
@@ -227,17 +228,17 @@ def summarise(
         strategy=opened.plan.strategy,
         resumed=opened.run.resumed,
         slices_planned=len(opened.plan.slices),
-        slices_done_before=len(opened.done),
+        slices_done_before=opened.slices_done,
         slices_done=len(done_now),
         rows_read=sum(receipt.rows_staged for receipt in done_now),
-        rows_staged=sum(receipt.rows_staged for receipt in receipts),
-        rows_inserted=sum(receipt.rows_inserted for receipt in receipts),
-        rows_updated=sum(receipt.rows_updated for receipt in receipts),
-        rows_unchanged=sum(receipt.rows_unchanged for receipt in receipts),
+        rows_staged=sum(receipt.rows_staged for receipt in slices),
+        rows_inserted=sum(receipt.rows_inserted for receipt in slices),
+        rows_updated=sum(receipt.rows_updated for receipt in slices),
+        rows_unchanged=sum(receipt.rows_unchanged for receipt in slices),
         rows_deleted=sum(receipt.rows_deleted for receipt in receipts) + (census.rows_deleted if census else 0),
         rows_tombstoned=census.rows_tombstoned if census else 0,
         rows_expected=sum(expected) if expected else None,
-        bytes_staged=sum(receipt.bytes_staged for receipt in receipts),
+        bytes_staged=sum(receipt.bytes_staged for receipt in slices),
         seconds=seconds,
         seconds_by_stage={stage: round(value, 3) for stage, value in seconds_by_stage.items()},
         checkpoint_before=opened.plan.checkpoint_before,

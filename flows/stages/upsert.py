@@ -69,7 +69,7 @@ def take_census(
         return None, ()
     if not isinstance(source, SupportsDeleteDetection) or not isinstance(sink, SupportsReconcile):
         return None, ()
-    at_source = sum(receipt.rows_staged - receipt.rows_duplicate for receipt in receipts)
+    at_source = sum(receipt.rows_staged - receipt.rows_duplicate for receipt in receipts if not receipt.is_census)
     one_view = view is not None and not run.resumed
     in_sink = sink.count_rows(plan)
     if one_view and in_sink == at_source:
@@ -102,7 +102,7 @@ def gaps(plan: IngestionPlan, receipts: Iterable[UpsertReceipt]) -> tuple[str, .
         if receipt.expected_rows is not None and receipt.expected_rows != receipt.rows_staged:
             lines.append(f"slice {receipt.slice_key}: expected {receipt.expected_rows}, received {receipt.rows_staged}")
         written = receipt.rows_inserted + receipt.rows_updated + receipt.rows_unchanged + receipt.rows_duplicate
-        if receipt.strategy != "census" and written != receipt.rows_staged:
+        if not receipt.is_census and written != receipt.rows_staged:
             lines.append(
                 f"slice {receipt.slice_key}: {receipt.rows_staged} staged, {written} accounted for in the sink"
             )

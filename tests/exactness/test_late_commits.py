@@ -8,6 +8,8 @@ committed before the run began is in the sink in that version or a newer one.
 
 from __future__ import annotations
 
+import subprocess
+import time
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,8 @@ import pytest
 from adbc_driver_postgresql import dbapi
 
 from connectors.postgres import watermark
+from connectors.postgres.config import PostgresConfig
+from connectors.postgres.source import PostgresSource
 from connectors.postgres.watermark import Observation, Watermark
 from contracts.unit import UnitPolicy
 from sandbox.postgres import SandboxPostgres
@@ -178,6 +182,39 @@ def test_a_prepared_transaction_is_awaited(pair: Pair, prepared_when: str) -> No
     mover.close()
 
 
+@pytest.mark.parametrize("seen", ["by the writer's own role", "by a stranger"])
+def test_a_transaction_that_inherits_its_time_is_awaited(pair: Pair, seen: str) -> None:
+    """Two transactions in one message: the second has the ``now()`` of the first and a virtual id of its own."""
+    pair.policy = UnitPolicy(cursor_columns=("changed_at",))
+    role = None
+    if seen == "by a stranger":
+        role = "stranger"
+        pair.write(f"DROP ROLE IF EXISTS stranger; CREATE ROLE stranger; GRANT SELECT ON {LATE} TO stranger")
+    config = PostgresConfig.model_validate({"url": pair.source_url, "role": role})
+    mover = Mover(pair, source=PostgresSource(config), table=LATE)
+    mover.run("incremental")
+    message = f"""BEGIN; SELECT pg_advisory_lock_shared(1); COMMIT;
+        BEGIN; SELECT pg_advisory_lock_shared(2); UPDATE {LATE} SET version = 7, changed_at = now() WHERE id = 2; COMMIT"""
+    with closing(dbapi.connect(pair.source_url, autocommit=True)) as gate, closing(gate.cursor()) as cursor:
+        cursor.execute("SELECT pg_advisory_lock(1) IS NULL AS one, pg_advisory_lock(2) IS NULL AS two")
+        command = [str(pair.server.bin("psql")), "-Xqc", message, "-d", pair.source_url]
+        writer = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        _until(pair, "count(*) = 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = 1")
+        pair.write(f"UPDATE {LATE} SET version = 1, changed_at = clock_timestamp() WHERE id = 1")
+        mover.run("incremental")
+        cursor.execute("SELECT pg_advisory_unlock(1)")
+        _until(pair, "count(*) = 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = 2")
+        mover.run("incremental")
+        mover.run("incremental")
+        cursor.execute("SELECT pg_advisory_unlock(2)")
+    assert writer.wait(20) == 0
+    mover.run("incremental")
+    assert pair.look(f"SELECT version FROM {LATE} WHERE id = 2") == "7"
+    mover.run("incremental")
+    assert not Watermark.model_validate(mover.checkpoint).pending
+    mover.close()
+
+
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize(("cursor", "seed"), [("changed_at", 3), ("turn", 4)])
 def test_a_naive_watermark_loses_rows(pair: Pair, monkeypatch: pytest.MonkeyPatch, cursor: str, seed: int) -> None:
@@ -195,11 +232,18 @@ def test_a_naive_watermark_loses_rows(pair: Pair, monkeypatch: pytest.MonkeyPatc
     assert lost, f"seed {seed}: {NAIVE_ROUNDS} rounds lost nothing: the traffic is too tame"
 
 
+def _until(pair: Pair, condition: str) -> None:
+    deadline = time.monotonic() + 20
+    while pair.write(f"SELECT {condition}") != "t":
+        assert time.monotonic() < deadline, condition
+        time.sleep(0.02)
+
+
 def _meddle_between_observations(monkeypatch: pytest.MonkeyPatch, rounds: Rounds) -> None:
     """Writers also act right before and right after a run looks at who is in the middle of a transaction."""
     looking = watermark._virtual_ids
 
-    def meddled(session: Any) -> tuple[str, ...]:
+    def meddled(session: Any) -> dict[str, int | None]:
         rounds.meddle()
         seen = looking(session)
         rounds.meddle()

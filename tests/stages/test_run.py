@@ -15,6 +15,7 @@ from contracts.errors import (
     SourcePageFailedError,
     SourceViewLostError,
 )
+from contracts.receipts import UpsertReceipt
 from flows.stages import run as running
 from flows.stages.export import RunStopped
 from flows.stages.run import UnitRun, can_retry_slice
@@ -172,6 +173,20 @@ def test_a_failed_run_goes_on_where_it_was():
     assert (summary.rows_read, summary.rows_staged, summary.rows_inserted) == (4, 16, 16)
     third = run_of(source, sink).execute()
     assert (third.resumed, third.run_id == summary.run_id, third.rows_unchanged) == (False, False, 16)
+
+
+def test_what_an_earlier_census_removed_is_no_slice():
+    """A run that was killed after its census goes on: the census counts as rows deleted, not as a slice or as rows."""
+    source, sink = FakeSource(slices=2, rows=4), FakeSink()
+    source.failures["s1"] = [SourceAuthError("no", "sign in")]
+    with pytest.raises(SourceAuthError):
+        run_of(source, sink).execute()
+    sink.filed["census-1"] = UpsertReceipt(
+        slice_key="census-1", sequence=2, epoch=1, rows_staged=100, rows_deleted=7, strategy="census"
+    )
+    summary = run_of(source, sink).execute()
+    assert (summary.slices_done_before, summary.slices_done) == (1, 1)
+    assert (summary.rows_read, summary.rows_staged, summary.rows_deleted) == (4, 8, 7)
 
 
 def test_fresh_plans_anew():

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_chec
 
 from pydantic import JsonValue
 
+from contracts.catalog import DatasetDescriptor
 from contracts.model import Contract, Json
 from contracts.unit import EndpointUnitDescriptor, IngestionMode, Predicate, UnitPolicy
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from contracts.catalog import CatalogSnapshot
+    from contracts.mapping import CdmModel
     from contracts.plan import IngestionPlan, IngestionSlice
     from contracts.receipts import CensusReceipt, FrozenRun, RunHandle, RunRef, UpsertReceipt
     from contracts.staging import Batch, RecordReader
@@ -61,6 +63,8 @@ class EndpointDescriptor(Contract):
     docs_url: str = ""
     auth_modes: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
+    selectors: tuple[str, ...] = ()
+    """Names a unit's policy may use in ``selectors``."""
 
 
 class ConnectionReport(Contract):
@@ -71,6 +75,13 @@ class ConnectionReport(Contract):
     account: str = ""
     details: dict[str, JsonValue] = {}
     warnings: tuple[str, ...] = ()
+
+
+class ProvisionedModel(Contract):
+    """A common model's table in a sink, for the catalog; and what was done to make it."""
+
+    dataset: DatasetDescriptor
+    statements: tuple[str, ...] = ()
 
 
 class PlanRequest(Contract):
@@ -125,6 +136,8 @@ class SourceEndpoint(Protocol):
     def export(self, plan: IngestionPlan, piece: IngestionSlice, view: str | None = None) -> Iterator[Batch]:
         """The rows of one slice, in batches bounded in bytes; at least one batch, if only to carry the columns.
 
+        A generator may return a ``SliceReport``: what the source promised while it was read, and what it withheld.
+
         Raises:
             ExportError: Nothing of an unfinished slice may be used.
         """
@@ -166,6 +179,22 @@ class SupportsDeleteDetection(Protocol):
 
     def repair_slices(self, plan: IngestionPlan, keys: Sequence[Json], epoch: int) -> tuple[IngestionSlice, ...]:
         """Slices that read exactly the rows of these keys; each key maps column name to its text."""
+        ...
+
+
+class FilterOption(Contract):
+    """One value a selector can take."""
+
+    value: str
+    label: str
+
+
+@runtime_checkable
+class SupportsFilterOptions(Protocol):
+    """The source can say what its selectors may hold now (``ingest.filter_options``)."""
+
+    def filter_options(self) -> dict[str, tuple[FilterOption, ...]]:
+        """Selector name to its options, by label."""
         ...
 
 
@@ -260,6 +289,29 @@ class SupportsReconcile(Protocol):
 
         Raises:
             DeleteGuardError: More rows would go than ``max_delete_fraction`` allows; nothing was removed.
+        """
+        ...
+
+
+@runtime_checkable
+class SupportsCdm(Protocol):
+    """The sink takes rows of common models (``sink.cdm``), after somebody has asked for their tables."""
+
+    def provision_model(self, model: CdmModel) -> ProvisionedModel:
+        """Make the model's table, or widen one of an older version; idempotent.
+
+        Raises:
+            CdmModelUnsupportedError: The sink does not take this model.
+            SinkSchemaConflictError: A table of that name cannot be made to fit; nothing was changed.
+        """
+        ...
+
+    def require_model(self, model: CdmModel) -> None:
+        """Check that a run may write rows of the model.
+
+        Raises:
+            CdmModelUnsupportedError: The sink does not take this model.
+            SinkNotProvisionedError: Its table is missing or older than the model.
         """
         ...
 

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Protocol
 
-from contracts.catalog import LogicalType
+from contracts.catalog import DatasetDescriptor, LogicalType
 from contracts.model import Contract
+
+IDENTITY = ("source_endpoint_id", "source_id")
+"""Columns of every common model that say which source row a row came from; ``source_id`` is the unit's key as text,
+several columns joined with ``:``. Where a row's ``cdm_id`` changes (an item that moved), its old row goes."""
+OWNER = "source_endpoint_id"
+"""A common table holds rows of several endpoints; a run counts and treats only those of its own."""
+INGESTED_AT = "ingested_at"
+"""When the row was last written with new content; two rows that differ only here are the same."""
+DELETED_AT = "deleted_at"
+"""When the row was found gone at its source; empty while it lives."""
 
 
 class CdmColumn(Contract):
@@ -25,8 +36,24 @@ class CdmModel(Contract):
     model_id: str
     """For example ``cdm.work.item``."""
     meaning: str
+    version: int = 1
+    """Grows when columns are added; a table of an older version is widened, never narrowed."""
     key: tuple[str, ...] = ("cdm_id",)
     columns: tuple[CdmColumn, ...]
+
+    @property
+    def family(self) -> str:
+        """``work`` of ``cdm.work.item``: models of one family live side by side."""
+        return self.model_id.split(".")[1]
+
+
+class MapContext(Contract):
+    """What a mapper may know besides the rows: where they came from and when this run began."""
+
+    endpoint_id: str
+    dataset: DatasetDescriptor
+    """The source's dataset; its namespace is the source system, its columns carry names of custom fields."""
+    ingested_at: datetime
 
 
 class MapperKey(Contract):
@@ -40,6 +67,6 @@ class MapperKey(Contract):
 class CdmMapper(Protocol):
     """Source rows to common rows: pure, no I/O, no clock, no loops over rows."""
 
-    def __call__(self, frame: Any) -> Any:
+    def __call__(self, frame: Any, context: MapContext) -> Any:
         """``polars.LazyFrame -> polars.LazyFrame`` with exactly the model's columns, names, types and order."""
         ...

@@ -9,8 +9,9 @@ from typing import Self
 from pydantic import model_validator
 
 from contracts.catalog import structure
+from contracts.mapping import CdmModel
 from contracts.model import Contract, Json
-from contracts.unit import EndpointUnitDescriptor, IngestionMode, UnitPolicy
+from contracts.unit import EndpointUnitDescriptor, GonePolicy, IngestionMode, UnitPolicy
 
 
 class IngestionSlice(Contract):
@@ -25,6 +26,17 @@ class IngestionSlice(Contract):
     """Rows the source promises, where it can (I9); estimates do not belong here."""
     estimated_rows: int | None = None
     estimated_bytes: int | None = None
+
+
+class SliceReport(Contract):
+    """What a source knows about a slice only after reading it: the value its ``export`` generator returns."""
+
+    expected_rows: int | None = None
+    """Rows the source promised while it was read (totals, listed ids); compared with what was staged (I9)."""
+    observed: Json = {}
+    """What the source wants remembered when it folds receipts to a checkpoint."""
+    gaps: tuple[str, ...] = ()
+    """One line for each part that could not be read and is not known to be gone."""
 
 
 class IngestionPlan(Contract):
@@ -44,6 +56,15 @@ class IngestionPlan(Contract):
     policy: UnitPolicy
     checkpoint_before: Json | None = None
     checkpoint_after: Json | None = None
+    census: bool = False
+    """Keys are compared with the source at the end of this run although it is incremental."""
+    cdm_model: CdmModel | None = None
+    """What the rows are mapped to before they reach the sink; None for raw rows."""
+
+    @property
+    def on_gone(self) -> GonePolicy:
+        """What the policy says, or the default for such rows."""
+        return self.policy.on_gone or ("delete" if self.cdm_model is None else "tombstone")
 
     @model_validator(mode="after")
     def _keys_are_unique_and_ordered(self) -> Self:
@@ -57,7 +78,7 @@ class IngestionPlan(Contract):
     @property
     def fingerprint(self) -> str:
         """See :func:`fingerprint`."""
-        return fingerprint(self.unit, self.mode, self.policy, self.checkpoint_before)
+        return fingerprint(self.unit, self.mode, self.policy, self.checkpoint_before, self.cdm_model)
 
     def extended(self, extra: tuple[IngestionSlice, ...]) -> IngestionPlan:
         """The same plan with ``extra`` slices at its end, renumbered; their keys must be new."""
@@ -66,13 +87,20 @@ class IngestionPlan(Contract):
         return IngestionPlan(**{**dict(self), "slices": self.slices + numbered})
 
 
-def fingerprint(unit: EndpointUnitDescriptor, mode: IngestionMode, policy: UnitPolicy, checkpoint: Json | None) -> str:
-    """What must be the same for a plan to be continued: shape, mode, filter, key, cursor, target, start."""
+def fingerprint(
+    unit: EndpointUnitDescriptor,
+    mode: IngestionMode,
+    policy: UnitPolicy,
+    checkpoint: Json | None,
+    cdm_model: CdmModel | None = None,
+) -> str:
+    """What must be the same for a plan to be continued: shape, mode, filter, key, cursor, target, start, model."""
     asked = policy.model_dump_json(
-        include={"filter", "cursor_columns", "key_columns", "target_namespace", "target_name"}
+        include={"filter", "selectors", "cursor_columns", "key_columns", "target_namespace", "target_name"}
     )
     start = json.dumps(checkpoint, sort_keys=True)
-    what = "\n".join([unit.unit_id, structure(unit.dataset), mode, asked, start])
+    model = cdm_model.model_dump_json() if cdm_model else ""
+    what = "\n".join([unit.unit_id, structure(unit.dataset), mode, asked, start, model])
     return hashlib.sha256(what.encode()).hexdigest()[:16]
 
 

@@ -81,6 +81,8 @@ class UpsertReceipt(Contract):
     """How it was written: ``copy``, ``difference``, ``replace``, ``census``."""
     observed: Json = {}
     """What the source wants remembered of the slice when it folds receipts to a checkpoint."""
+    gaps: tuple[str, ...] = ()
+    """One line for each part of the slice that the source could not give."""
 
     @property
     def is_census(self) -> bool:

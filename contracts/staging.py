@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from contracts.model import Contract, Json
+from contracts.plan import SliceReport
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -55,6 +56,11 @@ class StagingManifest(Contract):
     """(name, polars dtype in words) in order; empty when no batch was written."""
     sealed_at: datetime
     metadata: Json = {}
+
+    @property
+    def report(self) -> SliceReport:
+        """What the source said of the slice after reading it; empty where it said nothing."""
+        return SliceReport.model_validate(self.metadata.get("report", {}))
 
     @property
     def rows(self) -> int:

@@ -37,18 +37,31 @@ class UnitPolicy(Contract):
     """How a unit is to be moved. Every field has a default that is right for most units."""
 
     filter: tuple[Predicate, ...] = Field((), description="Only rows that satisfy all of these are moved.")
+    selectors: dict[str, JsonValue] = Field(
+        {}, description="Choices by name that the source offers beside columns; a source without them refuses any."
+    )
     cursor_columns: tuple[str, ...] = Field(
         (), description="Columns that grow when a row changes; a row changed when any of them did."
     )
     key_columns: tuple[str, ...] = Field((), description="Overrides the key found in the catalog.")
     target_slice_bytes: int = Field(32 * MIB, ge=64 * 1024, description="Size in bytes that slices are cut to.")
     parallel_slices: int = Field(2, ge=1, le=64, description="Slices in flight at the same time.")
-    on_gone: GonePolicy = Field("delete", description="What happens to rows that are gone at the source.")
+    on_gone: GonePolicy | None = Field(
+        None,
+        description="What happens to rows that are gone at the source; empty: raw rows are deleted, common-model "
+        "rows are tombstoned.",
+    )
     max_delete_fraction: float = Field(
         0.5,
         ge=0.0,
         le=1.0,
         description="A census that would remove a larger fraction of the sink's rows stops the run.",
+    )
+    census_every_s: float = Field(
+        86_400.0,
+        ge=0.0,
+        description="An incremental run compares keys with the source when the last census is older than this many "
+        "seconds, for units whose keys are cheap to list.",
     )
     resume_within_s: float = Field(
         86_400.0, ge=0.0, description="An unfinished run younger than this many seconds is continued, not replaced."

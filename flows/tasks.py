@@ -93,8 +93,10 @@ def export_and_stage(run: RunHandle, piece: IngestionSlice, place: SlicePlace) -
 def map_and_upsert(run: RunHandle, piece: IngestionSlice, staged: StageReceipt, place: SlicePlace) -> UpsertReceipt:
     """Stages 4 and 5 of one slice; a slice that has its receipt is not written again."""
     live = find_run(run, place)
-    plan = _opened(live).plan
-    return _held_back(live, lambda: upsert_slice(live.sink, live.staging, run, plan, piece, staged, live.mapper))
+    plan, began_at = _opened(live).plan, _opened(live).started_at
+    return _held_back(
+        live, lambda: upsert_slice(live.sink, live.staging, run, plan, piece, staged, live.mapper, began_at=began_at)
+    )
 
 
 @task(name="census", task_run_name="census", **_TRIED_AGAIN)
@@ -151,7 +153,8 @@ def _repair(live: LiveRun, opened: OpenRun, piece: IngestionSlice) -> UpsertRece
         workspace_id=WORKSPACE_ID,
         stop=live.stop,
     )
-    return upsert_slice(live.sink, live.staging, opened.run, opened.plan, piece, staged, live.mapper)
+    began_at = opened.started_at
+    return upsert_slice(live.sink, live.staging, opened.run, opened.plan, piece, staged, live.mapper, began_at=began_at)
 
 
 def _opened(live: LiveRun) -> OpenRun:

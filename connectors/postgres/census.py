@@ -14,8 +14,8 @@ from contracts.receipts import CensusReceipt
 if TYPE_CHECKING:
     from connectors.postgres.client import Session
     from contracts.model import Json
+    from contracts.plan import IngestionPlan
     from contracts.staging import RecordReader
-    from contracts.unit import UnitPolicy
 
 MAX_MISSING = 10_000
 
@@ -30,20 +30,21 @@ def live_rows(session: Session, target: Target) -> int:
 
 
 def reconcile(
-    session: Session, target: Target, existing: dict[str, str], policy: UnitPolicy, reader: RecordReader
+    session: Session, target: Target, existing: dict[str, str], plan: IngestionPlan, reader: RecordReader
 ) -> tuple[CensusReceipt, tuple[Json, ...]]:
     """Compare, guard, remove; inside the caller's transaction."""
     _fill_keys(session, target, existing, reader)
     at_source, in_sink = reader.manifest.rows, live_rows(session, target)
     gone_sql = f"FROM {target.table} t WHERE {merge.gone_condition(target)}"
     gone = int(session.value(f"SELECT count(*)::bigint AS n {gone_sql}", f"comparing keys of {target.table}"))
-    _guard(target, policy, gone, in_sink)
+    on_gone = plan.on_gone
+    _guard(target, plan, gone, in_sink)
     missing = _missing(session, target)
     deleted = tombstoned = 0
-    if gone and policy.on_gone == "delete":
+    if gone and on_gone == "delete":
         session.execute(f"DELETE {gone_sql}", f"removing gone rows from {target.table}")
         deleted = gone
-    elif gone and policy.on_gone == "tombstone":
+    elif gone and on_gone == "tombstone":
         mark = (
             f"UPDATE {target.table} t SET {ident(TOMBSTONE)} = clock_timestamp() WHERE {merge.gone_condition(target)}"
         )
@@ -81,16 +82,17 @@ def _fill_keys(session: Session, target: Target, existing: dict[str, str], reade
     session.execute(f"ANALYZE pg_temp.{ident(merge.KEYS)}", "analysing the keys")
 
 
-def _guard(target: Target, policy: UnitPolicy, gone: int, in_sink: int) -> None:
-    if policy.on_gone == "ignore" or gone <= in_sink * policy.max_delete_fraction:
+def _guard(target: Target, plan: IngestionPlan, gone: int, in_sink: int) -> None:
+    allowed = plan.policy.max_delete_fraction
+    if plan.on_gone == "ignore" or gone <= in_sink * allowed:
         return
     raise DeleteGuardError(
         f"{gone} of {in_sink} rows in {target.table} are gone at the source, more than max_delete_fraction "
-        f"{policy.max_delete_fraction:g} allows",
+        f"{allowed:g} allows",
         "If that is right, raise max_delete_fraction for this unit and run again; nothing was removed.",
         rows_gone=gone,
         rows_in_sink=in_sink,
-        max_delete_fraction=policy.max_delete_fraction,
+        max_delete_fraction=allowed,
     )
 
 

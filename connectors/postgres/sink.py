@@ -145,7 +145,7 @@ class PostgresSink:
         piece = IngestionSlice(key=f"census-{run.epoch}", sequence=len(plan.slices))
         with self._client.session() as session, session.transaction():
             self._ledger.check_fence(session, run)
-            found, missing = census.reconcile(session, target, _provisioned(session, target), plan.policy, keys)
+            found, missing = census.reconcile(session, target, _provisioned(session, target), plan, keys)
             written = Written("census", deleted=found.rows_deleted)
             self._ledger.file(session, run, _receipt(run, piece, keys, written, time.monotonic() - started))
         return found, missing
@@ -182,6 +182,7 @@ def _provisioned(session: Session, target: Target) -> dict[str, str]:
 def _receipt(
     run: RunHandle, piece: IngestionSlice, reader: RecordReader, written: Written, seconds: float
 ) -> UpsertReceipt:
+    report = reader.manifest.report
     return UpsertReceipt(
         slice_key=piece.key,
         sequence=piece.sequence,
@@ -193,7 +194,9 @@ def _receipt(
         rows_deleted=written.deleted,
         rows_duplicate=written.duplicate,
         bytes_staged=reader.manifest.bytes,
-        expected_rows=piece.expected_rows,
+        expected_rows=piece.expected_rows if report.expected_rows is None else report.expected_rows,
+        observed=report.observed,
+        gaps=report.gaps,
         seconds=seconds,
         strategy=written.strategy,
     )

@@ -72,7 +72,7 @@ def target_of(plan: IngestionPlan, config: PostgresConfig) -> Target:
         columns={column.name: types.declared_type(column, dataset.dialect) for column in dataset.columns},
         key=plan.unit.primary_key,
         made_types=tuple(dict.fromkeys(made)) if dataset.dialect == "postgres" else (),
-        tombstones=policy.on_gone == "tombstone" and bool(plan.unit.primary_key),
+        tombstones=plan.on_gone == "tombstone" and bool(plan.unit.primary_key),
     )
 
 

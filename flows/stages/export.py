@@ -7,6 +7,8 @@ from collections.abc import Generator
 from threading import Event
 from typing import TYPE_CHECKING
 
+from contracts.plan import SliceReport
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -20,7 +22,7 @@ class RunStopped(Exception):  # noqa: N818 - a signal, not an error: somebody as
 
 
 class Export:
-    """One pass over a slice. Iterate once; ``source_s`` grows as it goes."""
+    """One pass over a slice. Iterate once; ``source_s`` grows as it goes, ``report`` is there at the end."""
 
     def __init__(
         self,
@@ -33,16 +35,20 @@ class Export:
         self._batches = source.export(plan, piece, view)
         self._stop = stop or Event()
         self.source_s = 0.0
+        self.report = SliceReport()
 
     def __iter__(self) -> Iterator[Batch]:
         while True:
             if self._stop.is_set():
                 raise RunStopped
             started = time.monotonic()
-            batch = next(self._batches, None)
-            self.source_s += time.monotonic() - started
-            if batch is None:
+            try:
+                batch = next(self._batches)
+            except StopIteration as end:
+                self.report = end.value or self.report
                 return
+            finally:
+                self.source_s += time.monotonic() - started
             yield batch
 
     def close(self) -> None:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from contracts.mapping import MapContext
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from contracts.mapping import CdmMapper
+    from contracts.plan import IngestionPlan
     from contracts.staging import RecordReader, StagingManifest
 
 
 class MappedReader:
     """A ``RecordReader`` whose batches have been through a mapper, one at a time."""
 
-    def __init__(self, reader: RecordReader, mapper: CdmMapper) -> None:
+    def __init__(self, reader: RecordReader, mapper: CdmMapper, context: MapContext) -> None:
         self._reader = reader
-        self._mapper = mapper
+        self._mapper, self._context = mapper, context
 
     @property
     def manifest(self) -> StagingManifest:
@@ -26,9 +30,12 @@ class MappedReader:
     def iter_batches(self, chunk_size: int | None = None) -> Iterator[Any]:
         """Mapped frames, in order."""
         for frame in self._reader.iter_batches(chunk_size):
-            yield self._mapper(frame.lazy()).collect()
+            yield self._mapper(frame.lazy(), self._context).collect()
 
 
-def map_slice(reader: RecordReader, mapper: CdmMapper | None) -> RecordReader:
+def map_slice(reader: RecordReader, mapper: CdmMapper | None, plan: IngestionPlan, began_at: datetime) -> RecordReader:
     """The reader the sink gets: the staged one in raw mode, a mapping one otherwise."""
-    return reader if mapper is None else MappedReader(reader, mapper)
+    if mapper is None:
+        return reader
+    context = MapContext(endpoint_id=plan.endpoint_id, dataset=plan.unit.dataset, ingested_at=began_at)
+    return MappedReader(reader, mapper, context)

@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from contracts.endpoint import PlanRequest, SinkEndpoint, SourceEndpoint, SupportsConsistentView
+from contracts.endpoint import PlanRequest, SinkEndpoint, SourceEndpoint, SupportsCdm, SupportsConsistentView
+from contracts.errors import CdmModelUnsupportedError
+from contracts.mapping import CdmModel
 from contracts.model import Contract, Json
 from contracts.plan import IngestionPlan, IngestionSlice, fingerprint
 from contracts.receipts import FrozenRun, RunHandle, RunRef, UpsertReceipt
@@ -26,6 +28,8 @@ class RunRequest(Contract):
     policy: UnitPolicy
     checkpoint: Json | None = None
     workspace_id: str = "default"
+    cdm_model: CdmModel | None = None
+    """What the rows are mapped to; None for raw rows."""
     fresh: bool = False
     """Plan anew although an unfinished run could be continued."""
 
@@ -66,6 +70,7 @@ def open_run(source: SourceEndpoint, sink: SinkEndpoint, request: RunRequest, vi
         PlanError: The unit cannot be read so.
         UpsertError: The sink cannot be made to fit; nothing was written.
     """
+    require_sink(sink, request)
     previous = sink.last_run(request.ref)
     if previous is not None and previous.finished_at is None and previous.plan.checkpoint_before is None:
         # That run set out to read everything and did not end: no older checkpoint speaks for the sink any more.
@@ -97,16 +102,40 @@ def _target_was_emptied(opened: OpenRun) -> bool:
 
 def make_plan(source: SourceEndpoint, request: RunRequest, view: str | None) -> IngestionPlan:
     """A plan from the source, without touching the sink."""
-    return source.plan(
-        PlanRequest(
-            endpoint_id=request.ref.endpoint_id,
-            unit=request.unit,
-            mode=request.mode,
-            policy=request.policy,
-            checkpoint=request.checkpoint,
-            view=view,
-        )
+    wanted = PlanRequest(
+        endpoint_id=request.ref.endpoint_id,
+        unit=request.unit,
+        mode=request.mode,
+        policy=request.policy,
+        checkpoint=request.checkpoint,
+        view=view,
     )
+    return source.plan(wanted).model_copy(update={"cdm_model": request.cdm_model})
+
+
+def require_sink(sink: SinkEndpoint, request: RunRequest) -> None:
+    """Refuse, before anything starts, a sink that cannot take what the run will make.
+
+    Raises:
+        CdmModelUnsupportedError: The sink takes no rows of this model, or no raw rows.
+        SinkNotProvisionedError: The model's table is missing or older than the model.
+    """
+    takes_cdm = isinstance(sink, SupportsCdm)
+    if request.cdm_model is None and takes_cdm:
+        raise CdmModelUnsupportedError(
+            f"Sink {request.ref.sink_id!r} takes common-model rows only, and this run makes raw ones",
+            "Use data mode `cdm`, or a raw sink.",
+            sink_id=request.ref.sink_id,
+        )
+    if request.cdm_model is not None:
+        if not isinstance(sink, SupportsCdm):
+            raise CdmModelUnsupportedError(
+                f"Sink {request.ref.sink_id!r} takes no rows of {request.cdm_model.model_id}",
+                "Use a sink of template `cdm.jdbc`, or data mode `raw`.",
+                sink_id=request.ref.sink_id,
+                cdm_model_id=request.cdm_model.model_id,
+            )
+        sink.require_model(request.cdm_model)
 
 
 def can_continue(previous: FrozenRun, request: RunRequest, now: datetime) -> bool:
@@ -114,7 +143,7 @@ def can_continue(previous: FrozenRun, request: RunRequest, now: datetime) -> boo
     if request.fresh or previous.finished_at is not None:
         return False
     age_s = (now - previous.started_at).total_seconds()
-    asked = fingerprint(request.unit, request.mode, request.policy, request.checkpoint)
+    asked = fingerprint(request.unit, request.mode, request.policy, request.checkpoint, request.cdm_model)
     return age_s < request.policy.resume_within_s and previous.plan.fingerprint == asked
 
 

@@ -157,6 +157,7 @@ class UnitRun:
             piece,
             staged,
             self._mapper,
+            began_at=opened.started_at,
             keep_staged=self._keep_staged,
         )
         self._seconds["export"] += staged.source_s

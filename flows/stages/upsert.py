@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, closing
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from contracts.endpoint import SinkEndpoint, SourceEndpoint, SupportsDeleteDetection, SupportsReconcile
@@ -31,6 +32,7 @@ def upsert_slice(
     staged: StageReceipt,
     mapper: CdmMapper | None = None,
     *,
+    began_at: datetime | None = None,
     keep_staged: bool = True,
 ) -> UpsertReceipt:
     """Write one staged slice with its receipt; afterwards its session is consumed, or removed.
@@ -40,7 +42,9 @@ def upsert_slice(
         RunSupersededError: A newer run holds the epoch.
     """
     with closing(staging.open_session(staged.handle)) as session:
-        receipt = sink.upsert(run, plan, piece, map_slice(session.reader(), mapper))
+        receipt = sink.upsert(
+            run, plan, piece, map_slice(session.reader(), mapper, plan, began_at or datetime.now(UTC))
+        )
     if keep_staged:
         staging.mark_consumed(staged.handle)
     else:
@@ -60,22 +64,22 @@ def take_census(
     workspace_id: str = "default",
     stop: Event | None = None,
 ) -> tuple[CensusReceipt | None, tuple[Json, ...]]:
-    """After every slice of a full run: treat rows that are gone, name keys that are missing. None when it cannot apply.
+    """After every slice: treat rows that are gone, name keys that are missing. None when it cannot apply.
 
-    Under one view every staged key is in the sink and no key was staged twice; then equal counts mean equal keys, and
-    nothing has to be compared. A run that went on under a second view compares always.
+    When a full run has read every key once (one view, one process), every staged key is in the sink; then equal counts
+    mean equal keys, and nothing has to be compared. A run that went on in a second process compares always.
     """
-    if plan.mode != "full" or not plan.unit.primary_key:
+    if not (plan.mode == "full" or plan.census) or not plan.unit.primary_key:
         return None, ()
     if not isinstance(source, SupportsDeleteDetection) or not isinstance(sink, SupportsReconcile):
         return None, ()
     at_source = sum(receipt.rows_staged - receipt.rows_duplicate for receipt in receipts if not receipt.is_census)
-    one_view = view is not None and not run.resumed
+    read_once = plan.mode == "full" and not run.resumed
     in_sink = sink.count_rows(plan)
-    if one_view and in_sink == at_source:
-        why = "as many rows in the sink as were read under one view"
+    if read_once and in_sink == at_source:
+        why = "as many rows in the sink as were read in one go"
         return CensusReceipt(rows_at_source=at_source, rows_in_sink=in_sink, skipped=why), ()
-    if one_view and plan.policy.on_gone == "ignore":
+    if read_once and plan.on_gone == "ignore":
         return CensusReceipt(rows_at_source=at_source, rows_in_sink=in_sink, skipped="policy on_gone is ignore"), ()
     piece = IngestionSlice(key="census", sequence=len(plan.slices))
     context = staging_context(run, piece, workspace_id)
@@ -99,6 +103,7 @@ def gaps(plan: IngestionPlan, receipts: Iterable[UpsertReceipt]) -> tuple[str, .
     by_key = {receipt.slice_key: receipt for receipt in receipts}
     lines = [f"slice {piece.key} has no receipt" for piece in plan.slices if piece.key not in by_key]
     for receipt in by_key.values():
+        lines += [f"slice {receipt.slice_key}: {gap}" for gap in receipt.gaps]
         if receipt.expected_rows is not None and receipt.expected_rows != receipt.rows_staged:
             lines.append(f"slice {receipt.slice_key}: expected {receipt.expected_rows}, received {receipt.rows_staged}")
         written = receipt.rows_inserted + receipt.rows_updated + receipt.rows_unchanged + receipt.rows_duplicate

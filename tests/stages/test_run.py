@@ -236,7 +236,9 @@ def test_what_stays_in_staging(keep, states):
 
 def test_a_mapper_stands_between_staging_and_sink():
     sink = FakeSink()
-    run_of(FakeSource(slices=1), sink, mapper=lambda frame, _context: frame.with_columns(id=-frame.collect()["id"])).execute()
+    run_of(
+        FakeSource(slices=1), sink, mapper=lambda frame, _context: frame.with_columns(id=-frame.collect()["id"])
+    ).execute()
     assert sink.table == {0, -1, -2, -3}
 
 

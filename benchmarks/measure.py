@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -50,7 +49,8 @@ def measured(command: Sequence[str], env: Mapping[str, str] | None = None) -> Me
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.monotonic() - started
     process.returncode = os.waitstatus_to_exitcode(status)
-    peak_bytes = max(peak.stop(), usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024))
+    # Not ru_maxrss: a child that was just forked counts with the memory of this process.
+    peak_bytes = peak.stop()
     if process.returncode != 0:
         raise RuntimeError(f"{command[0]} ended with {process.returncode}: {output[-2000:]}")
     return Measured(seconds, usage.ru_utime + usage.ru_stime, peak_bytes / 2**20, output)

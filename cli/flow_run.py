@@ -50,10 +50,9 @@ class Watch:
             self.observer.landed(receipt)
 
     def _live(self) -> LiveRun | None:
-        from flows import live
+        from flows.live import running
 
-        runs = list(live._runs.values())  # noqa: SLF001 - the flow run's id is not known outside the flow
-        return next((run for run in runs if run.request is not None and run.request.ref == self._ref), None)
+        return running(self._ref)
 
 
 @contextmanager

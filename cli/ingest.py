@@ -21,6 +21,10 @@ def ingest(
     mode: Annotated[
         Literal["full", "incremental"] | None, typer.Option(help="Read all, or what changed; else as configured.")
     ] = None,
+    data_mode: Annotated[
+        Literal["raw", "cdm"] | None,
+        typer.Option(help="Rows as they are, or of the common model; else as configured."),
+    ] = None,
     staging: Annotated[str | None, typer.Option(help="Id of a staging block; the default area when left out.")] = None,
     fresh: FreshFlag = False,
     as_json: JsonFlag = False,
@@ -35,7 +39,7 @@ def ingest(
         return sink_for(ws, endpoint_id, unit_id, sink)
 
     sink_id = workspace.in_workspace(admitted)
-    parameters = {"mode": mode, "staging_id": staging, "fresh": fresh}
+    parameters = {"mode": mode, "data_mode": data_mode, "staging_id": staging, "fresh": fresh}
     summary = _run(endpoint_id, unit_id, sink_id, parameters, Output(as_json=as_json))
     Output(as_json=as_json).show({"run": summary.model_dump(mode="json")}, summary_table(summary))
 

@@ -5,11 +5,12 @@ import sys
 
 import typer
 
-from cli import catalogs, checkpoints, endpoints, staging_area, templates, units
+from cli import catalogs, cdm, checkpoints, endpoints, staging_area, templates, units
 from cli.copy import copy
 from cli.explore import plan, preview
 from cli.guard import GuardedGroup
 from cli.ingest import ingest
+from cli.remap import remap
 from cli.secrecy import hide_from_process_list
 from cli.status import status
 from cli.up import down, up
@@ -23,13 +24,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Move tables and API data from sources to sinks: exact, restartable, bounded.",
 )
-for command in (copy, up, down, preview, plan, ingest, verify, status):
+for command in (copy, up, down, preview, plan, ingest, remap, verify, status):
     app.command()(command)
 for name, group in (
     ("template", templates),
     ("endpoint", endpoints),
     ("catalog", catalogs),
     ("unit", units),
+    ("cdm", cdm),
     ("checkpoint", checkpoints),
     ("staging", staging_area),
 ):

@@ -41,6 +41,6 @@ def request_for(
     unit, config = workspace.unit(endpoint_id, unit_id), workspace.units.config(endpoint_id, unit_id)
     ref = RunRef(endpoint_id=endpoint_id, unit_id=unit_id, sink_id=sink_id or config.sink_id or "")
     chosen = mode or config.mode
-    saved = workspace.checkpoints(workspace.vendor(endpoint_id)).load(ref) if ref.sink_id else None
-    start = saved.cursor if saved and chosen == "incremental" else None
+    saved = workspace.checkpoints(workspace.vendor(endpoint_id)).progress(ref) if ref.sink_id else None
+    start = saved if chosen == "incremental" else None
     return RunRequest(ref=ref, unit=unit, mode=chosen, policy=merged_policy(unit, config, None), checkpoint=start)

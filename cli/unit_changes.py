@@ -11,7 +11,7 @@ from cli.reading import predicate, size_bytes, table_name
 from contracts.unit import UnitConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 
 def changed(config: UnitConfig, settings: Mapping[str, Any], policy: Mapping[str, Any]) -> UnitConfig:
@@ -31,9 +31,27 @@ def changed(config: UnitConfig, settings: Mapping[str, Any], policy: Mapping[str
         raise typer.BadParameter("; ".join(lines)) from None
 
 
+def selectors(given: Sequence[str]) -> dict[str, str | list[str]]:
+    """``NAME=VALUE`` options by name; a name that is given several times holds a list.
+
+    Raises:
+        typer.BadParameter: One has no ``=``.
+    """
+    found: dict[str, str | list[str]] = {}
+    for each in given:
+        name, sign, value = each.partition("=")
+        if not (name and sign):
+            raise typer.BadParameter(f"{each!r} is not NAME=VALUE")
+        there = found.get(name)
+        found[name] = value if there is None else [*([there] if isinstance(there, str) else there), value]
+    return found
+
+
 def _field(name: str, value: Any) -> dict[str, Any]:
     if name == "filter":
         return {name: [predicate(each).model_dump() for each in value if each]}
+    if name == "selectors":
+        return {name: selectors([each for each in value if each])}
     if name == "target_slice_bytes":
         return {name: size_bytes(value)}
     if name == "target":

@@ -9,6 +9,7 @@ from cli.options import EndpointId, JsonFlag, SinkId, UnitId
 from cli.output import Output, table
 
 if TYPE_CHECKING:
+    from contracts.endpoint import FilterOption
     from contracts.unit import EndpointUnitDescriptor, UnitConfig
     from flows.wiring import Workspace
 
@@ -41,6 +42,9 @@ def configure(  # noqa: PLR0913 - every one is an option of the command
     *,
     enabled: Annotated[bool | None, typer.Option("--enable/--disable", help="Let the unit run, or not.")] = None,
     mode: Annotated[Literal["full", "incremental"] | None, typer.Option(help="Read all, or what changed.")] = None,
+    data_mode: Annotated[
+        Literal["raw", "cdm"] | None, typer.Option(help="Rows as the source has them, or of the common model.")
+    ] = None,
     sink: SinkId = None,
     schedule: Annotated[
         str | None, typer.Option(metavar="CRON", help="A cron line, or 'every <seconds>'; '' for on demand.")
@@ -54,6 +58,10 @@ def configure(  # noqa: PLR0913 - every one is an option of the command
     where: Annotated[
         list[str] | None,
         typer.Option(metavar="CONDITION", help="Only rows like n>=5. Repeatable; '' for all."),
+    ] = None,
+    selector: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="What the source lets choose by name. Repeatable; '' for all."),
     ] = None,
     on_gone: Annotated[
         Literal["delete", "tombstone", "ignore"] | None,
@@ -77,10 +85,11 @@ def configure(  # noqa: PLR0913 - every one is an option of the command
 
     policy = {
         "cursor_columns": cursor, "key_columns": key, "filter": where, "target": target, "on_gone": on_gone,
+        "selectors": selector,
         "max_delete_fraction": max_delete_fraction, "allow_partial": allow_partial,
         "target_slice_bytes": slice_size, "parallel_slices": parallel,
     }  # fmt: skip
-    settings = {"enabled": enabled, "mode": mode, "sink_id": sink, "schedule": schedule}
+    settings = {"enabled": enabled, "mode": mode, "data_mode": data_mode, "sink_id": sink, "schedule": schedule}
 
     def configured(ws: "Workspace") -> "UnitConfig":
         ws.unit(endpoint_id, unit_id)
@@ -94,6 +103,26 @@ def configure(  # noqa: PLR0913 - every one is an option of the command
     Output(as_json=as_json).show(
         {"config": config.model_dump(mode="json")}, table(f"{endpoint_id}/{unit_id}", ("", ""), rows)
     )
+
+
+@app.command()
+def options(endpoint_id: EndpointId, *, as_json: JsonFlag = False) -> None:
+    """Show what the selectors of the endpoint's units may hold now."""
+    from contracts.endpoint import SupportsFilterOptions
+    from contracts.errors import FilterNotSupportedError
+
+    def asked(ws: "Workspace") -> "dict[str, tuple[FilterOption, ...]]":
+        source = ws.source(endpoint_id)
+        if not isinstance(source, SupportsFilterOptions):
+            raise FilterNotSupportedError(
+                f"Endpoint {endpoint_id!r} has no selectors", "Filter its units by columns: --where."
+            )
+        return source.filter_options()
+
+    found = workspace.in_workspace(asked)
+    data = {name: [option.model_dump() for option in choices] for name, choices in found.items()}
+    rows = [(name, option.value, option.label) for name, choices in found.items() for option in choices]
+    Output(as_json=as_json).show({"options": data}, table(endpoint_id, ("selector", "value", ""), rows))
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:

@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from contracts.endpoint import EndpointDescriptor, EndpointFactory
 
 GROUP = "nucleus.connectors"
-BUILT_IN: Mapping[str, str] = MappingProxyType({"jdbc.postgres": "connectors.postgres.factory:FACTORY"})
-ALIASES: Mapping[str, str] = MappingProxyType({"postgres.jdbc": "jdbc.postgres"})
+BUILT_IN: Mapping[str, str] = MappingProxyType(
+    {"http.jira": "connectors.jira.factory:FACTORY", "jdbc.postgres": "connectors.postgres.factory:FACTORY"}
+)
+ALIASES: Mapping[str, str] = MappingProxyType({"jira.http": "http.jira", "postgres.jdbc": "jdbc.postgres"})
 
 _log = logging.getLogger(__name__)
 

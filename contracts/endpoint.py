@@ -306,6 +306,10 @@ class SupportsCdm(Protocol):
         """
         ...
 
+    def tombstones(self, plan: IngestionPlan) -> Iterator[Batch]:
+        """``source_id`` of the plan's endpoint's rows that were found gone, in frames; at least one frame."""
+        ...
+
     def require_model(self, model: CdmModel) -> None:
         """Check that a run may write rows of the model.
 

@@ -181,6 +181,14 @@ class StagingProvider(Protocol):
         """The sealed session behind a handle, for reading."""
         ...
 
+    def handle(self, key: str) -> StagingHandle:
+        """The handle of the sealed session at that key.
+
+        Raises:
+            StageUnsealedError: It is not sealed, or not there.
+        """
+        ...
+
     def mark_consumed(self, handle: StagingHandle) -> None:
         """Note that a sink has committed the session's rows; it stays until its time to live is over."""
         ...

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from threading import Event, Lock
 from typing import TYPE_CHECKING
 
-from contracts.errors import CdmModelUnsupportedError, RunSupersededError
+from contracts.errors import RunSupersededError
 from contracts.model import Contract
-from contracts.unit import DataMode
+from flows.cdm import mapper_for
 from flows.stages.plan import OpenRun
 from flows.wiring import open_workspace
 
@@ -23,9 +23,8 @@ if TYPE_CHECKING:
 
     from contracts.endpoint import SinkEndpoint, SourceEndpoint
     from contracts.mapping import CdmMapper
-    from contracts.receipts import CensusReceipt, RunHandle, UpsertReceipt
+    from contracts.receipts import CensusReceipt, RunHandle, RunRef, UpsertReceipt
     from contracts.staging import StagingHandle, StagingProvider
-    from contracts.unit import EndpointUnitDescriptor
     from flows.stages.plan import RunRequest
 
 WORKSPACE_ID = "default"
@@ -36,7 +35,6 @@ class SlicePlace(Contract):
 
     staging_id: str | None = None
     view: str | None = None
-    data_mode: DataMode = "raw"
 
 
 @dataclass
@@ -79,6 +77,12 @@ def by_token(token: str) -> LiveRun:
     return _runs[token]
 
 
+def running(ref: RunRef) -> LiveRun | None:
+    """The run of this process that works on ``ref``, if there is one."""
+    found = (live for live in list(_runs.values()) if live.request is not None and live.request.ref == ref)
+    return next(found, None)
+
+
 def opened_as(token: str, opened: OpenRun) -> None:
     """The run holds its epoch now."""
     live = _runs[token]
@@ -98,25 +102,6 @@ def find_run(run: RunHandle, place: SlicePlace) -> LiveRun:
         return _runs[_name(run)]
 
 
-def mapper_of(source: SourceEndpoint, unit: EndpointUnitDescriptor, data_mode: DataMode) -> CdmMapper | None:
-    """None for raw rows.
-
-    Raises:
-        CdmModelUnsupportedError: No common model is known for the unit, or no mapper.
-    """
-    if data_mode == "raw":
-        return None
-    if unit.cdm_model_id is None:
-        raise CdmModelUnsupportedError(
-            f"Unit {unit.unit_id!r} has no common data model",
-            "Ingest it in data mode `raw`.",
-            unit_id=unit.unit_id,
-        )
-    from cdm_mappers.registry import CdmMapperRegistry  # noqa: PLC0415 - raw runs need none
-
-    return CdmMapperRegistry().find(source.descriptor.family, unit.kind, unit.cdm_model_id)
-
-
 def _from_sink(run: RunHandle, place: SlicePlace) -> LiveRun:
     with open_workspace() as workspace:
         sink = workspace.sink(run.ref.sink_id)
@@ -125,7 +110,7 @@ def _from_sink(run: RunHandle, place: SlicePlace) -> LiveRun:
     frozen = sink.last_run(run.ref)
     if frozen is None or (frozen.run_id, frozen.epoch) != (run.run_id, run.epoch):
         raise RunSupersededError(f"A later run of {run.ref} took over", "Nothing is to be done: that one goes on.")
-    mapper = mapper_of(source, frozen.plan.unit, place.data_mode)
+    mapper = mapper_for(source, frozen.plan.unit, frozen.plan.cdm_model)
     return LiveRun(source, sink, staging, place, mapper, opened=OpenRun(run, frozen.plan, frozen.started_at))
 
 

@@ -13,11 +13,12 @@ from contracts.errors import CheckpointConflictError, ConfigInvalidError
 from contracts.state import Checkpoint
 from contracts.unit import EndpointUnitDescriptor, UnitConfig, UnitPolicy
 from flows.artifacts import Story
+from flows.cdm import mapper_for, model_for
 from flows.door import one_at_a_time
-from flows.live import WORKSPACE_ID, LiveRun, SlicePlace, filed, mapper_of
+from flows.live import WORKSPACE_ID, LiveRun, SlicePlace, filed
 from flows.outcome import note_failure, note_success, stats_of
 from flows.slices import SliceWindow
-from flows.stages.plan import RunRequest
+from flows.stages.plan import RunRequest, require_sink
 from flows.stages.run import reading_view
 from flows.tasks import PlanFacts, census, finish, plan_run
 
@@ -63,27 +64,30 @@ class FlowUnitRun:
         """
         started = time.monotonic()
         unit, config = self._workspace.runnable(self._ref.endpoint_id, self._ref.unit_id)
+        model = model_for(unit, data_mode or config.data_mode)
         request = RunRequest(
             ref=self._ref,
             unit=unit,
             mode=mode or config.mode,
             policy=merged_policy(unit, config, policy),
             workspace_id=WORKSPACE_ID,
+            cdm_model=model,
             fresh=fresh,
         )
         with self._noted():
-            live = self._live(request, data_mode or config.data_mode, staging_id)
+            live = self._live(request, staging_id)
             with one_at_a_time(live.sink, self._ref, self._workspace.plane, self._flow_run_id, self._log):
                 return self._inside(live, request, started)
 
-    def _live(self, request: RunRequest, data_mode: DataMode, staging_id: str | None) -> LiveRun:
-        source = self._workspace.source(self._ref.endpoint_id)
+    def _live(self, request: RunRequest, staging_id: str | None) -> LiveRun:
+        source, sink = self._workspace.source(self._ref.endpoint_id), self._workspace.sink(self._ref.sink_id)
+        require_sink(sink, request)
         return LiveRun(
             source=source,
-            sink=self._workspace.sink(self._ref.sink_id),
+            sink=sink,
             staging=self._workspace.staging(staging_id),
-            place=SlicePlace(staging_id=staging_id, data_mode=data_mode),
-            mapper=mapper_of(source, request.unit, data_mode),
+            place=SlicePlace(staging_id=staging_id),
+            mapper=mapper_for(source, request.unit, request.cdm_model),
             request=request,
         )
 
@@ -92,8 +96,7 @@ class FlowUnitRun:
         states = self._workspace.states
         states.running(self._ref, self._run_id)
         checkpoints = self._workspace.checkpoints(self._workspace.vendor(self._ref.endpoint_id))
-        held = checkpoints.load(self._ref)
-        live.request = request.model_copy(update={"checkpoint": None if held is None else held.cursor})
+        live.request = request.model_copy(update={"checkpoint": checkpoints.progress(self._ref)})
         with reading_view(live.source) as view:
             live.place = live.place.model_copy(update={"view": view})
             with filed(self._token, live):
@@ -147,7 +150,7 @@ class FlowUnitRun:
             stats=stats_of(summary),
         )
         try:
-            checkpoints.save(checkpoint)
+            checkpoints.save_progress(checkpoint)
         except CheckpointConflictError as error:
             self._log.warning("The checkpoint was changed while the run went on and is left as it is: %s", error)
 

@@ -10,7 +10,7 @@ from uuid import uuid4
 from contracts.errors import StagingRefusedError, StagingUnavailableError
 from contracts.staging import SessionState, StagedSessionInfo, StagingContext, StagingHandle
 from staging import layout
-from staging.seal import read_seal
+from staging.seal import read_manifest, read_seal
 from staging.session import Area, OpenSession, SealedSession
 
 if TYPE_CHECKING:
@@ -78,6 +78,26 @@ class StoreStaging:
         """
         self._require_mine(handle)
         return SealedSession(self._area, handle)
+
+    def handle(self, key: str) -> StagingHandle:
+        """The handle of the sealed session at that key, as its writer got it.
+
+        Raises:
+            StageUnsealedError: It is not sealed, or not there.
+            StagingRefusedError: The key is not a session's.
+        """
+        self._require_session(key)
+        seal = read_seal(self.store, key)
+        manifest = read_manifest(self.store, key, seal.manifest_sha256 if seal else "")
+        return StagingHandle(
+            provider=self.provider_id,
+            bucket=self.bucket,
+            key=key,
+            rows=manifest.rows,
+            bytes=manifest.bytes,
+            sha256=seal.manifest_sha256 if seal else "",
+            metadata=manifest.metadata,
+        )
 
     def mark_consumed(self, handle: StagingHandle) -> None:
         """Note that a sink has committed the session's rows; harmless when repeated."""

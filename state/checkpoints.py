@@ -12,6 +12,7 @@ from threading import RLock
 from typing import TYPE_CHECKING
 
 from contracts.errors import CheckpointConflictError
+from contracts.receipts import RunRef
 from contracts.state import Checkpoint, checkpoint_key, transient_key
 from state.entries import read_as
 from state.keys import CHECKPOINTS
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from contracts.model import Json
-    from contracts.receipts import RunRef
     from contracts.state import KvEntry, KvKey, KvStore
+
+TRANSIENT = "transient"
+"""Entry of a source's checkpoint that is kept beside it: cursors by dimension, for example by project."""
 
 _log = logging.getLogger(__name__)
 
@@ -97,12 +100,12 @@ class Checkpoints:
         return any(removed)
 
     def load_transient(self, ref: RunRef) -> Json | None:
-        """The per-dimension cursors beside the checkpoint, or None."""
+        """The cursors kept beside the checkpoint, or None."""
         entry = self._get(self._transient_key(ref))
         return None if entry is None else entry.value
 
     def save_transient(self, ref: RunRef, value: Json) -> bool:
-        """Write the per-dimension cursors; False when somebody else did first: a re-read, but no data lost.
+        """Write the cursors kept beside the checkpoint; False when somebody else did first: a re-read, no data lost.
 
         Raises:
             StateUnavailableError: The store did not answer.
@@ -114,6 +117,27 @@ class Checkpoints:
             _log.warning("Transient state of %s was not saved: %s", ref, error)
             return False
         return True
+
+    def progress(self, ref: RunRef) -> Json | None:
+        """What a source is given back: the cursor, and under ``transient`` what is kept beside it; None at first."""
+        held, beside = self.load(ref), self.load_transient(ref)
+        if held is None or beside is None:
+            return None if held is None else held.cursor
+        return {**held.cursor, TRANSIENT: beside}
+
+    def save_progress(self, checkpoint: Checkpoint) -> None:
+        """Write a checkpoint as a source gave it: ``transient`` first and beside it, the rest as the cursor.
+
+        Raises:
+            CheckpointConflictError: As ``save``. Of the transient part a lost race is only noted.
+            StateUnavailableError: As ``save``.
+        """
+        beside = checkpoint.cursor.get(TRANSIENT)
+        if isinstance(beside, dict):
+            ref = RunRef(endpoint_id=checkpoint.endpoint_id, unit_id=checkpoint.unit_id, sink_id=checkpoint.sink_id)
+            self.save_transient(ref, beside)
+        cursor = {name: value for name, value in checkpoint.cursor.items() if name != TRANSIENT}
+        self.save(checkpoint.model_copy(update={"cursor": cursor}))
 
     def list(self, endpoint_id: str | None = None) -> tuple[Checkpoint, ...]:
         """Every checkpoint of the vendor (and endpoint), by endpoint and key; transient state is left out.

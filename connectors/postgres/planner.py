@@ -12,7 +12,12 @@ from connectors.postgres import catalog, cut, types, watermark
 from connectors.postgres.reading import column_types, filter_conditions, filtering
 from connectors.postgres.sql import qualified, where
 from connectors.postgres.watermark import Observation, Watermark
-from contracts.errors import CursorUnsupportedError, ModeUnsupportedError, SourceSchemaChangedError
+from contracts.errors import (
+    CursorUnsupportedError,
+    FilterNotSupportedError,
+    ModeUnsupportedError,
+    SourceSchemaChangedError,
+)
 from contracts.plan import IngestionPlan, IngestionSlice
 
 if TYPE_CHECKING:
@@ -50,6 +55,13 @@ def make_plan(session: Session, request: PlanRequest, seen: Observation) -> Inge
         request: Unit, mode, policy and checkpoint.
         seen: Who was in the middle of a transaction around the view.
     """
+    if request.policy.selectors:
+        raise FilterNotSupportedError(
+            f"{request.unit.unit_id} has no selectors: a table is filtered by its columns",
+            "Use filter in the unit's policy.",
+            unit_id=request.unit.unit_id,
+            selectors=sorted(request.policy.selectors),
+        )
     unit = checked_unit(session, request)
     cursor = _cursor(unit, request)
     settles = bool(cursor) and _can_settle(session, unit, request)

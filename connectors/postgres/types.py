@@ -49,7 +49,7 @@ _DECLARED: dict[LogicalType, str] = {
     "bool": "boolean", "int16": "smallint", "int32": "integer", "int64": "bigint", "float32": "real",
     "float64": "double precision", "decimal": "numeric", "string": "text", "binary": "bytea", "date": "date",
     "time": "time without time zone", "timestamp": "timestamp without time zone",
-    "timestamptz": "timestamp with time zone", "interval": "interval", "json": "jsonb", "uuid": "uuid", "other": "text",
+    "timestamptz": "timestamp with time zone", "interval": "interval", "json": "json", "uuid": "uuid", "other": "text",
 }  # fmt: skip
 _NATIVE = {"boolean", "smallint", "integer", "bigint", "real", "double precision", "text", "character varying",
            "character", "bpchar", "name", "bytea"}  # fmt: skip

@@ -73,6 +73,9 @@ def take_census(
         return None, ()
     if not isinstance(source, SupportsDeleteDetection) or not isinstance(sink, SupportsReconcile):
         return None, ()
+    if gaps(plan, receipts):
+        why = "parts of the unit could not be read: what is missing is not known to be gone"
+        return CensusReceipt(rows_at_source=0, rows_in_sink=sink.count_rows(plan), skipped=why), ()
     at_source = sum(receipt.rows_staged - receipt.rows_duplicate for receipt in receipts if not receipt.is_census)
     read_once = plan.mode == "full" and not run.resumed
     in_sink = sink.count_rows(plan)

@@ -1,0 +1,1 @@
+"""What sources over HTTP share: settings, one governor per endpoint, a client that retries and names what failed."""

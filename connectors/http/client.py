@@ -1,0 +1,174 @@
+"""A client that sends requests under a governor, tries again what may pass, and gives decoded answers."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import httpx
+
+from connectors.http.governor import Governor
+from contracts.errors import IngestionError, SourcePageFailedError, SourceTlsError, SourceUnreachableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from connectors.http.settings import HttpSettings
+
+T = TypeVar("T")
+_THROTTLED = frozenset({429, 503})
+_PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+
+@dataclass(frozen=True)
+class Refusal(Exception):  # noqa: N818 - an answer, not an error: the caller decides what it means
+    """An answer with a 4xx status that trying again does not change. Never leaves a connector.
+
+    Attributes:
+        status: HTTP status.
+        message: What the server said, shortened.
+        where: Method and path.
+    """
+
+    status: int
+    message: str
+    where: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.status} {self.message}"
+
+
+class HttpClient:
+    """Requests to one base URL. Safe between threads; connections are made when first needed.
+
+    Args:
+        base_url: All paths are below it.
+        settings: Limits, time, proxy, TLS.
+        headers: Sent with every request; may hold the credentials.
+        check: Looks at every answer first; raises what makes it worthless (a login that failed).
+        message_of: The server's own words in a refusal's body.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        settings: HttpSettings,
+        headers: Mapping[str, str],
+        check: Callable[[httpx.Response], None] = lambda _answer: None,
+        message_of: Callable[[bytes], str] = lambda body: body[:200].decode("utf-8", "replace"),
+    ) -> None:
+        self._base_url, self._settings, self._headers = base_url.rstrip("/"), settings, dict(headers)
+        self._check, self._message_of = check, message_of
+        self.governor = Governor(settings.concurrency, settings.retry_pause_s)
+        self._lock = threading.Lock()
+        self._http: httpx.Client | None = None
+        self.requests = 0
+        """Requests sent so far, retries included."""
+
+    def get(self, path: str, decode: Callable[[bytes], T], params: Mapping[str, Any] | None = None) -> T:
+        """GET and decode; see :meth:`send`."""
+        return self.send("GET", path, decode, params=params)
+
+    def post(self, path: str, decode: Callable[[bytes], T], body: Mapping[str, Any]) -> T:
+        """POST of JSON that only asks, so that it may be repeated; see :meth:`send`."""
+        return self.send("POST", path, decode, json=body)
+
+    def send(self, method: str, path: str, decode: Callable[[bytes], T], **how: Any) -> T:
+        """The decoded body of a 2xx answer. A body that ``decode`` cannot read counts as cut and is asked for again.
+
+        Raises:
+            Refusal: A 4xx that will not pass.
+            SourceUnreachableError: No answer, whatever was tried.
+            SourcePageFailedError: Answers, but no good one; or the server asks for a pause that is too long.
+        """
+        where = f"{method} {path}"
+        tries = 0
+        while True:
+            tries += 1
+            try:
+                return self._once(method, path, decode, where, how)
+            except (SourceUnreachableError, SourcePageFailedError) as error:
+                if tries >= self._settings.max_tries or error.facts.get("final") or not self.governor.may_retry():
+                    raise
+            time.sleep(self.governor.backoff_s(tries))
+
+    def close(self) -> None:
+        """Close connections; the client can be used again."""
+        with self._lock:
+            http, self._http = self._http, None
+        if http is not None:
+            http.close()
+
+    def _once(self, method: str, path: str, decode: Callable[[bytes], T], where: str, how: Mapping[str, Any]) -> T:
+        with self.governor.turn() as began:
+            answer = self._exchange(method, path, where, how)
+        self._check(answer)
+        if answer.status_code in _PASSING:
+            raise self._passing(answer, began, where)
+        if answer.status_code >= 300:
+            raise Refusal(answer.status_code, self._message_of(answer.content), where)
+        try:
+            decoded = decode(answer.content)
+        except ValueError as error:
+            raise SourcePageFailedError(
+                f"{where}: the answer cannot be read ({error})", "It is asked for again; run again if it stays."
+            ) from error
+        self.governor.went_well()
+        return decoded
+
+    def _exchange(self, method: str, path: str, where: str, how: Mapping[str, Any]) -> httpx.Response:
+        with self._lock:
+            self.requests += 1
+            http = self._http = self._http or self._connect()
+        try:
+            return http.request(method, f"{self._base_url}{path}", **how)
+        except httpx.HTTPError as error:
+            raise _unreachable(error, where) from error
+
+    def _connect(self) -> httpx.Client:
+        settings = self._settings
+        limits = httpx.Limits(max_connections=settings.concurrency, max_keepalive_connections=settings.concurrency)
+        proxy = settings.proxy.get_secret_value() if settings.proxy else None
+        return httpx.Client(
+            headers=self._headers,
+            timeout=settings.request_timeout_s,
+            limits=limits,
+            proxy=proxy,
+            verify=settings.tls,
+            trust_env=False,
+        )
+
+    def _passing(self, answer: httpx.Response, began: float, where: str) -> SourcePageFailedError:
+        asked = retry_after_s(answer.headers.get("Retry-After"))
+        if answer.status_code in _THROTTLED and (answer.status_code == 429 or asked is not None):
+            self.governor.was_throttled(began, min(asked or 0.0, self._settings.max_wait_s))
+        too_long = asked is not None and asked > self._settings.max_wait_s
+        pause = f", and asks for a pause of {asked:.0f} s" if asked else ""
+        return SourcePageFailedError(
+            f"{where}: the server answers {answer.status_code}{pause}",
+            "The server is busy or failing; run again later, the run goes on where it stopped.",
+            status=answer.status_code,
+            final=too_long,
+        )
+
+
+def retry_after_s(value: str | None, now: Callable[[], float] = time.time) -> float | None:
+    """Seconds that ``Retry-After`` asks for, given as seconds or as a date (RFC 9110, 10.2.3); None when unreadable."""
+    if not value:
+        return None
+    if value.strip().isdecimal():
+        return float(value)
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - now())
+    except ValueError:
+        return None
+
+
+def _unreachable(error: httpx.HTTPError, where: str) -> IngestionError:
+    words = str(error) or type(error).__name__
+    if "CERTIFICATE" in words or "SSL" in words:
+        return SourceTlsError(f"{where}: {words}", "Check the server's certificate, ca_file and verify_tls.")
+    return SourceUnreachableError(f"{where}: {words}", "Check the URL, the proxy and the network; then run again.")

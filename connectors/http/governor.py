@@ -1,0 +1,103 @@
+"""One governor per endpoint: how many requests may be under way, when the next may begin, when to give up.
+
+Every worker's request goes through it, so what one worker is told by the server holds for all. Concurrency goes up by
+one per round of good answers and is halved by a throttled one (additive increase, multiplicative decrease, as in RFC
+5681). A pause the server asks for stops everybody. Retries are paid from a budget that good answers fill: a server that
+mostly works is retried for as long as it takes, one that mostly fails is given up soon.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+BUDGET = 100.0
+"""Retries that may be spent ahead of good answers."""
+_REFILL = 1.0
+
+
+class Governor:
+    """Safe between threads.
+
+    Args:
+        concurrency: Most requests under way at once.
+        pause_s: Mean seconds of the first pause before a retry.
+        clock: Monotonic seconds.
+        chance: Jitter; seeded in tests.
+    """
+
+    def __init__(
+        self,
+        concurrency: int,
+        pause_s: float = 0.5,
+        clock: Callable[[], float] = time.monotonic,
+        chance: random.Random | None = None,
+    ) -> None:
+        self._most = concurrency
+        self._allowed = float(concurrency)
+        self._pause_s = pause_s
+        self._clock = clock
+        self._chance = chance or random.Random()  # noqa: S311 - jitter
+        self._under_way = 0
+        self._not_before = 0.0
+        self._lowered_at = float("-inf")
+        self._budget = BUDGET
+        self._changed = threading.Condition()
+        self.waited_s = 0.0
+        """Seconds that workers together waited for a turn or a pause."""
+
+    @property
+    def allowed(self) -> int:
+        """Requests that may be under way now."""
+        return max(1, int(self._allowed))
+
+    @contextmanager
+    def turn(self) -> Iterator[float]:
+        """Wait for a turn, hold it while the request is under way; gives the moment it began."""
+        with self._changed:
+            asked = self._clock()
+            while self._under_way >= self.allowed or self._clock() < self._not_before:
+                pause = self._not_before - self._clock()
+                self._changed.wait(pause if pause > 0 else None)
+            self.waited_s += self._clock() - asked
+            self._under_way += 1
+        try:
+            yield self._clock()
+        finally:
+            with self._changed:
+                self._under_way -= 1
+                self._changed.notify_all()
+
+    def went_well(self) -> None:
+        """A good answer came."""
+        with self._changed:
+            self._allowed = min(float(self._most), self._allowed + 1.0 / self._allowed)
+            self._budget = min(BUDGET, self._budget + _REFILL)
+
+    def was_throttled(self, began: float, pause_s: float) -> None:
+        """The server said: too many. Everybody waits ``pause_s``; answers to one burst lower the limit only once."""
+        with self._changed:
+            if began > self._lowered_at:
+                self._allowed = max(1.0, self._allowed / 2)
+                self._lowered_at = self._clock()
+            self._not_before = max(self._not_before, self._clock() + pause_s)
+            self._changed.notify_all()
+
+    def may_retry(self) -> bool:
+        """Pay for one retry; False when the budget is spent."""
+        with self._changed:
+            if self._budget < 1.0:
+                return False
+            self._budget -= 1.0
+            return True
+
+    def backoff_s(self, tries: int) -> float:
+        """Seconds to wait after so many failed tries: around a mean that doubles up to 60 first pauses, with jitter."""
+        mean = self._pause_s * min(2.0 ** (tries - 1), 60.0)
+        return mean * self._chance.uniform(0.5, 1.5)

@@ -1,0 +1,36 @@
+"""The fields every HTTP endpoint's config has."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+
+class HttpSettings(BaseModel):
+    """How requests are made: limits, time, proxy, TLS."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    concurrency: int = Field(8, ge=1, le=64, description="Most requests under way at once; throttling lowers it.")
+    request_timeout_s: float = Field(60.0, gt=0, description="Seconds to wait for a connection or for the next bytes.")
+    max_tries: int = Field(10, ge=1, le=50, description="Tries of one request before it counts as failed.")
+    retry_pause_s: float = Field(
+        0.5, gt=0, description="Mean seconds before the second try; each further pause is longer, with jitter."
+    )
+    max_wait_s: float = Field(
+        600.0, gt=0, description="A server that asks for a longer pause than this ends the run instead."
+    )
+    proxy: SecretStr | None = Field(None, description="URL of a proxy, with its credentials if it needs them.")
+    ca_file: Path | None = Field(None, description="Certificates to trust besides the system's (PEM).")
+    verify_tls: bool = Field(default=True, description="Switch off only against a test server.")
+
+    @property
+    def tls(self) -> ssl.SSLContext | bool:
+        """What httpx takes as ``verify``."""
+        if not self.verify_tls or self.ca_file is None:
+            return self.verify_tls
+        context = ssl.create_default_context()
+        context.load_verify_locations(self.ca_file)
+        return context

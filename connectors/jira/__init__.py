@@ -1,0 +1,1 @@
+"""Jira Cloud as a source: projects, users, issues, comments and worklogs over REST v3."""

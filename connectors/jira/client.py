@@ -1,0 +1,258 @@
+"""Talks to Jira Cloud REST v3: one method per question, answers cut into raw payloads, failures named.
+
+Sources: Jira Cloud platform REST API v3 reference ("Issue search", "Issues: bulk fetch", "Issue comments", "Issue
+worklogs", "Projects", "Users", "Myself", "Rate limiting").
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import msgspec
+
+from connectors.http.client import HttpClient, Refusal
+from contracts.errors import SourceAuthError, SourcePageFailedError, SourcePrivilegeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import httpx
+
+    from connectors.jira.config import JiraConfig
+    from contracts.errors import IngestionError
+
+IDS_PER_PAGE = 5000
+RECONCILED = 50
+"""Ids whose newest state one search can be made to see."""
+_API = "/rest/api/3"
+_LOGIN = "Check the account and its token; an expired token has to be made anew. Nothing was changed."
+
+
+class _Id(msgspec.Struct):
+    id: str
+
+
+class _IdPage(msgspec.Struct):
+    issues: list[_Id]
+    nextPageToken: str | None = None  # noqa: N815 - Jira's name
+
+
+class _Fetched(msgspec.Struct):
+    issues: list[msgspec.Raw]
+
+
+class _Count(msgspec.Struct):
+    count: int
+
+
+class _Values(msgspec.Struct):
+    values: list[msgspec.Raw]
+    total: int | None = None
+    isLast: bool | None = None  # noqa: N815 - Jira's name
+
+
+class _Comments(msgspec.Struct):
+    comments: list[msgspec.Raw]
+    total: int
+
+
+class _Worklogs(msgspec.Struct):
+    worklogs: list[msgspec.Raw]
+    total: int
+
+
+_ids = msgspec.json.Decoder(_IdPage).decode
+_fetched = msgspec.json.Decoder(_Fetched).decode
+_count = msgspec.json.Decoder(_Count).decode
+_values = msgspec.json.Decoder(_Values).decode
+_comments = msgspec.json.Decoder(_Comments).decode
+_worklogs = msgspec.json.Decoder(_Worklogs).decode
+_raws = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_any: Callable[[bytes], Any] = msgspec.json.decode
+
+
+class JiraClient:
+    """Questions to one site. Every one raises ``SourceAuthError`` when the login turned out not to count."""
+
+    def __init__(self, config: JiraConfig) -> None:
+        self.config = config
+        headers = {
+            "Authorization": config.authorization,
+            "Accept": "application/json",
+            # Messages in English, whatever language the account has chosen.
+            "X-Force-Accept-Language": "true",
+            "Accept-Language": "en",
+        }
+        self.http = HttpClient(config.api_url, config, headers, _refuse_strangers, _message_of)
+
+    def myself(self) -> dict[str, Any]:
+        """The account: ``accountId``, ``displayName``, ``timeZone``, … An anonymous caller gets no answer to this."""
+        try:
+            return self._object(self.http.get(f"{_API}/myself", _any))
+        except Refusal as refusal:
+            raise translated(refusal) from refusal
+
+    def server_info(self) -> dict[str, Any]:
+        """``version``, ``deploymentType``, ``serverTime``, ``serverTimeZone``."""
+        return self._object(self.http.get(f"{_API}/serverInfo", _any))
+
+    def now(self) -> datetime:
+        """The server's clock, UTC."""
+        return datetime.fromisoformat(_colon(str(self.server_info()["serverTime"]))).astimezone(UTC)
+
+    def permissions(self, names: Sequence[str]) -> dict[str, bool]:
+        """Which of the permissions the account has somewhere."""
+        answer = self.http.get(f"{_API}/mypermissions", _any, {"permissions": ",".join(names)})
+        given = answer.get("permissions", {})
+        return {name: bool(given.get(name, {}).get("havePermission")) for name in names}
+
+    def list_of(self, what: str) -> list[msgspec.Raw]:
+        """``field``, ``status``, ``priority`` or ``issuetype``, whole."""
+        return self.http.get(f"{_API}/{what}", _raws)
+
+    def projects(self) -> Iterator[msgspec.Raw]:
+        """Live and archived projects, to the last page."""
+        start = 0
+        while True:
+            asked = {"startAt": start, "maxResults": 100, "expand": "description,lead", "status": ["live", "archived"]}
+            page = self.http.get(f"{_API}/project/search", _values, asked)
+            yield from page.values
+            start += len(page.values)
+            if page.isLast or not page.values:
+                if page.total is not None and start < page.total:
+                    raise SourcePageFailedError(
+                        f"The list of projects ended after {start} of {page.total}", "Run again.", received=start
+                    )
+                return
+
+    def users(self) -> Iterator[list[msgspec.Raw]]:
+        """Accounts page by page, inactive ones too, until an empty page."""
+        start = 0
+        while page := self.http.get(f"{_API}/users/search", _raws, {"startAt": start, "maxResults": 200}):
+            yield page
+            start += len(page)
+
+    def count(self, jql: str) -> int:
+        """About how many issues match; lags and is approximate."""
+        return self.http.post(f"{_API}/search/approximate-count", _count, {"jql": jql}).count
+
+    def ids(self, jql: str, reconcile: Sequence[str] = ()) -> Iterator[list[str]]:
+        """Ids of all matching issues, page by page to the page without a token.
+
+        Raises:
+            SourcePageFailedError: A token came twice: the server goes in circles.
+        """
+        body: dict[str, Any] = {"jql": jql, "maxResults": IDS_PER_PAGE, "fields": ["id"]}
+        if reconcile:
+            body["reconcileIssues"] = [int(one) for one in reconcile]
+        seen: set[str] = set()
+        while True:
+            page = self.http.post(f"{_API}/search/jql", _ids, body)
+            yield [issue.id for issue in page.issues]
+            token = page.nextPageToken
+            if token is None:
+                return
+            if token in seen:
+                raise SourcePageFailedError("The search gave a page token twice", "Run again.", jql=jql)
+            seen.add(token)
+            body["nextPageToken"] = token
+
+    def latest(self, jql: str, limit: int) -> list[str]:
+        """Ids of the first matches, in the query's order."""
+        body = {"jql": jql, "maxResults": max(1, min(limit, IDS_PER_PAGE)), "fields": ["id"]}
+        return [issue.id for issue in self.http.post(f"{_API}/search/jql", _ids, body).issues]
+
+    def oldest(self, jql: str) -> datetime | None:
+        """Creation of the oldest matching issue."""
+        body = {"jql": f"{jql} ORDER BY created ASC", "maxResults": 1, "fields": ["created"]}
+        issues = self.http.post(f"{_API}/search/jql", _any, body)["issues"]
+        return moment(issues[0]["fields"]["created"]) if issues else None
+
+    def issues(self, ids: Sequence[str], fields: Sequence[str]) -> list[msgspec.Raw]:
+        """These issues (at most 100), those that are there and may be seen, in any order."""
+        return self.http.post(
+            f"{_API}/issue/bulkfetch", _fetched, {"issueIdsOrKeys": list(ids), "fields": list(fields)}
+        ).issues
+
+    def comments(self, issue_id: str) -> list[msgspec.Raw]:
+        """All comments of an issue, oldest first."""
+        found: list[msgspec.Raw] = []
+        while True:
+            asked = {"startAt": len(found), "maxResults": 100, "orderBy": "created"}
+            page = self.http.get(f"{_API}/issue/{quote(issue_id)}/comment", _comments, asked)
+            found += page.comments
+            if not page.comments or len(found) >= page.total:
+                return _whole(found, page.total, f"comments of issue {issue_id}")
+
+    def worklogs(self, issue_id: str) -> list[msgspec.Raw]:
+        """All worklogs of an issue."""
+        found: list[msgspec.Raw] = []
+        while True:
+            asked = {"startAt": len(found), "maxResults": 5000}
+            page = self.http.get(f"{_API}/issue/{quote(issue_id)}/worklog", _worklogs, asked)
+            found += page.worklogs
+            if not page.worklogs or len(found) >= page.total:
+                return _whole(found, page.total, f"worklogs of issue {issue_id}")
+
+    def close(self) -> None:
+        """Close connections."""
+        self.http.close()
+
+    @staticmethod
+    def _object(answer: Any) -> dict[str, Any]:
+        if not isinstance(answer, dict):
+            raise SourcePageFailedError("The server's answer is not an object", "Check base_url: is this a Jira site?")
+        return answer
+
+
+def moment(text: str) -> datetime:
+    """A timestamp as Jira writes it (``…T07:08:09.123+0530``), in UTC."""
+    return datetime.fromisoformat(_colon(text)).astimezone(UTC)
+
+
+def _colon(text: str) -> str:
+    return f"{text[:-2]}:{text[-2:]}" if text[-5:-4] in {"+", "-"} else text
+
+
+def _whole(found: list[msgspec.Raw], total: int, what: str) -> list[msgspec.Raw]:
+    if len(found) < total:
+        raise SourcePageFailedError(f"{len(found)} of {total} {what} came", "Run again.", received=len(found))
+    return found
+
+
+def translated(refusal: Refusal) -> IngestionError:
+    """A refusal of a whole unit as a typed error."""
+    if refusal.status == 401:
+        return SourceAuthError(f"Jira does not accept the login ({refusal})", _LOGIN)
+    if refusal.status in {403, 404}:
+        return SourcePrivilegeError(f"Jira refuses: {refusal}", "Give the account the permission it lacks.")
+    return SourcePageFailedError(f"Jira refuses: {refusal}", "If it stays, report it with this message.")
+
+
+def _refuse_strangers(answer: httpx.Response) -> None:
+    """A login that failed is served as anonymous: 200, and nothing in it. The header tells."""
+    reason = answer.headers.get("X-Seraph-LoginReason", "")
+    if "AUTHENTICATED_FAILED" in reason or "AUTHENTICATION_DENIED" in reason or answer.status_code == 401:
+        raise SourceAuthError(f"Jira does not accept the login ({reason or answer.status_code})", _LOGIN)
+    if (
+        answer.status_code == 403
+        and "rest/api" in str(answer.url)
+        and "Bearer" in answer.request.headers.get("Authorization", "")
+    ):
+        raise SourceAuthError("Jira does not accept the bearer token (403)", _LOGIN)
+
+
+def _message_of(body: bytes) -> str:
+    """``errorMessages`` and ``errors`` of Jira's error body, or the beginning of what it is."""
+    try:
+        said = _any(body)
+    except ValueError:
+        said = None
+    if isinstance(said, dict):
+        errors = said.get("errors") if isinstance(said.get("errors"), dict) else {}
+        lines = [*said.get("errorMessages", []), *(f"{name}: {text}" for name, text in (errors or {}).items())]
+        if lines or "detail" in said:
+            return "; ".join(map(str, lines)) or str(said["detail"])
+    return body[:200].decode("utf-8", "replace")

@@ -1,0 +1,61 @@
+"""What an endpoint of template ``http.jira`` is configured with."""
+
+from __future__ import annotations
+
+import base64
+from typing import Self
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from connectors.http.settings import HttpSettings
+
+
+class JiraConfig(HttpSettings):
+    """A Jira Cloud site and an account on it."""
+
+    base_url: str = Field(description="The site as people open it: https://example.atlassian.net")
+    email: str | None = Field(None, description="Account of the API token.")
+    api_token: SecretStr | None = Field(None, description="API token of that account.")
+    bearer_token: SecretStr | None = Field(None, description="OAuth or scoped token; needs cloud_id.")
+    cloud_id: str | None = Field(None, description="Id of the site, for bearer tokens.")
+    gateway_url: str = Field("https://api.atlassian.com", description="Where bearer tokens are accepted.")
+    source_system: str = Field(
+        "jira",
+        pattern=r"^[a-z][a-z0-9_]{0,30}$",
+        description="Name of this site in tables and ids; two sites must not share one.",
+    )
+    project_keys: tuple[str, ...] = Field((), description="Only these projects; all that the account sees when empty.")
+    page_size: int = Field(100, ge=1, le=100, description="Issues fetched by one request.")
+    slice_issues: int = Field(1000, ge=10, le=5000, description="About how many issues a slice holds.")
+    overlap_s: int = Field(
+        300, ge=60, description="An incremental run reads this far back before its watermark: the search index lags."
+    )
+
+    @field_validator("base_url", "gateway_url")
+    @classmethod
+    def _is_a_url(cls, value: str) -> str:
+        if not value.startswith(("https://", "http://")):
+            raise ValueError("must begin with https://")
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _one_way_to_log_in(self) -> Self:
+        basic, bearer = self.email and self.api_token, self.bearer_token and self.cloud_id
+        if bool(basic) == bool(bearer):
+            raise ValueError("give email and api_token, or bearer_token and cloud_id")
+        return self
+
+    @property
+    def api_url(self) -> str:
+        """Where the API is, for the way of logging in."""
+        if self.bearer_token is not None:
+            return f"{self.gateway_url}/ex/jira/{self.cloud_id}"
+        return self.base_url
+
+    @property
+    def authorization(self) -> str:
+        """The ``Authorization`` header: a secret."""
+        if self.bearer_token is not None:
+            return f"Bearer {self.bearer_token.get_secret_value()}"
+        token = self.api_token.get_secret_value() if self.api_token else ""
+        return "Basic " + base64.b64encode(f"{self.email}:{token}".encode()).decode()

@@ -1,0 +1,131 @@
+"""Plans for units of a site: which projects, from when, cut into which windows."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from connectors.http.client import Refusal
+from connectors.jira import jql, windows
+from connectors.jira.client import translated
+from connectors.jira.progress import Progress
+from connectors.jira.scope import Scope, scope_of
+from connectors.jira.units import ENTITIES
+from contracts.errors import ModeUnsupportedError
+from contracts.plan import IngestionPlan, IngestionSlice
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from connectors.jira.client import JiraClient
+    from contracts.endpoint import PlanRequest
+
+
+class _Named(msgspec.Struct):
+    key: str
+
+
+def make_plan(client: JiraClient, request: PlanRequest) -> IngestionPlan:
+    """The plan. The account is proven first: what a stranger is answered looks like an empty site.
+
+    Raises:
+        SourceAuthError: The login does not count.
+        FilterNotSupportedError: The policy selects what the unit does not know.
+        ModeUnsupportedError: Incremental, for a unit that is listed whole.
+    """
+    entity = ENTITIES[request.unit.dataset.name]
+    scope = scope_of(request.unit, request.policy, selectable=entity.by_issue)
+    if request.mode not in request.unit.supported_modes:
+        raise ModeUnsupportedError(
+            f"{request.unit.unit_id} cannot be read incrementally: the API lists it whole",
+            "Use mode full.",
+            unit_id=request.unit.unit_id,
+        )
+    client.myself()
+    if not entity.by_issue:
+        return _whole(request)
+    try:
+        return _by_issue(client, request, scope)
+    except Refusal as refusal:
+        raise translated(refusal) from refusal
+
+
+def selected_projects(client: JiraClient, scope: Scope) -> tuple[list[str], list[str]]:
+    """(projects to read, selected ones that the account does not see), both in order."""
+    visible = {msgspec.json.decode(raw, type=_Named).key for raw in client.projects()}
+    allowed = visible & set(client.config.project_keys) if client.config.project_keys else visible
+    wanted = set(scope.project_keys) or set(client.config.project_keys) or visible
+    return sorted(wanted & allowed), sorted(wanted - allowed)
+
+
+def _whole(request: PlanRequest) -> IngestionPlan:
+    return IngestionPlan(
+        endpoint_id=request.endpoint_id,
+        unit=request.unit,
+        mode="full",
+        strategy="single",
+        reason="the API lists it whole",
+        slices=(IngestionSlice(key="all", sequence=0, params={"explain": "all"}),),
+        policy=request.policy,
+        checkpoint_before=request.checkpoint,
+    )
+
+
+def _by_issue(client: JiraClient, request: PlanRequest, scope: Scope) -> IngestionPlan:
+    now = client.now()
+    before = Progress.read(request.checkpoint, scope.fingerprint(request.unit))
+    projects, unseen = selected_projects(client, scope)
+    wholes = [
+        windows.Window(project=key, conditions=tuple(_conditions(client, request, scope, before.since(key))))
+        for key in projects
+    ]
+    cut = windows.cut(client, wholes, client.config.slice_issues, now, client.config.concurrency)
+    pieces = [_slice(index, window) for index, window in enumerate(cut)]
+    pieces += [_unseen(len(pieces) + index, key) for index, key in enumerate(unseen)]
+    census = request.mode == "full" or (
+        request.unit.dataset.name == "issues" and before.census_due(now, request.policy.census_every_s)
+    )
+    return IngestionPlan(
+        endpoint_id=request.endpoint_id,
+        unit=request.unit,
+        mode=request.mode,
+        strategy="project-window",
+        reason=f"{len(projects)} project(s), about {sum(window.issues for window in cut)} issue(s)",
+        slices=tuple(pieces),
+        policy=request.policy,
+        checkpoint_before=request.checkpoint,
+        checkpoint_after=before.advanced(projects, now, census=census),
+        census=census,
+    )
+
+
+def _conditions(client: JiraClient, request: PlanRequest, scope: Scope, since: datetime | None) -> list[str]:
+    made = scope.conditions
+    if request.mode == "incremental" and since is not None:
+        start = since - timedelta(seconds=client.config.overlap_s)
+        made.append(jql.at_least("updated", jql.milliseconds(start)))
+    return made
+
+
+def _slice(index: int, window: windows.Window) -> IngestionSlice:
+    low, high = window.low_ms or 0, window.high_ms if window.high_ms is not None else "…"
+    return IngestionSlice(
+        key=f"{window.project}:{low}",
+        sequence=index,
+        params={
+            "project": window.project,
+            "jql": window.jql,
+            "explain": f"{window.project}, created {low} to {high}",
+        },
+        estimated_rows=window.issues,
+    )
+
+
+def _unseen(index: int, project: str) -> IngestionSlice:
+    return IngestionSlice(
+        key=f"unseen:{project}",
+        sequence=index,
+        params={"project": project, "explain": f"{project} is not there, or may not be seen"},
+    )

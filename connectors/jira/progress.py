@@ -1,0 +1,108 @@
+"""How far each project was read: the checkpoint of units that are found through issues.
+
+``transient.projects.<KEY>.lastUpdated`` is the server's clock when the run that read the project was planned. Every
+change made before that moment was listed by that run or is inside the overlap that the next one reads again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Self
+
+from pydantic import Field, ValidationError
+
+from contracts.errors import CursorUnsupportedError
+from contracts.model import Contract
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from contracts.model import Json
+
+
+class ProjectProgress(Contract):
+    """One project's watermark."""
+
+    last_updated: datetime = Field(alias="lastUpdated")
+
+
+class Transient(Contract):
+    """The part that is kept beside the checkpoint, one entry per project."""
+
+    projects: dict[str, ProjectProgress] = Field(default_factory=dict)
+
+
+class Progress(Contract):
+    """A checkpoint.
+
+    Attributes:
+        scope: Fingerprint of selectors other than projects, and of the dataset's columns: under another one old issues
+            may be wanted anew.
+        census_at: When ids were last compared with the site's.
+        transient: Watermarks by project key.
+    """
+
+    scope: str = ""
+    census_at: datetime | None = None
+    transient: Transient = Transient()
+
+    @classmethod
+    def read(cls, checkpoint: Json | None, scope: str) -> Self:
+        """The checkpoint if it was taken under the same scope, an empty one otherwise.
+
+        Raises:
+            CursorUnsupportedError: It has no shape of ours.
+        """
+        if checkpoint is None:
+            return cls(scope=scope)
+        try:
+            found = cls.model_validate(checkpoint)
+        except ValidationError as error:
+            raise CursorUnsupportedError(
+                "The checkpoint cannot be read: it has no shape of ours",
+                "Reset the checkpoint (nucleus checkpoint reset); the next run then reads everything.",
+            ) from error
+        return found if found.scope == scope else cls(scope=scope)
+
+    def since(self, project: str) -> datetime | None:
+        """The project's watermark, or None when it was never read."""
+        entry = self.transient.projects.get(project)
+        return entry.last_updated if entry else None
+
+    def advanced(self, projects: Iterable[str], moment: datetime, *, census: bool) -> Json:
+        """The checkpoint after a run that read these projects as of ``moment``.
+
+        A run that compares keys removes what other projects left in the sink, so it forgets how far they were read.
+        """
+        read = {key: ProjectProgress(lastUpdated=moment) for key in projects}
+        kept = {} if census else self.transient.projects
+        after = self.model_copy(
+            update={
+                "census_at": moment if census else self.census_at,
+                "transient": Transient(projects=dict(sorted({**kept, **read}.items()))),
+            }
+        )
+        return after.model_dump(mode="json", by_alias=True)
+
+    def census_due(self, now: datetime, every_s: float) -> bool:
+        """True when the last comparison of keys is older than that."""
+        return self.census_at is None or (now - self.census_at.astimezone(UTC)).total_seconds() >= every_s
+
+
+def without(checkpoint: Json, projects: Iterable[str], before: Json | None) -> Json:
+    """The checkpoint with some projects left where they were before: parts of them could not be read."""
+    held = Progress.model_validate(checkpoint)
+    old = Progress.model_validate(before) if before else Progress()
+    moved = dict(held.transient.projects)
+    for key in projects:
+        moved.pop(key, None)
+        if key in old.transient.projects and old.scope == held.scope:
+            moved[key] = old.transient.projects[key]
+    return held.model_copy(update={"transient": Transient(projects=moved)}).model_dump(mode="json", by_alias=True)
+
+
+def fingerprint(*parts: object) -> str:
+    """A short fingerprint of JSON values."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]

@@ -1,0 +1,193 @@
+"""One slice, read: ids are listed, issues fetched by id, children completed, and everything listed accounted for.
+
+Listing by search and fetching by id are two steps because pages of a search move while issues change, come short and
+lag behind, whereas an id list says exactly what has to arrive. An id that does not arrive is looked for once more in
+the newest state of the index: it is gone, or it is a gap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+import polars as pl
+
+from connectors.http.client import Refusal
+from connectors.jira import rows
+from connectors.jira.client import RECONCILED
+from connectors.jira.rows import ChildReader, IssueReader, Parent
+from contracts.errors import SourceValueError
+from contracts.plan import IngestionSlice, SliceReport
+
+if TYPE_CHECKING:
+    from connectors.jira.client import JiraClient
+    from contracts.catalog import DatasetDescriptor
+
+Frames = Generator[pl.DataFrame, None, SliceReport]
+_ROWS_PER_BATCH = 500
+_ISSUE_FIELDS = ("*all", "-comment", "-worklog")
+
+
+class _Listed(msgspec.Struct):
+    comments: list[msgspec.Raw] = []
+    worklogs: list[msgspec.Raw] = []
+    total: int = 0
+
+
+class _Project(msgspec.Struct):
+    key: str | None = None
+
+
+class _ChildFields(msgspec.Struct):
+    project: _Project | None = None
+    comment: _Listed | None = None
+    worklog: _Listed | None = None
+
+
+class _Issue(msgspec.Struct):
+    id: str
+    key: str | None = None
+    fields: _ChildFields = msgspec.field(default_factory=_ChildFields)
+
+
+class _Id(msgspec.Struct):
+    id: str
+
+
+_issue, _id = msgspec.json.Decoder(_Issue).decode, msgspec.json.Decoder(_Id).decode
+
+
+class SliceReading:
+    """One pass over one slice of a unit that is found through issues. Use once.
+
+    Args:
+        client: The site.
+        dataset: Issues, comments or worklogs.
+        piece: Its ``params`` hold ``jql``, or ``ids``, or neither for a project that is not seen.
+    """
+
+    def __init__(self, client: JiraClient, dataset: DatasetDescriptor, piece: IngestionSlice) -> None:
+        self._client, self._dataset, self._piece = client, dataset, piece
+        self._expected = 0
+        self._gaps: list[str] = []
+        self._issues = IssueReader(dataset, client.config.base_url) if dataset.name == "issues" else None
+        self._children = None if self._issues else ChildReader(dataset, client.config.base_url)
+
+    def frames(self) -> Frames:
+        """Batches of about 500 rows, at least one; then what was promised and what was withheld."""
+        held: list[pl.DataFrame] = [self._empty()]
+        try:
+            for frame in self._read():
+                held.append(frame)
+                if sum(one.height for one in held) >= _ROWS_PER_BATCH:
+                    yield pl.concat(held)
+                    held = []
+        except msgspec.ValidationError as error:
+            raise SourceValueError(
+                f"A payload of {self._dataset.dataset_id} is not shaped as documented: {error}",
+                "Report it with this message; nothing of the slice was used.",
+            ) from error
+        if held:
+            yield pl.concat(held)
+        project = self._piece.params.get("project")
+        observed = {"project": project} if self._gaps and project else {}
+        return SliceReport(expected_rows=self._expected, observed=observed, gaps=tuple(self._gaps))
+
+    def _empty(self) -> pl.DataFrame:
+        return self._issues.frame([]) if self._issues else self._children.frame([])  # type: ignore[union-attr]
+
+    def _read(self) -> Iterator[pl.DataFrame]:
+        ids = self._ids()
+        arrived: set[str] = set()
+        for chunk in chunks(ids, self._client.config.page_size):
+            try:
+                payloads = self._client.issues(chunk, self._fields)
+            except Refusal as refusal:
+                self._gaps.append(f"{len(chunk)} issue(s) could not be fetched ({refusal})")
+                arrived |= set(chunk)
+                continue
+            arrived |= {_id(payload).id for payload in payloads}
+            yield self._issues.frame(payloads) if self._issues else self._with_children(payloads)
+            if self._issues:
+                self._expected += len(payloads)
+        self._account_for([one for one in ids if one not in arrived])
+
+    @property
+    def _fields(self) -> Sequence[str]:
+        return _ISSUE_FIELDS if self._issues else ("project", self._dataset.name.removesuffix("s"))
+
+    def _ids(self) -> list[str]:
+        """Ids of the slice, each once."""
+        params = self._piece.params
+        if "ids" in params:
+            return [str(one) for one in params["ids"]]  # type: ignore[union-attr]
+        if "jql" not in params:
+            self._gaps.append(f"project {params.get('project')} does not exist or may not be seen")
+            return []
+        try:
+            pages = list(self._client.ids(str(params["jql"])))
+        except Refusal as refusal:
+            self._gaps.append(f"the search was refused ({refusal})")
+            return []
+        return list(dict.fromkeys(one for page in pages for one in page))
+
+    def _account_for(self, missing: Sequence[str]) -> None:
+        """Listed and not arrived: deleted meanwhile, or a gap."""
+        jql = self._piece.params.get("jql")
+        for chunk in chunks(missing, RECONCILED):
+            listed = {one for page in self._client.ids(str(jql), chunk) for one in page} if jql else set(chunk)
+            for one in chunk:
+                if one in listed:
+                    self._gaps.append(f"issue {one} is listed but does not arrive")
+                    self._expected += 1 if self._issues else 0
+
+    def _with_children(self, payloads: Sequence[msgspec.Raw]) -> pl.DataFrame:
+        found: list[tuple[Parent, msgspec.Raw]] = []
+        for payload in payloads:
+            issue = _issue(payload)
+            parent = Parent(issue.id, issue.key, issue.fields.project.key if issue.fields.project else None)
+            children = self._children_of(issue)
+            self._expected += len(children)
+            found += [(parent, child) for child in children]
+        assert self._children is not None  # noqa: S101 - made beside this reading
+        return self._children.frame(found)
+
+    def _children_of(self, issue: _Issue) -> list[msgspec.Raw]:
+        """All of an issue's children; the list inside the issue counts only when it is complete."""
+        comments = self._dataset.name == "comments"
+        listed = issue.fields.comment if comments else issue.fields.worklog
+        if listed is not None:
+            inside = listed.comments if comments else listed.worklogs
+            if len(inside) == listed.total:
+                return inside
+        try:
+            return self._client.comments(issue.id) if comments else self._client.worklogs(issue.id)
+        except Refusal as refusal:
+            if self._client.issues([issue.id], ("project",)):
+                self._gaps.append(f"{self._dataset.name} of issue {issue.id} could not be read ({refusal})")
+            return []
+
+
+def whole(client: JiraClient, dataset: DatasetDescriptor) -> Frames:
+    """Projects or users: the API lists them whole."""
+    base_url, expected = client.config.base_url, 0
+    if dataset.name == "projects":
+        listed = list(client.projects())
+        yield rows.projects(dataset, listed, base_url)
+        return SliceReport(expected_rows=len(listed))
+    yield rows.users(dataset, [], base_url)
+    seen: set[str] = set()
+    for page in client.users():
+        frame = rows.users(dataset, page, base_url).unique("account_id", keep="last", maintain_order=True)
+        fresh = frame.filter(~pl.col("account_id").is_in(list(seen)))
+        seen |= set(fresh["account_id"])
+        expected += fresh.height
+        yield fresh
+    return SliceReport(expected_rows=expected)
+
+
+def chunks(items: Sequence[str], size: int) -> Iterator[list[str]]:
+    """Lists of at most ``size``, in order."""
+    for start in range(0, len(items), size):
+        yield list(items[start : start + size])

@@ -1,0 +1,222 @@
+"""Jira Cloud as a source: ids are listed by search, issues fetched by id, and what is listed must arrive."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, ClassVar
+
+import msgspec
+import polars as pl
+
+from connectors.http.client import Refusal
+from connectors.jira import jql, units
+from connectors.jira.client import JiraClient, translated
+from connectors.jira.descriptor import DESCRIPTOR
+from connectors.jira.planning import make_plan, selected_projects
+from connectors.jira.progress import without
+from connectors.jira.reading import SliceReading, chunks, whole
+from connectors.jira.scope import scope_of
+from contracts.catalog import CatalogSnapshot
+from contracts.endpoint import ConnectionReport, EndpointDescriptor, FilterOption
+from contracts.errors import CompletenessGapError
+from contracts.plan import IngestionPlan, IngestionSlice, SliceReport
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Sequence
+
+    from connectors.jira.config import JiraConfig
+    from contracts.endpoint import PlanRequest
+    from contracts.model import Json
+    from contracts.receipts import UpsertReceipt
+    from contracts.unit import EndpointUnitDescriptor, Predicate
+
+_PERMISSIONS = {"BROWSE_PROJECTS": "issues", "USER_PICKER": "users"}
+_REPAIRED_TOGETHER = 1000
+
+
+class _Field(msgspec.Struct):
+    id: str
+    name: str = ""
+    custom: bool = False
+    schema: dict[str, object] | None = None
+
+
+class _Choice(msgspec.Struct):
+    name: str = ""
+    key: str = ""
+    accountId: str = ""  # noqa: N815 - Jira's name
+    displayName: str = ""  # noqa: N815 - Jira's name
+    active: bool = True
+
+
+class JiraSource:
+    """A ``SourceEndpoint`` that can also list keys and say what its selectors may hold."""
+
+    descriptor: ClassVar[EndpointDescriptor] = DESCRIPTOR
+
+    def __init__(self, config: JiraConfig) -> None:
+        self._client = JiraClient(config)
+
+    def test_connection(self) -> ConnectionReport:
+        """Prove the login on an endpoint that no stranger is answered; name permissions that are missing."""
+        account, server = self._client.myself(), self._client.server_info()
+        given = self._client.permissions(tuple(_PERMISSIONS))
+        return ConnectionReport(
+            server_version=str(server.get("version", "")),
+            account=str(account.get("displayName") or account.get("accountId")),
+            details={
+                "site": self._client.config.base_url,
+                "deployment": str(server.get("deploymentType", "")),
+                "account_zone": str(account.get("timeZone", "")),
+                "server_zone": str(server.get("serverTimeZone", "")),
+            },
+            warnings=tuple(
+                f"the account lacks {name}: {what} it does not see stay out"
+                for name, what in _PERMISSIONS.items()
+                if not given[name]
+            ),
+        )
+
+    def collect_catalog(self, endpoint_id: str) -> CatalogSnapshot:
+        """The datasets every site has; issues with the site's custom fields, by id."""
+        self._client.myself()
+        listed = [msgspec.json.decode(raw, type=_Field) for raw in self._client.list_of("field")]
+        fields = [
+            units.CustomField(one.id, one.name, _kind(one)) for one in listed if one.id.startswith("customfield_")
+        ]
+        issues = self._client.count("project is not EMPTY")
+        return CatalogSnapshot(
+            endpoint_id=endpoint_id,
+            collected_at=datetime.now(UTC),
+            datasets=units.datasets(self._client.config.source_system, fields, issues),
+            source_version=str(self._client.server_info().get("version", "")),
+        )
+
+    def list_units(self, catalog: CatalogSnapshot) -> tuple[EndpointUnitDescriptor, ...]:
+        """Projects, users, issues, comments and worklogs."""
+        return units.units_of(catalog, self._client.config.concurrency)
+
+    def plan(self, request: PlanRequest) -> IngestionPlan:
+        """Projects cut into windows of creation time; projects and users as one slice."""
+        return make_plan(self._client, request)
+
+    def export(
+        self, plan: IngestionPlan, piece: IngestionSlice, view: str | None = None
+    ) -> Generator[pl.DataFrame, None, SliceReport]:
+        """Batches of about 500 rows; the report says how many the site promised, and what it withheld."""
+        dataset = plan.unit.dataset
+        if units.ENTITIES[dataset.name].by_issue:
+            return (yield from SliceReading(self._client, dataset, piece).frames())
+        return (yield from whole(self._client, dataset))
+
+    def checkpoint(self, plan: IngestionPlan, receipts: Sequence[UpsertReceipt]) -> Json | None:
+        """The plan's, except that projects with gaps stay where they were."""
+        if plan.checkpoint_after is None:
+            return None
+        held = {str(receipt.observed["project"]) for receipt in receipts if "project" in receipt.observed}
+        return without(plan.checkpoint_after, held, plan.checkpoint_before) if held else plan.checkpoint_after
+
+    def export_keys(self, plan: IngestionPlan, view: str | None = None) -> Iterator[pl.DataFrame]:
+        """Keys of everything inside the unit's selectors; the login is proven before and after.
+
+        Raises:
+            CompletenessGapError: Part of it could not be listed: what is missing then is not gone.
+        """
+        self._client.myself()
+        key, dataset = plan.unit.primary_key[0], plan.unit.dataset
+        for piece in self._census_slices(plan):
+            if dataset.name == "issues":
+                try:
+                    for page in self._client.ids(str(piece.params["jql"])):
+                        yield pl.DataFrame({key: page}, schema={key: pl.String})
+                except Refusal as refusal:
+                    raise _incomplete(dataset.dataset_id, str(refusal)) from refusal
+                continue
+            report = yield from self._keys_of(plan, piece, key)
+            if report.gaps:
+                raise _incomplete(dataset.dataset_id, report.gaps[0])
+        self._client.myself()
+
+    def repair_slices(self, plan: IngestionPlan, keys: Sequence[Json], epoch: int) -> tuple[IngestionSlice, ...]:
+        """Issues by id. Other units are read again whole by the next run."""
+        if plan.unit.dataset.name != "issues":
+            raise _incomplete(plan.unit.unit_id, f"{len(keys)} row(s) are missing in the sink")
+        ids = [str(key[plan.unit.primary_key[0]]) for key in keys]
+        return tuple(
+            IngestionSlice(
+                key=f"repair-{epoch}-{index}",
+                sequence=len(plan.slices) + index,
+                params={"ids": list(chunk), "explain": f"{len(chunk)} missing issue(s)"},
+            )
+            for index, chunk in enumerate(chunks(ids, _REPAIRED_TOGETHER))
+        )
+
+    def preview(self, unit: EndpointUnitDescriptor, limit: int, where: Sequence[Predicate] = ()) -> pl.DataFrame:
+        """The first rows; of issues and their children those that changed last."""
+        self._client.myself()
+        scope = scope_of(unit, unit.default_policy.model_copy(update={"filter": tuple(where)}), selectable=True)
+        if not units.ENTITIES[unit.dataset.name].by_issue:
+            return pl.concat(list(whole(self._client, unit.dataset))).head(limit)
+        query = jql.all_of([*scope.conditions, "project is not EMPTY"], "updated DESC")
+        ids = self._client.latest(query, limit)
+        piece = IngestionSlice(key="preview", sequence=0, params={"ids": list(ids)})
+        return pl.concat(list(SliceReading(self._client, unit.dataset, piece).frames())).head(limit)
+
+    def filter_options(self) -> dict[str, tuple[FilterOption, ...]]:
+        """Projects, statuses and people there are now; a moment is free."""
+        self._client.myself()
+        projects = [msgspec.json.decode(raw, type=_Choice) for raw in self._client.projects()]
+        statuses = {msgspec.json.decode(raw, type=_Choice).name for raw in self._client.list_of("status")}
+        people = [msgspec.json.decode(raw, type=_Choice) for page in self._client.users() for raw in page]
+        return {
+            "projectKeys": tuple(FilterOption(value=one.key, label=one.name) for one in projects),
+            "statuses": tuple(FilterOption(value=name, label=name) for name in sorted(statuses)),
+            "assigneeIds": tuple(
+                FilterOption(value=one.accountId, label=one.displayName)
+                for one in sorted(people, key=lambda one: (one.displayName, one.accountId))
+                if one.active
+            ),
+        }
+
+    def close(self) -> None:
+        """Close connections."""
+        self._client.close()
+
+    def _census_slices(self, plan: IngestionPlan) -> Iterator[IngestionSlice]:
+        if not units.ENTITIES[plan.unit.dataset.name].by_issue:
+            yield from plan.slices
+            return
+        scope = scope_of(plan.unit, plan.policy, selectable=True)
+        try:
+            projects, unseen = selected_projects(self._client, scope)
+        except Refusal as refusal:
+            raise translated(refusal) from refusal
+        if unseen:
+            raise _incomplete(plan.unit.unit_id, f"project {unseen[0]} may not be seen")
+        for index, project in enumerate(projects):
+            query = jql.all_of([f"project = {jql.quoted(project)}", *scope.conditions])
+            yield IngestionSlice(key=project, sequence=index, params={"project": project, "jql": query})
+
+    def _keys_of(
+        self, plan: IngestionPlan, piece: IngestionSlice, key: str
+    ) -> Generator[pl.DataFrame, None, SliceReport]:
+        frames = self.export(plan, piece)
+        while True:
+            try:
+                yield next(frames).select(key)
+            except StopIteration as end:
+                report: SliceReport = end.value
+                return report
+
+
+def _kind(field: _Field) -> str:
+    """The field's type in words: ``number``, ``array of option``."""
+    schema = field.schema or {}
+    kind = str(schema.get("type", "any"))
+    return f"array of {schema['items']}" if kind == "array" and "items" in schema else kind
+
+
+def _incomplete(what: str, why: str) -> CompletenessGapError:
+    return CompletenessGapError(
+        f"{what} cannot be compared with the site: {why}", "Nothing was removed; run again.", gaps=[why]
+    )

@@ -1,0 +1,142 @@
+"""Cutting a project into windows of creation time that each hold about the wanted number of issues.
+
+Windows lie on ``created``: it never changes, so an issue that is edited while the run lasts stays in its window, and
+windows are disjoint and cover everything. Counts are approximate and only decide where to cut, never what is read.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Protocol
+
+from connectors.jira import jql
+from contracts.model import Contract
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_MINUTE_MS = 60_000
+_MOST_PIECES = 64
+
+
+class Counts(Protocol):
+    """What cutting asks of the site."""
+
+    def count(self, jql: str) -> int:
+        """About how many issues match."""
+        ...
+
+    def oldest(self, jql: str) -> datetime | None:
+        """When the oldest matching issue was created."""
+        ...
+
+
+class Window(Contract):
+    """Issues of one project created from ``low_ms`` on and before ``high_ms``; None: open on that side."""
+
+    project: str
+    conditions: tuple[str, ...] = ()
+    low_ms: int | None = None
+    high_ms: int | None = None
+    issues: int = 0
+    """About how many."""
+
+    @property
+    def jql(self) -> str:
+        """Without an order."""
+        parts = [f"project = {jql.quoted(self.project)}", *self.conditions]
+        if self.low_ms is not None:
+            parts.append(jql.at_least("created", self.low_ms))
+        if self.high_ms is not None:
+            parts.append(jql.before("created", self.high_ms))
+        return jql.all_of(parts)
+
+
+def cut(site: Counts, wholes: Sequence[Window], wanted: int, now: datetime, workers: int) -> list[Window]:
+    """Every whole window as windows of about ``wanted`` issues, in order; empty ones stay: they cost one request.
+
+    Args:
+        site: Where counts come from.
+        wholes: One per project, open on both sides.
+        wanted: Issues per window.
+        now: The site's clock: nothing is older than the oldest issue or much newer than this.
+        workers: Requests side by side.
+    """
+    with ThreadPoolExecutor(workers, thread_name_prefix="probe") as pool:
+        counted = list(pool.map(lambda whole: _counted(site, whole), wholes))
+        large = [whole for whole in counted if whole.issues > wanted * 3 // 2]
+        bounded = dict(
+            zip([whole.project for whole in large], pool.map(lambda w: _oldest(site, w), large), strict=True)
+        )
+        made: list[Window] = []
+        last_ms = jql.milliseconds(now + timedelta(minutes=1))
+        for whole in counted:
+            first = bounded.get(whole.project)
+            if first is None:
+                made.append(whole)
+                continue
+            pieces = _pieces(whole, jql.milliseconds(first), last_ms, wanted)
+            made += _merged(_refined(site, pieces, wanted, last_ms, pool.map), wanted)
+    return made
+
+
+def _counted(site: Counts, window: Window) -> Window:
+    return window.model_copy(update={"issues": site.count(window.jql)})
+
+
+def _oldest(site: Counts, window: Window) -> datetime | None:
+    return site.oldest(window.jql)
+
+
+def _pieces(whole: Window, low_ms: int, high_ms: int, wanted: int) -> list[Window]:
+    """Equal stretches of time between two moments, at least a minute each, open where the whole is open."""
+    span = max(high_ms - low_ms, 1)
+    count = max(2, min(_MOST_PIECES, -(-whole.issues // wanted), span // _MINUTE_MS))
+    edges = [low_ms + span * index // count for index in range(1, count)]
+    lows, highs = [whole.low_ms, *edges], [*edges, whole.high_ms]
+    return [
+        whole.model_copy(update={"low_ms": low, "high_ms": high, "issues": 0})
+        for low, high in zip(lows, highs, strict=True)
+    ]
+
+
+def _refined(
+    site: Counts, windows: Sequence[Window], wanted: int, last_ms: int, map_all: Callable[..., object]
+) -> list[Window]:
+    """Count the windows; cut those that are still too large and can be cut."""
+    counted: list[Window] = list(map_all(lambda window: _counted(site, window), windows))  # type: ignore[call-overload]
+    made: list[Window] = []
+    for window in counted:
+        edge = _halfway(site, window, last_ms) if window.issues > wanted * 3 // 2 else None
+        made += [window] if edge is None else _refined(site, _split(window, edge), wanted, last_ms, map_all)
+    return made
+
+
+def _halfway(site: Counts, window: Window, last_ms: int) -> int | None:
+    """A moment inside the window, of an open one between its oldest issue and now; None where it is too narrow."""
+    low = window.low_ms
+    if low is None:
+        first = site.oldest(window.jql)
+        low = jql.milliseconds(first) if first else None
+    high = window.high_ms or last_ms
+    if low is None or high - low < 2 * _MINUTE_MS:
+        return None
+    return (low + high) // 2
+
+
+def _split(window: Window, edge: int) -> list[Window]:
+    return [window.model_copy(update={"high_ms": edge}), window.model_copy(update={"low_ms": edge})]
+
+
+def _merged(windows: Sequence[Window], wanted: int) -> list[Window]:
+    """Neighbours that together hold no more than wanted become one."""
+    made: list[Window] = []
+    for window in windows:
+        if made and made[-1].issues + window.issues <= wanted:
+            last = made.pop()
+            window = last.model_copy(  # noqa: PLW2901 - the grown one goes on
+                update={"high_ms": window.high_ms, "issues": last.issues + window.issues}
+            )
+        made.append(window)
+    return made

@@ -344,6 +344,12 @@ class StateRefusedError(Terminal, StateError):
     code = "E_STATE_REFUSED"
 
 
+class RunStoppedError(Retriable, RunError):
+    """The run was cancelled, or its process was killed, before its end."""
+
+    code = "E_RUN_STOPPED"
+
+
 class RunInProgressError(Retriable, RunError):
     """Another run of the same (endpoint, unit, sink) is alive."""
 

@@ -85,6 +85,11 @@ class UpsertReceipt(Contract):
     """One line for each part of the slice that the source could not give."""
 
     @property
+    def incomplete(self) -> bool:
+        """True when the source could not give all of the slice."""
+        return bool(self.gaps) or (not self.is_census and self.expected_rows not in {None, self.rows_staged})
+
+    @property
     def is_census(self) -> bool:
         """True for what the census of keys removed: it counts rows, but it is no slice and moved nothing."""
         return self.strategy == "census"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from prefect.states import Failed
 
-from contracts.errors import IngestionError, MetadataError, RunError, RunInProgressError, RunSupersededError
+from contracts.errors import IngestionError, MetadataError, RunInProgressError, RunStoppedError, RunSupersededError
 from contracts.receipts import RunRef
 from flows.wiring import open_workspace
 
@@ -67,9 +67,9 @@ def stats_of(summary: RunSummary) -> dict[str, Any]:
     return summary.model_dump(mode="json", include={*names, "mode", "seconds", "resumed"})
 
 
-def stopped() -> RunError:
+def stopped() -> RunStoppedError:
     """The error of a run that was cancelled or whose process was killed."""
-    return RunError("The run was stopped before its end", "Run it again: it goes on with the slices that are left.")
+    return RunStoppedError("The run was stopped before its end", "Run it again: it goes on with the slices that are left.")
 
 
 def settle(flow: Flow[Any, Any], flow_run: FlowRun, state: State[Any]) -> None:

@@ -75,7 +75,7 @@ def open_run(source: SourceEndpoint, sink: SinkEndpoint, request: RunRequest, vi
     if previous is not None and previous.finished_at is None and previous.plan.checkpoint_before is None:
         # That run set out to read everything and did not end: no older checkpoint speaks for the sink any more.
         request = request.model_copy(update={"checkpoint": None})
-    if previous is not None and can_continue(previous, request, datetime.now(UTC)):
+    if previous is not None and can_continue(previous, request, datetime.now(UTC)) and _is_sound(sink, previous):
         plan = _continued(source, previous, request)
         opened = _begun(sink, request, plan, previous.run_id, previous.started_at)
     else:
@@ -85,6 +85,12 @@ def open_run(source: SourceEndpoint, sink: SinkEndpoint, request: RunRequest, vi
         return opened
     everything = make_plan(source, request.model_copy(update={"checkpoint": None}), view)
     return _begun(sink, request, everything, uuid4().hex, datetime.now(UTC))
+
+
+def _is_sound(sink: SinkEndpoint, previous: FrozenRun) -> bool:
+    """False when a slice of that run came with a gap: its receipt stands, so only a new plan reads it again."""
+    handle = RunHandle(ref=previous.ref, run_id=previous.run_id, epoch=previous.epoch)
+    return not any(receipt.incomplete for receipt in sink.receipts(handle).values())
 
 
 def _begun(sink: SinkEndpoint, request: RunRequest, plan: IngestionPlan, run_id: str, started_at: datetime) -> OpenRun:

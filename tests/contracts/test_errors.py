@@ -52,6 +52,7 @@ TABLE = {
     "StateError": {"E_CHECKPOINT_CONFLICT": "R", "E_STATE_REFUSED": "T", "E_STATE_UNAVAILABLE": "R"},
     "RunError": {
         "E_RUN_IN_PROGRESS": "R",
+        "E_RUN_STOPPED": "R",
         "E_RUN_SUPERSEDED": "T",
         "E_COMPLETENESS_GAP": "T",
         "E_DELETE_GUARD": "T",

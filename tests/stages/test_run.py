@@ -175,16 +175,26 @@ def test_a_failed_run_goes_on_where_it_was():
     assert (third.resumed, third.run_id == summary.run_id, third.rows_unchanged) == (False, False, 16)
 
 
+def test_a_slice_with_a_gap_is_read_again_by_the_next_run():
+    """Its receipt stands in the sink, so that run cannot be continued: the next one plans anew."""
+    source, sink = FakeSource(slices=2, rows=4, expected=5), FakeSink()
+    with pytest.raises(CompletenessGapError):
+        run_of(source, sink).execute()
+    source.expected = 4
+    summary = run_of(source, sink).execute()
+    assert (source.plans, summary.slices_done, summary.gaps) == (2, 2, ())
+
+
 def test_what_an_earlier_census_removed_is_no_slice():
     """A run that was killed after its census goes on: the census counts as rows deleted, not as a slice or as rows."""
     source, sink = FakeSource(slices=2, rows=4), FakeSink()
     source.failures["s1"] = [SourceAuthError("no", "sign in")]
     with pytest.raises(SourceAuthError):
-        run_of(source, sink).execute()
+        run_of(source, sink, parallel_slices=1).execute()
     sink.filed["census-1"] = UpsertReceipt(
         slice_key="census-1", sequence=2, epoch=1, rows_staged=100, rows_deleted=7, strategy="census"
     )
-    summary = run_of(source, sink).execute()
+    summary = run_of(source, sink, parallel_slices=1).execute()
     assert (summary.slices_done_before, summary.slices_done) == (1, 1)
     assert (summary.rows_read, summary.rows_staged, summary.rows_deleted) == (4, 8, 7)
 

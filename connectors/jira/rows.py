@@ -37,10 +37,15 @@ class _Named(msgspec.Struct, gc=False):
     key: str | None = None
 
 
+class _Category(msgspec.Struct, gc=False):
+    key: str | None = None
+    name: str | None = None
+
+
 class _Status(msgspec.Struct, gc=False):
     id: str | None = None
     name: str | None = None
-    statusCategory: _Named | None = None  # noqa: N815 - Jira's name
+    statusCategory: _Category | None = None  # noqa: N815 - Jira's name
 
 
 class _User(msgspec.Struct, gc=False):
@@ -81,7 +86,7 @@ class _Project(msgspec.Struct, gc=False):
     description: str | None = None
     lead: _User | None = None
     projectTypeKey: str | None = None  # noqa: N815 - Jira's name
-    projectCategory: _Named | None = None  # noqa: N815 - Jira's name
+    projectCategory: _Category | None = None  # noqa: N815 - Jira's name
     isPrivate: bool | None = None  # noqa: N815 - Jira's name
     archived: bool | None = None
 

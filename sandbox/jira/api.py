@@ -1,0 +1,325 @@
+"""Questions and answers of REST v3, over a site. Source: Jira Cloud platform REST API v3 reference."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from sandbox.jira import samples
+from sandbox.jira.jql import JqlError, Parser, Query
+from sandbox.jira.render import Renderer
+from sandbox.jira.site import Child, Issue, JiraSite, as_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+IDS_PAGE, FULL_PAGE = 5000, 100
+MOVED = (
+    "The requested API has been removed. Please migrate to the /rest/api/3/search/jql API. "
+    "A full migration guideline is available at https://developer.atlassian.com/changelog/#CHANGE-2046"
+)
+UNBOUNDED = "Unbounded JQL queries are not allowed here. Please add a search restriction to your query."
+INVALID = "Invalid request payload. Refer to the REST API documentation and try again."
+_SEARCH_KEYS = {
+    "jql", "nextPageToken", "maxResults", "fields", "expand", "properties", "fieldsByKeys", "reconcileIssues",
+}  # fmt: skip
+Query_ = dict[str, list[str]]
+
+
+@dataclass
+class Answer:
+    """A status, a JSON body, headers."""
+
+    body: bytes
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def failed(cls, status: int, *messages: str) -> Answer:
+        """In Jira's shape of errors."""
+        return cls(as_json({"errorMessages": list(messages), "errors": {}}), status)
+
+
+class Refused(Exception):  # noqa: N818 - an answer, not an error
+    """An answer other than 200."""
+
+    def __init__(self, status: int, *messages: str) -> None:
+        super().__init__(*messages)
+        self.answer = Answer.failed(status, *messages)
+
+
+class Api:
+    """Everything below ``/rest/api/3``. Safe between threads."""
+
+    def __init__(self, site: JiraSite) -> None:
+        self.site = site
+        self.render = Renderer(site)
+        self.short_pages = False
+        """True: pages of full issues come shorter than asked for, with more to come."""
+
+    def ask(self, method: str, path: str, query: Query_, body: bytes, *, known: bool) -> Answer:
+        """The answer; to a stranger, what strangers get."""
+        try:
+            if known:
+                return self._known(method, path, query, body)
+            return self._stranger(method, path)
+        except Refused as refused:
+            return refused.answer
+        except JqlError as error:
+            return Answer.failed(400, str(error))
+
+    def _stranger(self, method: str, path: str) -> Answer:
+        empty: dict[str, Any] = {
+            "/project/search": {"values": [], "total": 0, "isLast": True, "startAt": 0, "maxResults": 50},
+            "/search/jql": {"issues": [], "isLast": True},
+            "/issue/bulkfetch": {"issues": [], "issueErrors": []},
+            "/search/approximate-count": {"count": 0},
+        }
+        if path == "/myself":
+            words = b"Client must be authenticated to access this resource."
+            return Answer(words, 401, {"Content-Type": "text/html;charset=UTF-8"})
+        if path == "/serverInfo":
+            return self._server_info()
+        if path in empty:
+            return Answer(as_json(empty[path]))
+        if path.startswith("/issue/"):
+            return Answer.failed(404, "Issue does not exist or you do not have permission to see it.")
+        return Answer(as_json([])) if method == "GET" else Answer.failed(401, "Client must be authenticated")
+
+    def _known(self, method: str, path: str, query: Query_, body: bytes) -> Answer:
+        plain: dict[tuple[str, str], Callable[[], Answer]] = {
+            ("GET", "/myself"): lambda: Answer(
+                as_json({"accountId": "me", "displayName": "Reader", "timeZone": str(self.site.zone), "active": True})
+            ),
+            ("GET", "/serverInfo"): self._server_info,
+            ("GET", "/mypermissions"): lambda: self._permissions(query),
+            ("GET", "/search/jql"): lambda: self._search(self._from_query(query)),
+            ("POST", "/search/jql"): lambda: self._search(_object(body, _SEARCH_KEYS)),
+            ("POST", "/search/approximate-count"): lambda: self._count(_object(body, {"jql"})),
+            ("POST", "/issue/bulkfetch"): lambda: self._bulk(body),
+            ("GET", "/project/search"): lambda: self._projects(query),
+            ("GET", "/users/search"): lambda: self._people(query),
+            ("GET", "/users"): lambda: self._people(query),
+            ("GET", "/field"): lambda: Answer(as_json([*_SYSTEM_FIELDS, *samples.FIELDS])),
+            ("GET", "/status"): lambda: Answer(as_json([_status(one) for one in samples.STATUSES])),
+            ("GET", "/priority"): lambda: Answer(as_json([{"id": i, "name": n} for i, n in samples.PRIORITIES])),
+            ("GET", "/issuetype"): lambda: Answer(
+                as_json([{"id": i, "name": n, "subtask": s} for i, n, s in samples.TYPES])
+            ),
+            ("GET", "/worklog/deleted"): lambda: self._deleted_worklogs(query),
+        }
+        if (method, path) in plain:
+            return plain[method, path]()
+        if path == "/search":
+            raise Refused(410, MOVED)
+        if (found := re.fullmatch(r"/issue/([^/]+)(?:/(comment|worklog))?", path)) and method == "GET":
+            return self._of_issue(found.group(1), found.group(2), query)
+        raise Refused(404, "null for uri")
+
+    # --- search ------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _from_query(query: Query_) -> dict[str, Any]:
+        one = {name: values[0] for name, values in query.items()}
+        asked: dict[str, Any] = {name: one[name] for name in ("jql", "nextPageToken") if name in one}
+        if "maxResults" in one:
+            asked["maxResults"] = int(one["maxResults"])
+        if "fields" in query:
+            asked["fields"] = [part for value in query["fields"] for part in value.split(",")]
+        return asked
+
+    def _search(self, asked: dict[str, Any]) -> Answer:
+        start = _token(asked.get("nextPageToken"))
+        most = asked.get("maxResults", 50)
+        if not isinstance(most, int) or not 1 <= most <= IDS_PAGE:
+            raise Refused(400, "The max results parameter has to be between 1 and 5,000.")
+        fields = asked.get("fields") or ["id"]
+        ids_only = set(fields) <= {"id", "key"}
+        size = min(most, IDS_PAGE if ids_only else FULL_PAGE)
+        if self.short_pages and not ids_only:
+            size = max(1, size * 2 // 3)
+        fresh = {str(one) for one in asked.get("reconcileIssues", [])}
+        found = self._found(str(asked.get("jql", "")), fresh)
+        # The token is the place in the order; ids hold it steady when issues come and go before it.
+        page = found[start : start + size]
+        made = b",".join(self.render.issue(one, fields, search=True) for one in page)
+        more = start + size < len(found)
+        tail = b',"isLast":false,"nextPageToken":"%s"' % _made_token(start + size) if more else b',"isLast":true'
+        return Answer(b'{"issues":[' + made + b"]" + tail + b"}")
+
+    def _count(self, asked: dict[str, Any]) -> Answer:
+        return Answer(as_json({"count": len(self._found(str(asked.get("jql", "")), set()))}))
+
+    def _found(self, jql: str, fresh: set[str]) -> list[Issue]:
+        with self.site.lock:
+            query = Parser(self.site, self.site.zone).parse(jql)
+            if not query.bounded:
+                raise Refused(400, UNBOUNDED)
+            horizon = self.site.now_ms - self.site.lag_ms
+            found = [
+                issue
+                for issue in self.site.between(*query.created)
+                if (query.projects is None or issue.project_key in query.projects)
+                and (
+                    not self.site.lag_ms
+                    or issue.issue_id in fresh
+                    or max(issue.indexed_ms, issue.created_ms) <= horizon
+                )
+                and query.test(issue)
+            ]
+        return _ordered(found, query)
+
+    # --- issues ------------------------------------------------------------------------------------------------
+
+    def _bulk(self, body: bytes) -> Answer:
+        asked = _object(body, {"issueIdsOrKeys", "fields", "expand", "fieldsByKeys", "properties"})
+        names = asked.get("issueIdsOrKeys", [])
+        if not isinstance(names, list) or not 1 <= len(names) <= FULL_PAGE:
+            raise Refused(400, "The issueIdsOrKeys list must have between 1 and 100 entries.")
+        fields = asked.get("fields") or ["*navigable"]
+        with self.site.lock:
+            found = {str(name): self.site.issue(str(name)) for name in names}
+            made = [self.render.issue(one, fields, search=False) for one in found.values() if one is not None]
+        errors = [
+            {"id": name, "errorMessage": "Issue does not exist or you do not have permission to see it."}
+            for name, one in found.items()
+            if one is None
+        ]
+        return Answer(b'{"issues":[' + b",".join(made) + b'],"issueErrors":' + as_json(errors) + b"}")
+
+    def _of_issue(self, name: str, what: str | None, query: Query_) -> Answer:
+        with self.site.lock:
+            issue = self.site.issue(name)
+            if issue is None:
+                raise Refused(404, "Issue does not exist or you do not have permission to see it.")
+            if what is None:
+                fields = (query.get("fields") or ["*all"])[0].split(",")
+                return Answer(self.render.issue(issue, fields, search=False))
+            start = _number(query, "startAt", 0)
+            if what == "comment":
+                return Answer(as_json(self._comments(issue, start, query)))
+            size = min(_number(query, "maxResults", IDS_PAGE), IDS_PAGE)
+            shown = [self.render.worklog(one, issue) for one in issue.worklogs[start : start + size]]
+            total = len(issue.worklogs)
+        return Answer(as_json({"startAt": start, "maxResults": size, "total": total, "worklogs": shown}))
+
+    def _comments(self, issue: Issue, start: int, query: Query_) -> dict[str, Any]:
+        order = (query.get("orderBy") or ["created"])[0]
+        if order not in {"created", "+created", "-created"}:
+            raise Refused(400, "orderBy is not supported")
+        size = min(_number(query, "maxResults", FULL_PAGE), FULL_PAGE)
+        ordered: list[Child] = list(reversed(issue.comments)) if order == "-created" else issue.comments
+        shown = [self.render.comment(one) for one in ordered[start : start + size]]
+        return {"startAt": start, "maxResults": size, "total": len(issue.comments), "comments": shown}
+
+    # --- the rest ----------------------------------------------------------------------------------------------
+
+    def _server_info(self) -> Answer:
+        return Answer(
+            as_json(
+                {
+                    "version": "1001.0.0-SNAPSHOT",
+                    "deploymentType": "Cloud",
+                    "serverTime": self.render.moment(self.site.tick()),
+                    "serverTimeZone": "GMT",
+                }
+            )
+        )
+
+    def _permissions(self, query: Query_) -> Answer:
+        names = (query.get("permissions") or [""])[0].split(",")
+        known = {"BROWSE_PROJECTS", "USER_PICKER", "ADMINISTER"}
+        if not set(names) <= known:
+            raise Refused(400, "Unrecognized permission")
+        given = {name: {"key": name, "havePermission": name != "ADMINISTER"} for name in names}
+        return Answer(as_json({"permissions": given}))
+
+    def _projects(self, query: Query_) -> Answer:
+        start, size = _number(query, "startAt", 0), min(_number(query, "maxResults", 50), FULL_PAGE)
+        found = self.site.projects(query.get("status") or ["live"])
+        page = found[start : start + size]
+        last = start + size >= len(found)
+        shown = [{key: value for key, value in one.items() if key != "next"} for one in page]
+        return Answer(
+            as_json({"startAt": start, "maxResults": size, "total": len(found), "isLast": last, "values": shown})
+        )
+
+    def _people(self, query: Query_) -> Answer:
+        start, size = _number(query, "startAt", 0), min(_number(query, "maxResults", 50), 1000)
+        return Answer(as_json(self.site.people()[start : start + size]))
+
+    def _deleted_worklogs(self, query: Query_) -> Answer:
+        since, until = _number(query, "since", 0), self.site.now_ms - 60_000
+        with self.site.lock:
+            gone = [(ms, one) for ms, one in self.site.deleted_worklogs if since <= ms <= until]
+        page = gone[:1000]
+        values = [{"worklogId": int(one), "updatedTime": ms, "properties": []} for ms, one in page]
+        last = len(gone) <= 1000
+        end = page[-1][0] + 1 if page and not last else until
+        return Answer(as_json({"values": values, "since": since, "until": end, "lastPage": last}))
+
+
+_SYSTEM_FIELDS = tuple(
+    {"id": name, "key": name, "name": name.capitalize(), "custom": False, "schema": {"type": kind, "system": name}}
+    for name, kind in (("summary", "string"), ("status", "status"), ("created", "datetime"), ("updated", "datetime"))
+)
+
+
+def _status(one: tuple[str, str, str]) -> dict[str, Any]:
+    scope = {"scope": {"type": "PROJECT", "project": {"id": "10001"}}} if len(one[0]) > 2 else {}
+    return {"id": one[0], "name": one[1], "statusCategory": {"id": 1, "key": one[2]}, **scope}
+
+
+def _object(body: bytes, known: set[str]) -> dict[str, Any]:
+    try:
+        asked = json.loads(body or b"{}")
+    except ValueError:
+        raise Refused(400, INVALID) from None
+    if not isinstance(asked, dict) or not set(asked) <= known:
+        raise Refused(400, INVALID)
+    return asked
+
+
+def _number(query: Query_, name: str, default: int) -> int:
+    value = (query.get(name) or [str(default)])[0]
+    if not value.lstrip("-").isdecimal():
+        raise Refused(404, "null for uri")
+    return int(value)
+
+
+def _made_token(place: int) -> bytes:
+    return base64.urlsafe_b64encode(f"place={place}".encode())
+
+
+def _token(token: Any) -> int:
+    if token is None:
+        return 0
+    try:
+        return int(base64.urlsafe_b64decode(str(token)).decode().removeprefix("place="))
+    except ValueError:
+        raise Refused(400, "The provided nextPageToken is not valid.") from None
+
+
+def _ordered(found: Sequence[Issue], query: Query) -> list[Issue]:
+    made = sorted(found, key=lambda issue: (issue.created_ms, int(issue.issue_id)), reverse=not query.order)
+    keys: dict[str, Callable[[Issue], Any]] = {
+        "created": lambda issue: issue.created_ms,
+        "updated": lambda issue: issue.updated_ms,
+        "id": lambda issue: int(issue.issue_id),
+        "key": lambda issue: int(issue.issue_id),
+        "issuekey": lambda issue: int(issue.issue_id),
+    }
+    for name, descending in reversed(query.order):
+        if name not in keys:
+            raise JqlError(f"Not able to sort using field '{name}'.")
+        made.sort(key=keys[name], reverse=descending)
+    return made
+
+
+def utc(ms: int) -> datetime:
+    """A moment of the site."""
+    return datetime.fromtimestamp(ms / 1000, UTC)

@@ -14,7 +14,20 @@ if TYPE_CHECKING:
 
     from contracts.mapping import CdmMapper
 
-BUILT_IN: Mapping[MapperKey, str | CdmMapper] = MappingProxyType({})
+BUILT_IN: Mapping[MapperKey, str | CdmMapper] = MappingProxyType(
+    {
+        MapperKey(source_family="http", unit_kind=f"jira.{kind}", cdm_model_id=f"cdm.work.{entity}"): (
+            f"cdm_mappers.jira_work:{entity}"
+        )
+        for kind, entity in (
+            ("projects", "project"),
+            ("users", "user"),
+            ("issues", "item"),
+            ("comments", "comment"),
+            ("worklogs", "worklog"),
+        )
+    }
+)
 """(source family, unit kind, model) to ``module:callable``; the mappers of our own connectors."""
 
 

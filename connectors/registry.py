@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 
 GROUP = "nucleus.connectors"
 BUILT_IN: Mapping[str, str] = MappingProxyType(
-    {"http.jira": "connectors.jira.factory:FACTORY", "jdbc.postgres": "connectors.postgres.factory:FACTORY"}
+    {
+        "cdm.jdbc": "connectors.cdm_jdbc.factory:FACTORY",
+        "http.jira": "connectors.jira.factory:FACTORY",
+        "jdbc.postgres": "connectors.postgres.factory:FACTORY",
+    }
 )
 ALIASES: Mapping[str, str] = MappingProxyType({"jira.http": "http.jira", "postgres.jdbc": "jdbc.postgres"})
 

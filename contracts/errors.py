@@ -320,6 +320,12 @@ class SinkValueError(Terminal, UpsertError):
     code = "E_SINK_VALUE"
 
 
+class SinkOwnerError(Terminal, UpsertError):
+    """A row of a shared table belongs to another endpoint."""
+
+    code = "E_SINK_OWNER"
+
+
 class SinkWriteFailedError(Retriable, UpsertError):
     """A write failed for a reason that may pass (deadlock, disk full, shutdown)."""
 

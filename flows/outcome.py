@@ -69,7 +69,9 @@ def stats_of(summary: RunSummary) -> dict[str, Any]:
 
 def stopped() -> RunStoppedError:
     """The error of a run that was cancelled or whose process was killed."""
-    return RunStoppedError("The run was stopped before its end", "Run it again: it goes on with the slices that are left.")
+    return RunStoppedError(
+        "The run was stopped before its end", "Run it again: it goes on with the slices that are left."
+    )
 
 
 def settle(flow: Flow[Any, Any], flow_run: FlowRun, state: State[Any]) -> None:

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from connectors.postgres import merge
 from connectors.postgres.sql import ident, where
-from connectors.postgres.target import TOMBSTONE, Target
 from connectors.postgres.types import ColumnWrite, column_write
 from contracts.errors import CompletenessGapError, DeleteGuardError
 from contracts.receipts import CensusReceipt
 
 if TYPE_CHECKING:
     from connectors.postgres.client import Session
+    from connectors.postgres.target import Target
     from contracts.model import Json
     from contracts.plan import IngestionPlan
     from contracts.staging import RecordReader
@@ -35,46 +35,43 @@ def reconcile(
     """Compare, guard, remove; inside the caller's transaction."""
     _fill_keys(session, target, existing, reader)
     at_source, in_sink = reader.manifest.rows, live_rows(session, target)
-    gone_sql = f"FROM {target.table} t WHERE {merge.gone_condition(target)}"
-    gone = int(session.value(f"SELECT count(*)::bigint AS n {gone_sql}", f"comparing keys of {target.table}"))
+    condition = merge.gone_condition(target)
+    counting = f"SELECT count(*)::bigint AS n FROM {target.table} t WHERE {condition}"
+    gone = int(session.value(counting, f"comparing keys of {target.table}"))
     on_gone = plan.on_gone
     _guard(target, plan, gone, in_sink)
-    missing = _missing(session, target)
-    deleted = tombstoned = 0
-    if gone and on_gone == "delete":
-        session.execute(f"DELETE {gone_sql}", f"removing gone rows from {target.table}")
-        deleted = gone
-    elif gone and on_gone == "tombstone":
-        mark = (
-            f"UPDATE {target.table} t SET {ident(TOMBSTONE)} = clock_timestamp() WHERE {merge.gone_condition(target)}"
-        )
-        session.execute(mark, f"marking gone rows in {target.table}")
-        tombstoned = gone
+    missing = _missing(session, target, plan)
+    statement = merge.treat_gone(target, on_gone, condition) if gone else None
+    if statement is not None:
+        session.execute(statement, f"treating gone rows of {target.table}")
     receipt = CensusReceipt(
         rows_at_source=at_source,
         rows_in_sink=in_sink,
         rows_gone=gone,
-        rows_deleted=deleted,
-        rows_tombstoned=tombstoned,
+        rows_deleted=gone if on_gone == "delete" else 0,
+        rows_tombstoned=gone if on_gone == "tombstone" else 0,
         rows_missing=len(missing),
     )
     return receipt, missing
 
 
 def _fill_keys(session: Session, target: Target, existing: dict[str, str], reader: RecordReader) -> None:
-    """The keys as a table of the target's own types, so that comparing them can use the key's index."""
-    declared = ", ".join(f"{ident(name)} {existing[name]}" for name in target.key)
+    """The keys as a table of the target's own types, so that comparing them can use an index."""
+    declared = ", ".join(f"{ident(name)} {existing[name]}" for name in target.identity)
     session.execute(f"CREATE TEMPORARY TABLE {ident(merge.KEYS)} ({declared}) ON COMMIT DROP", "making a keys table")
     writes: list[ColumnWrite] = []
     for frame in reader.iter_batches():
         if not writes:
-            writes = [column_write(name, dtype, existing[name]) for name, dtype in frame.schema.items()]
+            types = existing if target.owner is None else dict.fromkeys(frame.columns, "text")
+            writes = [column_write(name, dtype, types[name]) for name, dtype in frame.schema.items()]
             session.execute(merge.create_work(writes), "making a work table")
         if frame.height:
             encoded = frame.select([write.encoded for write in writes])
             session.copy_in(merge.WORK, encoded, schema=None, doing="copying keys")
     names = ", ".join(ident(write.name) for write in writes)
     values = ", ".join(write.cast or ident(write.name) for write in writes)
+    if target.owner is not None:
+        names, values = ident(target.identity[0]), f"concat_ws(':', {values})"
     session.execute(
         f"INSERT INTO pg_temp.{ident(merge.KEYS)} ({names}) SELECT {values} FROM pg_temp.{ident(merge.WORK)}",
         "casting keys",
@@ -96,7 +93,8 @@ def _guard(target: Target, plan: IngestionPlan, gone: int, in_sink: int) -> None
     )
 
 
-def _missing(session: Session, target: Target) -> tuple[Json, ...]:
+def _missing(session: Session, target: Target, plan: IngestionPlan) -> tuple[Json, ...]:
+    """Keys by the unit's own column names; of a shared table only units with one key column can be repaired."""
     rows = session.rows(merge.missing_keys(target, MAX_MISSING + 1), f"comparing keys of {target.table}")
     if len(rows) > MAX_MISSING:
         raise CompletenessGapError(
@@ -104,4 +102,5 @@ def _missing(session: Session, target: Target) -> tuple[Json, ...]:
             "Run again; if it stays, compare source and sink with nucleus verify.",
             table=target.table,
         )
-    return tuple(dict(zip(target.key, row, strict=True)) for row in rows)
+    names = plan.unit.primary_key if target.owner is not None else target.key
+    return tuple(dict(zip(names, row, strict=True)) for row in rows)

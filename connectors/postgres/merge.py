@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from connectors.postgres.sql import ident
-from connectors.postgres.target import TOMBSTONE, Target
+from connectors.postgres.sql import ident, literal
+from contracts.mapping import OWNER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from connectors.postgres.target import Target
     from connectors.postgres.types import ColumnWrite
+    from contracts.unit import GonePolicy
 
 WORK = "nucleus_work"
 KEYS = "nucleus_keys"
@@ -53,16 +55,19 @@ def difference(
     names = [write.name for write in writes]
     key = ", ".join(ident(name) for name in target.key)
     same = " AND ".join(f"t.{ident(name)} = w.{ident(name)}" for name in target.key)
-    new_image = ", ".join(f"w.{ident(name)}" for name in names)
-    old_image = ", ".join(f"t.{ident(name)}" for name in names)
+    compared = [name for name in names if name not in target.volatile]
+    new_image = ", ".join(f"w.{ident(name)}" for name in compared)
+    old_image = ", ".join(f"t.{ident(name)}" for name in compared)
     changed = f"ROW({new_image})::record *<> ROW({old_image})::record"
-    if target.tombstones:
-        changed += f" OR t.{ident(TOMBSTONE)} IS NOT NULL"
+    # Where the tombstone is one of the row's own columns, an empty one in the new row says it lives.
+    revives = target.tombstones and target.tombstone not in names
+    if revives:
+        changed += f" OR t.{ident(target.tombstone)} IS NOT NULL"
     old = f"(SELECT * FROM {target.table} t{' WHERE ' + ' AND '.join(bounds) if bounds else ''})"
     columns = ", ".join(ident(name) for name in names)
     assigned = ", ".join(f"{ident(name)} = excluded.{ident(name)}" for name in names)
-    if target.tombstones:
-        assigned += f", {ident(TOMBSTONE)} = NULL"
+    if revives:
+        assigned += f", {ident(target.tombstone)} = NULL"
     return (
         f"WITH fresh AS ({_fresh(target, writes, cursor, duplicates=duplicates)}), "
         f"changed AS MATERIALIZED (SELECT w.*, t.{ident(target.key[0])} IS NULL AS nucleus_is_new "
@@ -91,17 +96,47 @@ def _fresh(target: Target, writes: Sequence[ColumnWrite], cursor: Sequence[str],
 
 def gone_condition(target: Target) -> str:
     """Rows of the target (``t``) whose key is not in the keys table."""
-    same = " AND ".join(f"k.{ident(name)} = t.{ident(name)}" for name in target.key)
+    same = " AND ".join(f"k.{ident(name)} = t.{ident(name)}" for name in target.identity)
     live = "".join(f"t.{condition} AND " for condition in target.live)
     return f"{live}NOT EXISTS (SELECT 1 FROM pg_temp.{ident(KEYS)} k WHERE {same})"
 
 
 def missing_keys(target: Target, limit: int) -> str:
     """Keys of the keys table, as text, that the target lacks (or holds as a tombstone)."""
-    same = " AND ".join(f"k.{ident(name)} = t.{ident(name)}" for name in target.key)
+    same = " AND ".join(f"k.{ident(name)} = t.{ident(name)}" for name in target.identity)
     live = "".join(f" AND t.{condition}" for condition in target.live)
-    texts = ", ".join(f"k.{ident(name)}::text AS k{index}" for index, name in enumerate(target.key))
+    texts = ", ".join(f"k.{ident(name)}::text AS k{index}" for index, name in enumerate(target.identity))
     return (
         f"SELECT {texts} FROM pg_temp.{ident(KEYS)} k "
         f"WHERE NOT EXISTS (SELECT 1 FROM {target.table} t WHERE {same}{live}) LIMIT {limit}"
+    )
+
+
+def moved_condition(target: Target) -> str:
+    """Live rows of the target (``t``) whose source row is in the work table under another key: it moved there."""
+    (source_id,) = target.identity
+    live = "".join(f"t.{condition} AND " for condition in target.live)
+    same = " AND ".join(f"k.{ident(name)} = t.{ident(name)}" for name in target.key)
+    return (
+        f"{live}t.{ident(source_id)} IN (SELECT w.{ident(source_id)} FROM pg_temp.{ident(WORK)} w) "
+        f"AND NOT EXISTS (SELECT 1 FROM pg_temp.{ident(WORK)} k WHERE {same})"
+    )
+
+
+def treat_gone(target: Target, on_gone: GonePolicy, condition: str) -> str | None:
+    """The statement that removes or marks rows (``t``); None where they are left alone."""
+    if on_gone == "delete":
+        return f"DELETE FROM {target.table} t WHERE {condition}"
+    if on_gone == "tombstone":
+        return f"UPDATE {target.table} t SET {ident(target.tombstone)} = clock_timestamp() WHERE {condition}"
+    return None
+
+
+def strangers(target: Target) -> str:
+    """Keys of the work table that live rows of another owner hold, with that owner."""
+    (key,) = target.key
+    return (
+        f"SELECT t.{ident(key)}::text AS key, t.{ident(OWNER)}::text AS owner FROM {target.table} t "
+        f"JOIN pg_temp.{ident(WORK)} w ON w.{ident(key)} = t.{ident(key)} "
+        f"WHERE t.{ident(OWNER)} <> {literal(target.owner or '')} AND t.{ident(target.tombstone)} IS NULL LIMIT 1"
     )

@@ -1,4 +1,4 @@
-"""PostgreSQL as a sink of raw rows: provision, one transaction per slice with its receipt, census."""
+"""PostgreSQL as a sink: one transaction per slice with its receipt, census; and raw rows, with their tables."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from connectors.postgres.client import PostgresClient, Session
 from connectors.postgres.content import content_hash
 from connectors.postgres.descriptor import DESCRIPTOR
 from connectors.postgres.ledger import Ledger
-from connectors.postgres.sql import ident, literal
+from connectors.postgres.sql import ident, literal, where
 from connectors.postgres.target import Target, existing_columns, has_unique_key, statements, target_of, type_statements
 from connectors.postgres.upsert import SliceUpsert, Written
 from contracts.endpoint import ConnectionReport, ContentHash, EndpointDescriptor
@@ -27,10 +27,9 @@ if TYPE_CHECKING:
     from contracts.staging import RecordReader
 
 
-class PostgresSink:
-    """A ``SinkEndpoint`` that can also find gone rows and hash its content."""
+class TableSink:
+    """What every sink of tables in PostgreSQL does; which table a plan's rows go to is the subclass's."""
 
-    descriptor: ClassVar[EndpointDescriptor] = DESCRIPTOR
     supported_cdm_models: tuple[str, ...] = ()
 
     def __init__(self, config: PostgresConfig) -> None:
@@ -73,9 +72,78 @@ class PostgresSink:
             self._ledger.create(session)
             return self._ledger.last_run(session, ref)
 
+    def begin_run(self, ref: RunRef, run_id: str, plan: IngestionPlan) -> RunHandle:
+        """Take the next epoch. Slices of an older epoch that are being committed are waited for, at most a minute."""
+        target = self._target(plan)
+        with self._client.session() as session, session.transaction():
+            session.execute("SET LOCAL lock_timeout = '60s'", "setting a lock timeout")
+            empty = not session.value(
+                f"SELECT EXISTS (SELECT 1 FROM {target.table}{where(target.owned)}) AS found",
+                f"looking at {target.table}",
+            )
+            return self._ledger.begin(session, ref, run_id, plan, empty=empty)
+
+    def receipts(self, run: RunHandle) -> dict[str, UpsertReceipt]:
+        """Receipts of the run by slice key."""
+        with self._client.session() as session:
+            return self._ledger.receipts(session, run)
+
+    def upsert(self, run: RunHandle, plan: IngestionPlan, piece: IngestionSlice, reader: RecordReader) -> UpsertReceipt:
+        """One slice, one transaction: rows, receipt, fence."""
+        started = time.monotonic()
+        target = self._target(plan)
+        with self._client.session() as session, session.transaction():
+            if done := self._ledger.receipt(session, run, piece.key):
+                return done
+            self._ledger.check_fence(session, run)
+            existing = _provisioned(session, target)
+            writer = SliceUpsert(session, target, existing, plan.policy.cursor_columns, plan.on_gone)
+            written = writer.write(reader, empty_target=run.target_was_empty)
+            receipt = _receipt(run, piece, reader, written, time.monotonic() - started)
+            self._ledger.file(session, run, receipt)
+        return receipt
+
+    def finish_run(self, run: RunHandle, checkpoint: Json | None) -> None:
+        """Note the end of the run."""
+        with self._client.session() as session:
+            self._ledger.finish(session, run, checkpoint)
+
+    def count_rows(self, plan: IngestionPlan) -> int:
+        """Live rows of the unit's table."""
+        with self._client.session() as session:
+            return census.live_rows(session, self._target(plan))
+
+    def reconcile(
+        self, run: RunHandle, plan: IngestionPlan, keys: RecordReader
+    ) -> tuple[CensusReceipt, tuple[Json, ...]]:
+        """Compare keys and treat gone rows, in one transaction with a receipt."""
+        started = time.monotonic()
+        target = self._target(plan)
+        piece = IngestionSlice(key=f"census-{run.epoch}", sequence=len(plan.slices))
+        with self._client.session() as session, session.transaction():
+            self._ledger.check_fence(session, run)
+            found, missing = census.reconcile(session, target, _provisioned(session, target), plan, keys)
+            written = Written("census", deleted=found.rows_deleted)
+            self._ledger.file(session, run, _receipt(run, piece, keys, written, time.monotonic() - started))
+        return found, missing
+
+    def close(self) -> None:
+        """Close idle connections."""
+        self._client.close()
+
+    def _target(self, plan: IngestionPlan) -> Target:
+        """The table of a plan's rows."""
+        raise NotImplementedError
+
+
+class PostgresSink(TableSink):
+    """A ``SinkEndpoint`` for raw rows that can also find gone rows and hash its content."""
+
+    descriptor: ClassVar[EndpointDescriptor] = DESCRIPTOR
+
     def provision(self, plan: IngestionPlan) -> tuple[str, ...]:
         """Make or widen the table, in one transaction."""
-        target = target_of(plan, self._config)
+        target = self._target(plan)
         doing = f"preparing {target.table}"
         with self._client.session() as session, session.transaction():
             # One lock for all: two units that start together may need the same new schema or type.
@@ -96,70 +164,15 @@ class PostgresSink:
                 session.execute(line, doing)
         return tuple(lines)
 
-    def begin_run(self, ref: RunRef, run_id: str, plan: IngestionPlan) -> RunHandle:
-        """Take the next epoch. Slices of an older epoch that are being committed are waited for, at most a minute."""
-        target = target_of(plan, self._config)
-        with self._client.session() as session, session.transaction():
-            session.execute("SET LOCAL lock_timeout = '60s'", "setting a lock timeout")
-            empty = not session.value(
-                f"SELECT EXISTS (SELECT 1 FROM {target.table}) AS found", f"looking at {target.table}"
-            )
-            return self._ledger.begin(session, ref, run_id, plan, empty=empty)
-
-    def receipts(self, run: RunHandle) -> dict[str, UpsertReceipt]:
-        """Receipts of the run by slice key."""
-        with self._client.session() as session:
-            return self._ledger.receipts(session, run)
-
-    def upsert(self, run: RunHandle, plan: IngestionPlan, piece: IngestionSlice, reader: RecordReader) -> UpsertReceipt:
-        """One slice, one transaction: rows, receipt, fence."""
-        started = time.monotonic()
-        target = target_of(plan, self._config)
-        with self._client.session() as session, session.transaction():
-            if done := self._ledger.receipt(session, run, piece.key):
-                return done
-            self._ledger.check_fence(session, run)
-            existing = _provisioned(session, target)
-            writer = SliceUpsert(session, target, existing, plan.policy.cursor_columns)
-            written = writer.write(reader, empty_target=run.target_was_empty)
-            receipt = _receipt(run, piece, reader, written, time.monotonic() - started)
-            self._ledger.file(session, run, receipt)
-        return receipt
-
-    def finish_run(self, run: RunHandle, checkpoint: Json | None) -> None:
-        """Note the end of the run."""
-        with self._client.session() as session:
-            self._ledger.finish(session, run, checkpoint)
-
-    def count_rows(self, plan: IngestionPlan) -> int:
-        """Live rows of the unit's table."""
-        with self._client.session() as session:
-            return census.live_rows(session, target_of(plan, self._config))
-
-    def reconcile(
-        self, run: RunHandle, plan: IngestionPlan, keys: RecordReader
-    ) -> tuple[CensusReceipt, tuple[Json, ...]]:
-        """Compare keys and treat gone rows, in one transaction with a receipt."""
-        started = time.monotonic()
-        target = target_of(plan, self._config)
-        piece = IngestionSlice(key=f"census-{run.epoch}", sequence=len(plan.slices))
-        with self._client.session() as session, session.transaction():
-            self._ledger.check_fence(session, run)
-            found, missing = census.reconcile(session, target, _provisioned(session, target), plan, keys)
-            written = Written("census", deleted=found.rows_deleted)
-            self._ledger.file(session, run, _receipt(run, piece, keys, written, time.monotonic() - started))
-        return found, missing
-
     def content_hash(self, plan: IngestionPlan, piece: IngestionSlice) -> ContentHash:
         """Hash of the target's live rows in the slice's range."""
-        target = target_of(plan, self._config)
+        target = self._target(plan)
         conditions = [*reading.slice_conditions(plan, piece), *target.live]
         with self._client.session() as session:
             return content_hash(session, target.table, list(target.columns), conditions, f"hashing {target.table}")
 
-    def close(self) -> None:
-        """Close idle connections."""
-        self._client.close()
+    def _target(self, plan: IngestionPlan) -> Target:
+        return target_of(plan, self._config)
 
 
 def _missing_schema(session: Session, target: Target) -> list[str]:

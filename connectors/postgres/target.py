@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from connectors.postgres import catalog, types
 from connectors.postgres.sql import ident, literal, qualified
 from contracts.errors import SinkSchemaConflictError
+from contracts.mapping import IDENTITY, OWNER
 
 if TYPE_CHECKING:
     from connectors.postgres.client import Session
@@ -42,6 +43,9 @@ class Target:
         key: Primary key columns; empty for a table that is replaced as a whole.
         made_types: User-made types that the columns need, dependencies first.
         tombstones: Whether gone rows are marked instead of deleted.
+        tombstone: The column that says when.
+        owner: In a table that several endpoints share: the endpoint whose rows these are.
+        volatile: Columns that do not make two rows different.
     """
 
     schema: str
@@ -50,6 +54,9 @@ class Target:
     key: tuple[str, ...]
     made_types: tuple[TypeDefinition, ...]
     tombstones: bool
+    tombstone: str = TOMBSTONE
+    owner: str | None = None
+    volatile: tuple[str, ...] = ()
 
     @property
     def table(self) -> str:
@@ -58,8 +65,19 @@ class Target:
 
     @property
     def live(self) -> list[str]:
-        """Condition that leaves tombstoned rows out; none where there are no tombstones."""
-        return [f"{ident(TOMBSTONE)} IS NULL"] if self.tombstones else []
+        """Conditions for the rows that count: our own, and not tombstoned."""
+        marked = self.tombstones or self.tombstone in self.columns
+        return [*self.owned, *([f"{ident(self.tombstone)} IS NULL"] if marked else [])]
+
+    @property
+    def owned(self) -> list[str]:
+        """Condition for our own rows, in a shared table."""
+        return [f"{ident(OWNER)} = {literal(self.owner)}"] if self.owner is not None else []
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """Columns that say which source row a row is; the key, or the source's id in a shared table."""
+        return (IDENTITY[1],) if self.owner is not None else self.key
 
 
 def target_of(plan: IngestionPlan, config: PostgresConfig) -> Target:
@@ -112,7 +130,7 @@ def statements(target: Target, existing: dict[str, str]) -> list[str]:
     """
     wanted = dict(target.columns)
     if target.tombstones:
-        wanted[TOMBSTONE] = "timestamp with time zone"
+        wanted[target.tombstone] = "timestamp with time zone"
     if not existing:
         return [_create_table(target, wanted)]
     conflicts = [

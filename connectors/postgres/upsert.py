@@ -9,7 +9,7 @@ Three ways, tried in this order where they apply:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -18,7 +18,7 @@ from connectors.postgres import merge
 from connectors.postgres.faults import server_message
 from connectors.postgres.sql import ident, row_of, typed
 from connectors.postgres.types import ColumnWrite, column_write
-from contracts.errors import IngestionError, SinkValueError
+from contracts.errors import IngestionError, SinkOwnerError, SinkValueError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from connectors.postgres.client import Session
     from connectors.postgres.target import Target
     from contracts.staging import RecordReader
+    from contracts.unit import GonePolicy
 
 _UNIQUE_VIOLATION = "23505"
 _SAME_ROW_TWICE = "21000"
@@ -46,11 +47,19 @@ class Written:
 class SliceUpsert:
     """Writes the staged rows of one slice to one target."""
 
-    def __init__(self, session: Session, target: Target, existing: dict[str, str], cursor: Sequence[str]) -> None:
+    def __init__(
+        self,
+        session: Session,
+        target: Target,
+        existing: dict[str, str],
+        cursor: Sequence[str],
+        on_gone: GonePolicy = "delete",
+    ) -> None:
         self._session = session
         self._target = target
         self._types = existing
         self._cursor = cursor
+        self._on_gone = on_gone
 
     def write(self, reader: RecordReader, *, empty_target: bool) -> Written:
         """Write every row of the reader; ``empty_target`` allows the straight copy."""
@@ -59,9 +68,33 @@ class SliceUpsert:
             return self._replace(reader, rows)
         if rows == 0:
             return Written("nothing")
+        if self._target.owner is not None:
+            return self._shared(reader, rows)
         if empty_target and self._attempt(lambda: self._copy(reader), _UNIQUE_VIOLATION):
             return Written("copy", inserted=rows)
         return self._difference(reader, rows)
+
+    def _shared(self, reader: RecordReader, rows: int) -> Written:
+        """Into a table of several owners: nobody else's row is touched, and a row that moved leaves its old key."""
+        written = self._difference(reader, rows, self._refuse_strangers)
+        moved = merge.treat_gone(self._target, self._on_gone, merge.moved_condition(self._target))
+        if moved is None:
+            return written
+        counted = f"WITH gone AS ({moved} RETURNING 1) SELECT count(*)::bigint AS n FROM gone"
+        return replace(
+            written, deleted=int(self._session.value(counted, f"treating moved rows of {self._target.table}"))
+        )
+
+    def _refuse_strangers(self) -> None:
+        found = self._session.rows(merge.strangers(self._target), f"looking for other owners in {self._target.table}")
+        if found:
+            key, owner = found[0]
+            raise SinkOwnerError(
+                f"{self._target.table}: {key} belongs to endpoint {owner!r}, not to {self._target.owner!r}",
+                "Give one of the two endpoints another source_system; nothing of the slice was written.",
+                owner=owner,
+                endpoint_id=self._target.owner,
+            )
 
     def _attempt(self, action: Callable[[], None], expected: str) -> bool:
         """Run inside a savepoint; False when it failed with the expected SQLSTATE and was undone."""
@@ -93,8 +126,9 @@ class SliceUpsert:
         if not straight:
             self._session.execute(merge.insert_all(self._target, writes), f"writing {self._target.table}")
 
-    def _difference(self, reader: RecordReader, rows: int) -> Written:
+    def _difference(self, reader: RecordReader, rows: int, check: Callable[[], None] = lambda: None) -> Written:
         writes = self._fill_work(reader)
+        check()
         result: list[int] = []
         bounds = self._bounds(writes)
 

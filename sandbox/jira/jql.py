@@ -118,12 +118,7 @@ class Parser:
         return self._clause()
 
     def _clause(self) -> Callable[[Issue], bool]:
-        field = self._take()[0].lower()
-        if field in RESERVED:
-            raise _reserved(field)
-        if field not in _FIELDS:
-            raise JqlError(f"Field '{field}' does not exist or you do not have permission to view it.")
-        field = "key" if field == "issuekey" else field
+        field = self._field()
         operator = self._take()[0].lower()
         if operator == "is":
             return self._is_empty(field)
@@ -140,6 +135,14 @@ class Parser:
         if operator == "=" and field == "project":
             self._limit_projects({value})
         return self._equals(field, [value], negated=operator == "!=")
+
+    def _field(self) -> str:
+        field = self._take()[0].lower()
+        if field in RESERVED:
+            raise _reserved(field)
+        if field not in _FIELDS:
+            raise JqlError(f"Field '{field}' does not exist or you do not have permission to view it.")
+        return "key" if field == "issuekey" else field
 
     def _in(self, field: str, *, negated: bool) -> Callable[[Issue], bool]:
         if self._take()[0] != "(":

@@ -53,6 +53,7 @@ TABLE = {
     "RunError": {
         "E_RUN_IN_PROGRESS": "R",
         "E_RUN_STOPPED": "R",
+        "E_SINK_OWNER": "T",
         "E_RUN_SUPERSEDED": "T",
         "E_COMPLETENESS_GAP": "T",
         "E_DELETE_GUARD": "T",

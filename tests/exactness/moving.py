@@ -189,4 +189,4 @@ def assert_equal(pair: Pair, seed: object) -> None:
 
 def seeded(seed: int) -> random.Random:
     """Repeatable chance."""
-    return random.Random(seed)  # noqa: S311 - repeatable, not secret
+    return random.Random(seed)

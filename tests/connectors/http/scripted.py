@@ -53,7 +53,7 @@ class Scripted:
         with self.lock:
             self._now -= 1
 
-    def __enter__(self) -> Scripted:
+    def __enter__(self):
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -83,7 +83,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         finally:
             self.script.gave()
 
-    do_GET = do_POST = _answer
+    do_GET = do_POST = _answer  # noqa: N815 - the library calls them so
 
     def log_message(self, *_: object) -> None:
         """Quiet."""

@@ -60,16 +60,17 @@ class Mover:
             policy=chosen,
             checkpoint=self.checkpoints.get(name),
         )
-        summary = UnitRun(
-            self.source, self.sink, self.staging, request, observer=observer, keep_staged=False
-        ).execute()
+        summary = UnitRun(self.source, self.sink, self.staging, request, observer=observer, keep_staged=False).execute()
         self.checkpoints[name] = summary.checkpoint_after
         return summary
 
     def raw(self, name: str) -> dict[str, dict[str, Any]]:
         """Raw payloads in the sink by key."""
         key = self.unit(name).primary_key[0]
-        return {row[0]: json.loads(row[1]) for row in self.query(f"SELECT {key}::text AS k, raw::text AS r FROM jira.{name}")}
+        return {
+            row[0]: json.loads(row[1])
+            for row in self.query(f"SELECT {key}::text AS k, raw::text AS r FROM jira.{name}")
+        }
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Rows of the sink; cast to text, bigint or boolean."""

@@ -22,6 +22,7 @@ from connectors.jira.progress import Progress, without
 from connectors.jira.rows import IssueReader
 from connectors.jira.scope import scope_of
 from connectors.jira.windows import Window
+from contracts.catalog import CatalogSnapshot
 from contracts.errors import CursorUnsupportedError, FilterNotSupportedError
 from contracts.unit import Predicate, UnitPolicy
 
@@ -31,8 +32,6 @@ DATASETS = {dataset.name: dataset for dataset in units.datasets("jira", CUSTOM, 
 
 
 def unit(name: str):
-    from contracts.catalog import CatalogSnapshot
-
     catalog = CatalogSnapshot(endpoint_id="e", collected_at=NOW, datasets=tuple(DATASETS[n] for n in sorted(DATASETS)))
     return next(one for one in units.units_of(catalog, 8) if one.dataset.name == name)
 
@@ -297,5 +296,5 @@ def test_rows_of_sparse_and_full_issues():
 
 
 def test_a_payload_of_another_shape_is_no_row():
-    with pytest.raises(ValueError, match="created|timestamptz|conversion"):
+    with pytest.raises(ValueError, match=r"created|timestamptz|conversion"):
         IssueReader(DATASETS["issues"], "https://x").frame([issue(created="last week")])

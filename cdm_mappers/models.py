@@ -1,0 +1,50 @@
+"""Every common model, by id, and its columns as polars types."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from cdm_mappers.work import WORK
+from contracts.errors import CdmModelUnsupportedError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from contracts.catalog import LogicalType
+    from contracts.mapping import CdmModel
+
+MODELS: Mapping[str, CdmModel] = MappingProxyType({model.model_id: model for model in WORK})
+_TYPES: Mapping[LogicalType, pl.DataType] = MappingProxyType(
+    {
+        "string": pl.String(),
+        "json": pl.String(),
+        "bool": pl.Boolean(),
+        "int64": pl.Int64(),
+        "timestamptz": pl.Datetime("us", "UTC"),
+        "date": pl.Date(),
+    }
+)
+
+
+def model_of(model_id: str) -> CdmModel:
+    """The model of that id.
+
+    Raises:
+        CdmModelUnsupportedError: There is none; the error lists what there is.
+    """
+    if model_id not in MODELS:
+        raise CdmModelUnsupportedError(
+            f"There is no common model {model_id!r}",
+            f"Use one of: {', '.join(MODELS)}.",
+            cdm_model_id=model_id,
+            known=list(MODELS),
+        )
+    return MODELS[model_id]
+
+
+def schema_of(model: CdmModel) -> dict[str, pl.DataType]:
+    """Polars type by column name, in the model's order; JSON travels as text."""
+    return {column.name: _TYPES[column.logical_type] for column in model.columns}

@@ -1,0 +1,40 @@
+"""What an endpoint of template ``cdm.jdbc`` is configured with."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from connectors.postgres.config import PostgresConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from contracts.mapping import CdmModel
+
+
+class CdmJdbcConfig(PostgresConfig):
+    """A PostgreSQL database for common-model tables."""
+
+    cdm_schema: str | None = Field(None, description="Schema of the tables; cdm_ and the model's family when empty.")
+    table_prefix: str = Field("cdm_", description="Before each table's name.")
+
+    def schema_of(self, model: CdmModel) -> str:
+        """``cdm_work`` for ``cdm.work.item``, unless one is set."""
+        return self.cdm_schema or f"cdm_{model.family}"
+
+    def table_of(self, model: CdmModel) -> str:
+        """``cdm_item`` for ``cdm.work.item``."""
+        return self.table_prefix + "_".join(model.model_id.split(".")[2:])
+
+
+def from_environment(environment: Mapping[str, str] = os.environ) -> CdmJdbcConfig | None:
+    """For development: CDM_DATABASE_URL, CDM_DATABASE_SCHEMA, CDM_DATABASE_TABLE_PREFIX; None without a URL."""
+    url = environment.get("CDM_DATABASE_URL")
+    if not url:
+        return None
+    given = {"url": url, "cdm_schema": environment.get("CDM_DATABASE_SCHEMA") or None}
+    prefix = environment.get("CDM_DATABASE_TABLE_PREFIX")
+    return CdmJdbcConfig.model_validate({**given, **({} if prefix is None else {"table_prefix": prefix})})

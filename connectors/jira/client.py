@@ -164,9 +164,9 @@ class JiraClient:
         body = {"jql": jql, "maxResults": max(1, min(limit, IDS_PER_PAGE)), "fields": ["id"]}
         return [issue.id for issue in self.http.post(f"{_API}/search/jql", _ids, body).issues]
 
-    def oldest(self, jql: str) -> datetime | None:
-        """Creation of the oldest matching issue."""
-        body = {"jql": f"{jql} ORDER BY created ASC", "maxResults": 1, "fields": ["created"]}
+    def edge(self, jql: str, order: str) -> datetime | None:
+        """Creation of the first matching issue in an order (``created ASC``: of the oldest)."""
+        body = {"jql": f"{jql} ORDER BY {order}", "maxResults": 1, "fields": ["created"]}
         issues = self.http.post(f"{_API}/search/jql", _any, body)["issues"]
         return moment(issues[0]["fields"]["created"]) if issues else None
 
@@ -195,6 +195,13 @@ class JiraClient:
             found += page.worklogs
             if not page.worklogs or len(found) >= page.total:
                 return _whole(found, page.total, f"worklogs of issue {issue_id}")
+
+    def children(self, kind: str, ids: Sequence[str]) -> list[msgspec.Raw]:
+        """These comments or worklogs (``comment`` or ``worklog``, at most 1,000), those that are there."""
+        body = {"ids": [int(one) for one in ids]}
+        if kind == "worklog":
+            return self.http.post(f"{_API}/worklog/list", _raws, body)
+        return self.http.post(f"{_API}/comment/list", _values, body).values
 
     def close(self) -> None:
         """Close connections."""

@@ -81,7 +81,7 @@ def _by_issue(client: JiraClient, request: PlanRequest, scope: Scope) -> Ingesti
         windows.Window(project=key, conditions=tuple(_conditions(client, request, scope, before.since(key))))
         for key in projects
     ]
-    cut = windows.cut(client, wholes, client.config.slice_issues, now, client.config.concurrency)
+    cut = windows.cut(client, wholes, client.config.slice_issues, client.config.concurrency)
     pieces = [_slice(index, window) for index, window in enumerate(cut)]
     pieces += [_unseen(len(pieces) + index, key) for index, key in enumerate(unseen)]
     census = request.mode == "full" or (

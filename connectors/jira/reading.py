@@ -7,6 +7,7 @@ the newest state of the index: it is gone, or it is a gap.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -55,7 +56,17 @@ class _Id(msgspec.Struct):
     id: str
 
 
+class _Orphan(msgspec.Struct):
+    """A child as it comes without its issue; a comment names the issue in its own address only."""
+
+    id: str
+    self: str = ""
+    issueId: str | None = None  # noqa: N815 - Jira's name
+
+
 _issue, _id = msgspec.json.Decoder(_Issue).decode, msgspec.json.Decoder(_Id).decode
+_orphan = msgspec.json.Decoder(_Orphan).decode
+_IN_ADDRESS = re.compile(r"/issue/(\d+)/comment/")
 
 
 class SliceReading:
@@ -98,6 +109,9 @@ class SliceReading:
         return self._issues.frame([]) if self._issues else self._children.frame([])  # type: ignore[union-attr]
 
     def _read(self) -> Iterator[pl.DataFrame]:
+        if "children" in self._piece.params:
+            yield from self._children_by_id([str(one) for one in self._piece.params["children"]])  # type: ignore[union-attr]
+            return
         ids = self._ids()
         arrived: set[str] = set()
         for chunk in chunks(ids, self._client.config.page_size):
@@ -146,12 +160,28 @@ class SliceReading:
         found: list[tuple[Parent, msgspec.Raw]] = []
         for payload in payloads:
             issue = _issue(payload)
-            parent = Parent(issue.id, issue.key, issue.fields.project.key if issue.fields.project else None)
             children = self._children_of(issue)
             self._expected += len(children)
-            found += [(parent, child) for child in children]
+            found += [(_parent(issue), child) for child in children]
         assert self._children is not None  # noqa: S101 - made beside this reading
         return self._children.frame(found)
+
+    def _children_by_id(self, ids: Sequence[str]) -> Iterator[pl.DataFrame]:
+        """Children that a census found missing, with their issues."""
+        kind = self._dataset.name.removesuffix("s")
+        for chunk in chunks(ids, 1000):
+            payloads = self._client.children(kind, chunk)
+            hung = [(_issue_of(_orphan(payload)), payload) for payload in payloads]
+            parents: dict[str, Parent] = {}
+            for some in chunks(sorted({one for one, _ in hung if one}), 100):
+                issues = [_issue(payload) for payload in self._client.issues(some, ("project",))]
+                parents |= {one.id: _parent(one) for one in issues}
+            found = [(parents[one], payload) for one, payload in hung if one in parents]
+            self._expected += len(chunk)
+            if len(found) < len(chunk):
+                self._gaps.append(f"{len(chunk) - len(found)} {self._dataset.name} are listed and do not arrive")
+            assert self._children is not None  # noqa: S101 - made beside this reading
+            yield self._children.frame(found)
 
     def _children_of(self, issue: _Issue) -> list[msgspec.Raw]:
         """All of an issue's children; the list inside the issue counts only when it is complete."""
@@ -167,6 +197,17 @@ class SliceReading:
             if self._client.issues([issue.id], ("project",)):
                 self._gaps.append(f"{self._dataset.name} of issue {issue.id} could not be read ({refusal})")
             return []
+
+
+def _parent(issue: _Issue) -> Parent:
+    return Parent(issue.id, issue.key, issue.fields.project.key if issue.fields.project else None)
+
+
+def _issue_of(orphan: _Orphan) -> str | None:
+    if orphan.issueId is not None:
+        return orphan.issueId
+    found = _IN_ADDRESS.search(orphan.self)
+    return found.group(1) if found else None
 
 
 def whole(client: JiraClient, dataset: DatasetDescriptor) -> Frames:

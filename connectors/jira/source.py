@@ -138,15 +138,17 @@ class JiraSource:
         self._client.myself()
 
     def repair_slices(self, plan: IngestionPlan, keys: Sequence[Json], epoch: int) -> tuple[IngestionSlice, ...]:
-        """Issues by id. Other units are read again whole by the next run."""
-        if plan.unit.dataset.name != "issues":
-            raise _incomplete(plan.unit.unit_id, f"{len(keys)} row(s) are missing in the sink")
+        """Issues, comments and worklogs by id; projects and users are listed whole once more."""
+        name = plan.unit.dataset.name
+        if not units.ENTITIES[name].by_issue:
+            return (IngestionSlice(key=f"repair-{epoch}", sequence=len(plan.slices), params={"explain": "all again"}),)
+        what = "ids" if name == "issues" else "children"
         ids = [str(key[plan.unit.primary_key[0]]) for key in keys]
         return tuple(
             IngestionSlice(
                 key=f"repair-{epoch}-{index}",
                 sequence=len(plan.slices) + index,
-                params={"ids": list(chunk), "explain": f"{len(chunk)} missing issue(s)"},
+                params={what: list(chunk), "explain": f"{len(chunk)} missing row(s)"},
             )
             for index, chunk in enumerate(chunks(ids, _REPAIRED_TOGETHER))
         )

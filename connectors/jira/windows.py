@@ -7,7 +7,6 @@ windows are disjoint and cover everything. Counts are approximate and only decid
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from connectors.jira import jql
@@ -15,6 +14,7 @@ from contracts.model import Contract
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from datetime import datetime
 
 _MINUTE_MS = 60_000
 _MOST_PIECES = 64
@@ -27,8 +27,8 @@ class Counts(Protocol):
         """About how many issues match."""
         ...
 
-    def oldest(self, jql: str) -> datetime | None:
-        """When the oldest matching issue was created."""
+    def edge(self, jql: str, order: str) -> datetime | None:
+        """Creation of the first matching issue in an order."""
         ...
 
 
@@ -53,31 +53,29 @@ class Window(Contract):
         return jql.all_of(parts)
 
 
-def cut(site: Counts, wholes: Sequence[Window], wanted: int, now: datetime, workers: int) -> list[Window]:
+def cut(site: Counts, wholes: Sequence[Window], wanted: int, workers: int) -> list[Window]:
     """Every whole window as windows of about ``wanted`` issues, in order; empty ones stay: they cost one request.
+
+    Where to cut depends on the issues alone, not on the time of day: an unchanged site is cut the same way twice.
 
     Args:
         site: Where counts come from.
         wholes: One per project, open on both sides.
         wanted: Issues per window.
-        now: The site's clock: nothing is older than the oldest issue or much newer than this.
         workers: Requests side by side.
     """
     with ThreadPoolExecutor(workers, thread_name_prefix="probe") as pool:
         counted = list(pool.map(lambda whole: _counted(site, whole), wholes))
         large = [whole for whole in counted if whole.issues > wanted * 3 // 2]
-        bounded = dict(
-            zip([whole.project for whole in large], pool.map(lambda w: _oldest(site, w), large), strict=True)
-        )
+        spans = dict(zip([whole.project for whole in large], pool.map(lambda w: _span(site, w), large), strict=True))
         made: list[Window] = []
-        last_ms = jql.milliseconds(now + timedelta(minutes=1))
         for whole in counted:
-            first = bounded.get(whole.project)
-            if first is None:
+            span = spans.get(whole.project)
+            if span is None:
                 made.append(whole)
                 continue
-            pieces = _pieces(whole, jql.milliseconds(first), last_ms, wanted)
-            made += _merged(_refined(site, pieces, wanted, last_ms, pool.map), wanted)
+            pieces = _pieces(whole, *span, wanted)
+            made += _merged(_refined(site, pieces, wanted, span[1], pool.map), wanted)
     return made
 
 
@@ -85,8 +83,10 @@ def _counted(site: Counts, window: Window) -> Window:
     return window.model_copy(update={"issues": site.count(window.jql)})
 
 
-def _oldest(site: Counts, window: Window) -> datetime | None:
-    return site.oldest(window.jql)
+def _span(site: Counts, window: Window) -> tuple[int, int] | None:
+    """Moments of the oldest issue and just after the newest."""
+    first, last = site.edge(window.jql, "created ASC"), site.edge(window.jql, "created DESC")
+    return (jql.milliseconds(first), jql.milliseconds(last) + 1) if first and last else None
 
 
 def _pieces(whole: Window, low_ms: int, high_ms: int, wanted: int) -> list[Window]:
@@ -114,10 +114,10 @@ def _refined(
 
 
 def _halfway(site: Counts, window: Window, last_ms: int) -> int | None:
-    """A moment inside the window, of an open one between its oldest issue and now; None where it is too narrow."""
+    """A moment inside the window, of an open one between its oldest and newest issue; None where it is too narrow."""
     low = window.low_ms
     if low is None:
-        first = site.oldest(window.jql)
+        first = site.edge(window.jql, "created ASC")
         low = jql.milliseconds(first) if first else None
     high = window.high_ms or last_ms
     if low is None or high - low < 2 * _MINUTE_MS:

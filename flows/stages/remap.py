@@ -99,7 +99,9 @@ def remap(sink: SinkEndpoint, staging: StagingProvider, request: RunRequest, map
     with sink.exclusive(request.ref):
         handles = _staged(staging, request)
         plan = _plan(request, handles)
-        run = sink.begin_run(remap_ref(request.ref), uuid4().hex, plan)
+        ref = remap_ref(request.ref)
+        sink.last_run(ref)
+        run = sink.begin_run(ref, uuid4().hex, plan)
         gone = [pl.DataFrame(batch)[SOURCE_ID] for batch in sink.tombstones(plan)]
         newest = NewestOnly(pl.concat(gone).cast(pl.String))
         receipts = []

@@ -110,6 +110,8 @@ class Api:
             ("GET", "/issuetype"): lambda: Answer(
                 as_json([{"id": i, "name": n, "subtask": s} for i, n, s in samples.TYPES])
             ),
+            ("POST", "/comment/list"): lambda: self._listed(body, "comment"),
+            ("POST", "/worklog/list"): lambda: self._listed(body, "worklog"),
             ("GET", "/worklog/deleted"): lambda: self._deleted_worklogs(query),
         }
         if (method, path) in plain:
@@ -213,7 +215,7 @@ class Api:
             raise Refused(400, "orderBy is not supported")
         size = min(_number(query, "maxResults", FULL_PAGE), FULL_PAGE)
         ordered: list[Child] = list(reversed(issue.comments)) if order == "-created" else issue.comments
-        shown = [self.render.comment(one) for one in ordered[start : start + size]]
+        shown = [self.render.comment(one, issue) for one in ordered[start : start + size]]
         return {"startAt": start, "maxResults": size, "total": len(issue.comments), "comments": shown}
 
     # --- the rest ----------------------------------------------------------------------------------------------
@@ -251,6 +253,20 @@ class Api:
     def _people(self, query: Query_) -> Answer:
         start, size = _number(query, "startAt", 0), min(_number(query, "maxResults", 50), 1000)
         return Answer(as_json(self.site.people()[start : start + size]))
+
+    def _listed(self, body: bytes, kind: str) -> Answer:
+        ids = _object(body, {"ids"}).get("ids", [])
+        if not isinstance(ids, list) or not 1 <= len(ids) <= 1000:
+            raise Refused(400, "The ids list must have between 1 and 1000 entries.")
+        wanted = {str(one) for one in ids}
+        with self.site.lock:
+            issues = self.site.issues()
+            if kind == "worklog":
+                found = [self.render.worklog(c, i) for i in issues for c in i.worklogs if c.child_id in wanted]
+                return Answer(as_json(found))
+            found = [self.render.comment(c, i) for i in issues for c in i.comments if c.child_id in wanted]
+        page = {"startAt": 0, "maxResults": 1000, "total": len(found), "isLast": True, "values": found}
+        return Answer(as_json(page))
 
     def _deleted_worklogs(self, query: Query_) -> Answer:
         since, until = _number(query, "since", 0), self.site.now_ms - 60_000

@@ -44,11 +44,11 @@ class Renderer:
         issue.rendered[asked] = made = as_json(payload)
         return made
 
-    def comment(self, child: Child) -> Json:
-        """One comment; a missing author has no ``author``."""
+    def comment(self, child: Child, issue: Issue) -> Json:
+        """One comment; its issue stands in its address only, a missing author is no ``author``."""
         made = self._child(child)
-        made |= {"body": child.body, "jsdPublic": True}
-        return made
+        address = f"https://site.example/rest/api/3/issue/{issue.issue_id}/comment/{child.child_id}"
+        return made | {"self": address, "body": child.body, "jsdPublic": True}
 
     def worklog(self, child: Child, issue: Issue) -> Json:
         """One worklog; without words it has no ``comment``."""
@@ -118,7 +118,7 @@ class Renderer:
     def _comments(self, issue: Issue, *, search: bool) -> Json:
         kept = issue.comments[:SEARCH_COMMENTS] if search else issue.comments[-GET_COMMENTS:]
         return {
-            "comments": [self.comment(one) for one in kept],
+            "comments": [self.comment(one, issue) for one in kept],
             "self": "x",
             "maxResults": len(kept),
             "total": len(issue.comments),

@@ -41,7 +41,12 @@ class Mover:
     """Runs of a site's units into one database, remembering the checkpoint of each."""
 
     def __init__(
-        self, server: SandboxJira, sink_url: str, endpoint_id: str = "site", data_mode: DataMode = "raw", **settings: Any
+        self,
+        server: SandboxJira,
+        sink_url: str,
+        endpoint_id: str = "site",
+        data_mode: DataMode = "raw",
+        **settings: Any,
     ) -> None:
         self.server, self.endpoint_id, self.data_mode = server, endpoint_id, data_mode
         self.source = source_of(server, **settings)
@@ -80,7 +85,13 @@ class Mover:
         model = request.cdm_model
         mapper = CdmMapperRegistry().find("http", request.unit.kind, model.model_id) if model else None
         run = UnitRun(
-            self.source, self.sink, self.staging, request, mapper=mapper, observer=observer, keep_staged=model is not None
+            self.source,
+            self.sink,
+            self.staging,
+            request,
+            mapper=mapper,
+            observer=observer,
+            keep_staged=model is not None,
         )
         summary = run.execute()
         self.checkpoints[name] = summary.checkpoint_after
@@ -95,7 +106,9 @@ class Mover:
         """Raw payloads in the sink by key."""
         key = self.unit(name).primary_key[0]
         table = f'"{self.unit(name).dataset.namespace}".{name}'
-        return {row[0]: json.loads(row[1]) for row in self.query(f"SELECT {key}::text AS k, raw::text AS r FROM {table}")}
+        return {
+            row[0]: json.loads(row[1]) for row in self.query(f"SELECT {key}::text AS k, raw::text AS r FROM {table}")
+        }
 
     def close(self) -> None:
         """Close connections."""
@@ -115,7 +128,7 @@ def truth(site: JiraSite, name: str) -> dict[str, Any]:
         fields = ("*all", "-comment", "-worklog")
         return {one.issue_id: json.loads(render.issue(one, fields, search=False)) for one in site.issues()}
     if name == "comments":
-        return {one.child_id: render.comment(one) for issue in site.issues() for one in issue.comments}
+        return {one.child_id: render.comment(one, issue) for issue in site.issues() for one in issue.comments}
     return {one.child_id: render.worklog(one, issue) for issue in site.issues() for one in issue.worklogs}
 
 

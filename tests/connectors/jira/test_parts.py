@@ -155,9 +155,9 @@ class Site:
         self.probes += 1
         return int(len(self.inside(query)) * self._chance.uniform(1 - self._lie, 1 + self._lie))
 
-    def oldest(self, query: str):
+    def edge(self, query: str, order: str):
         found = self.inside(query)
-        return datetime.fromtimestamp(found[0] / 1000, UTC) if found else None
+        return datetime.fromtimestamp(found[-1 if "DESC" in order else 0] / 1000, UTC) if found else None
 
 
 MS = jql.milliseconds(NOW)
@@ -167,7 +167,7 @@ CREATED = st.lists(st.integers(MS - 10**10, MS) | st.sampled_from([MS - 5, MS - 
 @given(CREATED, st.integers(5, 60), st.floats(0, 0.3))
 def test_windows_are_disjoint_and_cover_everything(created, wanted, lie):
     site = Site(created, lie)
-    cut = windows.cut(site, [Window(project="A")], wanted, NOW, 2)
+    cut = windows.cut(site, [Window(project="A")], wanted, 2)
     found = [one for window in cut for one in site.inside(window.jql)]
     assert sorted(found) == site.created
     assert [window.low_ms for window in cut] == sorted((w.low_ms for w in cut), key=lambda v: -1 if v is None else v)
@@ -179,7 +179,7 @@ def test_windows_hold_about_what_is_wanted_however_skewed():
     busy = [MS - chance.randrange(10**8) for _ in range(9000)]
     quiet = [MS - chance.randrange(10**11) for _ in range(1000)]
     site = Site(busy + quiet)
-    cut = windows.cut(site, [Window(project="A")], 500, NOW, 4)
+    cut = windows.cut(site, [Window(project="A")], 500, 4)
     sizes = [len(site.inside(window.jql)) for window in cut]
     assert max(sizes) <= 750
     assert len(cut) <= 45
@@ -188,7 +188,7 @@ def test_windows_hold_about_what_is_wanted_however_skewed():
 
 def test_a_minute_that_holds_too_much_stays_one_window():
     site = Site([MS - 1000] * 500)
-    cut = windows.cut(site, [Window(project="A")], 50, NOW, 2)
+    cut = windows.cut(site, [Window(project="A")], 50, 2)
     assert sum(len(site.inside(window.jql)) for window in cut) == 500
 
 

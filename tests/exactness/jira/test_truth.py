@@ -60,7 +60,11 @@ def test_a_change_of_daylight_saving_time(database):
         mover.run("issues")
         offsets = {json.dumps(one["fields"]["created"])[-6:] for one in truth(jira.site, "issues").values()}
         assert len(offsets) == 2, "the data crosses a change"
-        stored = dict(mover.query("SELECT id::text AS i, (extract(epoch FROM created) * 1000)::bigint::text AS c FROM jira.issues"))
+        stored = dict(
+            mover.query(
+                "SELECT id::text AS i, (extract(epoch FROM created) * 1000)::bigint::text AS c FROM jira.issues"
+            )
+        )
         assert stored == {one.issue_id: str(one.created_ms) for one in jira.site.issues()}
         mover.close()
 
@@ -94,7 +98,9 @@ def test_children_beyond_every_limit(jira, mover):
     assert mover.run("comments", "incremental").rows_inserted == 1
     assert_equal(mover, "comments")
     asked = [one for one in jira.requests[before:] if one.path.endswith("/comment")]
-    assert {one.path.split("/")[-2] for one in asked} <= {busy.issue_id}, "only issues that changed are asked for theirs"
+    assert {one.path.split("/")[-2] for one in asked} <= {busy.issue_id}, (
+        "only issues that changed are asked for theirs"
+    )
 
 
 def test_people_without_addresses_and_gone_ones(jira, mover):
@@ -135,13 +141,18 @@ def test_a_selector_that_makes_no_sense_is_refused(mover):
 
 
 def test_adding_a_project_reads_only_that_project(jira, mover):
-    """"Done when" 5: the others go on from where they were; one taken out and added again goes on."""
+    """ "Done when" 5: the others go on from where they were; one taken out and added again goes on."""
     later = {"census_every_s": 1e9}
     mover.run("issues", "incremental", selectors={"projectKeys": ["AND", "OPS"]}, **later)
     jira.site.pass_time(3600)
     fresh = len(jira.requests)
     mover.run("issues", "incremental", selectors={"projectKeys": ["AND", "IN", "OPS"]}, **later)
-    fetched = {one for request in jira.requests[fresh:] if "bulkfetch" in request.path for one in request.body["issueIdsOrKeys"]}
+    fetched = {
+        one
+        for request in jira.requests[fresh:]
+        if "bulkfetch" in request.path
+        for one in request.body["issueIdsOrKeys"]
+    }
     assert fetched == {one.issue_id for one in jira.site.issues() if one.project_key == "IN"}
     jira.site.pass_time(3600)
     mover.run("issues", "incremental", selectors={"projectKeys": ["IN"]}, **later)
@@ -151,7 +162,12 @@ def test_adding_a_project_reads_only_that_project(jira, mover):
     jira.site.pass_time(3600)
     fresh = len(jira.requests)
     mover.run("issues", "incremental", selectors={"projectKeys": ["AND", "IN"]}, **later)
-    fetched = {one for request in jira.requests[fresh:] if "bulkfetch" in request.path for one in request.body["issueIdsOrKeys"]}
+    fetched = {
+        one
+        for request in jira.requests[fresh:]
+        if "bulkfetch" in request.path
+        for one in request.body["issueIdsOrKeys"]
+    }
     assert fetched == {one.issue_id for one in changed}
     assert {mover.raw("issues")[one.issue_id]["fields"]["summary"] for one in changed} == {"while it was out"}
 

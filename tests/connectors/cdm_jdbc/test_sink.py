@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import pytest
+
+from connectors.cdm_jdbc.config import CdmJdbcConfig, from_environment
+from connectors.cdm_jdbc.sink import CdmSink
+from connectors.cdm_jdbc.tables import version_in
+from connectors.postgres.client import PostgresClient
+from tests.conformance.cdm_sink_suite import MODEL, CdmSinkSuite
+
+TABLE = "cdm_work.cdm_probe"
+
+
+class Lab:
+    """One database, looked at beside the sink."""
+
+    def __init__(self, url: str) -> None:
+        self.config = CdmJdbcConfig.model_validate({"url": url})
+        self.client = PostgresClient(self.config, "sink")
+
+    def sink(self) -> CdmSink:
+        return CdmSink(self.config)
+
+    def rows(self, columns: str = "cdm_id, source_id, name, deleted_at IS NULL AS alive"):
+        with self.client.session() as session:
+            return session.rows(f"SELECT {columns} FROM {TABLE} ORDER BY cdm_id")
+
+    def run(self, sql: str) -> None:
+        with self.client.session() as session:
+            session.execute(sql.format(table=TABLE))
+
+
+class TestCdmSink(CdmSinkSuite):
+    @pytest.fixture
+    def lab(self, database):
+        made = Lab(database)
+        yield made
+        made.client.close()
+
+
+def test_tables_say_what_they_are(database):
+    lab = Lab(database)
+    sink = lab.sink()
+    sink.provision_model(MODEL)
+    with lab.client.session() as session:
+        comment = session.value(f"SELECT obj_description('{TABLE}'::regclass) AS c")
+        indexes = int(session.value(f"SELECT count(*)::bigint AS n FROM pg_index WHERE indrelid = '{TABLE}'::regclass"))
+    assert version_in(comment) == MODEL.version
+    assert indexes >= 3
+    sink.close()
+    lab.client.close()
+
+
+def test_schema_and_prefix_can_be_chosen():
+    config = CdmJdbcConfig(cdm_schema="common", table_prefix="")
+    assert (config.schema_of(MODEL), config.table_of(MODEL)) == ("common", "probe")
+    plain = CdmJdbcConfig()
+    assert (plain.schema_of(MODEL), plain.table_of(MODEL)) == ("cdm_work", "cdm_probe")
+
+
+def test_the_environment_serves_development():
+    assert from_environment({}) is None
+    given = {"CDM_DATABASE_URL": "postgresql://u:p@h:1/d", "CDM_DATABASE_SCHEMA": "s", "CDM_DATABASE_TABLE_PREFIX": ""}
+    found = from_environment(given)
+    assert (found.host, found.cdm_schema, found.table_prefix) == ("h", "s", "")
+    assert from_environment({"CDM_DATABASE_URL": "postgresql://h/d"}).table_prefix == "cdm_"

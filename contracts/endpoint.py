@@ -170,6 +170,15 @@ class SupportsConsistentView(Protocol):
 
 
 @runtime_checkable
+class SupportsLateSlices(Protocol):
+    """The source has no view: rows can move from a slice that is still unread to one that was read already."""
+
+    def late_slices(self, plan: IngestionPlan, epoch: int) -> tuple[IngestionSlice, ...]:
+        """Slices to read after all others: whatever changed since the plan was made."""
+        ...
+
+
+@runtime_checkable
 class SupportsDeleteDetection(Protocol):
     """The source can list the keys of all rows there are (``ingest.delete_detection``)."""
 

@@ -20,7 +20,7 @@ from contracts.receipts import RunHandle, RunSummary, StageReceipt, UpsertReceip
 from flows.live import WORKSPACE_ID, LiveRun, SlicePlace, by_token, find_run, opened_as
 from flows.policies import AGAIN, hold_back, may_retry
 from flows.stages.plan import OpenRun, open_run
-from flows.stages.run import summarise
+from flows.stages.run import late_slices, summarise
 from flows.stages.stage import stage_slice
 from flows.stages.upsert import refuse_gaps, take_census, upsert_slice
 
@@ -122,6 +122,7 @@ def finish(token: str, seconds: float) -> RunSummary:
 
 def _census(live: LiveRun) -> int:
     opened = _opened(live)
+    live.receipts += [_repair(live, opened, piece) for piece in late_slices(live.source, opened)]
     live.census, missing = take_census(
         live.source,
         live.sink,

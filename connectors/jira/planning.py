@@ -60,6 +60,19 @@ def selected_projects(client: JiraClient, scope: Scope) -> tuple[list[str], list
     return sorted(wanted & allowed), sorted(wanted - allowed)
 
 
+def late(plan: IngestionPlan, epoch: int) -> tuple[IngestionSlice, ...]:
+    """One slice of everything in the plan's projects that was updated since the plan was made; none for other units."""
+    projects = sorted({str(piece.params["project"]) for piece in plan.slices if "jql" in piece.params})
+    if plan.checkpoint_after is None or not projects:
+        return ()
+    scope = scope_of(plan.unit, plan.policy, selectable=True)
+    read_at = Progress.model_validate(plan.checkpoint_after).since(projects[0])
+    since_ms = jql.milliseconds(read_at) if read_at else 0
+    query = jql.all_of([jql.one_of("project", projects), *scope.conditions, jql.at_least("updated", since_ms)])
+    params = {"jql": query, "explain": "what changed since the plan was made"}
+    return (IngestionSlice(key=f"late-{epoch}", sequence=len(plan.slices), params=params),)
+
+
 def _whole(request: PlanRequest) -> IngestionPlan:
     return IngestionPlan(
         endpoint_id=request.endpoint_id,

@@ -12,7 +12,7 @@ from connectors.http.client import Refusal
 from connectors.jira import jql, units
 from connectors.jira.client import JiraClient, translated
 from connectors.jira.descriptor import DESCRIPTOR
-from connectors.jira.planning import make_plan, selected_projects
+from connectors.jira.planning import late, make_plan, selected_projects
 from connectors.jira.progress import without
 from connectors.jira.reading import SliceReading, chunks, whole
 from connectors.jira.scope import scope_of
@@ -115,6 +115,10 @@ class JiraSource:
             return None
         held = {str(receipt.observed["project"]) for receipt in receipts if "project" in receipt.observed}
         return without(plan.checkpoint_after, held, plan.checkpoint_before) if held else plan.checkpoint_after
+
+    def late_slices(self, plan: IngestionPlan, epoch: int) -> tuple[IngestionSlice, ...]:
+        """What changed since the plan was made: an issue that moved meanwhile may have been in no slice's project."""
+        return late(plan, epoch)
 
     def export_keys(self, plan: IngestionPlan, view: str | None = None) -> Iterator[pl.DataFrame]:
         """Keys of everything inside the unit's selectors; the login is proven before and after.

@@ -151,7 +151,7 @@ def units_of(catalog: CatalogSnapshot, parallel: int) -> tuple[EndpointUnitDescr
 def custom_fields(dataset: DatasetDescriptor) -> tuple[CustomField, ...]:
     """The custom fields among a dataset's columns."""
     return tuple(
-        CustomField(column.name, column.comment or column.name, column.declared_type)
+        CustomField(column.name, column.name if column.comment is None else column.comment, column.declared_type)
         for column in dataset.columns
         if column.name.startswith("customfield_")
     )

@@ -10,7 +10,13 @@ from datetime import UTC, datetime
 from threading import Event
 from typing import TYPE_CHECKING, Protocol
 
-from contracts.endpoint import SinkEndpoint, SourceEndpoint, SupportsConsistentView, SupportsDeleteDetection
+from contracts.endpoint import (
+    SinkEndpoint,
+    SourceEndpoint,
+    SupportsConsistentView,
+    SupportsDeleteDetection,
+    SupportsLateSlices,
+)
 from contracts.errors import IngestionError, Retriable, SourceViewLostError
 from contracts.receipts import CensusReceipt, RunSummary, StageReceipt, UpsertReceipt
 from flows.stages.plan import OpenRun, RunRequest, open_run
@@ -168,6 +174,7 @@ class UnitRun:
 
     def _census(self, opened: OpenRun, receipts: list[UpsertReceipt], view: str | None) -> CensusReceipt | None:
         started = time.monotonic()
+        receipts += self._slices(opened, late_slices(self._source, opened), view)
         found, missing = take_census(
             self._source,
             self._sink,
@@ -194,6 +201,13 @@ def reading_view(source: SourceEndpoint) -> Iterator[str | None]:
             yield view
     else:
         yield None
+
+
+def late_slices(source: SourceEndpoint, opened: OpenRun) -> tuple[IngestionSlice, ...]:
+    """Slices that a source without a view wants read when all others are in the sink."""
+    if not isinstance(source, SupportsLateSlices):
+        return ()
+    return source.late_slices(opened.plan, opened.run.epoch)
 
 
 def can_retry_slice(error: BaseException) -> bool:

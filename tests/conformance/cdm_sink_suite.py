@@ -297,6 +297,10 @@ class CdmSinkSuite:
 
     def test_one_run_at_a_time(self, ready, lab):
         ref = RunRef(endpoint_id="one", unit_id="things", sink_id="cdm")
-        with closing(lab.sink()) as other, ready.exclusive(ref), pytest.raises(errors.RunInProgressError):
-            with other.exclusive(ref):
-                pass
+        with (
+            closing(lab.sink()) as other,
+            ready.exclusive(ref),
+            pytest.raises(errors.RunInProgressError),
+            other.exclusive(ref),
+        ):
+            pass

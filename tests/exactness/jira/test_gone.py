@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from contracts.errors import CompletenessGapError, DeleteGuardError, SourceAuthError
+from contracts.errors import CompletenessGapError, DeleteGuardError, SinkOwnerError, SourceAuthError
 from sandbox.jira import JiraSite, SandboxJira
 from tests.connectors.jira.moving import UNITS, Mover, assert_equal
 
@@ -179,8 +179,6 @@ def test_gone_children_are_found_by_full_runs(jira, database):
 
 
 def test_two_sites_that_share_a_name_are_refused(jira, database):
-    from contracts.errors import SinkOwnerError
-
     one = Mover(jira, database, "one", "cdm")
     one.run("issues")
     two = Mover(jira, database, "two", "cdm")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from datetime import datetime
 
 import pytest
@@ -207,11 +208,23 @@ def test_a_third_of_all_requests_fail(seed, database):
         mover.close()
 
 
+def one_act(site: JiraSite, chance: random.Random) -> None:
+    issue, project = chance.choice(site.issues()), chance.choice(AWKWARD)
+    acts = [
+        lambda: site.edit(issue, summary=f"edited {site.now_ms}"),
+        lambda: site.edit(issue, status="5"),
+        lambda: site.comment(issue, "meanwhile"),
+        lambda: site.log_work(issue, 60),
+        lambda: site.create(project, comments=2, worklogs=2),
+        lambda: site.move(issue, project),
+        lambda: site.delete(issue),
+    ]
+    chance.choice(acts)()
+
+
 @pytest.mark.parametrize("seed", [3, 4])
 def test_a_site_that_changes_while_it_is_read(seed, database):
     """5 % of issues change during the run: edited, created, deleted, commented. The next quiet run is equal."""
-    import random
-
     chance = random.Random(seed)
     with SandboxJira(site_of(issues=200)) as jira:
         mover = Mover(jira, database)
@@ -219,23 +232,9 @@ def test_a_site_that_changes_while_it_is_read(seed, database):
         site = jira.site
 
         def meddle(_path: str) -> None:
-            if chance.random() > 0.35:
-                return
-            with site.lock:
-                issue = chance.choice(site.issues())
-                act = chance.choice(["edit", "edit", "comment", "work", "create", "delete", "move"])
-                if act == "edit":
-                    site.edit(issue, summary=f"edited {site.now_ms}")
-                elif act == "comment":
-                    site.comment(issue, "meanwhile")
-                elif act == "work":
-                    site.log_work(issue, 60)
-                elif act == "create":
-                    site.create(chance.choice(AWKWARD), comments=2, worklogs=2)
-                elif act == "move":
-                    site.move(issue, chance.choice(AWKWARD))
-                else:
-                    site.delete(issue)
+            if chance.random() < 0.35:
+                with site.lock:
+                    one_act(site, chance)
 
         before = {name: set(truth(site, name)) for name in UNITS}
         jira.on_request = meddle

@@ -164,5 +164,6 @@ def _as(value: pl.Expr, dtype: pl.DataType) -> pl.Expr:
 
 def _property(column: ColumnDescriptor) -> pl.Expr:
     """``"customfield_1":{"name":…,"type":…,"value":…}`` of one column; null where it is null."""
-    described = f'"name":{json.dumps(column.name if column.comment is None else column.comment)},"type":{json.dumps(column.declared_type)}'
+    name = column.name if column.comment is None else column.comment
+    described = f'"name":{json.dumps(name)},"type":{json.dumps(column.declared_type)}'
     return pl.lit(f'{json.dumps(column.name)}:{{{described},"value":') + pl.col(column.name) + pl.lit("}")

@@ -19,7 +19,8 @@ os.environ.setdefault("PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW", "ignore")
 from contracts.endpoint import PlanRequest, SupportsContentHash
 from contracts.errors import IngestionError
 from contracts.unit import UnitPolicy
-from demo.world import SINK, SOURCE, World, world
+from demo.tracker import Tracker
+from demo.world import SINK, SOURCE, STAGING, World, world
 from flows.collect_catalog import collect_catalog
 from flows.ingest_unit import ingest_unit
 from sandbox.data import CHANGING, Writer, run_pgbench
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 SLICE_BYTES = 8 * 1024 * 1024
 WORK_S = 5
-STAGING = "demo-staging"
 
 
 class Demo:
@@ -42,6 +42,7 @@ class Demo:
         self.place, self.console = place, console
         self.moved: list[dict[str, Any]] = []
         self.checks: list[tuple[str, bool, str]] = []
+        self.tracker = Tracker(place, console)
 
     def tell(self) -> bool:
         """The whole story; True when every check passed."""
@@ -58,6 +59,7 @@ class Demo:
         self.move([unit for unit in units if unit not in changing], "full", "after the changes")
         self.move(changing, "full", "a full run finds deletes too")
         self.compare(units)
+        self.checks += self.tracker.tell()
         return all(passed for _, passed, _ in self.checks)
 
     def say(self, line: str) -> None:
@@ -118,19 +120,20 @@ class Demo:
             "unchanged",
         ):
             table.add_column(heading, justify="left" if heading in ("unit", "mode") else "right")
-        for each in self.moved:
+        for each in [*self.moved, *self.tracker.moved]:
             table.add_row(
                 each["unit"], each["mode"], f"{each['rows_read']:,}", f"{each['bytes_staged'] / 2**20:.1f}",
                 f"{each['wall_s']:.1f}", f"{each['rows_read'] / max(each['wall_s'], 1e-9):,.0f}",
                 f"{each['rows_inserted']:,}", f"{each['rows_updated']:,}", f"{each['rows_unchanged']:,}",
             )  # fmt: skip
         self.console.print(table)
-        result = Table(title="Source and sink compared, count and content")
+        result = Table(title="Source and sink compared")
         for heading in ("table", "rows", "equal"):
             result.add_column(heading)
         for name, passed, rows in self.checks:
             result.add_row(name, rows, "[green]yes[/green]" if passed else "[red]NO[/red]")
         self.console.print(result)
+        self.tracker.show()
 
 
 def main() -> int:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from flows.up import running_control_plane
 from flows.wiring import Workspace, open_workspace
 from sandbox.data import Writer, create_every_type, fill_pgbench
+from sandbox.jira import JiraSite, SandboxJira
 from sandbox.postgres import SandboxPostgres
 from sandbox.s3 import SandboxS3
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 SOURCE, SINK, BUCKET = "shop", "lake", "nucleus-staging"
 PGBENCH_SCALE = 5
 TYPE_ROWS = 2_000
+SITE, CDM = "site", "common"
+STAGING = "demo-staging"
+PROJECTS, ISSUES = ("AND", "OPS", "WEB"), 1_500
 _FILLED = "marks.filled"
 
 
@@ -31,12 +35,14 @@ class World:
         postgres: One server with both databases.
         ui_url: Prefect's pages.
         resumed: True when an earlier demo left a filled source behind.
+        site: A Jira site.
     """
 
     postgres: SandboxPostgres
     workspace: Workspace
     ui_url: str
     resumed: bool
+    site: SandboxJira
 
 
 @contextmanager
@@ -52,8 +58,10 @@ def world(folder: Path) -> Iterator[World]:
         resumed = _fill(postgres)
         plane = stack.enter_context(running_control_plane(folder / "nucleus"))
         workspace = stack.enter_context(open_workspace(folder / "nucleus"))
+        site = stack.enter_context(SandboxJira(JiraSite(projects=PROJECTS, issues=ISSUES, zone="Asia/Kolkata")))
         _register(workspace, postgres, s3)
-        yield World(postgres, workspace, plane.ui_url, resumed)
+        _register_site(workspace, postgres, site)
+        yield World(postgres, workspace, plane.ui_url, resumed, site)
 
 
 def _password(folder: Path) -> str:
@@ -98,4 +106,11 @@ def _register(workspace: Workspace, postgres: SandboxPostgres, s3: SandboxS3) ->
         aws_client_parameters=AwsClientParameters(endpoint_url=s3.endpoint_url),
     )
     credentials.save("demo-s3", overwrite=True)
-    S3Staging(bucket=BUCKET, credentials=AwsCredentials.load("demo-s3")).save("demo-staging", overwrite=True)
+    S3Staging(bucket=BUCKET, credentials=AwsCredentials.load("demo-s3")).save(STAGING, overwrite=True)
+
+
+def _register_site(workspace: Workspace, postgres: SandboxPostgres, site: SandboxJira) -> None:
+    """The Jira site, and the common-model tables beside the raw ones."""
+    login = {"base_url": site.url, "email": site.email, "api_token": site.token, "slice_issues": 250}
+    workspace.endpoints.add(SITE, "http.jira", login, replace=True)
+    workspace.endpoints.add(CDM, "cdm.jdbc", {"url": postgres.url(SINK)}, replace=True)

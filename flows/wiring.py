@@ -4,7 +4,8 @@ Live objects are kept per process and keyed by what they were made from, so that
 and a rotated secret is used by the next run.
 
 Settings: ``NUCLEUS_KV_URL`` (``sqlite:///…`` or ``postgresql://…``; blocks when empty), ``NUCLEUS_STAGING`` (a
-folder or a staging URL; ``staging`` under the home when empty), ``NUCLEUS_HOME`` (``~/.nucleus``) and Prefect's own
+folder or a staging URL; ``staging`` under the home when empty), ``CDM_DATABASE_URL`` (a common-model sink for
+development, as endpoint ``local-cdm``), ``NUCLEUS_HOME`` (``~/.nucleus``) and Prefect's own
 ``PREFECT_API_URL``.
 """
 
@@ -38,6 +39,10 @@ if TYPE_CHECKING:
     from flows.block_documents import BlockDocuments
     from flows.endpoints import Endpoints
     from staging.config import StagingConfig
+
+LOCAL_SINK = "local-cdm"
+"""Id of the common-model sink that CDM_DATABASE_URL describes, where nobody registered one of that id."""
+LOCAL_SINK_TEMPLATE = "cdm.jdbc"
 
 _live: dict[tuple[str, str], tuple[bytes, Any]] = {}
 _lock = Lock()
@@ -176,9 +181,19 @@ class Workspace:
     def _endpoint(self, role: str, endpoint_id: str) -> Any:
         from flows.blocks import factory_of  # noqa: PLC0415 - loads Prefect
 
-        template_id, config = self.endpoints.get(endpoint_id)
+        template_id, config = self._registered(role, endpoint_id)
         make = getattr(factory_of(template_id), role)
         return _shared((role, endpoint_id), config, lambda: make(config))
+
+    def _registered(self, role: str, endpoint_id: str) -> tuple[str, Any]:
+        """Template and config of an endpoint; for development a sink may stand in the environment instead."""
+        try:
+            return self.endpoints.get(endpoint_id)
+        except EndpointUnknownError:
+            config = local_sink() if role == "sink" and endpoint_id == LOCAL_SINK else None
+            if config is None:
+                raise
+            return LOCAL_SINK_TEMPLATE, config
 
     def _default_staging(self) -> StagingConfig:
         named = os.environ.get("NUCLEUS_STAGING") or str(self.home / "staging")
@@ -208,6 +223,13 @@ def open_workspace(home: Path | None = None) -> Workspace:
         home: The folder of ``nucleus up``; NUCLEUS_HOME or ``~/.nucleus`` when None.
     """
     return Workspace(home)
+
+
+def local_sink() -> Any:
+    """The config CDM_DATABASE_URL, CDM_DATABASE_SCHEMA and CDM_DATABASE_TABLE_PREFIX describe; None without a URL."""
+    from connectors.cdm_jdbc.config import from_environment  # noqa: PLC0415
+
+    return from_environment()
 
 
 def close_live() -> None:

@@ -173,7 +173,10 @@ class SliceUpsert:
         for order, sign in (("ASC", ">="), ("DESC", "<=")):
             by = ", ".join(f"{ident(name)} {order}" for name in key)
             sql = f"SELECT {texts} FROM (SELECT {source} FROM pg_temp.{ident(merge.WORK)}) w ORDER BY {by} LIMIT 1"
-            edge = self._session.rows(sql, "looking at the slice's keys")[0]
+            found = self._session.rows(sql, "looking at the slice's keys")
+            if not found:
+                return ["false"]  # a reader may leave out every row: nothing can be equal to nothing
+            edge = found[0]
             values = ", ".join(typed(value, self._types[name]) for name, value in zip(key, edge, strict=True))
             conditions.append(f"{columns} {sign} {values if len(key) == 1 else f'({values})'}")
         return conditions

@@ -63,7 +63,10 @@ def difference(
     revives = target.tombstones and target.tombstone not in names
     if revives:
         changed += f" OR t.{ident(target.tombstone)} IS NOT NULL"
-    old = f"(SELECT * FROM {target.table} t{' WHERE ' + ' AND '.join(bounds) if bounds else ''})"
+    if target.owner is None:
+        old = f"(SELECT * FROM {target.table} t{' WHERE ' + ' AND '.join(bounds) if bounds else ''}) t ON {same}"
+    else:
+        old = f"{_looked_up(target, 't', same)} t ON true"
     columns = ", ".join(ident(name) for name in names)
     assigned = ", ".join(f"{ident(name)} = excluded.{ident(name)}" for name in names)
     if revives:
@@ -71,7 +74,7 @@ def difference(
     return (
         f"WITH fresh AS ({_fresh(target, writes, cursor, duplicates=duplicates)}), "
         f"changed AS MATERIALIZED (SELECT w.*, t.{ident(target.key[0])} IS NULL AS nucleus_is_new "
-        f"FROM fresh w LEFT JOIN {old} t ON {same} WHERE t.{ident(target.key[0])} IS NULL OR {changed}), "
+        f"FROM fresh w LEFT JOIN {old} WHERE t.{ident(target.key[0])} IS NULL OR {changed}), "
         f"written AS (INSERT INTO {target.table} AS kept ({columns}) SELECT {columns} FROM changed "
         f"ON CONFLICT ({key}) DO UPDATE SET {assigned} RETURNING 1) "
         f"SELECT {'(SELECT count(*) FROM fresh)' if duplicates else '-1'}::bigint AS distinct_rows, "
@@ -114,13 +117,20 @@ def missing_keys(target: Target, limit: int) -> str:
 
 def moved_condition(target: Target) -> str:
     """Live rows of the target (``t``) whose source row is in the work table under another key: it moved there."""
-    (source_id,) = target.identity
-    live = "".join(f"t.{condition} AND " for condition in target.live)
-    same = " AND ".join(f"k.{ident(name)} = t.{ident(name)}" for name in target.key)
-    return (
-        f"{live}t.{ident(source_id)} IN (SELECT w.{ident(source_id)} FROM pg_temp.{ident(WORK)} w) "
-        f"AND NOT EXISTS (SELECT 1 FROM pg_temp.{ident(WORK)} k WHERE {same})"
-    )
+    (source_id,), (key,) = target.identity, target.key
+    live = "".join(f" AND m.{condition}" for condition in target.live)
+    found = f"m.{ident(source_id)} = w.{ident(source_id)} AND m.{ident(key)} <> w.{ident(key)}{live}"
+    moved = f"SELECT o.{ident(key)} FROM pg_temp.{ident(WORK)} w CROSS JOIN {_looked_up(target, 'm', found)} o"
+    taken = f"SELECT 1 FROM pg_temp.{ident(WORK)} k WHERE k.{ident(key)} = t.{ident(key)}"
+    return f"t.{ident(key)} = ANY (ARRAY({moved})) AND NOT EXISTS ({taken})"
+
+
+def _looked_up(target: Target, alias: str, condition: str) -> str:
+    """Target rows looked up one work row (``w``) at a time; ``OFFSET 0`` keeps the planner from reading the table.
+
+    Keys of a slice lie all over a shared table, and while it is being filled its statistics say nothing.
+    """
+    return f"LATERAL (SELECT * FROM {target.table} {alias} WHERE {condition} OFFSET 0)"
 
 
 def treat_gone(target: Target, on_gone: GonePolicy, condition: str) -> str | None:
@@ -135,8 +145,9 @@ def treat_gone(target: Target, on_gone: GonePolicy, condition: str) -> str | Non
 def strangers(target: Target) -> str:
     """Keys of the work table that live rows of another owner hold, with that owner."""
     (key,) = target.key
+    same = f"s.{ident(key)} = w.{ident(key)}"
     return (
-        f"SELECT t.{ident(key)}::text AS key, t.{ident(OWNER)}::text AS owner FROM {target.table} t "
-        f"JOIN pg_temp.{ident(WORK)} w ON w.{ident(key)} = t.{ident(key)} "
+        f"SELECT t.{ident(key)}::text AS key, t.{ident(OWNER)}::text AS owner FROM pg_temp.{ident(WORK)} w "
+        f"CROSS JOIN {_looked_up(target, 's', same)} t "
         f"WHERE t.{ident(OWNER)} <> {literal(target.owner or '')} AND t.{ident(target.tombstone)} IS NULL LIMIT 1"
     )

@@ -130,7 +130,7 @@ class SliceUpsert:
         writes = self._fill_work(reader)
         check()
         result: list[int] = []
-        bounds = self._bounds(writes)
+        bounds = self._bounds(writes) if self._target.owner is None else []
 
         def once(*, duplicates: bool) -> Callable[[], None]:
             def action() -> None:

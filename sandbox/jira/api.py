@@ -164,7 +164,7 @@ class Api:
             horizon = self.site.now_ms - self.site.lag_ms
             found = [
                 issue
-                for issue in self.site.between(*query.created)
+                for issue in self._candidates(query)
                 if (query.projects is None or issue.project_key in query.projects)
                 and (
                     not self.site.lag_ms
@@ -174,6 +174,11 @@ class Api:
                 and query.test(issue)
             ]
         return _ordered(found, query)
+
+    def _candidates(self, query: Query) -> list[Issue]:
+        if query.updated_from is not None:
+            return self.site.updated_since(query.updated_from)
+        return self.site.between(*query.created)
 
     # --- issues ------------------------------------------------------------------------------------------------
 

@@ -43,6 +43,7 @@ class Query:
         bounded: False without any restriction.
         projects: Keys the query is limited to at its top level; None when it is not.
         created: Lowest and highest creation in milliseconds at the top level (inclusive, exclusive).
+        updated_from: Earliest update in milliseconds at the top level; None when it is not limited.
         order: Fields and directions.
     """
 
@@ -50,6 +51,7 @@ class Query:
     bounded: bool
     projects: frozenset[str] | None
     created: tuple[int, int]
+    updated_from: int | None
     order: tuple[tuple[str, bool], ...]
 
 
@@ -63,6 +65,7 @@ class Parser:
         self._depth = 0
         self._projects: frozenset[str] | None = None
         self._created = (-(1 << 62), 1 << 62)
+        self._updated_from: int | None = None
         self._has_or = False
 
     def parse(self, jql: str) -> Query:
@@ -73,8 +76,9 @@ class Parser:
         order = self._order()
         if self._at < len(self._tokens):
             raise JqlError(f"Error in the JQL Query: Expecting end of query but got '{self._tokens[self._at][0]}'.")
-        limits = (None, (-(1 << 62), 1 << 62)) if self._has_or else (self._projects, self._created)
-        return Query(test, bounded, limits[0], limits[1], order)
+        if self._has_or:
+            return Query(test, bounded, None, (-(1 << 62), 1 << 62), None, order)
+        return Query(test, bounded, self._projects, self._created, self._updated_from, order)
 
     def _peek(self) -> str:
         if self._at >= len(self._tokens):
@@ -207,6 +211,8 @@ class Parser:
                 else (low, high)
             )
             return _comparison(operator, lambda issue: issue.created_ms, moment)
+        if operator == ">=":
+            self._updated_from = max(self._updated_from or 0, moment)
         return _comparison(operator, lambda issue: issue.updated_ms, moment)
 
     def _moment(self, field: str, value: str) -> int:

@@ -99,6 +99,7 @@ class JiraSite:
         self._issues: dict[str, Issue] = {}
         self._old_keys: dict[str, str] = {}
         self._by_created: list[tuple[int, str]] = []
+        self._by_updated: list[tuple[int, str]] = []
         self.deleted_worklogs: list[tuple[int, str]] = []
         keys = list(self._projects)
         span_ms = days * 86_400_000
@@ -143,6 +144,15 @@ class JiraSite:
             end = bisect.bisect_left(self._by_created, (high_ms, ""))
             names = [name for _, name in self._by_created[start:end]]
             return [issue for name in names if _seen(issue := self._issues[name], self._projects)]
+
+    def updated_since(self, ms: int) -> list[Issue]:
+        """Visible issues updated at or after a moment, by creation."""
+        with self.lock:
+            start = bisect.bisect_left(self._by_updated, (ms, ""))
+            found = [self._issues[name] for _, name in self._by_updated[start:]]
+            return sorted(
+                (one for one in found if _seen(one, self._projects)), key=lambda one: (one.created_ms, one.issue_id)
+            )
 
     def people(self) -> list[Json]:
         """Accounts, inactive ones too."""
@@ -246,6 +256,7 @@ class JiraSite:
         with self.lock:
             self.tick()
             self._by_created.remove((issue.created_ms, issue.issue_id))
+            self._by_updated.remove((issue.updated_ms, issue.issue_id))
             del self._issues[issue.issue_id]
 
     def archive(self, issue: Issue, *, archived: bool = True) -> None:
@@ -283,6 +294,8 @@ class JiraSite:
         with self.lock:
             moment = self.tick()
             change()
+            self._by_updated.remove((issue.updated_ms, issue.issue_id))
+            bisect.insort(self._by_updated, (moment, issue.issue_id))
             issue.updated_ms = issue.indexed_ms = moment
             issue.rendered.clear()
 
@@ -315,6 +328,7 @@ class JiraSite:
         self._issues[issue.issue_id] = issue
         self._old_keys[issue.key] = issue.issue_id
         bisect.insort(self._by_created, (created, issue.issue_id))
+        bisect.insort(self._by_updated, (issue.updated_ms, issue.issue_id))
         return issue
 
     def _child(self, issue: Issue, index: int) -> Child:

@@ -1,0 +1,51 @@
+"""One run of one unit of a site into common-model tables, as a process that is measured: ``python -m … JSON``."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from cdm_mappers.models import model_of
+from cdm_mappers.registry import CdmMapperRegistry
+from connectors.cdm_jdbc.config import CdmJdbcConfig
+from connectors.cdm_jdbc.sink import CdmSink
+from connectors.jira.config import JiraConfig
+from connectors.jira.source import JiraSource
+from contracts.receipts import RunRef
+from flows.stages.plan import RunRequest
+from flows.stages.run import UnitRun
+from staging.config import LocalStagingConfig
+from staging.factory import open_staging
+
+
+def main() -> None:
+    """Run; prints rows, seconds and the checkpoint as one line of JSON."""
+    asked = json.loads(sys.argv[1])
+    source = JiraSource(JiraConfig.model_validate(asked["site"]))
+    sink = CdmSink(CdmJdbcConfig.model_validate({"url": asked["sink"]}))
+    units = {unit.unit_id: unit for unit in source.list_units(source.collect_catalog("site"))}
+    unit = units[asked["unit"]]
+    model = model_of(unit.cdm_model_id or "")
+    sink.provision_model(model)
+    request = RunRequest(
+        ref=RunRef(endpoint_id="site", unit_id=unit.unit_id, sink_id="cdm"),
+        unit=unit,
+        mode=asked["mode"],
+        policy=unit.default_policy,
+        cdm_model=model,
+        checkpoint=asked["checkpoint"],
+    )
+    mapper = CdmMapperRegistry().find("http", unit.kind, model.model_id)
+    with tempfile.TemporaryDirectory() as folder:
+        staging = open_staging(LocalStagingConfig(path=Path(folder)))
+        started = time.monotonic()
+        summary = UnitRun(source, sink, staging, request, mapper=mapper, keep_staged=False).execute()
+        seconds = time.monotonic() - started
+    print(json.dumps({"rows": summary.rows_read, "seconds": seconds, "checkpoint": summary.checkpoint_after}))
+
+
+if __name__ == "__main__":
+    main()

@@ -21,7 +21,7 @@ def test_no_vendor_is_named():
     built()
     named = [
         f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
-        for path in files("contracts", "flows", "staging", "state")
+        for path in files("cli", "contracts", "flows", "staging", "state")
         for number, line in enumerate(path.read_text().splitlines(), start=1)
         if VENDOR.search(line)
     ]

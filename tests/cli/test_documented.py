@@ -17,7 +17,7 @@ WANTED = {
     "copy", "up", "down", "status", "preview", "plan", "ingest", "verify", "template list", "template show",
     "endpoint add", "endpoint list", "endpoint show", "endpoint test", "endpoint remove", "catalog collect",
     "catalog show", "catalog diff", "unit list", "unit configure", "checkpoint show", "checkpoint reset",
-    "staging list", "staging clean",
+    "staging list", "staging clean", "cdm list", "cdm provision", "unit options", "remap",
 }  # fmt: skip
 HEAVY = {"adbc_driver_manager", "boto3", "fastapi", "httpx", "nanoarrow", "polars", "prefect"}
 
@@ -49,7 +49,7 @@ def test_everything_is_explained(name):
 
 def test_groups_are_explained():
     groups = [each for each in get_command(app).commands.values() if hasattr(each, "commands")]
-    assert len(groups) == 6
+    assert len(groups) == 7
     assert all(each.help for each in groups)
 
 

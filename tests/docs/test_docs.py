@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import typer
 
+from cdm_mappers.models import MODELS
 from cli.main import app
 from contracts import errors
 from sandbox.every_type import COLUMNS
@@ -70,6 +71,14 @@ FAMILIES = {
     ),
     **dict.fromkeys(["oid", "xid8", "pg_lsn", "pg_snapshot", "txid_snapshot", "regclass", "jsonpath"], "and the like"),
 }  # fmt: skip
+
+
+def test_every_common_model_is_in_the_docs():
+    said = (ROOT / "docs" / "cdm.md").read_text()
+    for model in MODELS.values():
+        section = said.partition(f"### `{model.model_id}`")[2].partition("###")[0]
+        rows = re.findall(r"^\| `(\w+)` \| (\w+)", section, re.MULTILINE)
+        assert rows == [(column.name, column.logical_type) for column in model.columns], model.model_id
 
 
 def test_the_readme_names_every_room():

@@ -208,6 +208,15 @@ class SupportsFilterOptions(Protocol):
 
 
 @runtime_checkable
+class SupportsGoneFeed(Protocol):
+    """The source tells which rows are gone since a checkpoint, so that an incremental run can follow."""
+
+    def gone_keys(self, plan: IngestionPlan) -> Iterator[Batch] | None:
+        """Key columns of rows that are gone since the plan's checkpoint; None for a unit that has no such feed."""
+        ...
+
+
+@runtime_checkable
 class SupportsContentHash(Protocol):
     """Content can be compared without moving it (``verify.content``). Sources and sinks both may."""
 
@@ -298,6 +307,14 @@ class SupportsReconcile(Protocol):
 
         Raises:
             DeleteGuardError: More rows would go than ``max_delete_fraction`` allows; nothing was removed.
+        """
+        ...
+
+    def remove(self, run: RunHandle, plan: IngestionPlan, keys: RecordReader) -> CensusReceipt:
+        """Treat rows of exactly these keys as gone; keys that the sink does not hold are nothing to it.
+
+        Raises:
+            DeleteGuardError: As ``reconcile``.
         """
         ...
 

@@ -53,6 +53,16 @@ class _Values(msgspec.Struct):
     isLast: bool | None = None  # noqa: N815 - Jira's name
 
 
+class _DeletedWorklog(msgspec.Struct):
+    worklogId: int  # noqa: N815 - Jira's name
+
+
+class _Deleted(msgspec.Struct):
+    values: list[_DeletedWorklog]
+    until: int = 0
+    lastPage: bool = True  # noqa: N815 - Jira's name
+
+
 class _Comments(msgspec.Struct):
     comments: list[msgspec.Raw]
     total: int
@@ -67,6 +77,7 @@ _ids = msgspec.json.Decoder(_IdPage).decode
 _fetched = msgspec.json.Decoder(_Fetched).decode
 _count = msgspec.json.Decoder(_Count).decode
 _values = msgspec.json.Decoder(_Values).decode
+_deleted = msgspec.json.Decoder(_Deleted).decode
 _comments = msgspec.json.Decoder(_Comments).decode
 _worklogs = msgspec.json.Decoder(_Worklogs).decode
 _raws = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -202,6 +213,15 @@ class JiraClient:
         if kind == "worklog":
             return self.http.post(f"{_API}/worklog/list", _raws, body)
         return self.http.post(f"{_API}/comment/list", _values, body).values
+
+    def deleted_worklogs(self, since_ms: int) -> Iterator[list[str]]:
+        """Ids of worklogs deleted since a moment, page by page; the site keeps the last minute back."""
+        while True:
+            page = self.http.get(f"{_API}/worklog/deleted", _deleted, {"since": since_ms})
+            yield [str(one.worklogId) for one in page.values]
+            if page.lastPage or page.until <= since_ms:
+                return
+            since_ms = page.until
 
     def close(self) -> None:
         """Close connections."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
@@ -13,7 +13,7 @@ from connectors.jira import jql, units
 from connectors.jira.client import JiraClient, translated
 from connectors.jira.descriptor import DESCRIPTOR
 from connectors.jira.planning import late, make_plan, selected_projects
-from connectors.jira.progress import without
+from connectors.jira.progress import Progress, without
 from connectors.jira.reading import SliceReading, chunks, whole
 from connectors.jira.scope import scope_of
 from contracts.catalog import CatalogSnapshot
@@ -140,6 +140,19 @@ class JiraSource:
             if report.gaps:
                 raise _incomplete(dataset.dataset_id, report.gaps[0])
         self._client.myself()
+
+    def gone_keys(self, plan: IngestionPlan) -> Iterator[pl.DataFrame] | None:
+        """Worklogs deleted since the last run: the one kind of row Jira keeps a record of when it goes."""
+        if plan.unit.dataset.name != "worklogs" or plan.checkpoint_before is None:
+            return None
+        scope = scope_of(plan.unit, plan.policy, selectable=True)
+        read = Progress.read(plan.checkpoint_before, scope.fingerprint(plan.unit)).transient.projects.values()
+        if not read:
+            return None
+        since = min(one.last_updated for one in read) - timedelta(seconds=self._client.config.overlap_s)
+        key = plan.unit.primary_key[0]
+        pages = self._client.deleted_worklogs(jql.milliseconds(since))
+        return (pl.DataFrame({key: page}, schema={key: pl.String}) for page in pages)
 
     def repair_slices(self, plan: IngestionPlan, keys: Sequence[Json], epoch: int) -> tuple[IngestionSlice, ...]:
         """Issues, comments and worklogs by id; projects and users are listed whole once more."""

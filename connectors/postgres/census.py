@@ -55,6 +55,27 @@ def reconcile(
     return receipt, missing
 
 
+def remove(
+    session: Session, target: Target, existing: dict[str, str], plan: IngestionPlan, reader: RecordReader
+) -> CensusReceipt:
+    """Treat rows of these keys as gone; inside the caller's transaction."""
+    _fill_keys(session, target, existing, reader)
+    condition = merge.listed_condition(target)
+    counting = f"SELECT count(*)::bigint AS n FROM {target.table} t WHERE {condition}"
+    gone, in_sink = int(session.value(counting, f"looking in {target.table}")), live_rows(session, target)
+    _guard(target, plan, gone, in_sink)
+    statement = merge.treat_gone(target, plan.on_gone, condition) if gone else None
+    if statement is not None:
+        session.execute(statement, f"treating gone rows of {target.table}")
+    return CensusReceipt(
+        rows_at_source=0,
+        rows_in_sink=in_sink,
+        rows_gone=gone,
+        rows_deleted=gone if plan.on_gone == "delete" else 0,
+        rows_tombstoned=gone if plan.on_gone == "tombstone" else 0,
+    )
+
+
 def _fill_keys(session: Session, target: Target, existing: dict[str, str], reader: RecordReader) -> None:
     """The keys as a table of the target's own types, so that comparing them can use an index."""
     declared = ", ".join(f"{ident(name)} {existing[name]}" for name in target.identity)

@@ -104,6 +104,13 @@ def gone_condition(target: Target) -> str:
     return f"{live}NOT EXISTS (SELECT 1 FROM pg_temp.{ident(KEYS)} k WHERE {same})"
 
 
+def listed_condition(target: Target) -> str:
+    """Live rows of the target (``t``) whose key is in the keys table."""
+    same = " AND ".join(f"k.{ident(name)} = t.{ident(name)}" for name in target.identity)
+    live = "".join(f"t.{condition} AND " for condition in target.live)
+    return f"{live}EXISTS (SELECT 1 FROM pg_temp.{ident(KEYS)} k WHERE {same})"
+
+
 def missing_keys(target: Target, limit: int) -> str:
     """Keys of the keys table, as text, that the target lacks (or holds as a tombstone)."""
     same = " AND ".join(f"k.{ident(name)} = t.{ident(name)}" for name in target.identity)

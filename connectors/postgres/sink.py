@@ -127,6 +127,18 @@ class TableSink:
             self._ledger.file(session, run, _receipt(run, piece, keys, written, time.monotonic() - started))
         return found, missing
 
+    def remove(self, run: RunHandle, plan: IngestionPlan, keys: RecordReader) -> CensusReceipt:
+        """Treat rows of exactly these keys as gone, in one transaction with a receipt."""
+        started = time.monotonic()
+        target = self._target(plan)
+        piece = IngestionSlice(key=f"gone-{run.epoch}", sequence=len(plan.slices))
+        with self._client.session() as session, session.transaction():
+            self._ledger.check_fence(session, run)
+            found = census.remove(session, target, _provisioned(session, target), plan, keys)
+            written = Written("census", deleted=found.rows_deleted)
+            self._ledger.file(session, run, _receipt(run, piece, keys, written, time.monotonic() - started))
+        return found
+
     def close(self) -> None:
         """Close idle connections."""
         self._client.close()

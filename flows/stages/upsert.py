@@ -6,7 +6,13 @@ from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from contracts.endpoint import SinkEndpoint, SourceEndpoint, SupportsDeleteDetection, SupportsReconcile
+from contracts.endpoint import (
+    SinkEndpoint,
+    SourceEndpoint,
+    SupportsDeleteDetection,
+    SupportsGoneFeed,
+    SupportsReconcile,
+)
 from contracts.errors import CompletenessGapError
 from contracts.plan import IngestionPlan, IngestionSlice
 from contracts.receipts import CensusReceipt, RunHandle, StageReceipt, UpsertReceipt
@@ -15,12 +21,12 @@ from flows.stages.map import map_slice
 from flows.stages.stage import staging_context
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from threading import Event
 
     from contracts.mapping import CdmMapper
     from contracts.model import Json
-    from contracts.staging import StagingProvider
+    from contracts.staging import Batch, StagingContext, StagingHandle, StagingProvider
 
 
 def upsert_slice(
@@ -69,24 +75,58 @@ def take_census(
     When a full run has read every key once (one view, one process), every staged key is in the sink; then equal counts
     mean equal keys, and nothing has to be compared. A run that went on in a second process compares always.
     """
-    if not (plan.mode == "full" or plan.census) or not plan.unit.primary_key:
-        return None, ()
-    if not isinstance(source, SupportsDeleteDetection) or not isinstance(sink, SupportsReconcile):
+    if not plan.unit.primary_key or not isinstance(sink, SupportsReconcile):
         return None, ()
     if gaps(plan, receipts):
         why = "parts of the unit could not be read: what is missing is not known to be gone"
         return CensusReceipt(rows_at_source=0, rows_in_sink=sink.count_rows(plan), skipped=why), ()
+    context = staging_context(run, IngestionSlice(key="census", sequence=len(plan.slices)), workspace_id)
+    if not (plan.mode == "full" or plan.census):
+        return _follow_feed(source, sink, staging, run, plan, context, stop), ()
+    if not isinstance(source, SupportsDeleteDetection):
+        return None, ()
     at_source = sum(receipt.rows_staged - receipt.rows_duplicate for receipt in receipts if not receipt.is_census)
     read_once = plan.mode == "full" and not run.resumed
     in_sink = sink.count_rows(plan)
+    why = ""
     if read_once and in_sink == at_source:
         why = "as many rows in the sink as were read in one go"
+    elif read_once and plan.on_gone == "ignore":
+        why = "policy on_gone is ignore"
+    if why:
         return CensusReceipt(rows_at_source=at_source, rows_in_sink=in_sink, skipped=why), ()
-    if read_once and plan.on_gone == "ignore":
-        return CensusReceipt(rows_at_source=at_source, rows_in_sink=in_sink, skipped="policy on_gone is ignore"), ()
-    piece = IngestionSlice(key="census", sequence=len(plan.slices))
-    context = staging_context(run, piece, workspace_id)
-    keys = source.export_keys(plan, view)
+    handle = _stage_keys(source.export_keys(plan, view), staging, context, stop)
+    with closing(staging.open_session(handle)) as session:
+        found, missing = sink.reconcile(run, plan, session.reader())
+    staging.delete(handle.key)
+    return found, missing
+
+
+def _follow_feed(
+    source: SourceEndpoint,
+    sink: SupportsReconcile,
+    staging: StagingProvider,
+    run: RunHandle,
+    plan: IngestionPlan,
+    context: StagingContext,
+    stop: Event | None,
+) -> CensusReceipt | None:
+    """Rows that the source itself says are gone since the checkpoint."""
+    keys = source.gone_keys(plan) if isinstance(source, SupportsGoneFeed) else None
+    if keys is None:
+        return None
+    handle = _stage_keys(keys, staging, context, stop)
+    found = None
+    if handle.rows:
+        with closing(staging.open_session(handle)) as session:
+            found = sink.remove(run, plan, session.reader())
+    staging.delete(handle.key)
+    return found
+
+
+def _stage_keys(
+    keys: Iterator[Batch], staging: StagingProvider, context: StagingContext, stop: Event | None
+) -> StagingHandle:
     with closing(staging.allocate_session(context)) as session, ExitStack() as reading:
         reading.callback(close_batches, keys)
         writer = session.writer()
@@ -94,11 +134,7 @@ def take_census(
             if stop is not None and stop.is_set():
                 raise RunStopped
             writer.write_batch(batch)
-        handle = session.seal({"census": True})
-    with closing(staging.open_session(handle)) as session:
-        found, missing = sink.reconcile(run, plan, session.reader())
-    staging.delete(handle.key)
-    return found, missing
+        return session.seal({"census": True})
 
 
 def gaps(plan: IngestionPlan, receipts: Iterable[UpsertReceipt]) -> tuple[str, ...]:

@@ -265,6 +265,15 @@ class CdmSinkSuite:
         receipt = Writing(ready, plan_of()).write(rows_of(("2", "B", "y")))
         assert (receipt.rows_updated, ready.count_rows(writing.plan)) == (1, 2)
 
+    def test_rows_that_the_source_names_as_gone(self, lab, ready):
+        Writing(ready, plan_of("two")).write(rows_of(("1", "X", "theirs"), endpoint="two"))
+        writing = Writing(ready, plan_of("one"))
+        writing.write(rows_of(("1", "A", "x"), ("2", "B", "y"), ("3", "C", "z")))
+        keys = pl.DataFrame({"id": ["1", "99"]})
+        found = ready.remove(writing.run, writing.plan, writing.reader(keys))
+        assert (found.rows_gone, found.rows_tombstoned) == (1, 1)
+        assert {row[0][-1]: row[3] for row in lab.rows()} == {"A": False, "B": True, "C": True, "X": True}
+
     def test_the_guard_counts_only_our_rows(self, ready):
         Writing(ready, plan_of("two")).write(rows_of(*((str(n), f"T{n}", "x") for n in range(50)), endpoint="two"))
         writing = Writing(ready, plan_of("one"))

@@ -384,6 +384,18 @@ class SinkSuite:
         assert write(sink, plan, [(1, "a", 1), (2, "b", 2)]).rows_updated == 1
         assert sink.count_rows(plan) == 2
 
+    @pytest.mark.parametrize("policy", ["delete", "tombstone", "ignore"])
+    def test_rows_that_the_source_names_as_gone(self, lab, sink, policy):
+        if not isinstance(sink, SupportsReconcile):
+            return
+        plan = plan_of(on_gone=policy)
+        write(sink, plan, [(1, "a", 1), (2, "b", 2), (3, "c", 3)])
+        found = sink.remove(begin(sink, plan), plan, keys_of([2, 99]))
+        assert (found.rows_gone, found.rows_deleted, found.rows_tombstoned) == (
+            1, int(policy == "delete"), int(policy == "tombstone"),
+        )  # fmt: skip
+        assert sink.count_rows(plan) == (3 if policy == "ignore" else 2)
+
     def test_the_guard_stops_before_a_table_is_emptied(self, lab, sink):
         if not isinstance(sink, SupportsReconcile):
             return

@@ -1,7 +1,7 @@
 """Jira rows as rows of the work family. Expressions only; a column that is missing counts as null.
 
-Where a property comes from: the dataset's custom field columns hold JSON as received, the catalog their names and
-types. ``properties`` is put together as text, so no value is read and written again on the way.
+Where a property comes from: the custom field columns hold JSON as received, the catalog their names and types.
+``properties`` is put together as text, so no value is read and written again on the way.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from cdm_mappers.models import MODELS, schema_of
+from contracts.catalog import ColumnDescriptor
 from contracts.mapping import DELETED_AT, INGESTED_AT, OWNER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from contracts.catalog import ColumnDescriptor
     from contracts.mapping import MapContext
 
 _RAW_KEYS = ("id", "key", "project_id", "project_key", "issue_type_id", "status_id", "priority_id", "parent_id")
@@ -133,12 +133,22 @@ class _Row:
 
     def properties(self) -> pl.Expr:
         """Custom fields that hold something: ``{id: {name, type, value}}``; null where none does."""
-        columns = {column.name: column for column in self._context.dataset.columns}
-        parts = [_property(columns[name]) for name in columns if name.startswith(_CUSTOM) and name in self._there]
+        parts = [_property(column) for column in self._custom()]
         if not parts:
             return pl.lit(None)
         joined = pl.concat_str(parts, separator=",", ignore_nulls=True)
         return pl.when(joined != "").then(pl.lit("{") + joined + pl.lit("}"))
+
+    def _custom(self) -> list[ColumnDescriptor]:
+        """Custom field columns of the frame, in the catalog's order, then those it does not know by name.
+
+        Rows staged before a catalog was collected anew may have a field that it no longer lists.
+        """
+        known = [one for one in self._context.dataset.columns if one.name.startswith(_CUSTOM)]
+        there = {name for name in self._there if name.startswith(_CUSTOM)}
+        stray = sorted(there - {one.name for one in known})
+        unlisted = [ColumnDescriptor(name=name, logical_type="json", declared_type="unknown") for name in stray]
+        return [one for one in known if one.name in there] + unlisted
 
     def mapped(self, model_id: str, made: Mapping[str, pl.Expr]) -> pl.LazyFrame:
         """The model's columns, in its order and types."""
@@ -153,17 +163,13 @@ class _Row:
             **made,
         }
         schema = schema_of(MODELS[model_id])
-        return self._frame.select(_as(known[name], dtype).alias(name) for name, dtype in schema.items())
-
-
-def _as(value: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    if isinstance(dtype, pl.Datetime):
-        return value.cast(pl.Datetime("us", "UTC"))
-    return value.cast(dtype)
+        return self._frame.select(known[name].cast(dtype).alias(name) for name, dtype in schema.items())
 
 
 def _property(column: ColumnDescriptor) -> pl.Expr:
-    """``"customfield_1":{"name":…,"type":…,"value":…}`` of one column; null where it is null."""
+    """``"customfield_1":{"name":…,"type":…,"value":…}`` of one column; null where it holds nothing."""
     name = column.name if column.comment is None else column.comment
     described = f'"name":{json.dumps(name)},"type":{json.dumps(column.declared_type)}'
-    return pl.lit(f'{json.dumps(column.name)}:{{{described},"value":') + pl.col(column.name) + pl.lit("}")
+    value = pl.col(column.name).cast(pl.String)
+    holds = ~value.str.strip_chars().is_in(["", "null"])
+    return pl.when(holds).then(pl.lit(f'{json.dumps(column.name)}:{{{described},"value":') + value + pl.lit("}"))

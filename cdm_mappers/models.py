@@ -21,10 +21,19 @@ _TYPES: Mapping[LogicalType, pl.DataType] = MappingProxyType(
     {
         "string": pl.String(),
         "json": pl.String(),
+        "uuid": pl.String(),
+        "other": pl.String(),
         "bool": pl.Boolean(),
+        "int16": pl.Int16(),
+        "int32": pl.Int32(),
         "int64": pl.Int64(),
+        "float32": pl.Float32(),
+        "float64": pl.Float64(),
+        "binary": pl.Binary(),
         "timestamptz": pl.Datetime("us", "UTC"),
+        "timestamp": pl.Datetime("us"),
         "date": pl.Date(),
+        "time": pl.Time(),
     }
 )
 
@@ -45,6 +54,15 @@ def model_of(model_id: str) -> CdmModel:
     return MODELS[model_id]
 
 
+def dtype_of(kind: LogicalType) -> pl.DataType:
+    """How a column of that type travels: moments in UTC with microseconds, JSON as text.
+
+    Raises:
+        KeyError: ``decimal`` and ``interval``: a model's column does not say the precision they would need.
+    """
+    return _TYPES[kind]
+
+
 def schema_of(model: CdmModel) -> dict[str, pl.DataType]:
-    """Polars type by column name, in the model's order; JSON travels as text."""
-    return {column.name: _TYPES[column.logical_type] for column in model.columns}
+    """Polars type by column name, in the model's order."""
+    return {column.name: dtype_of(column.logical_type) for column in model.columns}

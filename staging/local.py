@@ -25,7 +25,7 @@ _PASSING = {
     *(errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EBUSY),
     *(errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM),
 }
-_CREATE_TRIES = 5
+_CREATE_TRIES = 50
 
 
 class LocalStore:
@@ -90,9 +90,10 @@ class LocalStore:
             try:
                 return draft.open("xb")
             except FileNotFoundError:
-                # Another thread that deletes a session may prune the folder between these two calls.
+                # Whoever deletes a session may prune the folder between these calls, and its parents within the second.
                 self._require_folder()
-                draft.parent.mkdir(parents=True, exist_ok=True)
+                with suppress(FileNotFoundError):
+                    draft.parent.mkdir(parents=True, exist_ok=True)
         return draft.open("xb")
 
     def _describe(self, path: Path) -> StoredObject:

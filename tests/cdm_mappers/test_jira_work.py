@@ -1,23 +1,27 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 
 import msgspec
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from cdm_mappers import jira_work
 from cdm_mappers.models import MODELS, model_of
 from cdm_mappers.registry import BUILT_IN
 from connectors.jira import rows as reading
 from connectors.jira import units
+from connectors.jira.config import JiraConfig
 from contracts.errors import CdmModelUnsupportedError
+from contracts.mapping import MapContext
 from sandbox.jira import JiraSite, samples
 from sandbox.jira.render import Renderer
 from sandbox.jira.site import as_json
-from tests.conformance.mapper_suite import MapperSuite
+from tests.conformance.mapper_suite import BEGAN, MapperSuite
 
 FIELDS = tuple(units.CustomField(one["id"], one["name"], one["schema"]["type"]) for one in samples.FIELDS)
 DATASETS = {dataset.name: dataset for dataset in units.datasets("jira", FIELDS, None)}
@@ -113,20 +117,73 @@ VALUES = st.recursive(
 )
 
 
-@given(st.text(), st.text(), VALUES)
-def test_properties_are_json_whatever_names_and_values_hold(name, kind, value):
+def properties(fields, cells):
+    """What the item mapper makes of one issue with these custom fields and cells."""
+    dataset = next(one for one in units.datasets("jira", fields, None) if one.name == "issues")
+    context = MapContext(endpoint_id="e", dataset=dataset, ingested_at=BEGAN)
+    frame = pl.LazyFrame({"id": ["1"], "key": ["A-1"], **{name: [cell] for name, cell in cells.items()}})
+    return jira_work.item(frame, context).collect()["properties"][0]
+
+
+@given(st.text(), st.text(), VALUES, st.booleans())
+def test_properties_are_json_whatever_names_and_values_hold(name, kind, value, escaped):
     field = units.CustomField("customfield_1", name, kind)
-    dataset = next(one for one in units.datasets("jira", (field,), None) if one.name == "issues")
-    suite = TestItem()
-    suite.dataset = dataset
-    made = suite.mapped(suite.frame([{"id": "1", "key": "A-1", "customfield_1": json.dumps(value)}]))
-    assert json.loads(made["properties"][0]) == {"customfield_1": {"name": name, "type": kind, "value": value}}
+    made = properties((field,), {"customfield_1": json.dumps(value, ensure_ascii=escaped)})
+    wanted = {"customfield_1": {"name": name, "type": kind, "value": value}}
+    assert made is None if value is None else json.loads(made) == wanted
+
+
+@pytest.mark.parametrize("cell", [None, "null", " null ", "", "  "])
+def test_a_property_that_holds_nothing_is_left_out(cell):
+    fields = (units.CustomField("customfield_1", "A", "number"), units.CustomField("customfield_2", "B", "string"))
+    made = properties(fields, {"customfield_1": cell, "customfield_2": '"null"'})
+    assert json.loads(made) == {"customfield_2": {"name": "B", "type": "string", "value": "null"}}
+    assert properties(fields[:1], {"customfield_1": cell}) is None
+
+
+def test_numbers_keep_every_digit():
+    field = units.CustomField("customfield_1", "A", "number")
+    assert '"value":12345678901234567890.10}' in properties((field,), {"customfield_1": "12345678901234567890.10"})
+
+
+def test_a_field_the_catalog_does_not_list_is_kept():
+    field = units.CustomField("customfield_5", "Points", "number")
+    made = json.loads(properties((field,), {"customfield_9": '"x"', "customfield_10": "[]", "customfield_5": "3"}))
+    assert list(made) == ["customfield_5", "customfield_10", "customfield_9"]
+    assert made["customfield_9"] == {"name": "customfield_9", "type": "unknown", "value": "x"}
+
+
+@given(st.text(min_size=1), st.text(min_size=1))
+def test_ids_are_unambiguous(one, other):
+    dataset = DATASETS["users"]
+    context = MapContext(endpoint_id="e", dataset=dataset, ingested_at=BEGAN)
+    made = jira_work.user(pl.LazyFrame({"account_id": [one, other]}), context).collect()
+    assert (made["cdm_id"][0] == made["cdm_id"][1]) == (one == other)
+    assert [cdm_id.split(":", 4)[4] for cdm_id in made["cdm_id"]] == [one, other]
+
+
+@pytest.mark.parametrize("name", ["a:b", "", "A", "a/b"])
+def test_no_source_system_has_a_colon(name):
+    login = {"base_url": "https://site.example", "email": "a@b", "api_token": "t"}
+    assert JiraConfig(**login).source_system == "jira"
+    with pytest.raises(ValidationError, match="source_system"):
+        JiraConfig(**login, source_system=name)
+
+
+def test_moments_are_utc_whatever_their_zone():
+    context = MapContext(endpoint_id="e", dataset=DATASETS["issues"], ingested_at=BEGAN)
+    away = BEGAN.astimezone(timezone(timedelta(hours=5, minutes=30)))
+    for given_at in (away, MapContext.model_validate_json(context.model_dump_json()).ingested_at):
+        frame = pl.LazyFrame({"id": ["1"], "key": ["A-1"], "created": [given_at]})
+        made = jira_work.item(frame, context.model_copy(update={"ingested_at": given_at})).collect()
+        assert made["ingested_at"].to_list() == made["created_at"].to_list() == [BEGAN]
 
 
 def test_every_reference_is_a_model():
     for model in MODELS.values():
         for column in model.columns:
             assert column.references is None or column.references in MODELS
+            assert (column.references is not None) == column.name.endswith("_cdm_id"), column.name
         assert model.columns[0].name == model.key[0] == "cdm_id"
     assert {key.cdm_model_id for key in BUILT_IN} == set(MODELS)
 

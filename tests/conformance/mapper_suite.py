@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pytest
 
-from cdm_mappers.models import schema_of
+from cdm_mappers.models import dtype_of, schema_of
 from contracts.mapping import DELETED_AT, IDENTITY, INGESTED_AT, MapContext
 
 if TYPE_CHECKING:
@@ -16,10 +16,6 @@ if TYPE_CHECKING:
     from contracts.mapping import CdmMapper, CdmModel
 
 BEGAN = datetime(2026, 11, 21, 4, 5, 6, 789_012, tzinfo=UTC)
-_TYPES: dict[str, pl.DataType] = {
-    "string": pl.String(), "json": pl.String(), "bool": pl.Boolean(), "int64": pl.Int64(), "date": pl.Date(),
-    "timestamptz": pl.Datetime("us", "UTC"),
-}  # fmt: skip
 
 
 class MapperSuite:
@@ -41,7 +37,7 @@ class MapperSuite:
         return MapContext(endpoint_id="end:point", dataset=self.dataset, ingested_at=BEGAN)
 
     def frame(self, rows: list[dict[str, Any]]) -> pl.DataFrame:
-        schema = {column.name: _TYPES[column.logical_type] for column in self.dataset.columns}
+        schema = {column.name: dtype_of(column.logical_type) for column in self.dataset.columns}
         return pl.DataFrame([{name: row.get(name) for name in schema} for row in rows], schema=schema)
 
     def mapped(self, frame: pl.DataFrame) -> pl.DataFrame:
@@ -53,7 +49,19 @@ class MapperSuite:
         return [{key: "1"}, {key: "2"}]
 
     def test_it_stays_lazy(self, rows):
-        assert isinstance(type(self).mapper(self.frame(rows).lazy(), self.context), pl.LazyFrame)
+        def must_not_run(_frame):
+            raise AssertionError("the mapper collected its rows")
+
+        whole = self.frame(rows)
+        lazy = whole.lazy().map_batches(must_not_run, schema=dict(whole.schema))
+        made = type(self).mapper(lazy, self.context)
+        assert isinstance(made, pl.LazyFrame)
+        with pytest.raises(AssertionError, match="collected its rows"):
+            made.collect()
+
+    def test_it_is_made_of_expressions(self, rows):
+        plan = type(self).mapper(self.frame(rows).lazy(), self.context).explain(optimized=False).lower()
+        assert "python" not in plan, "a Python function runs on the rows"
 
     def test_the_output_is_the_model(self, rows):
         assert dict(self.mapped(self.frame(rows)).schema) == schema_of(self.model)
@@ -93,8 +101,9 @@ class MapperSuite:
     def test_it_is_deterministic_and_row_by_row(self, rows):
         whole = self.mapped(self.frame(rows))
         assert whole.equals(self.mapped(self.frame(rows)))
-        pieces = [self.mapped(self.frame([row])) for row in rows]
-        assert whole.equals(pl.concat(pieces))
+        for size in (1, 3, len(rows) - 1):
+            pieces = [self.mapped(self.frame(rows[at : at + size])) for at in range(0, len(rows), size)]
+            assert whole.equals(pl.concat(pieces)), f"in batches of {size}"
 
     def test_it_has_no_clock(self, rows):
         made = self.mapped(self.frame(rows))

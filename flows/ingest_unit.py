@@ -7,10 +7,14 @@ from uuid import UUID
 
 from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
+from prefect.states import Cancelled
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from contracts.receipts import RunRef
+from flows import announce
+from flows.cursors import set_cursor
 from flows.outcome import ended, settle
+from flows.pausing import RunPausedError, pausable
 from flows.unit_run import FlowUnitRun
 from flows.wiring import open_workspace
 
@@ -22,11 +26,13 @@ MOST_IN_FLIGHT = 64
     name="ingest-unit",
     flow_run_name="{endpoint_id}/{unit_id} → {sink_id}",
     task_runner=ThreadPoolTaskRunner(max_workers=MOST_IN_FLIGHT),  # type: ignore[arg-type]  # its own annotation
-    on_failure=[settle],
-    on_crashed=[settle],
-    on_cancellation=[settle],
+    on_running=[announce.started],
+    on_completion=[announce.ended],
+    on_failure=[settle, announce.ended],
+    on_crashed=[settle, announce.ended],
+    on_cancellation=[settle, announce.ended],
 )
-def ingest_unit(
+def ingest_unit(  # noqa: PLR0917 - Prefect passes parameters by name
     endpoint_id: str,
     unit_id: str,
     sink_id: str,
@@ -35,6 +41,7 @@ def ingest_unit(
     policy: dict[str, Any] | None = None,
     staging_id: str | None = None,
     fresh: bool = False,  # noqa: FBT001, FBT002 - Prefect passes parameters by name
+    checkpoint: dict[str, Any] | None = None,
 ) -> Any:
     """Move one unit.
 
@@ -47,16 +54,25 @@ def ingest_unit(
         policy: Fields of the unit's policy to override in this run.
         staging_id: A staging block; the default area when empty.
         fresh: Plan anew although an unfinished run could be continued.
+        checkpoint: Where an incremental run begins, in the source's own form; the saved one when empty.
 
     Returns:
         The run's counters (``contracts.receipts.RunSummary`` as JSON).
     """
     ref = RunRef(endpoint_id=endpoint_id, unit_id=unit_id, sink_id=sink_id)
 
-    def body() -> dict[str, Any]:
-        with open_workspace() as workspace:
+    def body() -> Any:
+        with open_workspace() as workspace, pausable(workspace, ref, flow_run.id):
+            if checkpoint is not None:
+                set_cursor(workspace, ref, checkpoint, flow_run.id)
             run = FlowUnitRun(workspace, ref, UUID(flow_run.id), get_run_logger())
             summary = run.execute(mode, data_mode, policy, staging_id, fresh=fresh)
         return summary.model_dump(mode="json")
 
-    return ended(body)
+    def pausable_body() -> Any:
+        try:
+            return body()
+        except RunPausedError as error:
+            return Cancelled(name="Paused", message=f"{error.code}: {error}", data=error)
+
+    return ended(pausable_body)

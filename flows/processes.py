@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 END_TIMEOUT_S = 15.0
 LOOPBACK = "127.0.0.1"
-_MARKS = ("flows.local_server", "prefect worker")
+_MARKS = ("flows.local_server", "prefect worker", "metadata_api")
 """What the command line of one of ours holds."""
 
 _children: dict[int, subprocess.Popen[bytes]] = {}
@@ -47,8 +47,8 @@ def healthy(api_url: str) -> bool:
 
 
 def end(pids: Mapping[str, int]) -> None:
-    """The worker before the server; a process that does not go is killed with its group."""
-    for pid in [pids[name] for name in ("worker", "server") if name in pids and not gone(pids[name])]:
+    """The API and the worker before the server; a process that does not go is killed with its group."""
+    for pid in [pids[name] for name in ("api", "worker", "server") if name in pids and not gone(pids[name])]:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
             if not ended(pid):

@@ -1,4 +1,4 @@
-"""``nucleus up``: a Prefect server, a worker and the deployments on loopback, for one person on one machine.
+"""``nucleus up``: a Prefect server, a worker, the deployments and the API on loopback, for one person on one machine.
 
 Everything lies under one folder (``~/.nucleus``): Prefect's home with its SQLite database, the logs, the key that
 encrypts saved secrets (``encryption.key``, mode 0600) and ``up.json``, by which other commands find the server.
@@ -44,6 +44,8 @@ class ControlPlaneNote(NamedTuple):
     api_url: str
     pids: dict[str, int]
     home: Path
+    door_url: str | None = None
+    """Of the API (webhook and GraphQL); None where it was not started."""
 
     @property
     def ui_url(self) -> str:
@@ -51,20 +53,29 @@ class ControlPlaneNote(NamedTuple):
         return self.api_url.removesuffix("/api")
 
 
-def up(home: Path | None = None, port: int | None = None, *, worker: bool = True) -> ControlPlaneNote:
+def up(
+    home: Path | None = None,
+    port: int | None = None,
+    *,
+    worker: bool = True,
+    api: bool = False,
+    api_port: int | None = None,
+) -> ControlPlaneNote:
     """Start what is not running yet, and leave it running; returns when flows can be run.
 
     Args:
         home: Folder of everything; NUCLEUS_HOME or ``~/.nucleus`` when None.
         port: Of the server, on 127.0.0.1; a free one when None.
         worker: Start a process worker too, and set up pool and deployments.
+        api: Start the API too.
+        api_port: Of the API, on 127.0.0.1; a free one when None.
 
     Raises:
         ControlPlaneError: A process ended early or the server did not answer in 90 seconds; what was started is ended.
     """
     home = (home or home_folder()).absolute()
     if (note := status(home)) is not None and not (worker and gone(note.pids.get("worker"))):
-        return note
+        return _with_api(note, api_port) if api and gone(note.pids.get("api")) else note
     down(home)
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     api_url = f"http://{LOOPBACK}:{port or free_port()}/api"
@@ -77,7 +88,7 @@ def up(home: Path | None = None, port: int | None = None, *, worker: bool = True
         raise
     note = ControlPlaneNote(api_url, pids, home)
     _note(note)
-    return note
+    return _with_api(note, api_port) if api else note
 
 
 def down(home: Path | None = None) -> bool:
@@ -100,7 +111,7 @@ def status(home: Path | None = None) -> ControlPlaneNote | None:
     if api_url is None or not healthy(api_url):
         return None
     noted = json.loads(up_file(home).read_text())
-    return ControlPlaneNote(api_url, noted["pids"], home)
+    return ControlPlaneNote(api_url, noted["pids"], home, noted.get("door_url"))
 
 
 @contextmanager
@@ -174,6 +185,24 @@ def _begin(home: Path, api_url: str, pids: dict[str, int], *, worker: bool) -> N
             forget(setting_up.pid)
 
 
+def _with_api(note: ControlPlaneNote, port: int | None) -> ControlPlaneNote:
+    """Start the API beside what runs; when it does not answer in time it is ended, and the rest stays."""
+    port = port or free_port()
+    url = f"http://{LOOPBACK}:{port}"
+    command = [sys.executable, "-m", "metadata_api", LOOPBACK, str(port)]
+    started = start("api", command, _environment(note.home, note.api_url), note.home)
+    with_api = note._replace(pids={**note.pids, "api": started.pid}, door_url=url)
+    _note(with_api)
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while not healthy(url):
+        if started.poll() is not None or time.monotonic() > deadline:
+            end({"api": started.pid})
+            _note(note)
+            raise ControlPlaneError("The API did not start", f"See {note.home / 'logs' / 'api.log'}.", url=url)
+        time.sleep(0.1)
+    return with_api
+
+
 def _environment(home: Path, api_url: str) -> dict[str, str]:
     return {
         **os.environ,
@@ -238,6 +267,6 @@ def _wait_until_healthy(server: subprocess.Popen[bytes], api_url: str, home: Pat
 def _note(note: ControlPlaneNote) -> None:
     file = up_file(note.home)
     draft = file.with_suffix(".draft")
-    draft.write_text(json.dumps({"api_url": note.api_url, "pids": note.pids}))
+    draft.write_text(json.dumps({"api_url": note.api_url, "pids": note.pids, "door_url": note.door_url}))
     draft.chmod(0o600)
     draft.replace(file)

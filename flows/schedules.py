@@ -1,0 +1,95 @@
+"""What operators set as a unit's schedule, as schedules of the deployment ``ingest-unit``.
+
+The unit configs are the truth; Prefect's copy can be lost (deploying again removes it) and is made again from them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import TYPE_CHECKING, Any
+
+from contracts.errors import ConfigInvalidError, ControlPlaneError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from contracts.unit import UnitConfig
+    from flows.control_plane import ControlPlane
+
+DEPLOYMENT = "ingest-unit/ingest-unit"
+_EVERY = re.compile(r"every (\d{1,9})")
+_SLUG = "unit-"
+
+
+def prefect_schedule(schedule: str) -> dict[str, Any]:
+    """``every <seconds>`` or a cron line (UTC) as Prefect's API takes it.
+
+    Raises:
+        ConfigInvalidError: It is neither.
+    """
+    if found := _EVERY.fullmatch(schedule.strip()):
+        seconds = int(found.group(1))
+        if seconds:
+            return {"interval": seconds}
+    from prefect.client.schemas.schedules import CronSchedule  # noqa: PLC0415 - loads Prefect
+
+    try:
+        return {"cron": CronSchedule(cron=schedule.strip(), timezone="UTC").cron, "timezone": "UTC"}
+    except ValueError:
+        raise ConfigInvalidError(
+            f"{schedule[:60]!r} is no schedule", "Give a cron line, or `every <seconds>`.", schedule=schedule[:60]
+        ) from None
+
+
+def sync_schedules(plane: ControlPlane, configs: Iterable[UnitConfig], held: frozenset[tuple[str, str, str]]) -> int:
+    """Make Prefect's schedules what the configs say; how many were made or removed.
+
+    Args:
+        plane: The server.
+        configs: Of every unit that was configured.
+        held: (endpoint, unit, sink) that are paused: they have no schedule meanwhile.
+    """
+    found = plane.call("GET", f"/deployments/name/{DEPLOYMENT}")
+    if found is None:
+        raise ControlPlaneError(f"There is no deployment {DEPLOYMENT}", "Run `nucleus up`, or `prefect deploy --all`.")
+    path = f"/deployments/{found['id']}/schedules"
+    wanted = {made["slug"]: made for made in map(_wanted, _due(configs, held))}
+    there = {each["slug"]: each for each in plane.call("GET", path) or () if str(each["slug"]).startswith(_SLUG)}
+    stale = [each for slug, each in there.items() if not _same(each, wanted.get(slug))]
+    kept = there.keys() - {each["slug"] for each in stale}
+    for each in stale:
+        plane.call("DELETE", f"{path}/{each['id']}")
+    for slug in wanted.keys() - kept:
+        _create(plane, path, wanted[slug])
+    return len(stale) + len(wanted.keys() - kept)
+
+
+def _create(plane: ControlPlane, path: str, schedule: Mapping[str, Any]) -> None:
+    # The one body of Prefect's API that is a list.
+    body: Any = [dict(schedule)]
+    plane.call("POST", path, body)
+
+
+def _due(configs: Iterable[UnitConfig], held: frozenset[tuple[str, str, str]]) -> list[UnitConfig]:
+    return [
+        each
+        for each in configs
+        if each.schedule
+        and each.enabled
+        and each.sink_id
+        and (each.endpoint_id, each.unit_id, each.sink_id) not in held
+    ]
+
+
+def _wanted(config: UnitConfig) -> dict[str, Any]:
+    name = hashlib.sha256(f"{config.endpoint_id}/{config.unit_id}".encode()).hexdigest()[:16]
+    parameters = {"endpoint_id": config.endpoint_id, "unit_id": config.unit_id, "sink_id": config.sink_id}
+    schedule = prefect_schedule(config.schedule or "")
+    return {"schedule": schedule, "active": True, "slug": f"{_SLUG}{name}", "parameters": parameters}
+
+
+def _same(there: Mapping[str, Any], wanted: Mapping[str, Any] | None) -> bool:
+    if wanted is None or there["parameters"] != wanted["parameters"] or not there["active"]:
+        return False
+    return all(there["schedule"].get(name) == value for name, value in wanted["schedule"].items())

@@ -1,0 +1,1 @@
+"""The door: signed webhook, GraphQL, callbacks. It validates, starts deployments and answers."""

@@ -1,0 +1,66 @@
+"""The ASGI application: ``/webhooks/ingestion``, ``/graphql`` and ``/health``."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from metadata_api.door import Door
+from metadata_api.errors import fault
+from metadata_api.graphql_view import answer
+from metadata_api.webhook import receive
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.requests import Request
+
+
+def create_app() -> Starlette:
+    """The application, for ``uvicorn --factory``; the Prefect server is contacted when it starts up."""
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs URLs, and those may hold secrets
+    routes = [
+        Route("/webhooks/ingestion", receive, methods=["POST"]),
+        Route("/graphql", answer, methods=["POST"]),
+        Route("/health", health, methods=["GET"]),
+    ]
+    handlers = {HTTPException: _http_error, Exception: _unforeseen}
+    return Starlette(routes=routes, lifespan=_lifespan, exception_handlers=handlers)
+
+
+async def health(_: Request) -> JSONResponse:
+    """200 while the process answers."""
+    return JSONResponse({"ok": True})
+
+
+@asynccontextmanager
+async def _lifespan(app: Starlette) -> AsyncIterator[None]:
+    door = await run_in_threadpool(Door.open)
+    dispatcher = door.dispatcher()
+    app.state.door = door
+    dispatcher.start()
+    try:
+        yield
+    finally:
+        await run_in_threadpool(dispatcher.stop)
+        await run_in_threadpool(door.close)
+
+
+async def _http_error(_: Request, error: Exception) -> JSONResponse:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    codes = {404: ("E_NOT_FOUND", "There is nothing here"), 405: ("E_METHOD", "The method is not taken here")}
+    code, message = codes.get(status, ("E_REQUEST_INVALID", "The request cannot be answered"))
+    hint = "POST /webhooks/ingestion and POST /graphql are what there is."
+    headers = getattr(error, "headers", None)
+    return JSONResponse({"code": code, "message": message, "retryable": False, "hint": hint}, status, headers=headers)
+
+
+async def _unforeseen(_: Request, error: Exception) -> JSONResponse:
+    return JSONResponse(fault(error), 500)

@@ -1,0 +1,194 @@
+"""What has to hold before anything starts: metadata first, then the operator, then what this request asks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pydantic import TypeAdapter, ValidationError
+
+from contracts.errors import (
+    CatalogMissingError,
+    CdmModelUnsupportedError,
+    EndpointUnknownError,
+    FilterNotSupportedError,
+    IngestionError,
+    ModeUnsupportedError,
+    SinkNotProvisionedError,
+)
+from contracts.receipts import RunRef
+from contracts.unit import Predicate, UnitPolicy
+from flows.cdm import model_for
+from flows.unit_run import merged_policy
+from metadata_api.errors import EndpointDisabledError, MalformedError
+from state.units import require_runnable
+
+if TYPE_CHECKING:
+    from contracts.unit import DataMode, EndpointUnitDescriptor, IngestionMode, UnitConfig
+    from flows.wiring import Workspace
+    from metadata_api.facts import EndpointFacts, Facts, SinkFacts
+    from metadata_api.requests import IngestionRequest
+
+_PREDICATES = TypeAdapter(tuple[Predicate, ...])
+
+
+class Admitted(NamedTuple):
+    """What may start: the run's place and the flow's parameters."""
+
+    ref: RunRef
+    parameters: dict[str, Any]
+
+
+def admit(workspace: Workspace, facts: Facts, request: IngestionRequest) -> Admitted:
+    """The request as a run. What is known is asked first; a refusal is made sure of with what is so now.
+
+    Raises:
+        IngestionError: One of the checks says no; nothing was started.
+    """
+    try:
+        return _admit(workspace, facts, request)
+    except IngestionError:
+        admitted = facts.fresh(lambda now: _admit(workspace, now, request))
+        facts.forget()
+        return admitted
+
+
+def _admit(workspace: Workspace, facts: Facts, request: IngestionRequest) -> Admitted:
+    endpoint = facts.endpoint(request.endpoint_id)
+    config = facts.config(request.endpoint_id, request.unit_id)
+    unit = runnable_unit(endpoint, request.unit_id, config)
+    sink = facts.sink(chosen_sink(request.sink_id, request.sink_endpoint_id, config))
+    require_data_mode(unit, sink, request.data_mode or config.data_mode)
+    policy = run_policy(endpoint, unit, config, request)
+    require_mode(unit, request.run_mode or config.mode, policy)
+    if request.staging_provider_id is not None:
+        workspace.staging(request.staging_provider_id)
+    ref = RunRef(endpoint_id=request.endpoint_id, unit_id=request.unit_id, sink_id=sink.sink_id)
+    asked = {
+        "mode": request.run_mode,
+        "data_mode": request.data_mode,
+        "policy": {**(request.policy or {}), **filter_of(request.filter)} or None,
+        "staging_id": request.staging_provider_id,
+        "checkpoint": request.checkpoint,
+    }
+    return Admitted(ref, {**ref.model_dump(), **{name: value for name, value in asked.items() if value is not None}})
+
+
+def runnable_unit(endpoint: EndpointFacts, unit_id: str, config: UnitConfig) -> EndpointUnitDescriptor:
+    """The unit, if metadata and operator let it run.
+
+    Raises:
+        MetadataError: The endpoint is off, its catalog missing, the unit unknown or off.
+    """
+    if not endpoint.enabled:
+        raise EndpointDisabledError(
+            f"Endpoint {endpoint.endpoint_id!r} is disabled", "Enable it (updateEndpoint), or choose another one."
+        )
+    if endpoint.catalog is None:
+        raise CatalogMissingError(
+            f"The catalog of endpoint {endpoint.endpoint_id!r} was never collected",
+            "Collect it first (triggerEndpointCollection).",
+        )
+    unit = endpoint.units.get(unit_id)
+    require_runnable(endpoint.catalog, unit_id, config, None if unit is None else unit.dataset_id)
+    if unit is None:
+        raise MalformedError(f"Dataset {unit_id!r} cannot be ingested", "`ingestionUnits` lists what can.")
+    return unit
+
+
+def chosen_sink(sink_id: str | None, sink_endpoint_id: str | None, config: UnitConfig) -> str:
+    """The sink that was asked for, else the configured one; raises MalformedError."""
+    if sink_id and sink_endpoint_id and sink_id != sink_endpoint_id:
+        raise MalformedError("sinkId and sinkEndpointId name two sinks", "Give one of them.")
+    chosen = sink_endpoint_id or sink_id or config.sink_id
+    if chosen is None:
+        raise MalformedError("No sink is named, and the unit has none", "Give sinkId, or configure the unit.")
+    return chosen
+
+
+def require_data_mode(unit: EndpointUnitDescriptor, sink: SinkFacts, mode: DataMode) -> None:
+    """Rows of a common model need a unit that has one, a sink that takes it, and its table there.
+
+    Raises:
+        EndpointUnknownError: The endpoint is no sink.
+        CdmModelUnsupportedError: Unit or sink does not fit the mode.
+        SinkNotProvisionedError: The model's table was not made.
+    """
+    if "sink" not in sink.about.roles:
+        raise EndpointUnknownError(f"Endpoint {sink.sink_id!r} is no sink", "`ingestionSinks` lists them.")
+    if mode == "raw":
+        if "sink.cdm" in sink.about.capabilities:
+            raise CdmModelUnsupportedError(
+                f"Sink {sink.sink_id!r} takes common-model rows only", "Use data mode cdm, or a raw sink."
+            )
+        return
+    model = model_for(unit, mode)
+    model_id = "" if model is None else model.model_id
+    if not any(_takes(pattern, model_id) for pattern in sink.models):
+        raise CdmModelUnsupportedError(f"Sink {sink.sink_id!r} takes no rows of {model_id}", "Use another sink.")
+    if model_id not in sink.provisioned:
+        raise SinkNotProvisionedError(
+            f"Sink {sink.sink_id!r} has no table of {model_id}", "Make it first (provisionCdmSink)."
+        )
+
+
+def require_mode(unit: EndpointUnitDescriptor, mode: IngestionMode, policy: UnitPolicy) -> None:
+    """Refuse a mode that the unit cannot be read in, unless the policy names keys or cursors of its own."""
+    if mode not in unit.supported_modes and not (policy.key_columns or policy.cursor_columns):
+        raise ModeUnsupportedError(
+            f"Unit {unit.unit_id!r} cannot be read {mode}", f"It can be read {' or '.join(unit.supported_modes)}."
+        )
+
+
+def run_policy(
+    endpoint: EndpointFacts, unit: EndpointUnitDescriptor, config: UnitConfig, request: IngestionRequest
+) -> UnitPolicy:
+    """The whole policy of the run, with a filter of the kind that the source has.
+
+    Raises:
+        ConfigInvalidError: A field of the policy is unknown or malformed.
+        FilterNotSupportedError: The filter is of another kind, or names what is not there.
+    """
+    policy = merged_policy(unit, config, {**(request.policy or {}), **filter_of(request.filter)})
+    require_filter(endpoint, unit, policy)
+    return policy
+
+
+def require_filter(endpoint: EndpointFacts, unit: EndpointUnitDescriptor, policy: UnitPolicy) -> None:
+    """Selectors only where the source has them, and of their names; conditions only on columns there are.
+
+    Raises:
+        FilterNotSupportedError: The filter does not fit the source.
+    """
+    known = endpoint.about.selectors
+    if unknown := [name for name in policy.selectors if name not in known]:
+        raise FilterNotSupportedError(
+            f"{unit.unit_id} has no selector {unknown[0][:60]!r}",
+            f"It has {', '.join(known)}." if known else "Filter it by columns.",
+        )
+    if policy.filter and known:
+        raise FilterNotSupportedError(
+            f"{unit.unit_id} cannot be filtered by columns", f"Use selectors: {', '.join(known)}."
+        )
+    if missing := [each.column for each in policy.filter if unit.dataset.column(each.column) is None]:
+        raise FilterNotSupportedError(
+            f"{unit.unit_id} has no column {missing[0][:60]!r}", "`metadataDataset` lists its columns."
+        )
+
+
+def filter_of(asked: dict[str, Any] | list[dict[str, Any]] | None) -> dict[str, Any]:
+    """The filter as fields of a policy: an object selects by name, a list is conditions on columns."""
+    if asked is None:
+        return {}
+    if isinstance(asked, dict):
+        return {"selectors": asked}
+    try:
+        return {"filter": [each.model_dump(mode="json") for each in _PREDICATES.validate_python(asked)]}
+    except ValidationError as error:
+        places = sorted({".".join(map(str, each["loc"][:2])) for each in error.errors(include_input=False)})
+        raise FilterNotSupportedError(
+            f"The filter cannot be used: {', '.join(places)[:200]}", "Each condition is {column, op, value}."
+        ) from None
+
+
+def _takes(pattern: str, model_id: str) -> bool:
+    return model_id.startswith(pattern.removesuffix("*")) if pattern.endswith("*") else model_id == pattern

@@ -1,0 +1,142 @@
+"""The API's own thread: tells how runs ended, starts again what dead workers left, sweeps, mends schedules.
+
+What is due stands in Prefect, with the run itself (a tag and labels), so it outlives worker, server and API alike, and
+a callback that cannot be delivered is tried for a day. A callback is sent at least once; its delivery id is the
+same on every try, and a run that is retried and ends again is told again under another.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from threading import Event, Thread
+from typing import TYPE_CHECKING
+
+from contracts.errors import IngestionError
+from metadata_api.callbacks import Outcome, deliver
+from metadata_api.results import result_of
+from metadata_api.runs import ANNOUNCED, ATTEMPTS, CALLBACK, DUE, ENDED, KEY, NEXT_AT, TOLD, is_to_be_revived, revive
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flows.wiring import Workspace
+    from metadata_api.runs import Run, Runs
+    from metadata_api.settings import ApiSettings
+
+LOOK_EVERY_S = 1.0
+CARE_EVERY_S = 5.0
+SWEEP_EVERY_S = 600.0
+FIRST_DELAY_S, LONGEST_DELAY_S, GIVE_UP_AFTER_S = 2.0, 3_600.0, 86_400.0
+RETRIED_WITHIN = timedelta(days=7)
+"""How far back a retry is noticed that ended while the API was down."""
+SENDERS = 8
+"""Callbacks at the same time: a receiver that does not answer holds one of them for ten seconds."""
+
+_log = logging.getLogger(__name__)
+
+
+class Dispatcher:
+    """Runs in one daemon thread between :meth:`start` and :meth:`stop`.
+
+    Args:
+        workspace: Endpoints and state.
+        runs: Flow runs of the same server.
+        settings: Keys and hosts of callbacks.
+        sweeps: What else is to be done every ten minutes; the first time at once.
+    """
+
+    def __init__(
+        self, workspace: Workspace, runs: Runs, settings: ApiSettings, sweeps: tuple[Callable[[], object], ...] = ()
+    ) -> None:
+        self._workspace, self._runs, self._settings, self._sweeps = workspace, runs, settings, sweeps
+        self._senders = ThreadPoolExecutor(SENDERS, thread_name_prefix="callback")
+        self._retries_seen_at = datetime.now(UTC) - RETRIED_WITHIN
+        self._over = Event()
+        self._thread = Thread(target=self._loop, name="dispatcher", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after what is in hand; what is due stays due."""
+        self._over.set()
+        self._thread.join(timeout=15.0)
+        self._senders.shutdown(wait=False, cancel_futures=True)
+
+    def tell_ended(self) -> int:
+        """One look at the runs whose end is to be told; how many were."""
+        due = [run for run in self._runs.find(ENDED, tag=DUE) if not is_to_be_revived(run)]
+        return sum(self._senders.map(self._tell, filter(_is_time, due)))
+
+    def notice_retries(self) -> None:
+        """A run that was told about and ended again, after a retry in the UI, is due again."""
+        began = datetime.now(UTC)
+        for run in [*self._runs.find(ENDED, tag=TOLD, ended_after=self._retries_seen_at)]:
+            if run.labels.get(ANNOUNCED) not in {None, run.state_id}:
+                self._runs.label(run, {ATTEMPTS: 0, NEXT_AT: 0.0})
+                self._runs.retag(run, TOLD, DUE)
+        self._retries_seen_at = began - timedelta(seconds=2 * CARE_EVERY_S)
+
+    def _tell(self, run: Run) -> bool:
+        outcome = deliver(
+            str(run.labels.get(CALLBACK, "")),
+            result_of(self._workspace, run),
+            f"{run.run_id}.{run.state_id}",
+            str(run.labels.get(KEY, "")),
+            self._settings,
+        )
+        attempts = int(run.labels.get(ATTEMPTS, 0)) + 1
+        self._note(run, outcome, attempts)
+        return outcome.delivered
+
+    def _note(self, run: Run, outcome: Outcome, attempts: int) -> None:
+        ended_at = run.ended_at or run.state_at
+        too_old = (datetime.now(UTC) - ended_at).total_seconds() > GIVE_UP_AFTER_S
+        if outcome.delivered or outcome.final or too_old:
+            _log.info("Callback of run %s: %s after %d tries (%s)", run.run_id, _word(outcome), attempts, outcome.why)
+            self._runs.label(run, {ANNOUNCED: run.state_id, ATTEMPTS: attempts, "nucleus.callback.result": outcome.why})
+            self._runs.retag(run, DUE, TOLD)
+            return
+        next_at = time.time() + delay_s(attempts)
+        _log.warning("Callback of run %s failed (%s), try %d", run.run_id, outcome.why, attempts)
+        self._runs.label(run, {ATTEMPTS: attempts, NEXT_AT: next_at})
+
+    def _loop(self) -> None:
+        cared_at = swept_at = -SWEEP_EVERY_S
+        while not self._over.wait(LOOK_EVERY_S):
+            now = time.monotonic()
+            self._guarded("callbacks", self.tell_ended)
+            if now - cared_at >= CARE_EVERY_S:
+                cared_at = now
+                self._guarded("runs without a worker", lambda: revive(self._runs))
+                self._guarded("retried runs", self.notice_retries)
+            if now - swept_at >= SWEEP_EVERY_S:
+                swept_at = now
+                for sweep in self._sweeps:
+                    self._guarded("sweep", sweep)
+
+    def _guarded(self, what: str, work: Callable[[], object]) -> None:
+        """A server that is away for a while ends nothing: the next look comes."""
+        try:
+            work()
+        except IngestionError as error:
+            _log.warning("%s: %s", what, error)
+        except Exception as error:  # noqa: BLE001 - the thread must not end; the text may hold secrets
+            _log.error("%s: unforeseen %s", what, type(error).__name__)
+
+
+def delay_s(attempts: int) -> float:
+    """Seconds until the next try: doubles up to an hour."""
+    return float(min(FIRST_DELAY_S * 2.0 ** (attempts - 1), LONGEST_DELAY_S))
+
+
+def _is_time(run: Run) -> bool:
+    return float(run.labels.get(NEXT_AT, 0.0)) <= time.time()
+
+
+def _word(outcome: Outcome) -> str:
+    return "delivered" if outcome.delivered else "given up"

@@ -1,0 +1,88 @@
+"""What the requests of one API process share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from flows.pausing import held_units
+from flows.schedules import sync_schedules
+from flows.wiring import close_live, open_workspace
+from metadata_api.dispatcher import Dispatcher
+from metadata_api.facts import Facts, is_enabled
+from metadata_api.limits import RateLimiter
+from metadata_api.replay import open_guard
+from metadata_api.runs import Runs
+from metadata_api.settings import load_settings
+
+if TYPE_CHECKING:
+    from contracts.unit import UnitConfig
+    from flows.wiring import Workspace
+    from metadata_api.replay import ReplayGuard
+    from metadata_api.settings import ApiSettings
+
+
+@dataclass(frozen=True)
+class Door:
+    """Made when the API starts, closed when it ends.
+
+    Attributes:
+        settings: Keys, tokens, limits.
+        workspace: Endpoints and state.
+        facts: What is known of them.
+        runs: Flow runs.
+        replays: Signatures that were taken.
+        limiter: Requests per key.
+        api_url: Of the Prefect server.
+    """
+
+    settings: ApiSettings
+    workspace: Workspace
+    facts: Facts
+    runs: Runs
+    replays: ReplayGuard
+    limiter: RateLimiter
+    api_url: str
+
+    @classmethod
+    def open(cls) -> Self:
+        """The door to the server in use.
+
+        Raises:
+            ControlPlaneError: No Prefect server answers.
+            ConfigInvalidError: A setting cannot be used.
+        """
+        workspace = open_workspace()
+        settings = load_settings(workspace.home)
+        plane = workspace.plane
+        return cls(
+            settings=settings,
+            workspace=workspace,
+            facts=Facts(workspace),
+            runs=Runs(plane),
+            replays=open_guard(workspace.home),
+            limiter=RateLimiter(settings.rate),
+            api_url=str(plane.client.api_url),
+        )
+
+    def dispatcher(self) -> Dispatcher:
+        """The thread that tells how runs ended and mends what was left behind."""
+        return Dispatcher(self.workspace, self.runs, self.settings, (self.replays.sweep, self.sync_schedules))
+
+    def sync_schedules(self) -> int:
+        """Make Prefect's schedules what the unit configs say; how many changed."""
+        off: dict[str, bool] = {}
+
+        def is_on(config: UnitConfig) -> bool:
+            if config.endpoint_id not in off:
+                off[config.endpoint_id] = not is_enabled(self.workspace, config.endpoint_id)
+            return not off[config.endpoint_id]
+
+        configs = [each for each in self.workspace.units.list() if each.schedule and is_on(each)]
+        return sync_schedules(self.workspace.plane, configs, held_units(self.workspace.store))
+
+    def close(self) -> None:
+        """Close connections."""
+        self.replays.close()
+        self.workspace.close()
+        close_live()

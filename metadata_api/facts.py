@@ -1,0 +1,148 @@
+"""What the door knows about endpoints and units, read once for many requests.
+
+A run checks everything again when it begins, so a fact may be some seconds old when a request is let in. A refusal
+never rests on an old fact: it is looked up again first (:meth:`Facts.fresh`).
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from threading import Lock
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from contracts.errors import CatalogMissingError
+from contracts.state import KvKey
+from flows.blocks import factory_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from contracts.catalog import CatalogSnapshot
+    from contracts.endpoint import EndpointDescriptor
+    from contracts.unit import EndpointUnitDescriptor, UnitConfig
+    from flows.wiring import Workspace
+
+FactT = TypeVar("FactT")
+KEEP_S = 15.0
+
+
+@dataclass(frozen=True)
+class EndpointFacts:
+    """One endpoint, as the metadata has it."""
+
+    endpoint_id: str
+    about: EndpointDescriptor
+    enabled: bool
+    catalog: CatalogSnapshot | None
+    """None when it was never collected."""
+    units: Mapping[str, EndpointUnitDescriptor]
+
+
+@dataclass(frozen=True)
+class SinkFacts:
+    """One endpoint in the role of a sink."""
+
+    sink_id: str
+    about: EndpointDescriptor
+    models: tuple[str, ...]
+    """Ids or ``prefix.*`` of the common models it takes."""
+    provisioned: frozenset[str]
+    """Models whose tables the catalog of the sink holds."""
+
+
+class Facts:
+    """Facts by name, each kept for ``keep_s``; safe between threads, which wait for one reading of the same fact.
+
+    Args:
+        workspace: Where they are.
+        keep_s: Seconds until a fact is read again.
+        clock: Monotonic seconds.
+    """
+
+    def __init__(
+        self, workspace: Workspace, keep_s: float = KEEP_S, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._workspace, self._keep_s, self._clock = workspace, keep_s, clock
+        self._held: dict[tuple[str, ...], tuple[float, Any]] = {}
+        self._locks: dict[tuple[str, ...], Lock] = {}
+        self._lock = Lock()
+
+    def endpoint(self, endpoint_id: str) -> EndpointFacts:
+        """The endpoint as a source; raises EndpointUnknownError, ConfigInvalidError, ControlPlaneError."""
+        return self._fact(("endpoint", endpoint_id), lambda: read_endpoint(self._workspace, endpoint_id))
+
+    def sink(self, sink_id: str) -> SinkFacts:
+        """The endpoint as a sink; raises as :meth:`endpoint`."""
+        return self._fact(("sink", sink_id), lambda: read_sink(self._workspace, sink_id))
+
+    def config(self, endpoint_id: str, unit_id: str) -> UnitConfig:
+        """What the operator set for the unit, or the defaults. Read every time: a unit that is off stays off."""
+        return self._workspace.units.config(endpoint_id, unit_id)
+
+    def fresh(self, work: Callable[[Facts], FactT]) -> FactT:
+        """The result of ``work`` over facts that are read now."""
+        return work(Facts(self._workspace))
+
+    def forget(self) -> None:
+        """Read everything again when it is asked for: something was changed here."""
+        with self._lock:
+            self._held.clear()
+
+    def _fact(self, name: tuple[str, ...], read: Callable[[], FactT]) -> FactT:
+        with self._lock:
+            one_reader = self._locks.setdefault(name, Lock())
+        with one_reader:
+            held = self._held.get(name)
+            if held is not None and self._clock() - held[0] < self._keep_s:
+                value: FactT = held[1]
+                return value
+            value = read()
+            with self._lock:
+                self._held[name] = (self._clock(), value)
+            return value
+
+
+def read_endpoint(workspace: Workspace, endpoint_id: str) -> EndpointFacts:
+    """The endpoint as it is now."""
+    about = descriptor(workspace, endpoint_id)
+    try:
+        catalog: CatalogSnapshot | None = workspace.catalogs.load(endpoint_id)
+    except CatalogMissingError:
+        catalog = None
+    is_source = catalog is not None and "source" in about.roles
+    found = workspace.source(endpoint_id).list_units(catalog) if catalog is not None and is_source else ()
+    units = {unit.unit_id: unit for unit in found}
+    return EndpointFacts(endpoint_id, about, is_enabled(workspace, endpoint_id), catalog, units)
+
+
+def read_sink(workspace: Workspace, sink_id: str) -> SinkFacts:
+    """The sink as it is now; nothing is contacted but the metadata."""
+    sink = workspace.sink(sink_id)
+    try:
+        datasets = workspace.catalogs.load(sink_id).datasets
+    except CatalogMissingError:
+        datasets = ()
+    mark = "cdm_model:"
+    models = {label.removeprefix(mark) for each in datasets for label in each.labels if label.startswith(mark)}
+    return SinkFacts(sink_id, sink.descriptor, tuple(sink.supported_cdm_models), frozenset(models))
+
+
+def descriptor(workspace: Workspace, endpoint_id: str) -> EndpointDescriptor:
+    """What the endpoint's template is; raises EndpointUnknownError."""
+    return factory_of(workspace.endpoints.template(endpoint_id)).descriptor
+
+
+def is_enabled(workspace: Workspace, endpoint_id: str) -> bool:
+    """False when somebody switched the endpoint off at this door."""
+    held = workspace.store.get(_switch(endpoint_id))
+    return held is None or held.value.get("enabled") is not False
+
+
+def set_enabled(workspace: Workspace, endpoint_id: str, *, enabled: bool) -> None:
+    """Let the endpoint's units be started here, or not."""
+    workspace.store.put(_switch(endpoint_id), {"enabled": enabled})
+
+
+def _switch(endpoint_id: str) -> KvKey:
+    return KvKey(namespace="endpoint_switches", scope_id=endpoint_id, key="enabled")

@@ -1,0 +1,109 @@
+"""``POST /graphql``: bearer tokens, limits, and errors with a code."""
+
+from __future__ import annotations
+
+import hmac
+from typing import TYPE_CHECKING, Any
+
+from graphql import GraphQLError
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import JSONResponse
+
+from contracts.errors import IngestionError
+from metadata_api.errors import MalformedError, TokenError, fault, status_of, told
+from metadata_api.limits import read_json_body
+from metadata_api.requests import read_json
+from metadata_api.schema.build import SCHEMA
+from metadata_api.schema.context import Context
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.requests import Request
+
+    from metadata_api.door import Door
+    from metadata_api.settings import Role
+
+BODIES = 4
+"""A query may be so many times larger than a webhook."""
+_FIELDS = {"query", "variables", "operationName", "extensions"}
+
+
+async def answer(request: Request) -> JSONResponse:
+    """One operation; 200 with ``{data, errors}`` when it was executed, whatever its resolvers said."""
+    door: Door = request.app.state.door
+    try:
+        role = role_of(request.headers.get("authorization", ""), door.settings.tokens)
+        body = await read_json_body(request, BODIES * door.settings.body_bytes)
+        shown, status = await run_in_threadpool(execute, door, role, body)
+    except IngestionError as error:
+        return JSONResponse({"errors": [_as_error(told(error))]}, status_of(error), headers=_challenge(error))
+    except Exception as error:  # noqa: BLE001 - the last place that can make an answer of it
+        return JSONResponse({"errors": [_as_error(fault(error))]}, 500)
+    return JSONResponse(shown, status)
+
+
+def role_of(authorization: str, tokens: Mapping[str, Role]) -> Role:
+    """The role behind a bearer token; every token is compared, in constant time. Raises TokenError."""
+    kind, _, given = authorization.partition(" ")
+    fits = [role for token, role in tokens.items() if hmac.compare_digest(token.encode(), given.strip().encode())]
+    if kind.lower() != "bearer" or not fits:
+        raise TokenError("No valid bearer token", "Send `Authorization: Bearer <token>`.")
+    return fits[0]
+
+
+def execute(door: Door, role: Role, body: bytes) -> tuple[dict[str, Any], int]:
+    """The answer to one operation, and its HTTP status.
+
+    Raises:
+        MalformedError: The body is no GraphQL request.
+    """
+    asked = read_json(body)
+    query, variables, name = asked.get("query"), asked.get("variables") or {}, asked.get("operationName")
+    if set(asked) - _FIELDS or not isinstance(query, str) or not isinstance(variables, dict):
+        raise MalformedError("This is no GraphQL request", "Send {query, variables, operationName}.")
+    if name is not None and not isinstance(name, str):
+        raise MalformedError("This is no GraphQL request", "operationName is a text.")
+    result = SCHEMA.execute_sync(
+        query, variable_values=variables, operation_name=name, context_value=Context(door=door, role=role)
+    )
+    shown: dict[str, Any] = {"data": result.data}
+    if result.errors:
+        shown["errors"] = [shown_error(error) for error in result.errors]
+    return shown, 400 if result.data is None and _not_executed(result.errors or []) else 200
+
+
+def shown_error(error: GraphQLError) -> dict[str, Any]:
+    """The error with ``extensions.code``; of what nobody foresaw nothing but that it happened."""
+    original = error.original_error
+    while isinstance(original, GraphQLError) and original.original_error is not None:
+        original = original.original_error
+    if isinstance(original, IngestionError):
+        facts = told(original)
+    elif original is None or isinstance(original, GraphQLError):
+        facts = {
+            "code": "E_GRAPHQL",
+            "message": error.message[:500],
+            "retryable": False,
+            "hint": "See docs/schema.graphql.",
+        }
+    else:
+        facts = fault(original)
+    shown = _as_error(facts)
+    if error.path is not None:
+        shown["path"] = [*error.path]
+    if error.locations:
+        shown["locations"] = [{"line": each.line, "column": each.column} for each in error.locations]
+    return shown
+
+
+def _not_executed(errors: list[GraphQLError]) -> bool:
+    return all(error.path is None for error in errors)
+
+
+def _as_error(facts: dict[str, Any]) -> dict[str, Any]:
+    return {"message": facts["message"], "extensions": {name: facts[name] for name in ("code", "retryable", "hint")}}
+
+
+def _challenge(error: IngestionError) -> dict[str, str]:
+    return {"www-authenticate": "Bearer"} if isinstance(error, TokenError) else {}

@@ -1,0 +1,91 @@
+"""How a run ended, for whoever asked to be told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from contracts.errors import IngestionError
+from flows.outcome import stopped
+
+if TYPE_CHECKING:
+    from contracts.unit import UnitState
+    from flows.wiring import Workspace
+    from metadata_api.runs import Run
+
+_WORDS = {"COMPLETED": "SUCCEEDED", "FAILED": "FAILED", "CRASHED": "FAILED", "CANCELLED": "FAILED"}
+PAUSED = "Paused"
+"""Name of the state of a run that ended because somebody paused its unit."""
+
+
+def unit_state(run: Run) -> str:
+    """The run's state in the words of unit states; a run that waits for a worker is RUNNING to those who wait."""
+    if run.name == PAUSED:
+        return "PAUSED"
+    return _WORDS.get(run.state, "RUNNING")
+
+
+def result_of(workspace: Workspace, run: Run) -> dict[str, Any]:
+    """Shape: ``{runId, endpointId, unitId, sinkId, state, stats, checkpoint, error, startedAt, endedAt}``.
+
+    Stats and checkpoint are null when a later run of the unit has replaced them.
+
+    Raises:
+        StateUnavailableError, ControlPlaneError: The state could not be read; try again.
+    """
+    ref = run.ref
+    noted = None if ref is None else workspace.states.state(ref)
+    is_ours = noted is not None and _belongs(noted, run)
+    state = unit_state(run)
+    return {
+        "runId": run.run_id,
+        "endpointId": ref and ref.endpoint_id,
+        "unitId": ref and ref.unit_id,
+        "sinkId": ref and ref.sink_id,
+        "state": state,
+        "stats": noted.stats if noted is not None and is_ours else None,
+        "checkpoint": _checkpoint(workspace, run) if is_ours and state == "SUCCEEDED" else None,
+        "error": _error(run, noted if is_ours else None, state),
+        "startedAt": run.began_at and run.began_at.isoformat(),
+        "endedAt": run.ended_at and run.ended_at.isoformat(),
+    }
+
+
+def plain_error(held: dict[str, Any]) -> dict[str, Any]:
+    """A noted error without its facts: ``{code, message, retryable, hint}``."""
+    return {
+        "code": str(held.get("code") or IngestionError.code),
+        "message": str(held.get("message") or "The run failed"),
+        "retryable": bool(held.get("retryable", False)),
+        "hint": str(held.get("hint") or ""),
+    }
+
+
+def _belongs(noted: UnitState, run: Run) -> bool:
+    """True when the unit's state was written by this run: one run at a time works on a unit, so its time tells."""
+    if noted.last_run_at is None or run.began_at is None or run.ended_at is None:
+        return False
+    return run.began_at <= noted.last_run_at <= run.ended_at
+
+
+def _checkpoint(workspace: Workspace, run: Run) -> dict[str, Any] | None:
+    if run.ref is None:
+        return None
+    return workspace.checkpoints(workspace.vendor(run.ref.endpoint_id)).progress(run.ref)
+
+
+def _error(run: Run, noted: UnitState | None, state: str) -> dict[str, Any] | None:
+    if state != "FAILED":
+        return None
+    if run.state == "FAILED" and noted is not None and noted.last_error is not None:
+        return plain_error(dict(noted.last_error))
+    if run.state in {"CRASHED", "CANCELLED"}:
+        return plain_error(stopped().to_json())
+    code, sign, _ = run.message.partition(": ")
+    if sign and code.startswith("E_") and code.replace("_", "").isalnum():
+        return plain_error({"code": code, "message": _first_sentence(run.message, code), "hint": "See the run."})
+    return plain_error({"message": "The run failed", "hint": "Its log in Prefect says why."})
+
+
+def _first_sentence(message: str, code: str) -> str:
+    """The error's own sentence; Prefect's message has the next step behind it."""
+    return message.removeprefix(f"{code}: ")[:1000]

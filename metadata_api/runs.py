@@ -1,0 +1,249 @@
+"""Runs as Prefect has them: start one, find the living ones, start again what a dead worker left behind.
+
+A run is created by one call that carries everything about it: parameters, who is to be told (labels and a tag), and
+the idempotency key. There is no second place to write, so there is no moment at which a kill leaves half of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from contracts.errors import ControlPlaneError
+from contracts.receipts import RunRef
+from flows.control_plane import AlreadyThereError
+from metadata_api.errors import IdempotencyError, MalformedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from flows.control_plane import ControlPlane
+
+FLOW = "ingest-unit"
+ACCEPTED, DUE, TOLD = "nucleus-accepted", "nucleus-callback-due", "nucleus-callback-done"
+CALLBACK, KEY, ANNOUNCED, ATTEMPTS, NEXT_AT = (
+    f"nucleus.{name}" for name in ("callback", "key", "announced", "attempts", "next")
+)
+REQUEST = "nucleus.request"
+ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
+ALIVE = ("PENDING", "RUNNING", "CANCELLING")
+WAITING = ("SCHEDULED", "PAUSED")
+CLAIMED_FOR_S = 120.0
+"""A worker that took a run and did not begin it for so long is gone."""
+QUIET_S = 15.0
+"""Prefect's worker reports a crash twice, two seconds apart, and the second report overwrites a retry."""
+MOST_STARTS = 3
+REVIVED_WITHIN_S = 3_600.0
+_PAGE = 200
+
+
+class Run(NamedTuple):
+    """One flow run."""
+
+    run_id: str
+    state: str
+    name: str
+    """Of the state; ``Late``, ``AwaitingRetry``, ``Paused`` are finer than its type."""
+    state_id: str
+    message: str
+    state_at: datetime
+    starts: int
+    parameters: dict[str, Any]
+    labels: dict[str, Any]
+    tags: tuple[str, ...]
+    began_at: datetime | None
+    ended_at: datetime | None
+
+    @property
+    def ref(self) -> RunRef | None:
+        """What it runs; None when its parameters do not say."""
+        names = {name: self.parameters.get(name) for name in RunRef.model_fields}
+        return RunRef.model_validate(names) if all(isinstance(each, str) for each in names.values()) else None
+
+
+class Runs:
+    """Flow runs on the server in use; safe between threads. Every method raises ControlPlaneError.
+
+    Prefect's client tries 503 again by itself, so that callers of this door do not see a busy SQLite server.
+    """
+
+    def __init__(self, plane: ControlPlane) -> None:
+        self._plane = plane
+        self._deployments: dict[str, str] = {}
+
+    def start(
+        self,
+        deployment: str,
+        parameters: Mapping[str, Any],
+        *,
+        key: str,
+        request: str = "",
+        labels: Mapping[str, Any] | None = None,
+        tags: tuple[str, ...] = (),
+    ) -> Run:
+        """Create the run, or find the one that the key made before.
+
+        Args:
+            deployment: ``flow/deployment``.
+            parameters: Of the flow.
+            key: The same key never makes two runs.
+            request: Fingerprint of what was asked; a key that was used for something else is refused.
+            labels: Kept with the run.
+            tags: Kept with the run.
+
+        Raises:
+            IdempotencyError: The key was used for another request.
+            MalformedError: The deployment does not take these parameters.
+        """
+        body = {
+            "parameters": dict(parameters),
+            "idempotency_key": key,
+            "labels": {**(labels or {}), REQUEST: request},
+            "tags": [*tags],
+        }
+        try:
+            made = self._create(deployment, body)
+        except AlreadyThereError:
+            raise MalformedError(
+                f"The deployment {deployment!r} does not take these parameters",
+                "Apply the deployments of this version (`nucleus up`, or `prefect deploy --all`).",
+            ) from None
+        run = _run(made)
+        if run.labels.get(REQUEST, "") != request:
+            raise IdempotencyError(
+                "The idempotencyKey was used for another request", "Use a new key for a new request.", run_id=run.run_id
+            )
+        return run
+
+    def get(self, run_id: str) -> Run | None:
+        """The run, or None."""
+        found = self._plane.call("GET", f"/flow_runs/{run_id}")
+        return None if found is None else _run(found)
+
+    def find(
+        self, states: tuple[str, ...], *, tag: str | None = None, ended_after: datetime | None = None
+    ) -> Iterator[Run]:
+        """Runs of units in one of these states, the one that was to begin last first."""
+        wanted: dict[str, Any] = {"state": {"type": {"any_": [*states]}}}
+        if tag is not None:
+            wanted["tags"] = {"all_": [tag]}
+        if ended_after is not None:
+            wanted["end_time"] = {"after_": ended_after.isoformat()}
+        body = {"flow_runs": wanted, "flows": {"name": {"any_": [FLOW]}}, "sort": "EXPECTED_START_TIME_DESC"}
+        offset = 0
+        while page := self._plane.call("POST", "/flow_runs/filter", {**body, "limit": _PAGE, "offset": offset}):
+            yield from (_run(each) for each in page)
+            if len(page) < _PAGE:
+                return
+            offset += _PAGE
+
+    def alive(self) -> dict[str, Run]:
+        """Runs that go on now, by what they run (``str`` of the ref)."""
+        return {str(run.ref): run for run in self.find(ALIVE) if run.ref is not None}
+
+    def schedule_again(self, run: Run) -> bool:
+        """Let a worker take the run; False when it went on meanwhile and the server said no."""
+        state = {"type": "SCHEDULED", "name": "AwaitingRetry", "message": "Its worker was gone."}
+        answer = self._plane.call("POST", f"/flow_runs/{run.run_id}/set_state", {"state": state})
+        return bool(answer and answer.get("status") == "ACCEPT")
+
+    def cancel(self, run: Run) -> None:
+        """Ask the run to end."""
+        body = {"state": {"type": "CANCELLED" if run.state in WAITING else "CANCELLING"}}
+        self._plane.call("POST", f"/flow_runs/{run.run_id}/set_state", body)
+
+    def label(self, run: Run, labels: Mapping[str, Any]) -> None:
+        """Add labels to the run."""
+        self._plane.call("PATCH", f"/flow_runs/{run.run_id}/labels", dict(labels))
+
+    def retag(self, run: Run, old: str, new: str) -> None:
+        """Put one tag in place of another."""
+        tags = [*dict.fromkeys(new if tag == old else tag for tag in run.tags)]
+        self._plane.call("PATCH", f"/flow_runs/{run.run_id}", {"tags": tags})
+
+    def _create(self, deployment: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        made = self._plane.call("POST", f"/deployments/{self.deployment_id(deployment)}/create_flow_run", body)
+        if made is None:  # deployed anew since: it has another id
+            self._deployments.pop(deployment, None)
+            made = self._plane.call("POST", f"/deployments/{self.deployment_id(deployment)}/create_flow_run", body)
+        if made is None:
+            raise _missing(deployment)
+        return dict(made)
+
+    def deployment_id(self, deployment: str) -> str:
+        """Id of ``flow/deployment``; looked up once."""
+        if deployment not in self._deployments:
+            found = self._plane.call("GET", f"/deployments/name/{deployment}")
+            if found is None:
+                raise _missing(deployment)
+            self._deployments[deployment] = found["id"]
+        return self._deployments[deployment]
+
+
+def revive(runs: Runs, now: datetime | None = None) -> list[str]:
+    """Start again accepted runs whose worker died; the ids of those.
+
+    A run that was taken and never begun waits for nobody; one that crashed goes on with its unfinished slices, three
+    starts at most. Were the first one alive after all, the unit's lock and the sink's epoch keep it from harm.
+    """
+    now = now or datetime.now(UTC)
+    claimed = [
+        run for run in runs.find(("PENDING",), tag=ACCEPTED) if (now - run.state_at).total_seconds() > CLAIMED_FOR_S
+    ]
+    crashed = [
+        run
+        for run in runs.find(("CRASHED",), tag=ACCEPTED, ended_after=now - timedelta(seconds=REVIVED_WITHIN_S))
+        if is_to_be_revived(run, now) and (now - run.state_at).total_seconds() > QUIET_S
+    ]
+    return [run.run_id for run in (*claimed, *crashed) if runs.schedule_again(run)]
+
+
+def is_to_be_revived(run: Run, now: datetime | None = None) -> bool:
+    """True while a crash is not the end of the run."""
+    age_s = ((now or datetime.now(UTC)) - run.state_at).total_seconds()
+    return run.state == "CRASHED" and run.starts < MOST_STARTS and age_s < REVIVED_WITHIN_S
+
+
+def key_of(*parts: str) -> str:
+    """An idempotency key from parts of any length and alphabet."""
+    return "nucleus." + hashlib.sha256("\x00".join(parts).encode()).hexdigest()
+
+
+def link_to(api_url: str, run_id: str) -> str:
+    """Where a person looks at the run."""
+    from prefect.settings import PREFECT_UI_URL  # noqa: PLC0415 - loads Prefect
+
+    ui_url = PREFECT_UI_URL.value() or api_url.rstrip("/").removesuffix("/api")
+    return f"{str(ui_url).rstrip('/')}/runs/flow-run/{run_id}"
+
+
+def _missing(deployment: str) -> ControlPlaneError:
+    return ControlPlaneError(
+        f"There is no deployment {deployment!r} on the Prefect server",
+        "Run `nucleus up`, or `prefect deploy --all`.",
+        deployment=deployment,
+    )
+
+
+def _run(found: Mapping[str, Any]) -> Run:
+    state = found.get("state") or {}
+    began, ended = found.get("start_time"), found.get("end_time")
+    return Run(
+        run_id=str(found["id"]),
+        state=str(found.get("state_type") or state.get("type") or "SCHEDULED"),
+        name=str(found.get("state_name") or state.get("name") or ""),
+        state_id=str(found.get("state_id") or state.get("id") or ""),
+        message=str(state.get("message") or ""),
+        state_at=_moment(state.get("timestamp")) or datetime.now(UTC),
+        starts=int(found.get("run_count") or 0),
+        parameters=dict(found.get("parameters") or {}),
+        labels=dict(found.get("labels") or {}),
+        tags=tuple(found.get("tags") or ()),
+        began_at=_moment(began),
+        ended_at=_moment(ended),
+    )
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)

@@ -1,0 +1,32 @@
+"""What every resolver is given, and the role check that every mutation makes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from metadata_api.errors import ForbiddenError
+
+if TYPE_CHECKING:
+    from flows.wiring import Workspace
+    from metadata_api.door import Door
+    from metadata_api.settings import Role
+
+
+@dataclass(frozen=True)
+class Context:
+    """One operation's door and the role of who asks."""
+
+    door: Door
+    role: Role
+
+    @property
+    def workspace(self) -> Workspace:
+        """Endpoints and state."""
+        return self.door.workspace
+
+    def admin(self) -> Workspace:
+        """The workspace, for what changes something; raises ForbiddenError for a viewer."""
+        if self.role != "admin":
+            raise ForbiddenError("A viewer may only ask", "Use a token of the role admin.")
+        return self.door.workspace

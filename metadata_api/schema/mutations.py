@@ -1,0 +1,222 @@
+"""What may be changed, by admins only."""
+
+from typing import Any
+
+import polars as pl
+import strawberry
+
+from contracts.unit import UnitConfig
+from flows.cdm import provision_cdm
+from flows.preview_dataset import MOST_ROWS, shown
+from metadata_api import actions
+from metadata_api.errors import MalformedError
+from metadata_api.facts import Facts, read_endpoint, set_enabled
+from metadata_api.results import unit_state
+from metadata_api.runs import Run
+from metadata_api.schema import showing, types
+from metadata_api.schema.context import Context
+from metadata_api.schema.inputs import (
+    IngestionUnitConfigInput,
+    ProvisionCdmSinkInput,
+    RegisterEndpointInput,
+    UpdateEndpointInput,
+)
+from metadata_api.schema.queries import last_status, shown_endpoint, split_dataset
+from metadata_api.schema.vendor_filters import read_filters
+from metadata_api.unit_settings import changed, read_schedule, shown_schedule
+
+Info = strawberry.Info[Context, None]
+ID = strawberry.ID
+_SCHEDULE = ("schedule_kind", "schedule_interval_minutes", "schedule_cron")
+
+
+@strawberry.type
+class Mutation:
+    """Operations that change something."""
+
+    @strawberry.mutation
+    def register_endpoint(self, info: Info, input: RegisterEndpointInput) -> types.MetadataEndpoint:  # noqa: A002
+        """Keep a new endpoint; it is not contacted."""
+        workspace = info.context.admin()
+        workspace.endpoints.add(input.id, input.template_id, _object(input.config))
+        set_enabled(workspace, input.id, enabled=input.enabled)
+        info.context.door.facts.forget()
+        return shown_endpoint(workspace, input.id)
+
+    @strawberry.mutation
+    def update_endpoint(self, info: Info, input: UpdateEndpointInput) -> types.MetadataEndpoint:  # noqa: A002
+        """Change an endpoint; what is left out stays, secrets too."""
+        workspace = info.context.admin()
+        workspace.endpoints.template(input.id)
+        if input.config is not None:
+            actions.update_endpoint(info.context.door, input.id, _object(input.config))
+        if input.enabled is not None:
+            set_enabled(workspace, input.id, enabled=input.enabled)
+            info.context.door.sync_schedules()
+        info.context.door.facts.forget()
+        return shown_endpoint(workspace, input.id)
+
+    @strawberry.mutation
+    def delete_endpoint(self, info: Info, id: strawberry.ID) -> bool:  # noqa: A002
+        """Forget an endpoint; its state stays. False when there was none."""
+        removed = info.context.admin().endpoints.remove(id)
+        info.context.door.facts.forget()
+        return removed
+
+    @strawberry.mutation
+    def test_endpoint(self, info: Info, id: strawberry.ID) -> types.EndpointTestResult:  # noqa: A002
+        """Prove that the config works, now."""
+        workspace = info.context.admin()
+        is_source = "source" in read_endpoint(workspace, id).about.roles
+        report = (workspace.source(id) if is_source else workspace.sink(id)).test_connection()
+        return types.EndpointTestResult(
+            ok=report.ok,
+            server_version=report.server_version,
+            account=report.account,
+            warnings=[*report.warnings],
+        )
+
+    @strawberry.mutation
+    def trigger_endpoint_collection(self, info: Info, endpoint_id: strawberry.ID) -> types.IngestionActionResult:
+        """Start the collection of the endpoint's catalog."""
+        info.context.admin()
+        run = actions.collect(info.context.door, endpoint_id)
+        return _result(run, "The catalog is being collected")
+
+    @strawberry.mutation
+    def start_ingestion(
+        self,
+        info: Info,
+        endpoint_id: strawberry.ID,
+        unit_id: strawberry.ID,
+        sink_id: str | None = None,
+        sink_endpoint_id: strawberry.ID | None = None,
+    ) -> types.IngestionActionResult:
+        """Start a unit, or go on where a pause stopped it."""
+        info.context.admin()
+        run = actions.start_unit(info.context.door, endpoint_id, unit_id, sink_id, sink_endpoint_id)
+        return _result(run, "The unit runs")
+
+    @strawberry.mutation
+    def pause_ingestion(
+        self, info: Info, endpoint_id: strawberry.ID, unit_id: strawberry.ID, sink_id: str | None = None
+    ) -> types.IngestionActionResult:
+        """Stop a unit after what is in hand, and hold its schedule until it is started again."""
+        info.context.admin()
+        run = actions.pause_unit(info.context.door, endpoint_id, unit_id, sink_id)
+        if run is not None:
+            return _result(run, "The run ends after what is in hand; then the unit is PAUSED")
+        return types.IngestionActionResult(
+            ok=True, run_id=None, state=types.IngestionState.PAUSED, message="No run was going on; the unit is held"
+        )
+
+    @strawberry.mutation
+    def reset_ingestion_checkpoint(
+        self, info: Info, endpoint_id: strawberry.ID, unit_id: strawberry.ID, sink_id: str | None = None
+    ) -> types.IngestionActionResult:
+        """Forget how far the unit was read; the next incremental run reads everything."""
+        info.context.admin()
+        was_there = actions.reset_checkpoint(info.context.door, endpoint_id, unit_id, sink_id)
+        return _done(info, endpoint_id, unit_id, "Forgotten" if was_there else "There was no checkpoint")
+
+    @strawberry.mutation
+    def update_ingestion_watermark(
+        self,
+        info: Info,
+        endpoint_id: strawberry.ID,
+        unit_id: strawberry.ID,
+        watermark: str | None = None,
+        sink_id: str | None = None,
+    ) -> types.IngestionActionResult:
+        """Make the next incremental run begin elsewhere; without a watermark, from the beginning."""
+        info.context.admin()
+        words = actions.set_watermark(info.context.door, endpoint_id, unit_id, watermark, sink_id)
+        return _done(info, endpoint_id, unit_id, words)
+
+    @strawberry.mutation
+    def configure_ingestion_unit(self, info: Info, input: IngestionUnitConfigInput) -> types.IngestionUnitConfig:  # noqa: A002
+        """Set what is given for a unit and leave the rest; a schedule becomes a Prefect schedule."""
+        workspace, door = info.context.admin(), info.context.door
+        endpoint = read_endpoint(workspace, input.endpoint_id)
+        unit = workspace.unit(input.endpoint_id, input.unit_id)
+        before = workspace.units.config(input.endpoint_id, input.unit_id)
+        changes = _changes(input, before, endpoint.about.selectors)
+        after = changed(Facts(workspace), endpoint, unit, before, changes)
+        workspace.units.configure(after)
+        door.facts.forget()
+        if (before.schedule, before.enabled, before.sink_id) != (after.schedule, after.enabled, after.sink_id):
+            door.sync_schedules()
+        last = last_status(info.context, input.endpoint_id, input.unit_id)
+        return showing.unit_config(endpoint.about, unit, after, last)
+
+    @strawberry.mutation
+    def provision_cdm_sink(self, info: Info, input: ProvisionCdmSinkInput) -> types.MetadataDataset:  # noqa: A002
+        """Make a common model's table in a sink, or widen it, and put it into the sink's catalog."""
+        made = provision_cdm(info.context.admin(), input.sink_endpoint_id, input.cdm_model_id)
+        info.context.door.facts.forget()
+        return showing.dataset(input.sink_endpoint_id, made)
+
+    @strawberry.mutation
+    def preview_metadata_dataset(
+        self,
+        info: Info,
+        id: strawberry.ID,  # noqa: A002
+        limit: int | None = None,
+    ) -> types.DatasetPreview:
+        """The first rows of a dataset, at most fifty, asked of the source now."""
+        workspace = info.context.admin()
+        endpoint_id, dataset_id = split_dataset(id)
+        found = [each for each in read_endpoint(workspace, endpoint_id).units.values() if each.dataset_id == dataset_id]
+        unit = found[0] if found else workspace.unit(endpoint_id, dataset_id)
+        rows = min(MOST_ROWS, 20 if limit is None else limit)
+        if rows < 1:
+            raise MalformedError("There are no fewer than one rows to show", "Leave limit out, or give 1 to 50.")
+        frame = pl.DataFrame(workspace.source(endpoint_id).preview(unit, rows))
+        lines = [{name: shown(value) for name, value in row.items()} for row in frame.rows(named=True)]
+        return types.DatasetPreview(columns=frame.columns, rows=lines)
+
+
+def _changes(given: IngestionUnitConfigInput, before: UnitConfig, selectors: tuple[str, ...]) -> dict[str, Any]:
+    """Fields of UnitConfig that the input says something about."""
+    plain = UnitConfig(endpoint_id=before.endpoint_id, unit_id=before.unit_id)
+    names = {"enabled": "enabled", "run_mode": "mode", "mode": "data_mode"}
+    said = {
+        field: getattr(given, name) for name, field in names.items() if getattr(given, name) is not strawberry.UNSET
+    }
+    changes = {field: getattr(plain, field) if value is None else value for field, value in said.items()}
+    if (sink := _sink(given)) is not strawberry.UNSET:
+        changes["sink_id"] = sink
+    schedule = {name: getattr(given, name) for name in _SCHEDULE if getattr(given, name) is not strawberry.UNSET}
+    if schedule:
+        held = shown_schedule(before.schedule)
+        there = dict(zip(_SCHEDULE, (None, held.interval_minutes, held.cron), strict=True))
+        changes["schedule"] = read_schedule(*({**there, **schedule}[name] for name in _SCHEDULE))
+    policy = {} if given.policy in {None, strawberry.UNSET} else _object(given.policy)
+    if given.policy is None:
+        policy = plain.policy.model_dump(mode="json")
+    if (chosen := read_filters(given, selectors)) is not None:
+        policy["selectors"] = chosen
+    return {**changes, **({"policy": policy} if policy else {})}
+
+
+def _sink(given: IngestionUnitConfigInput) -> Any:
+    named = [each for each in (given.sink_id, given.sink_endpoint_id) if each is not strawberry.UNSET]
+    if len({*named}) > 1:
+        raise MalformedError("sinkId and sinkEndpointId name two sinks", "Give one of them.")
+    return named[0] if named else strawberry.UNSET
+
+
+def _result(run: Run, words: str) -> types.IngestionActionResult:
+    state = types.IngestionState(unit_state(run))
+    return types.IngestionActionResult(ok=True, run_id=run.run_id, state=state, message=words)
+
+
+def _done(info: Info, endpoint_id: str, unit_id: str, words: str) -> types.IngestionActionResult:
+    state = last_status(info.context, endpoint_id, unit_id).state
+    return types.IngestionActionResult(ok=True, run_id=None, state=state, message=words)
+
+
+def _object(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise MalformedError("config and policy are JSON objects", "Send an object.")
+    return dict(value)

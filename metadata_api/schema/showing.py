@@ -1,0 +1,171 @@
+"""Contracts as GraphQL types."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import strawberry
+
+from metadata_api.results import plain_error
+from metadata_api.schema import types
+from metadata_api.schema.vendor_filters import shown_filters
+from metadata_api.unit_settings import MANUAL, policy_shown, shown_schedule
+
+if TYPE_CHECKING:
+    from contracts.catalog import CatalogSnapshot, DatasetDescriptor
+    from contracts.endpoint import EndpointDescriptor
+    from contracts.unit import EndpointUnitDescriptor, UnitConfig, UnitState
+    from flows.endpoints import EndpointEntry
+    from metadata_api.facts import SinkFacts
+
+ID = strawberry.ID
+
+
+def template(about: EndpointDescriptor) -> types.EndpointTemplate:
+    """A template; the defaults of secret fields are left out by the descriptor already."""
+    fields = [
+        types.EndpointField(
+            name=each.name, title=each.title, description=each.description, type=each.type, required=each.required,
+            secret=each.secret, default=each.default, choices=[*each.choices],
+        )
+        for each in about.fields
+    ]  # fmt: skip
+    return types.EndpointTemplate(
+        id=ID(about.template_id),
+        family=about.family,
+        vendor=about.vendor,
+        title=about.title,
+        description=about.description,
+        fields=fields,
+        capabilities=[*about.capabilities],
+        roles=[*about.roles],
+        selectors=[*about.selectors],
+        auth_modes=[*about.auth_modes],
+        docs_url=about.docs_url,
+    )
+
+
+def endpoint(
+    entry: EndpointEntry, about: EndpointDescriptor, catalog: CatalogSnapshot | None, *, enabled: bool
+) -> types.MetadataEndpoint:
+    """A registered endpoint with its secrets masked."""
+    return types.MetadataEndpoint(
+        id=ID(entry.endpoint_id),
+        template_id=entry.template_id,
+        family=about.family,
+        vendor=about.vendor,
+        enabled=enabled,
+        roles=[*about.roles],
+        capabilities=[*about.capabilities],
+        config=entry.fields,
+        catalog_version=None if catalog is None else catalog.version,
+        collected_at=None if catalog is None else catalog.collected_at,
+    )
+
+
+def dataset(endpoint_id: str, held: DatasetDescriptor) -> types.MetadataDataset:
+    """A catalogued dataset."""
+    columns = [
+        types.DatasetColumn(
+            name=each.name, logical_type=each.logical_type, declared_type=each.declared_type,
+            nullable=each.nullable, comment=each.comment,
+        )
+        for each in held.columns
+    ]  # fmt: skip
+    return types.MetadataDataset(
+        id=dataset_key(endpoint_id, held.dataset_id),
+        endpoint_id=ID(endpoint_id),
+        dataset_id=held.dataset_id,
+        kind=held.kind,
+        namespace=held.namespace,
+        name=held.name,
+        labels=[*held.labels],
+        primary_key=[*held.primary_key],
+        comment=held.comment,
+        rows_estimate=held.rows_estimate,
+        bytes_estimate=held.bytes_estimate,
+        columns=columns,
+    )
+
+
+def unit(
+    endpoint_id: str, about: EndpointDescriptor, held: EndpointUnitDescriptor, config: UnitConfig, stats: Any
+) -> types.IngestionUnit:
+    """A unit, and the counters of its last run."""
+    has_model = held.cdm_model_id is not None
+    return types.IngestionUnit(
+        endpoint_id=ID(endpoint_id),
+        unit_id=ID(held.unit_id),
+        dataset_id=dataset_key(endpoint_id, held.dataset_id),
+        kind=held.kind,
+        display_name=held.display_name,
+        stats=stats,
+        driver_id=about.template_id,
+        sink_id=config.sink_id,
+        default_mode="raw",
+        supported_modes=["raw", "cdm"] if has_model else ["raw"],
+        supported_run_modes=[*held.supported_modes],
+        default_policy=held.default_policy.model_dump(mode="json"),
+        default_schedule_kind=MANUAL,
+        default_schedule_interval_minutes=None,
+        cdm_model_id=held.cdm_model_id,
+    )
+
+
+def sink(facts: SinkFacts) -> types.IngestionSink:
+    """An endpoint that takes rows."""
+    return types.IngestionSink(
+        id=ID(facts.sink_id),
+        endpoint_id=ID(facts.sink_id),
+        template_id=facts.about.template_id,
+        display_name=f"{facts.about.title}: {facts.sink_id}",
+        supported_cdm_models=[*facts.models],
+        provisioned_cdm_models=sorted(facts.provisioned),
+    )
+
+
+def status(state: UnitState, checkpoint: dict[str, Any] | None) -> types.IngestionStatus:
+    """Where a unit stands."""
+    shown = plain_error(dict(state.last_error)) if state.state == "FAILED" and state.last_error else None
+    return types.IngestionStatus(
+        endpoint_id=ID(state.endpoint_id),
+        unit_id=ID(state.unit_id),
+        sink_id=state.sink_id or None,
+        state=types.IngestionState(state.state),
+        last_run_id=state.last_run_id,
+        last_run_at=state.last_run_at,
+        last_error=None if shown is None else f"{shown['code']}: {shown['message']}",
+        last_error_detail=None if shown is None else types.IngestionError(**shown),
+        stats=state.stats or None,
+        checkpoint=checkpoint,
+    )
+
+
+def unit_config(
+    about: EndpointDescriptor, held: EndpointUnitDescriptor, config: UnitConfig, last: types.IngestionStatus | None
+) -> types.IngestionUnitConfig:
+    """What was set for a unit."""
+    schedule = shown_schedule(config.schedule)
+    return types.IngestionUnitConfig(
+        id=ID(f"{config.endpoint_id}/{config.unit_id}"),
+        endpoint_id=ID(config.endpoint_id),
+        dataset_id=dataset_key(config.endpoint_id, held.dataset_id),
+        unit_id=ID(config.unit_id),
+        enabled=config.enabled,
+        run_mode=config.mode,
+        mode=config.data_mode,
+        sink_id=config.sink_id,
+        sink_endpoint_id=None if config.sink_id is None else ID(config.sink_id),
+        schedule_kind=schedule.kind,
+        schedule_interval_minutes=schedule.interval_minutes,
+        schedule_cron=schedule.cron,
+        policy=policy_shown(config),
+        last_status=None if last is None else last.state,
+        status=last,
+        **shown_filters(about.selectors, config.policy.selectors),
+    )
+
+
+def dataset_key(endpoint_id: str, dataset_id: str) -> strawberry.ID:
+    """``<endpoint>/<dataset>``: an endpoint's id has no slash."""
+    return ID(f"{endpoint_id}/{dataset_id}")

@@ -1,0 +1,192 @@
+"""The vendor-named filter types of the platform's contract, and their one mapping onto selectors.
+
+Nothing else in this room names a vendor. A filter belongs to every source whose template has all of its selectors.
+"""
+# ruff: noqa: D101 - the description is what clients read
+
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
+
+import strawberry
+
+from contracts.endpoint import FilterOption, SupportsFilterOptions
+from contracts.errors import FilterNotSupportedError
+from flows.wiring import Workspace
+from metadata_api.facts import descriptor
+from metadata_api.schema.context import Context
+
+Info = strawberry.Info[Context, None]
+
+
+@strawberry.type(description="What is read of an issue tracker.")
+class JiraFilter:
+    project_keys: list[str]
+    statuses: list[str]
+    assignee_ids: list[str]
+    updated_from: str | None = None
+
+
+@strawberry.type(description="What is read of a wiki.")
+class ConfluenceFilter:
+    space_keys: list[str]
+    updated_from: str | None = None
+
+
+@strawberry.input(description="What to read of an issue tracker; what is left out is not limited.")
+class JiraFilterInput:
+    project_keys: list[str] | None = None
+    statuses: list[str] | None = None
+    assignee_ids: list[str] | None = None
+    updated_from: str | None = None
+
+
+@strawberry.input(description="What to read of a wiki; what is left out is not limited.")
+class ConfluenceFilterInput:
+    space_keys: list[str] | None = None
+    updated_from: str | None = None
+
+
+@strawberry.type(description="The filter of a unit, by kind of source; null for the kinds that its source is not.")
+class WithFilters:
+    jira_filter: JiraFilter | None
+    confluence_filter: ConfluenceFilter | None
+
+
+@strawberry.input(description="The filter of a unit, by kind of source.")
+class WithFilterInputs:
+    jira_filter: JiraFilterInput | None = strawberry.UNSET
+    confluence_filter: ConfluenceFilterInput | None = strawberry.UNSET
+
+
+@strawberry.type(description="One value that a filter can take.")
+class FilterChoice:
+    value: str
+    label: str
+
+
+@strawberry.type(description="What the filter of an issue tracker may hold now.")
+class JiraIngestionFilterOptions:
+    project_keys: list[FilterChoice]
+    statuses: list[FilterChoice]
+    assignee_ids: list[FilterChoice]
+
+
+@strawberry.type(description="What the filter of a wiki may hold now.")
+class ConfluenceIngestionFilterOptions:
+    space_keys: list[FilterChoice]
+
+
+class VendorFilter(NamedTuple):
+    """One filter type: its field, its types, and the selector behind each of its fields."""
+
+    field: str
+    shown: type[Any]
+    options: type[Any]
+    selectors: Mapping[str, str]
+    """GraphQL attribute to selector name."""
+    moments: frozenset[str] = frozenset({"updated_from"})
+    """Attributes that hold one text; the others hold a list."""
+
+    def fits(self, selectors: Collection[str]) -> bool:
+        """True for a source that has all of the selectors."""
+        return set(self.selectors.values()) <= set(selectors)
+
+    def show(self, held: Mapping[str, Any]) -> Any:
+        """The policy's selectors as the GraphQL type."""
+        return self.shown(
+            **{
+                name: held.get(selector) if name in self.moments else _texts(held.get(selector))
+                for name, selector in self.selectors.items()
+            }
+        )
+
+    def read(self, given: Any) -> dict[str, Any]:
+        """The input as selectors; what is left out or empty is no condition."""
+        values = {selector: getattr(given, name) for name, selector in self.selectors.items()}
+        return {selector: value for selector, value in values.items() if value}
+
+    def show_options(self, found: Mapping[str, tuple[FilterOption, ...]]) -> Any:
+        """What the source offers as the GraphQL type; a moment is free."""
+        return self.options(
+            **{
+                name: [FilterChoice(value=each.value, label=each.label) for each in found.get(selector, ())]
+                for name, selector in self.selectors.items()
+                if name not in self.moments
+            }
+        )
+
+
+JIRA = VendorFilter(
+    "jira_filter",
+    JiraFilter,
+    JiraIngestionFilterOptions,
+    {
+        "project_keys": "projectKeys",
+        "statuses": "statuses",
+        "assignee_ids": "assigneeIds",
+        "updated_from": "updatedFrom",
+    },
+)
+CONFLUENCE = VendorFilter(
+    "confluence_filter",
+    ConfluenceFilter,
+    ConfluenceIngestionFilterOptions,
+    {"space_keys": "spaceKeys", "updated_from": "updatedFrom"},
+)
+FILTERS = (JIRA, CONFLUENCE)
+
+
+@strawberry.type(description="What filters may hold.")
+class FilterQueries:
+    @strawberry.field
+    def jira_ingestion_filter_options(self, info: Info, endpoint_id: strawberry.ID) -> JiraIngestionFilterOptions:
+        """What the filter may hold now, asked of the source."""
+        shown: JiraIngestionFilterOptions = _options(info.context.workspace, endpoint_id, JIRA)
+        return shown
+
+    @strawberry.field
+    def confluence_ingestion_filter_options(
+        self, info: Info, endpoint_id: strawberry.ID
+    ) -> ConfluenceIngestionFilterOptions:
+        """What the filter may hold now; empty for a source without it."""
+        workspace = info.context.workspace
+        fits = CONFLUENCE.fits(descriptor(workspace, endpoint_id).selectors)
+        shown: ConfluenceIngestionFilterOptions = (
+            _options(workspace, endpoint_id, CONFLUENCE) if fits else CONFLUENCE.show_options({})
+        )
+        return shown
+
+
+def shown_filters(selectors: Collection[str], held: Mapping[str, Any]) -> dict[str, Any]:
+    """The filter fields of a unit's config: the one that fits the source, None for the others."""
+    return {each.field: each.show(held) if each.fits(selectors) else None for each in FILTERS}
+
+
+def read_filters(given: Any, selectors: Collection[str]) -> dict[str, Any] | None:
+    """The selectors in an input that has the filter fields; None when it says nothing about them.
+
+    Raises:
+        FilterNotSupportedError: A filter of another kind of source.
+    """
+    found: dict[str, Any] | None = None
+    for each in FILTERS:
+        value = getattr(given, each.field)
+        if value is strawberry.UNSET or (value is None and not each.fits(selectors)):
+            continue
+        if not each.fits(selectors):
+            raise FilterNotSupportedError(
+                "The source has no such filter", f"It has {', '.join(selectors) or 'conditions on columns (policy)'}."
+            )
+        found = {} if value is None else each.read(value)
+    return found
+
+
+def _options(workspace: Workspace, endpoint_id: str, kind: VendorFilter) -> Any:
+    source: Any = workspace.source(endpoint_id) if kind.fits(descriptor(workspace, endpoint_id).selectors) else None
+    if not isinstance(source, SupportsFilterOptions):
+        raise FilterNotSupportedError(f"Endpoint {endpoint_id!r} has no such filter", "Filter its units by columns.")
+    return kind.show_options(source.filter_options())
+
+
+def _texts(value: Any) -> list[str]:
+    return [value] if isinstance(value, str) else [str(each) for each in value or ()]

@@ -1,0 +1,85 @@
+"""``POST /webhooks/ingestion``: who asks, may they, and the run that comes of it."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from typing import TYPE_CHECKING, Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import JSONResponse
+
+from contracts.errors import IngestionError
+from metadata_api.callbacks import allowed
+from metadata_api.checks import admit
+from metadata_api.errors import MalformedError, RateLimitedError, TooLargeError, fault, status_of, told
+from metadata_api.limits import read_json_body
+from metadata_api.requests import read_request
+from metadata_api.runs import ACCEPTED, CALLBACK, DUE, KEY, key_of, link_to
+from metadata_api.signing import verify
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from metadata_api.door import Door
+    from metadata_api.requests import IngestionRequest
+    from metadata_api.signing import Signed
+
+DEPLOYMENT = "ingest-unit/ingest-unit"
+
+
+async def receive(request: Request) -> JSONResponse:
+    """Answer one webhook: 202 with ``{runId, state, link}``, or the refusal as ``{code, message, retryable, hint}``."""
+    door: Door = request.app.state.door
+    try:
+        body = await read_json_body(request, door.settings.body_bytes)
+        answer = await run_in_threadpool(accept, door, dict(request.headers), body)
+    except IngestionError as error:
+        return refused(error)
+    except Exception as error:  # noqa: BLE001 - the last place that can make an answer of it
+        return JSONResponse(fault(error), 500)
+    return JSONResponse(answer, 202, headers={"location": answer["link"]})
+
+
+def accept(door: Door, headers: dict[str, str], body: bytes) -> dict[str, Any]:
+    """Everything between the bytes and the run.
+
+    Raises:
+        IngestionError: Refused; nothing was started.
+    """
+    signed = verify(headers, body, door.settings.signing_keys)
+    door.limiter.take(signed.key_id)
+    door.replays.take(signed.digest)
+    return start(door, read_request(body), signed)
+
+
+def start(door: Door, request: IngestionRequest, signed: Signed) -> dict[str, Any]:
+    """Check the request and create its run, or find the one that its idempotency key made before."""
+    if request.checkpoint is not None and request.run_mode == "full":
+        raise MalformedError("A full run has no checkpoint", "Leave one of runMode and checkpoint out.")
+    if request.callback_url is not None:
+        allowed(request.callback_url, door.settings)
+    admitted = admit(door.workspace, door.facts, request)
+    asked = request.model_dump_json(exclude={"idempotency_key"})
+    callback = {CALLBACK: request.callback_url} if request.callback_url else {}
+    run = door.runs.start(
+        DEPLOYMENT,
+        admitted.parameters,
+        key=key_of("webhook", request.idempotency_key or signed.digest),
+        request=hashlib.sha256(asked.encode()).hexdigest(),
+        labels={KEY: signed.key_id, **callback},
+        tags=(ACCEPTED, DUE) if callback else (ACCEPTED,),
+    )
+    return {"runId": run.run_id, "state": run.state, "link": link_to(door.api_url, run.run_id)}
+
+
+def refused(error: IngestionError) -> JSONResponse:
+    """The answer to a typed error; a rate limit says when to come back."""
+    return JSONResponse(told(error), status_of(error), headers=headers_of(error))
+
+
+def headers_of(error: IngestionError) -> dict[str, str]:
+    """What goes with a refusal besides its body."""
+    if isinstance(error, RateLimitedError):
+        return {"retry-after": str(math.ceil(error.retry_after_s or 1.0))}
+    return {"connection": "close"} if isinstance(error, TooLargeError) else {}  # or the rest would be read too

@@ -1,0 +1,123 @@
+"""One control plane with its API per session, started as `nucleus up` does; endpoints of their own per test."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+from flows.up import down, up, using
+from metadata_api.signing import SIGNATURE, TIMESTAMP, sign
+from tests.flows.conftest import one_at_a_time, pair, plane, workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from flows.up import ControlPlaneNote
+
+__all__ = ["pair", "plane", "workspace"]
+
+KEYS = {"first": "first-key-0123456789", "second": "second-key-0123456789"}
+TOKENS = {"admin": "admin-token-0123456789", "viewer": "viewer-token-0123456789"}
+ENVIRONMENT = {
+    "NUCLEUS_API_SIGNING_KEYS": ",".join(f"{name}:{secret}" for name, secret in KEYS.items()),
+    "NUCLEUS_API_TOKENS": ",".join(f"{role}:{token}" for role, token in TOKENS.items()),
+    "NUCLEUS_API_CALLBACK_HOSTS": "127.0.0.1:*,hooks.example.com",
+    "NUCLEUS_API_CALLBACK_PRIVATE": "1",
+    "NUCLEUS_API_RATE": "500",
+}
+
+
+@contextmanager
+def environment(**changes: str) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in changes}
+    os.environ.update(changes)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@pytest.fixture(scope="session")
+def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlaneNote]:
+    """Shared by the processes of pytest-xdist; another one than that of the flows' tests, which has no API."""
+    base = tmp_path_factory.getbasetemp()
+    home = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "with-api"
+    home.mkdir(mode=0o700, exist_ok=True)
+    with one_at_a_time(home), environment(**ENVIRONMENT):
+        (home / f"user-{os.getpid()}").touch()
+        note = up(home, api=True)
+    try:
+        with using(note), temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+            yield note
+    finally:
+        with one_at_a_time(home):
+            (home / f"user-{os.getpid()}").unlink()
+            if not list(home.glob("user-*")):
+                down(home)
+
+
+class Caller:
+    """Somebody outside: signs webhooks, holds tokens."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.client = httpx.Client(base_url=url, timeout=60, trust_env=False)
+
+    def post(self, body: Any, *, key: str = "first", at: int | None = None, **headers: str) -> httpx.Response:
+        """A signed webhook; ``body`` as JSON, or bytes as they are."""
+        sent = body if isinstance(body, bytes) else json.dumps(body).encode()
+        at = int(time.time()) if at is None else at
+        signed = {TIMESTAMP: str(at), SIGNATURE: sign(KEYS.get(key, key), at, sent), "content-type": "application/json"}
+        return self.client.post("/webhooks/ingestion", content=sent, headers={**signed, **headers})
+
+    def ask(self, query: str, role: str = "admin", **variables: Any) -> dict[str, Any]:
+        """A GraphQL answer, whatever it is."""
+        headers = {"authorization": f"Bearer {TOKENS.get(role, role)}"}
+        got = self.client.post("/graphql", json={"query": query, "variables": variables}, headers=headers)
+        assert got.status_code in {200, 400, 401}, got.text
+        return dict(got.json())
+
+    def data(self, query: str, **variables: Any) -> dict[str, Any]:
+        """The data of an answer without errors."""
+        got = self.ask(query, **variables)
+        assert "errors" not in got, got
+        return dict(got["data"])
+
+    def code(self, query: str, **variables: Any) -> str:
+        """The code of the one error."""
+        (error,) = self.ask(query, **variables)["errors"]
+        return str(error["extensions"]["code"])
+
+
+@pytest.fixture
+def caller(control_plane: ControlPlaneNote) -> Iterator[Caller]:
+    assert control_plane.door_url is not None
+    made = Caller(control_plane.door_url)
+    yield made
+    made.client.close()
+
+
+@pytest.fixture
+def home(control_plane: ControlPlaneNote) -> Path:
+    return control_plane.home
+
+
+def until(condition: Any, timeout_s: float = 60.0) -> Any:
+    """The first true value."""
+    deadline = time.monotonic() + timeout_s
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.1)
+    return value

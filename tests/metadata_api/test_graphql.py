@@ -1,0 +1,234 @@
+"""Every operation over HTTP, against a real Postgres, the Jira sandbox and Prefect."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+
+from contracts.errors import EndpointUnknownError
+from sandbox.jira import JiraSite, SandboxJira
+from tests.metadata_api.conftest import TOKENS, Caller, until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flows.control_plane import ControlPlane
+    from flows.wiring import Workspace
+    from sandbox.postgres import SandboxPostgres
+    from tests.flows.conftest import Pair
+
+REGISTER = (
+    "mutation($id: ID!, $template: String!, $config: JSON!) {"
+    " registerEndpoint(input: {id: $id, templateId: $template, config: $config}) { id enabled config } }"
+)
+CONFIGURE = (
+    "mutation($input: IngestionUnitConfigInput!) { configureIngestionUnit(input: $input) { id enabled runMode mode sinkId"
+    " sinkEndpointId scheduleKind scheduleIntervalMinutes scheduleCron policy lastStatus"
+    " jiraFilter { projectKeys statuses assigneeIds updatedFrom } confluenceFilter { spaceKeys } } }"
+)
+STATUS = (
+    "query($e: ID!, $u: ID!) { ingestionStatus(endpointId: $e, unitId: $u)"
+    " { endpointId unitId sinkId state lastRunId lastRunAt lastError lastErrorDetail { code hint } stats checkpoint } }"
+)
+START = "mutation($e: ID!, $u: ID!, $s: String) { startIngestion(endpointId: $e, unitId: $u, sinkId: $s) { ok runId state } }"
+PROVISION = (
+    "mutation($s: ID!, $m: String!) { provisionCdmSink(input: {sinkEndpointId: $s, cdmModelId: $m}) { labels } }"
+)
+UNITS = "query($e: ID!) { ingestionUnits(endpointId: $e) { unitId supportedModes cdmModelId datasetId driverId } }"
+
+
+class Site(NamedTuple):
+    site_id: str
+    sink_id: str
+    jira: SandboxJira
+
+
+@pytest.fixture
+def site(postgres: SandboxPostgres, database: str, caller: Caller) -> Iterator[Site]:
+    suffix = f"{database.rpartition('/')[2].replace('_', '-')}-{postgres.port}"
+    with SandboxJira(JiraSite(projects=("AND", "OPS"), issues=60)) as jira:
+        made = Site(f"site-{suffix}", f"common-{suffix}", jira)
+        login = {"base_url": jira.url, "email": jira.email, "api_token": jira.token}
+        caller.data(REGISTER, id=made.site_id, template="http.jira", config=login)
+        caller.data(REGISTER, id=made.sink_id, template="cdm.jdbc", config={"url": database})
+        yield made
+
+
+def test_an_api_into_common_tables(caller: Caller, site: Site) -> None:
+    assert caller.data(UNITS, e=site.site_id) == {"ingestionUnits": []}
+    tested = caller.data("mutation($e: ID!) { testEndpoint(id: $e) { ok account } }", e=site.site_id)
+    assert tested["testEndpoint"]["ok"]
+    collect = "mutation($e: ID!) { triggerEndpointCollection(endpointId: $e) { ok runId state } }"
+    assert caller.data(collect, e=site.site_id)["triggerEndpointCollection"]["state"] == "RUNNING"
+    found = until(lambda: caller.data(UNITS, e=site.site_id)["ingestionUnits"])
+    issues = next(each for each in found if each["unitId"] == "jira.issues")
+    assert (issues["supportedModes"], issues["cdmModelId"]) == (["raw", "cdm"], "cdm.work.item")
+
+    options = (
+        "query($e: ID!) { jiraIngestionFilterOptions(endpointId: $e) { projectKeys { value } statuses { value } } }"
+    )
+    choices = caller.data(options, e=site.site_id)["jiraIngestionFilterOptions"]
+    assert {each["value"] for each in choices["projectKeys"]} == {"AND", "OPS"}
+    empty = "query($e: ID!) { confluenceIngestionFilterOptions(endpointId: $e) { spaceKeys { value } } }"
+    assert caller.data(empty, e=site.site_id)["confluenceIngestionFilterOptions"] == {"spaceKeys": []}
+
+    _only_under_the_conditions(caller, site)
+    assert caller.data(START, e=site.site_id, u="jira.issues")["startIngestion"]["state"] == "RUNNING"
+
+    def ended() -> Any:
+        status = caller.data(STATUS, e=site.site_id, u="jira.issues")["ingestionStatus"]
+        return status if status["state"] in {"SUCCEEDED", "FAILED"} else None
+
+    status = until(ended)
+    assert (status["state"], status["lastError"]) == ("SUCCEEDED", None)
+    assert 0 < status["stats"]["rows_inserted"] < 60
+    assert status["checkpoint"]
+    sinks = caller.data("{ ingestionSinks { id provisionedCdmModels } }")["ingestionSinks"]
+    assert {"id": site.sink_id, "provisionedCdmModels": ["cdm.work.item"]} in sinks
+    assert site.jira.token not in str(caller.data("{ metadataEndpoints { id config } }"))
+
+
+def _only_under_the_conditions(caller: Caller, site: Site) -> None:
+    wanted = {
+        "endpointId": site.site_id, "unitId": "jira.issues", "sinkId": site.sink_id, "mode": "cdm", "runMode": "incremental",
+        "jiraFilter": {"projectKeys": ["OPS"]},
+    }  # fmt: skip
+    assert caller.code(CONFIGURE, input=wanted) == "E_SINK_NOT_PROVISIONED"
+    assert caller.code(PROVISION, s=site.sink_id, m="cdm.nothing") == "E_CDM_MODEL_UNSUPPORTED"
+    made = caller.data(PROVISION, s=site.sink_id, m="cdm.work.item")["provisionCdmSink"]
+    assert "cdm_model:cdm.work.item" in made["labels"]
+    config = caller.data(CONFIGURE, input=wanted)["configureIngestionUnit"]
+    assert config["jiraFilter"]["projectKeys"] == ["OPS"]
+    assert (config["mode"], config["runMode"], config["confluenceFilter"]) == ("cdm", "incremental", None)
+    wrong = {**wanted, "confluenceFilter": {"spaceKeys": ["X"]}}
+    assert caller.code(CONFIGURE, input=wrong) == "E_FILTER_NOT_SUPPORTED"
+
+
+def test_metadata(caller: Caller, pair: Pair) -> None:
+    templates = caller.data(
+        '{ metadataEndpointTemplates(family: "jdbc") { id family fields { name secret default } } }'
+    )
+    assert {each["family"] for each in templates["metadataEndpointTemplates"]} == {"jdbc"}
+    assert caller.data("{ endpointTemplates { id } }")["endpointTemplates"]
+    query = (
+        "query($e: ID!, $s: String, $l: [String!]) { catalogDatasets(endpointId: $e, search: $s, labels: $l) { id } }"
+    )
+    key = f"{pair.source_id}/public.orders"
+    assert caller.data(query, e=pair.source_id, s="ORDERS")["catalogDatasets"] == [{"id": key}]
+    assert caller.data(query, e=pair.source_id, s="nothing")["catalogDatasets"] == []
+    assert caller.data(query, e=pair.source_id, l=["none"])["catalogDatasets"] == []
+    one = caller.data("query($i: ID!) { metadataDataset(id: $i) { columns { name } } }", i=key)
+    assert [each["name"] for each in one["metadataDataset"]["columns"]] == ["id", "note", "at"]
+    preview = "mutation($i: ID!, $n: Int) { previewMetadataDataset(id: $i, limit: $n) { columns rows } }"
+    shown = caller.data(preview, i=key, n=3)["previewMetadataDataset"]
+    assert (shown["columns"], len(shown["rows"])) == (["id", "note", "at"], 3)
+    assert caller.code(preview, i=key, n=0) == "E_REQUEST_INVALID"
+    assert caller.data('{ metadataEndpoint(id: "nobody") { id } }')["metadataEndpoint"] is None
+    assert pair.server.password not in str(caller.data("{ metadataEndpoints { id config } }"))
+
+
+def test_an_endpoint_from_beginning_to_end(caller: Caller, pair: Pair, workspace: Workspace, database: str) -> None:
+    name = f"made-{pair.source_id}"
+    made = caller.data(REGISTER, id=name, template="jdbc.postgres", config={"url": database})["registerEndpoint"]
+    assert made["config"]["url"] == "********"
+    assert caller.code(REGISTER, id=name, template="jdbc.postgres", config={"url": database}) == "E_CONFIG_INVALID"
+    assert (
+        caller.code(REGISTER, id="Not An Id", template="jdbc.postgres", config={"url": database}) == "E_CONFIG_INVALID"
+    )
+    assert caller.code(REGISTER, id="other", template="no.such", config={}) == "E_ENDPOINT_UNKNOWN"
+    assert caller.code(REGISTER, id="other", template="jdbc.postgres", config=[1]) == "E_REQUEST_INVALID"
+    update = "mutation($i: UpdateEndpointInput!) { updateEndpoint(input: $i) { enabled config } }"
+    off = caller.data(update, i={"id": name, "enabled": False})["updateEndpoint"]
+    assert (off["enabled"], off["config"]["url"]) == (False, "********")
+    body = {"endpointId": name, "unitId": "public.orders", "sinkId": pair.sink_id}
+    assert caller.post(body).json()["code"] == "E_ENDPOINT_DISABLED"
+    assert caller.code(update, i={"id": name, "config": {"url": "********"}}) == "E_CONFIG_INVALID"
+    before = workspace.endpoints.get(name)[1].url
+    caller.data(update, i={"id": name, "config": {"connect_timeout_s": 7}})
+    assert workspace.endpoints.get(name)[1].url == before
+    assert caller.data("mutation($i: ID!) { deleteEndpoint(id: $i) }", i=name) == {"deleteEndpoint": True}
+    assert caller.data("mutation($i: ID!) { deleteEndpoint(id: $i) }", i=name) == {"deleteEndpoint": False}
+    with pytest.raises(EndpointUnknownError):
+        workspace.endpoints.get(name)
+
+
+def test_units_and_schedules(caller: Caller, pair: Pair, workspace: Workspace, plane: ControlPlane) -> None:
+    place = {"endpointId": pair.source_id, "unitId": "public.orders"}
+
+    def schedules() -> list[dict[str, Any]]:
+        deployment = plane.call("GET", "/deployments/name/ingest-unit/ingest-unit")["id"]
+        found = plane.call("GET", f"/deployments/{deployment}/schedules")
+        return [each["schedule"] for each in found if each["parameters"].get("endpoint_id") == pair.source_id]
+
+    changes = {**place, "sinkId": pair.sink_id, "scheduleKind": "interval", "scheduleIntervalMinutes": 90}
+    config = caller.data(CONFIGURE, input=changes)["configureIngestionUnit"]
+    assert (config["scheduleKind"], config["scheduleIntervalMinutes"]) == ("interval", 90)
+    assert [each["interval"] for each in schedules()] == [5400]
+    caller.data(CONFIGURE, input={**place, "scheduleKind": "cron", "scheduleCron": "5 4 * * *"})
+    assert [each["cron"] for each in schedules()] == ["5 4 * * *"]
+    pause = "mutation($e: ID!, $u: ID!) { pauseIngestion(endpointId: $e, unitId: $u) { ok runId state } }"
+    paused = caller.data(pause, e=pair.source_id, u="public.orders")["pauseIngestion"]
+    assert paused == {"ok": True, "runId": None, "state": "PAUSED"}
+    assert schedules() == []
+    for wrong, code in (
+        ({"scheduleKind": "cron", "scheduleCron": "x"}, "E_CONFIG_INVALID"),
+        ({"scheduleKind": "sometimes"}, "E_REQUEST_INVALID"),
+        ({"runMode": "FULL"}, "E_CONFIG_INVALID"),
+        ({"mode": "cdm"}, "E_CDM_MODEL_UNSUPPORTED"),
+        ({"policy": {"nothing": 1}}, "E_CONFIG_INVALID"),
+        ({"jiraFilter": {"projectKeys": ["A"]}}, "E_FILTER_NOT_SUPPORTED"),
+        ({"sinkId": "nowhere"}, "E_ENDPOINT_UNKNOWN"),
+        ({"unitId": "public.nothing"}, "E_DATASET_NOT_IN_CATALOG"),
+    ):
+        assert caller.code(CONFIGURE, input={**place, **wrong}) == code, wrong
+    caller.data(CONFIGURE, input={**place, "scheduleKind": "manual", "policy": {"parallel_slices": 3}})
+    assert workspace.units.config(pair.source_id, "public.orders").policy.parallel_slices == 3
+    listed = "query($e: ID!) { ingestionUnitConfigs(endpointId: $e) { unitId policy scheduleKind lastStatus } }"
+    assert caller.data(listed, e=pair.source_id)["ingestionUnitConfigs"] == [
+        {"unitId": "public.orders", "policy": {"parallel_slices": 3}, "scheduleKind": "manual", "lastStatus": "PAUSED"}
+    ]
+
+
+def test_watermarks(caller: Caller, pair: Pair, workspace: Workspace) -> None:
+    place = {"e": pair.source_id, "u": "public.orders", "s": pair.sink_id}
+    head = "mutation($e: ID!, $u: ID!, $s: String"
+    move = f"{head}, $w: String) {{ updateIngestionWatermark(endpointId: $e, unitId: $u, sinkId: $s, watermark: $w) {{ ok }} }}"
+    reset = f"{head}) {{ resetIngestionCheckpoint(endpointId: $e, unitId: $u, sinkId: $s) {{ ok message }} }}"
+
+    def held() -> Any:
+        found = workspace.checkpoints(workspace.vendor(pair.source_id)).load(pair.ref)
+        return None if found is None else found.cursor
+
+    assert caller.code(move, w="2026-01-01", **place) == "E_REQUEST_INVALID"
+    caller.data(move, w='{"settled": "5", "pending": []}', **place)
+    caller.data(move, w="2026-01-01", **place)
+    assert held() == {"settled": "2026-01-01", "pending": []}
+    with workspace.sink(pair.sink_id).exclusive(pair.ref):
+        assert caller.code(reset, **place) == "E_RUN_IN_PROGRESS"
+    assert caller.data(reset, **place)["resetIngestionCheckpoint"] == {"ok": True, "message": "Forgotten"}
+    assert held() is None
+
+
+def test_a_state_that_outlived_its_run_is_not_believed(caller: Caller, pair: Pair, workspace: Workspace) -> None:
+    every = "query($e: ID!) { ingestionStatuses(endpointId: $e) { unitId state lastErrorDetail { code } } }"
+    assert [each["state"] for each in caller.data(every, e=pair.source_id)["ingestionStatuses"]] == ["IDLE"]
+    workspace.states.running(pair.ref, "killed")
+    (told,) = caller.data(every, e=pair.source_id)["ingestionStatuses"]
+    assert (told["state"], told["lastErrorDetail"]) == ("FAILED", {"code": "E_RUN_STOPPED"})
+    assert caller.code(every, e="nobody") == "E_ENDPOINT_UNKNOWN"
+
+
+def test_roles_and_limits(caller: Caller, pair: Pair) -> None:
+    sinks = "{ ingestionSinks { id } }"
+    assert "errors" not in caller.ask(sinks, role="viewer")
+    refused = caller.ask(START, role="viewer", e=pair.source_id, u="public.orders")
+    assert refused["errors"][0]["extensions"]["code"] == "E_FORBIDDEN"
+    assert caller.ask(sinks, role="nobody")["errors"][0]["extensions"]["code"] == "E_TOKEN"
+    deep = '{ __type(name: "Query") { ' + "ofType { " * 20 + "name" + " }" * 20 + " } }"
+    many = "{ " + " ".join(f"a{i}: ingestionSinks {{ id }}" for i in range(40)) + " }"
+    long = "{ " + "ingestionSinks { id } " * 1_000 + " }"
+    for query in (deep, many, long, "{ nothing }", "{"):
+        assert caller.code(query) == "E_GRAPHQL"
+    headers = {"authorization": f"Bearer {TOKENS['admin']}", "content-type": "application/json"}
+    assert caller.client.post("/graphql", content=b"x" * 300_000, headers=headers).status_code == 413

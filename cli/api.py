@@ -1,12 +1,13 @@
-"""``nucleus api``: webhook and GraphQL, in this process."""
+"""``nucleus api``: webhook and GraphQL, in place of this process."""
 
+import os
+import sys
 from typing import Annotated
 
 import typer
 
 from cli import workspace
 from cli.options import JsonFlag
-from cli.output import Output
 
 LOOPBACK = "127.0.0.1"
 
@@ -20,15 +21,7 @@ def api(
     as_json: JsonFlag = False,
 ) -> None:
     """Serve the webhook and GraphQL for the Prefect server in use, until Ctrl-C."""
-    from metadata_api.settings import load_settings
-
-    with workspace.open_workspace() as opened:
-        settings = load_settings(opened.home)
-        data = {"url": f"http://{host}:{port}", "prefect_api_url": str(opened.plane.client.api_url)}
-        home = opened.home
-    words = f"The API answers at {data['url']}; keys that nobody set are in {home / 'api.json'}."
-    Output(as_json=as_json).show({"api": {**data, "signing_keys": [*settings.signing_keys]}}, words)
-
-    from metadata_api.serve import serve
-
-    serve(host, port)
+    # Asked first: without a server there is nothing to serve. The API is a room of its own, so it is a program too.
+    workspace.in_workspace(lambda ws: ws.plane.call("GET", "/health"))
+    command = [sys.executable, "-m", "metadata_api", host, str(port), *(["--json"] if as_json else [])]
+    os.execv(sys.executable, command)  # noqa: S606 - our own module

@@ -10,6 +10,7 @@ from cli.options import EndpointId, JsonFlag, SinkId, UnitId
 from cli.output import Output, table
 
 if TYPE_CHECKING:
+    from contracts.model import Json
     from contracts.state import Checkpoint
     from flows.wiring import Workspace
 
@@ -47,12 +48,34 @@ def reset(endpoint_id: EndpointId, unit_id: UnitId, *, sink: SinkId = None, as_j
 
     def forget(ws: "Workspace") -> bool:
         from cli.requests import sink_for
+        from flows.watermarks import forget_watermark
 
         ref = RunRef(endpoint_id=endpoint_id, unit_id=unit_id, sink_id=sink_for(ws, endpoint_id, unit_id, sink))
-        # A run that goes on would save its own checkpoint over the removal.
-        with ws.sink(ref.sink_id).exclusive(ref):
-            return ws.checkpoints(ws.vendor(endpoint_id)).reset(ref)
+        return forget_watermark(ws, ref)
 
     removed = workspace.in_workspace(forget)
     words = "Forgotten; the next incremental run reads everything." if removed else "There was no checkpoint."
     Output(as_json=as_json).show({"reset": removed}, words)
+
+
+@app.command("set")
+def set_(
+    endpoint_id: EndpointId,
+    unit_id: UnitId,
+    value: Annotated[str, typer.Argument(help="A cursor value or a moment; or a whole checkpoint as a JSON object.")],
+    *,
+    sink: SinkId = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Make the next incremental run begin elsewhere. Changes before that are taken to be in the sink."""
+    from contracts.receipts import RunRef
+
+    def move(ws: "Workspace") -> "Json":
+        from cli.requests import sink_for
+        from flows.watermarks import set_watermark
+
+        ref = RunRef(endpoint_id=endpoint_id, unit_id=unit_id, sink_id=sink_for(ws, endpoint_id, unit_id, sink))
+        return set_watermark(ws, ref, value, "nucleus checkpoint set")
+
+    cursor = workspace.in_workspace(move)
+    Output(as_json=as_json).show({"cursor": cursor}, f"The next incremental run begins at {json.dumps(cursor)}.")

@@ -100,6 +100,30 @@ def connect(
 
 
 @app.command()
+def enable(endpoint_id: EndpointId, *, as_json: JsonFlag = False) -> None:
+    """Let the endpoint's units run again, by whoever starts them."""
+    _switch(endpoint_id, Output(as_json=as_json), on=True)
+
+
+@app.command()
+def disable(endpoint_id: EndpointId, *, as_json: JsonFlag = False) -> None:
+    """Refuse every new run of the endpoint's units, and hold their schedules back."""
+    _switch(endpoint_id, Output(as_json=as_json), on=False)
+
+
+def _switch(endpoint_id: str, out: Output, *, on: bool) -> None:
+    def switched(ws: "Workspace") -> None:
+        from flows.run_control import sync
+
+        ws.endpoints.template(endpoint_id)
+        ws.switches.switch(endpoint_id, on=on)
+        sync(ws)
+
+    workspace.in_workspace(switched)
+    out.show({"endpoint_id": endpoint_id, "enabled": on}, f"{endpoint_id} is {'enabled' if on else 'disabled'}.")
+
+
+@app.command()
 def remove(endpoint_id: EndpointId, *, as_json: JsonFlag = False) -> None:
     """Forget an endpoint's connection. Rows, catalogs and checkpoints stay where they are."""
 

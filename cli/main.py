@@ -6,11 +6,13 @@ import sys
 import typer
 
 from cli import catalogs, cdm, checkpoints, endpoints, staging_area, templates, units
+from cli.api import api
 from cli.copy import copy
 from cli.explore import plan, preview
 from cli.guard import GuardedGroup
 from cli.ingest import ingest
 from cli.remap import remap
+from cli.run_control import pause, resume, watch
 from cli.secrecy import hide_from_process_list
 from cli.status import status
 from cli.up import down, up
@@ -24,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Move tables and API data from sources to sinks: exact, restartable, bounded.",
 )
-for command in (copy, up, down, preview, plan, ingest, remap, verify, status):
+for command in (copy, up, down, api, preview, plan, ingest, pause, resume, watch, remap, verify, status):
     app.command()(command)
 for name, group in (
     ("template", templates),

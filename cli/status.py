@@ -15,7 +15,9 @@ def status(
     as_json: JsonFlag = False,
 ) -> None:
     """Show the state and the last run of every unit that ever ran."""
-    found = workspace.in_workspace(lambda ws: ws.states.list(endpoint_id))
+    from flows.statuses import states_of
+
+    found = workspace.in_workspace(lambda ws: states_of(ws, endpoint_id))
     rows = [
         (each.endpoint_id, each.unit_id, each.sink_id, each.state,
          each.last_run_at and f"{each.last_run_at:%F %T}",

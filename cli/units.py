@@ -82,6 +82,7 @@ def configure(  # noqa: PLR0913 - every one is an option of the command
 ) -> None:
     """Change what is given and leave the rest; without options, show what is set."""
     from cli.unit_changes import changed
+    from flows.run_control import configure as keep
 
     policy = {
         "cursor_columns": cursor, "key_columns": key, "filter": where, "target": target, "on_gone": on_gone,
@@ -95,7 +96,7 @@ def configure(  # noqa: PLR0913 - every one is an option of the command
         ws.unit(endpoint_id, unit_id)
         before = ws.units.config(endpoint_id, unit_id)
         after = changed(before, _given(settings), _given(policy))
-        return after if after == before else ws.units.configure(after)
+        return keep(ws, before, after)
 
     config = workspace.in_workspace(configured)
     shown = {**config.model_dump(mode="json", exclude={"policy"}), **config.policy.model_dump(mode="json")}

@@ -28,6 +28,7 @@ Capability = Literal[
     "ingest.delete_detection",
     "ingest.consistent_view",
     "ingest.filter_options",
+    "ingest.set_watermark",
     "sink.upsert",
     "sink.delete_detection",
     "sink.cdm",
@@ -204,6 +205,19 @@ class SupportsFilterOptions(Protocol):
 
     def filter_options(self) -> dict[str, tuple[FilterOption, ...]]:
         """Selector name to its options, by label."""
+        ...
+
+
+@runtime_checkable
+class SupportsWatermark(Protocol):
+    """A person can say where the next incremental run begins (``ingest.set_watermark``)."""
+
+    def checkpoint_at(self, unit: EndpointUnitDescriptor, policy: UnitPolicy, value: str) -> Json:
+        """The checkpoint as if every change up to ``value`` (a cursor value, a moment) were in the sink already.
+
+        Raises:
+            CursorUnsupportedError: The unit has no cursor under this policy, or the value is none of its kind.
+        """
         ...
 
 

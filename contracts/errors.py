@@ -154,6 +154,12 @@ class DatasetNotInCatalogError(Skippable, Terminal, MetadataError):
     code = "E_DATASET_NOT_IN_CATALOG"
 
 
+class EndpointDisabledError(Terminal, MetadataError):
+    """The operator switched the whole endpoint off."""
+
+    code = "E_ENDPOINT_DISABLED"
+
+
 class UnitDisabledError(Skippable, Terminal, MetadataError):
     """The unit is switched off."""
 
@@ -354,6 +360,12 @@ class RunStoppedError(Retriable, RunError):
     """The run was cancelled, or its process was killed, before its end."""
 
     code = "E_RUN_STOPPED"
+
+
+class RunPausedError(Retriable, RunError):
+    """Somebody paused the unit: what was read is in, and the next run goes on."""
+
+    code = "E_RUN_PAUSED"
 
 
 class RunInProgressError(Retriable, RunError):

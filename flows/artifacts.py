@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
 from prefect.artifacts import (
     create_link_artifact,
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from contracts.plan import IngestionPlan
     from contracts.receipts import RunRef, RunSummary
     from contracts.staging import StagingHandle
+    from flows.control_plane import ControlPlane
 
 RunLog: TypeAlias = "logging.Logger | logging.LoggerAdapter[logging.Logger]"
 """What a flow run logs with."""
@@ -79,6 +80,21 @@ class Story:
         """The summary."""
         with _unharmed(self._log):
             create_markdown_artifact(summary_markdown(summary), key=key_of("summary", self._ref))
+
+
+class Progress(NamedTuple):
+    """How far a run has come, as its progress artifact says."""
+
+    percent: float
+    words: str
+
+
+def progress_of(plane: ControlPlane, ref: RunRef, flow_run_id: str) -> Progress | None:
+    """The latest progress of that flow run; None before its plan is made. Raises ControlPlaneError."""
+    found = plane.call("GET", f"/artifacts/{key_of('progress', ref)}/latest")
+    if found is None or found.get("flow_run_id") != flow_run_id:
+        return None
+    return Progress(float(found.get("data") or 0.0), str(found.get("description") or ""))
 
 
 def key_of(kind: str, ref: RunRef) -> str:

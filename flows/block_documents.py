@@ -47,7 +47,7 @@ class BlockDocuments:
         self, slugs: Sequence[str], *, name: str | None = None, like: str | None = None, secrets: bool = False
     ) -> Iterator[Document]:
         """Documents of these types, of that name or with a name that contains ``like``; by name."""
-        names = {key: value for key, value in (("any_", name and [name]), ("like_", like)) if value}
+        names = {**({} if name is None else {"any_": [name]}), **({"like_": like} if like else {})}
         body = {
             "block_types": {"slug": {"any_": list(slugs)}},
             "block_documents": {"is_anonymous": {"eq_": False}, **({"name": names} if names else {})},

@@ -10,11 +10,11 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from contracts.errors import RunPausedError
 from contracts.receipts import RunRef
 from flows import announce
-from flows.cursors import set_cursor
 from flows.outcome import ended, settle
-from flows.pausing import RunPausedError, pausable
+from flows.pausing import PAUSED, pausable
 from flows.unit_run import FlowUnitRun
 from flows.wiring import open_workspace
 
@@ -54,7 +54,7 @@ def ingest_unit(  # noqa: PLR0917 - Prefect passes parameters by name
         policy: Fields of the unit's policy to override in this run.
         staging_id: A staging block; the default area when empty.
         fresh: Plan anew although an unfinished run could be continued.
-        checkpoint: Where an incremental run begins, in the source's own form; the saved one when empty.
+        checkpoint: Where an incremental run begins, in the source's own form; where the last one ended when empty.
 
     Returns:
         The run's counters (``contracts.receipts.RunSummary`` as JSON).
@@ -62,17 +62,12 @@ def ingest_unit(  # noqa: PLR0917 - Prefect passes parameters by name
     ref = RunRef(endpoint_id=endpoint_id, unit_id=unit_id, sink_id=sink_id)
 
     def body() -> Any:
-        with open_workspace() as workspace, pausable(workspace, ref, flow_run.id):
-            if checkpoint is not None:
-                set_cursor(workspace, ref, checkpoint, flow_run.id)
-            run = FlowUnitRun(workspace, ref, UUID(flow_run.id), get_run_logger())
-            summary = run.execute(mode, data_mode, policy, staging_id, fresh=fresh)
+        try:
+            with open_workspace() as workspace, pausable(workspace, ref, flow_run.id):
+                run = FlowUnitRun(workspace, ref, UUID(flow_run.id), get_run_logger())
+                summary = run.execute(mode, data_mode, policy, staging_id, checkpoint, fresh=fresh)
+        except RunPausedError as error:
+            return Cancelled(name=PAUSED, message=f"{error.code}: {error}", data=error)
         return summary.model_dump(mode="json")
 
-    def pausable_body() -> Any:
-        try:
-            return body()
-        except RunPausedError as error:
-            return Cancelled(name="Paused", message=f"{error.code}: {error}", data=error)
-
-    return ended(pausable_body)
+    return ended(body)

@@ -55,6 +55,17 @@ class LiveRun:
     staged: StagingHandle | None = None
     """Of the first session that was sealed in this process, to show where they lie."""
     stop: Event = field(default_factory=Event)
+    """Set: what is in hand is given up between two batches."""
+    pause: Event = field(default_factory=Event)
+    """Set: slices in hand are finished, and no other one begins."""
+    driving: bool = False
+    """Slices are being moved now; before and after there is nothing worth finishing."""
+
+    def ask_to_pause(self) -> None:
+        """End as soon as nothing that was read would have to be read again. May be asked again and again."""
+        self.pause.set()
+        if self.opened is not None and not self.driving:
+            self.stop.set()
 
 
 _runs: dict[str, LiveRun] = {}

@@ -8,6 +8,7 @@ from prefect import flow, get_run_logger
 
 from contracts.receipts import RunRef
 from flows.outcome import ended
+from flows.watermarks import forget_watermark
 from flows.wiring import open_workspace
 
 
@@ -24,8 +25,8 @@ def reset_checkpoint(endpoint_id: str, unit_id: str, sink_id: str) -> Any:
     ref = RunRef(endpoint_id=endpoint_id, unit_id=unit_id, sink_id=sink_id)
 
     def body() -> dict[str, Any]:
-        with open_workspace() as workspace, workspace.sink(sink_id).exclusive(ref):
-            was_there = workspace.checkpoints(workspace.vendor(endpoint_id)).reset(ref)
+        with open_workspace() as workspace:
+            was_there = forget_watermark(workspace, ref)
         log.info("The checkpoint of %s %s", ref, "is forgotten" if was_there else "was not there")
         return {"reset": was_there}
 

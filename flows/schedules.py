@@ -10,14 +10,15 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from contracts.errors import ConfigInvalidError, ControlPlaneError
+from contracts.receipts import RunRef
+from flows.runs import DEPLOYMENT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from contracts.unit import UnitConfig
     from flows.control_plane import ControlPlane
 
-DEPLOYMENT = "ingest-unit/ingest-unit"
 _EVERY = re.compile(r"every (\d{1,9})")
 _SLUG = "unit-"
 
@@ -42,19 +43,21 @@ def prefect_schedule(schedule: str) -> dict[str, Any]:
         ) from None
 
 
-def sync_schedules(plane: ControlPlane, configs: Iterable[UnitConfig], held: frozenset[tuple[str, str, str]]) -> int:
+def sync_schedules(plane: ControlPlane, configs: Iterable[UnitConfig], held: Collection[RunRef]) -> int:
     """Make Prefect's schedules what the configs say; how many were made or removed.
 
     Args:
         plane: The server.
         configs: Of every unit that was configured.
-        held: (endpoint, unit, sink) that are paused: they have no schedule meanwhile.
+        held: Paused: they have no schedule meanwhile.
     """
+    wanted = {made["slug"]: made for made in map(_wanted, _due(configs, held))}
     found = plane.call("GET", f"/deployments/name/{DEPLOYMENT}")
+    if found is None and not wanted:
+        return 0
     if found is None:
         raise ControlPlaneError(f"There is no deployment {DEPLOYMENT}", "Run `nucleus up`, or `prefect deploy --all`.")
     path = f"/deployments/{found['id']}/schedules"
-    wanted = {made["slug"]: made for made in map(_wanted, _due(configs, held))}
     there = {each["slug"]: each for each in plane.call("GET", path) or () if str(each["slug"]).startswith(_SLUG)}
     stale = [each for slug, each in there.items() if not _same(each, wanted.get(slug))]
     kept = there.keys() - {each["slug"] for each in stale}
@@ -71,14 +74,14 @@ def _create(plane: ControlPlane, path: str, schedule: Mapping[str, Any]) -> None
     plane.call("POST", path, body)
 
 
-def _due(configs: Iterable[UnitConfig], held: frozenset[tuple[str, str, str]]) -> list[UnitConfig]:
+def _due(configs: Iterable[UnitConfig], held: Collection[RunRef]) -> list[UnitConfig]:
     return [
         each
         for each in configs
         if each.schedule
         and each.enabled
         and each.sink_id
-        and (each.endpoint_id, each.unit_id, each.sink_id) not in held
+        and RunRef(endpoint_id=each.endpoint_id, unit_id=each.unit_id, sink_id=each.sink_id) not in held
     ]
 
 

@@ -6,13 +6,14 @@ overlaps the source of the next.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from contracts.errors import IngestionError
 from contracts.receipts import StageReceipt, UpsertReceipt
 from flows.policies import should_restage
+from flows.stages.export import RunStopped
 from flows.tasks import export_and_stage, map_and_upsert
 
 if TYPE_CHECKING:
@@ -57,8 +58,10 @@ class SliceWindow:
 
         Raises:
             IngestionError: The first typed failure; slices that were being written then are finished first.
+            RunStopped: A pause was asked for; slices in hand were finished, and others are left.
         """
-        waiting = iter(pieces)
+        waiting = deque(pieces)
+        self._live.driving = True
         try:
             self._fill(waiting)
             while self._in_flight:
@@ -69,14 +72,16 @@ class SliceWindow:
             self._live.stop.set()
             self._drain()
             raise
+        finally:
+            self._live.driving = False
         if self._failures:
             raise _first(self._failures)
+        if waiting:
+            raise RunStopped
 
-    def _fill(self, waiting: Iterable[IngestionSlice]) -> None:
-        for piece in waiting if not self._failures and self._in_flight < self._parallel else ():
-            self._stage(piece)
-            if self._in_flight >= self._parallel:
-                return
+    def _fill(self, waiting: deque[IngestionSlice]) -> None:
+        while waiting and not self._failures and not self._live.pause.is_set() and self._in_flight < self._parallel:
+            self._stage(waiting.popleft())
 
     def _next(self, timeout_s: float) -> bool:
         """Take one event; False when none came."""

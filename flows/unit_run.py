@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from uuid import UUID
 
+    from contracts.model import Json
     from contracts.receipts import RunRef, RunSummary
     from contracts.unit import DataMode, IngestionMode
     from flows.artifacts import RunLog
@@ -54,10 +55,19 @@ class FlowUnitRun:
         data_mode: DataMode | None,
         policy: Mapping[str, Any] | None,
         staging_id: str | None,
+        checkpoint: Json | None = None,
         *,
         fresh: bool,
     ) -> RunSummary:
         """Refuse or run.
+
+        Args:
+            mode: full or incremental; the unit's own when None.
+            data_mode: raw or cdm; the unit's own when None.
+            policy: Fields to override.
+            staging_id: A staging block; the default area when None.
+            checkpoint: Where to begin in place of the saved checkpoint.
+            fresh: Plan anew although an unfinished run could be continued.
 
         Raises:
             IngestionError: Nothing began, or the run did not succeed and can be run again to go on.
@@ -71,6 +81,7 @@ class FlowUnitRun:
             mode=mode or config.mode,
             policy=merged_policy(unit, config, policy),
             workspace_id=WORKSPACE_ID,
+            checkpoint=checkpoint,
             cdm_model=model,
             fresh=fresh,
         )
@@ -96,7 +107,8 @@ class FlowUnitRun:
         states = self._workspace.states
         states.running(self._ref, self._run_id)
         checkpoints = self._workspace.checkpoints(self._workspace.vendor(self._ref.endpoint_id))
-        live.request = request.model_copy(update={"checkpoint": checkpoints.progress(self._ref)})
+        begin = request.checkpoint or checkpoints.progress(self._ref)
+        live.request = request.model_copy(update={"checkpoint": begin})
         with reading_view(live.source) as view:
             live.place = live.place.model_copy(update={"view": view})
             with filed(self._token, live):

@@ -25,6 +25,7 @@ from staging.config import LocalStagingConfig
 from staging.factory import open_staging, staging_config
 from state.catalogs import Catalogs
 from state.checkpoints import Checkpoints
+from state.switches import EndpointSwitches, UnitHolds
 from state.table import open_table_store
 from state.units import UnitConfigs, UnitStates, require_runnable
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from contracts.unit import EndpointUnitDescriptor, UnitConfig
     from flows.block_documents import BlockDocuments
     from flows.endpoints import Endpoints
+    from flows.runs import Runs
     from staging.config import StagingConfig
 
 LOCAL_SINK = "local-cdm"
@@ -71,6 +73,13 @@ class Workspace:
         return BlockDocuments(self.plane)
 
     @cached_property
+    def runs(self) -> Runs:
+        """Flow runs on the server in use."""
+        from flows.runs import Runs  # noqa: PLC0415 - needed by few
+
+        return Runs(self.plane)
+
+    @cached_property
     def endpoints(self) -> Endpoints:
         """The registered endpoints."""
         from flows.endpoints import Endpoints  # noqa: PLC0415 - loads Prefect
@@ -100,6 +109,16 @@ class Workspace:
     def states(self) -> UnitStates:
         """Where units stand."""
         return UnitStates(self.store)
+
+    @cached_property
+    def switches(self) -> EndpointSwitches:
+        """Which endpoints are on."""
+        return EndpointSwitches(self.store)
+
+    @cached_property
+    def holds(self) -> UnitHolds:
+        """Which units are paused."""
+        return UnitHolds(self.store)
 
     def checkpoints(self, vendor: str) -> Checkpoints:
         """Checkpoints of one vendor's endpoints; :meth:`vendor` knows an endpoint's."""
@@ -136,8 +155,9 @@ class Workspace:
         Raises:
             CatalogMissingError: The endpoint's catalog was never collected.
             DatasetNotInCatalogError: No catalogued dataset stands behind the unit.
-            UnitDisabledError: The operator switched it off.
+            EndpointDisabledError, UnitDisabledError: The operator switched it off.
         """
+        self.switches.require_on(endpoint_id)
         catalog = self.catalogs.load(endpoint_id)
         config = self.units.config(endpoint_id, unit_id)
         unit = self._unit(catalog, unit_id)

@@ -1,10 +1,30 @@
-"""``python -m metadata_api HOST PORT``: the API in this process, until it is ended."""
+"""``python -m metadata_api HOST PORT [--json]``: the API in this process, until it is ended."""
 
 from __future__ import annotations
 
+import json
 import sys
 
+from contracts.errors import IngestionError
+from flows.control_plane import find_api, home_folder
 from metadata_api.serve import serve
+from metadata_api.settings import FILE, load_settings
+
+
+def main(host: str, port: int, *, as_json: bool) -> int:
+    """Say where the API answers, and serve; the exit code."""
+    try:
+        settings, server = load_settings(home_folder()), find_api()
+    except IngestionError as error:
+        print(f"{error.code}: {error}", file=sys.stderr)  # noqa: T201 - a program's words
+        return 1
+    url = f"http://{host}:{port}"
+    about = {"url": url, "prefect_api_url": server, "signing_keys": [*settings.signing_keys]}
+    words = f"The API answers at {url}; keys and tokens that nobody set are in {home_folder() / FILE}."
+    print(json.dumps({"api": about}) if as_json else words, flush=True)  # noqa: T201
+    serve(host, port)
+    return 0
+
 
 if __name__ == "__main__":
-    serve(sys.argv[1], int(sys.argv[2]))
+    sys.exit(main(sys.argv[1], int(sys.argv[2]), as_json="--json" in sys.argv[3:]))

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from contracts.errors import (
     CatalogMissingError,
     CdmModelUnsupportedError,
+    EndpointDisabledError,
     EndpointUnknownError,
     FilterNotSupportedError,
     IngestionError,
@@ -19,7 +20,7 @@ from contracts.receipts import RunRef
 from contracts.unit import Predicate, UnitPolicy
 from flows.cdm import model_for
 from flows.unit_run import merged_policy
-from metadata_api.errors import EndpointDisabledError, MalformedError
+from metadata_api.errors import MalformedError
 from state.units import require_runnable
 
 if TYPE_CHECKING:
@@ -59,7 +60,10 @@ def _admit(workspace: Workspace, facts: Facts, request: IngestionRequest) -> Adm
     sink = facts.sink(chosen_sink(request.sink_id, request.sink_endpoint_id, config))
     require_data_mode(unit, sink, request.data_mode or config.data_mode)
     policy = run_policy(endpoint, unit, config, request)
-    require_mode(unit, request.run_mode or config.mode, policy)
+    mode = request.run_mode or config.mode
+    require_mode(unit, mode, policy)
+    if request.checkpoint is not None and mode == "full":
+        raise MalformedError("A full run begins at no checkpoint", "Leave it out, or ask for runMode incremental.")
     if request.staging_provider_id is not None:
         workspace.staging(request.staging_provider_id)
     ref = RunRef(endpoint_id=request.endpoint_id, unit_id=request.unit_id, sink_id=sink.sink_id)

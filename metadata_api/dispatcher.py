@@ -15,17 +15,24 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 from contracts.errors import IngestionError
+from flows.runs import ENDED
 from metadata_api.callbacks import Outcome, deliver
 from metadata_api.results import result_of
-from metadata_api.runs import ANNOUNCED, ATTEMPTS, CALLBACK, DUE, ENDED, KEY, NEXT_AT, TOLD, is_to_be_revived, revive
+from metadata_api.reviving import is_to_be_revived, revive
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from flows.runs import Run, Runs
     from flows.wiring import Workspace
-    from metadata_api.runs import Run, Runs
     from metadata_api.settings import ApiSettings
 
+DUE, TOLD = "nucleus-callback-due", "nucleus-callback-done"
+"""Tags of a run whose end is to be told, and was."""
+CALLBACK, KEY, ANNOUNCED, ATTEMPTS, NEXT_AT = (
+    f"nucleus.{name}" for name in ("callback", "key", "announced", "attempts", "next")
+)
+"""Labels: where to, signed by which key, the state that was told, tries so far, when the next one is due."""
 LOOK_EVERY_S = 1.0
 CARE_EVERY_S = 5.0
 SWEEP_EVERY_S = 600.0

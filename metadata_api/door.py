@@ -5,18 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from flows.pausing import held_units
-from flows.schedules import sync_schedules
+from flows import run_control
 from flows.wiring import close_live, open_workspace
 from metadata_api.dispatcher import Dispatcher
-from metadata_api.facts import Facts, is_enabled
+from metadata_api.facts import Facts
 from metadata_api.limits import RateLimiter
 from metadata_api.replay import open_guard
-from metadata_api.runs import Runs
 from metadata_api.settings import load_settings
 
 if TYPE_CHECKING:
-    from contracts.unit import UnitConfig
+    from flows.runs import Runs
     from flows.wiring import Workspace
     from metadata_api.replay import ReplayGuard
     from metadata_api.settings import ApiSettings
@@ -59,7 +57,7 @@ class Door:
             settings=settings,
             workspace=workspace,
             facts=Facts(workspace),
-            runs=Runs(plane),
+            runs=workspace.runs,
             replays=open_guard(workspace.home),
             limiter=RateLimiter(settings.rate),
             api_url=str(plane.client.api_url),
@@ -70,16 +68,8 @@ class Door:
         return Dispatcher(self.workspace, self.runs, self.settings, (self.replays.sweep, self.sync_schedules))
 
     def sync_schedules(self) -> int:
-        """Make Prefect's schedules what the unit configs say; how many changed."""
-        off: dict[str, bool] = {}
-
-        def is_on(config: UnitConfig) -> bool:
-            if config.endpoint_id not in off:
-                off[config.endpoint_id] = not is_enabled(self.workspace, config.endpoint_id)
-            return not off[config.endpoint_id]
-
-        configs = [each for each in self.workspace.units.list() if each.schedule and is_on(each)]
-        return sync_schedules(self.workspace.plane, configs, held_units(self.workspace.store))
+        """See :func:`flows.run_control.sync`."""
+        return run_control.sync(self.workspace)
 
     def close(self) -> None:
         """Close connections."""

@@ -100,12 +100,6 @@ class CallbackRefusedError(Terminal, DoorError):
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
-class EndpointDisabledError(Terminal, MetadataError):
-    """The operator switched the endpoint off."""
-
-    code = "E_ENDPOINT_DISABLED"
-
-
 class TokenError(Terminal, DoorError):
     """No bearer token, or an unknown one."""
 

@@ -12,7 +12,6 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from contracts.errors import CatalogMissingError
-from contracts.state import KvKey
 from flows.blocks import factory_of
 
 if TYPE_CHECKING:
@@ -113,7 +112,7 @@ def read_endpoint(workspace: Workspace, endpoint_id: str) -> EndpointFacts:
     is_source = catalog is not None and "source" in about.roles
     found = workspace.source(endpoint_id).list_units(catalog) if catalog is not None and is_source else ()
     units = {unit.unit_id: unit for unit in found}
-    return EndpointFacts(endpoint_id, about, is_enabled(workspace, endpoint_id), catalog, units)
+    return EndpointFacts(endpoint_id, about, workspace.switches.is_on(endpoint_id), catalog, units)
 
 
 def read_sink(workspace: Workspace, sink_id: str) -> SinkFacts:
@@ -131,18 +130,3 @@ def read_sink(workspace: Workspace, sink_id: str) -> SinkFacts:
 def descriptor(workspace: Workspace, endpoint_id: str) -> EndpointDescriptor:
     """What the endpoint's template is; raises EndpointUnknownError."""
     return factory_of(workspace.endpoints.template(endpoint_id)).descriptor
-
-
-def is_enabled(workspace: Workspace, endpoint_id: str) -> bool:
-    """False when somebody switched the endpoint off at this door."""
-    held = workspace.store.get(_switch(endpoint_id))
-    return held is None or held.value.get("enabled") is not False
-
-
-def set_enabled(workspace: Workspace, endpoint_id: str, *, enabled: bool) -> None:
-    """Let the endpoint's units be started here, or not."""
-    workspace.store.put(_switch(endpoint_id), {"enabled": enabled})
-
-
-def _switch(endpoint_id: str) -> KvKey:
-    return KvKey(namespace="endpoint_switches", scope_id=endpoint_id, key="enabled")

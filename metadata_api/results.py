@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from contracts.errors import IngestionError
 from flows.outcome import stopped
+from flows.pausing import PAUSED
 
 if TYPE_CHECKING:
     from contracts.unit import UnitState
+    from flows.runs import Run
     from flows.wiring import Workspace
-    from metadata_api.runs import Run
 
 _WORDS = {"COMPLETED": "SUCCEEDED", "FAILED": "FAILED", "CRASHED": "FAILED", "CANCELLED": "FAILED"}
-PAUSED = "Paused"
-"""Name of the state of a run that ended because somebody paused its unit."""
 
 
 def unit_state(run: Run) -> str:

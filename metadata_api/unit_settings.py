@@ -103,5 +103,3 @@ def _require_sound(facts: Facts, endpoint: EndpointFacts, unit: EndpointUnitDesc
         require_data_mode(unit, facts.sink(config.sink_id), config.data_mode)
     elif config.data_mode == "cdm":
         raise MalformedError("Data mode cdm needs a sink", "Set sinkId too.")
-    if config.schedule and config.sink_id is None:
-        raise MalformedError("A schedule needs a sink", "Set sinkId too.")

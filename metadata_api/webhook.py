@@ -10,12 +10,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse
 
 from contracts.errors import IngestionError
+from flows.runs import ACCEPTED, DEPLOYMENT, key_of, link_to
 from metadata_api.callbacks import allowed
 from metadata_api.checks import admit
-from metadata_api.errors import MalformedError, RateLimitedError, TooLargeError, fault, status_of, told
+from metadata_api.dispatcher import CALLBACK, DUE, KEY
+from metadata_api.errors import IdempotencyError, RateLimitedError, TooLargeError, fault, status_of, told
 from metadata_api.limits import read_json_body
 from metadata_api.requests import read_request
-from metadata_api.runs import ACCEPTED, CALLBACK, DUE, KEY, key_of, link_to
 from metadata_api.signing import verify
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from metadata_api.requests import IngestionRequest
     from metadata_api.signing import Signed
 
-DEPLOYMENT = "ingest-unit/ingest-unit"
+REQUEST = "nucleus.request"
+"""Label of a run: fingerprint of what was asked."""
 
 
 async def receive(request: Request) -> JSONResponse:
@@ -55,21 +57,20 @@ def accept(door: Door, headers: dict[str, str], body: bytes) -> dict[str, Any]:
 
 def start(door: Door, request: IngestionRequest, signed: Signed) -> dict[str, Any]:
     """Check the request and create its run, or find the one that its idempotency key made before."""
-    if request.checkpoint is not None and request.run_mode == "full":
-        raise MalformedError("A full run has no checkpoint", "Leave one of runMode and checkpoint out.")
     if request.callback_url is not None:
         allowed(request.callback_url, door.settings)
     admitted = admit(door.workspace, door.facts, request)
-    asked = request.model_dump_json(exclude={"idempotency_key"})
+    asked = hashlib.sha256(request.model_dump_json(exclude={"idempotency_key"}).encode()).hexdigest()
     callback = {CALLBACK: request.callback_url} if request.callback_url else {}
     run = door.runs.start(
         DEPLOYMENT,
         admitted.parameters,
         key=key_of("webhook", request.idempotency_key or signed.digest),
-        request=hashlib.sha256(asked.encode()).hexdigest(),
-        labels={KEY: signed.key_id, **callback},
+        labels={KEY: signed.key_id, REQUEST: asked, **callback},
         tags=(ACCEPTED, DUE) if callback else (ACCEPTED,),
     )
+    if run.labels.get(REQUEST) != asked:
+        raise IdempotencyError("The idempotencyKey was used for another request", "Use a new key for a new request.")
     return {"runId": run.run_id, "state": run.state, "link": link_to(door.api_url, run.run_id)}
 
 

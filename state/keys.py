@@ -7,6 +7,8 @@ namespace        scope         key                                        value
 ``catalogs``     endpoint id   ``snapshots``                              latest and previous
 ``unit_configs`` endpoint id   ``unit::<unit>``                           what the operator set
 ``unit_states``  endpoint id   ``unit::<unit>::sink::<sink>``             where the unit stands
+``unit_holds``   endpoint id   ``unit::<unit>::sink::<sink>``             paused: runs to end
+``endpoints``    endpoint id   ``switch``                                 on or off
 ===============  ============  =========================================  =======================
 """
 
@@ -25,6 +27,8 @@ CHECKPOINTS = checkpoint_key("", "", "", "").namespace
 CATALOGS = "catalogs"
 UNIT_CONFIGS = "unit_configs"
 UNIT_STATES = "unit_states"
+UNIT_HOLDS = "unit_holds"
+ENDPOINTS = "endpoints"
 
 
 def catalog_key(endpoint_id: str) -> KvKey:
@@ -41,6 +45,16 @@ def unit_state_key(ref: RunRef) -> KvKey:
     """Where the state of one (endpoint, unit, sink) lives."""
     key = f"unit::{_part(ref.unit_id)}::sink::{_part(ref.sink_id)}"
     return KvKey(namespace=UNIT_STATES, scope_id=ref.endpoint_id, key=key)
+
+
+def unit_hold_key(ref: RunRef) -> KvKey:
+    """Where it stands that (endpoint, unit, sink) is paused."""
+    return unit_state_key(ref).model_copy(update={"namespace": UNIT_HOLDS})
+
+
+def endpoint_switch_key(endpoint_id: str) -> KvKey:
+    """Where it stands whether the endpoint is on."""
+    return KvKey(namespace=ENDPOINTS, scope_id=endpoint_id, key="switch")
 
 
 def _part(name: str) -> str:

@@ -21,6 +21,7 @@ DESCRIPTOR = EndpointDescriptor(
         "ingest.incremental",
         "ingest.delete_detection",
         "ingest.filter_options",
+        "ingest.set_watermark",
     ),
     roles=("source",),
     docs_url="docs/connectors/jira.md",

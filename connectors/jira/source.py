@@ -18,7 +18,7 @@ from connectors.jira.reading import SliceReading, chunks, whole
 from connectors.jira.scope import scope_of
 from contracts.catalog import CatalogSnapshot
 from contracts.endpoint import ConnectionReport, EndpointDescriptor, FilterOption
-from contracts.errors import CompletenessGapError
+from contracts.errors import CompletenessGapError, CursorUnsupportedError
 from contracts.plan import IngestionPlan, IngestionSlice, SliceReport
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from contracts.endpoint import PlanRequest
     from contracts.model import Json
     from contracts.receipts import UpsertReceipt
-    from contracts.unit import EndpointUnitDescriptor, Predicate
+    from contracts.unit import EndpointUnitDescriptor, Predicate, UnitPolicy
 
 _PERMISSIONS = {"BROWSE_PROJECTS": "issues", "USER_PICKER": "users"}
 _REPAIRED_TOGETHER = 1000
@@ -115,6 +115,23 @@ class JiraSource:
             return None
         held = {str(receipt.observed["project"]) for receipt in receipts if "project" in receipt.observed}
         return without(plan.checkpoint_after, held, plan.checkpoint_before) if held else plan.checkpoint_after
+
+    def checkpoint_at(self, unit: EndpointUnitDescriptor, policy: UnitPolicy, value: str) -> Json:
+        """Every selected project read up to the moment, an ISO 8601 text; UTC where it names no zone.
+
+        Raises:
+            CursorUnsupportedError: It is no moment, or the unit is listed whole.
+        """
+        scope = scope_of(unit, policy, selectable=True)
+        if not units.ENTITIES[unit.dataset.name].by_issue:
+            raise CursorUnsupportedError(f"{unit.unit_id} has no watermark: it is listed whole", "Leave it as it is.")
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            raise CursorUnsupportedError(f"{value[:60]!r} is no moment", "Write 2026-01-31T12:00:00+00:00.") from None
+        projects, _ = selected_projects(self._client, scope)
+        begun = Progress(scope=scope.fingerprint(unit), census_at=datetime.now(UTC))
+        return begun.advanced(projects, moment if moment.tzinfo else moment.replace(tzinfo=UTC), census=False)
 
     def late_slices(self, plan: IngestionPlan, epoch: int) -> tuple[IngestionSlice, ...]:
         """What changed since the plan was made: an issue that moved meanwhile may have been in no slice's project."""

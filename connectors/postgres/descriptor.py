@@ -20,6 +20,7 @@ DESCRIPTOR = EndpointDescriptor(
         "ingest.incremental",
         "ingest.consistent_view",
         "ingest.delete_detection",
+        "ingest.set_watermark",
         "sink.upsert",
         "sink.delete_detection",
         "verify.content",

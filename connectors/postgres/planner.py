@@ -10,13 +10,14 @@ from pydantic import ValidationError
 
 from connectors.postgres import catalog, cut, types, watermark
 from connectors.postgres.reading import column_types, filter_conditions, filtering
-from connectors.postgres.sql import qualified, where
+from connectors.postgres.sql import literal, qualified, where
 from connectors.postgres.watermark import Observation, Watermark
 from contracts.errors import (
     CursorUnsupportedError,
     FilterNotSupportedError,
     ModeUnsupportedError,
     SourceSchemaChangedError,
+    SourceValueError,
 )
 from contracts.plan import IngestionPlan, IngestionSlice
 
@@ -27,8 +28,9 @@ if TYPE_CHECKING:
     from contracts.catalog import DatasetDescriptor
     from contracts.endpoint import PlanRequest
     from contracts.model import Json
-    from contracts.unit import EndpointUnitDescriptor
+    from contracts.unit import EndpointUnitDescriptor, IngestionMode, UnitPolicy
 
+_NO_MARK = {"infinity", "-infinity", "nan"}
 _PARALLEL_KINDS = ("table", "partitioned_table", "materialized_view")
 
 
@@ -63,7 +65,7 @@ def make_plan(session: Session, request: PlanRequest, seen: Observation) -> Inge
             selectors=sorted(request.policy.selectors),
         )
     unit = checked_unit(session, request)
-    cursor = _cursor(unit, request)
+    cursor = _cursor(unit, request.mode, request.policy)
     settles = bool(cursor) and _can_settle(session, unit, request)
     before = _start(request, Watermark(columns=cursor, scope=watermark.scope_of(unit, request.policy)))
     span = _Range(key=unit.primary_key, since=before.settled if request.mode == "incremental" else None, cursor=cursor)
@@ -83,6 +85,25 @@ def make_plan(session: Session, request: PlanRequest, seen: Observation) -> Inge
         checkpoint_before=request.checkpoint,
         checkpoint_after=after.model_dump(mode="json") if after else None,
     )
+
+
+def watermark_at(session: Session, unit: EndpointUnitDescriptor, policy: UnitPolicy, value: str) -> Watermark:
+    """The watermark whose settled value is ``value``, as the server writes it.
+
+    Raises:
+        CursorUnsupportedError: The policy names no cursor, or the server cannot read the value as one.
+    """
+    cursor = _cursor(unit, "incremental", policy)
+    declared = watermark.cursor_type(unit, cursor)
+    try:
+        settled = session.value(f"SELECT {literal(value)}::{declared}::text AS v", "reading the watermark")
+    except (SourceValueError, FilterNotSupportedError):
+        settled = None
+    if settled is None or str(settled).lower() in _NO_MARK:
+        raise CursorUnsupportedError(
+            f"{value[:60]!r} is no finite value of {', '.join(cursor)} ({declared})", "Give one as the column holds it."
+        )
+    return Watermark(columns=cursor, scope=watermark.scope_of(unit, policy), settled=str(settled))
 
 
 def checked_unit(session: Session, request: PlanRequest) -> EndpointUnitDescriptor:
@@ -130,10 +151,10 @@ def _missing_or_changed(then: DatasetDescriptor, now: DatasetDescriptor | None) 
     return lines
 
 
-def _cursor(unit: EndpointUnitDescriptor, request: PlanRequest) -> tuple[str, ...]:
-    columns = request.policy.cursor_columns
+def _cursor(unit: EndpointUnitDescriptor, mode: IngestionMode, policy: UnitPolicy) -> tuple[str, ...]:
+    columns = policy.cursor_columns
     if not columns:
-        if request.mode == "incremental":
+        if mode == "incremental":
             raise CursorUnsupportedError(
                 f"{unit.unit_id} is to be read incrementally, but its policy names no cursor column",
                 f"Set cursor_columns; candidates: {', '.join(unit.cursor_candidates) or 'none'}.",

@@ -11,7 +11,7 @@ from connectors.postgres import catalog, reading, types
 from connectors.postgres.client import PostgresClient, Session
 from connectors.postgres.content import content_hash
 from connectors.postgres.descriptor import DESCRIPTOR
-from connectors.postgres.planner import make_plan
+from connectors.postgres.planner import make_plan, watermark_at
 from connectors.postgres.sql import literal, qualified
 from connectors.postgres.units import units_of
 from connectors.postgres.watermark import Observation, Observer, Watermark
@@ -167,6 +167,11 @@ class PostgresSource:
     def checkpoint(self, plan: IngestionPlan, receipts: Sequence[UpsertReceipt]) -> Json | None:  # noqa: ARG002 - the contract's
         """The watermark the plan was made with: it held when the view was taken, whatever came later."""
         return plan.checkpoint_after
+
+    def checkpoint_at(self, unit: EndpointUnitDescriptor, policy: UnitPolicy, value: str) -> Json:
+        """The watermark settled at a value of the policy's cursor columns."""
+        with self._client.session() as session:
+            return watermark_at(session, unit, policy, value).model_dump(mode="json")
 
     def content_hash(self, plan: IngestionPlan, piece: IngestionSlice) -> ContentHash:
         """Hash of the slice's rows as they are now."""

@@ -6,13 +6,14 @@ import polars as pl
 import strawberry
 
 from contracts.unit import UnitConfig
+from flows import run_control
 from flows.cdm import provision_cdm
 from flows.preview_dataset import MOST_ROWS, shown
+from flows.runs import Run
 from metadata_api import actions
 from metadata_api.errors import MalformedError
-from metadata_api.facts import Facts, read_endpoint, set_enabled
+from metadata_api.facts import Facts, read_endpoint
 from metadata_api.results import unit_state
-from metadata_api.runs import Run
 from metadata_api.schema import showing, types
 from metadata_api.schema.context import Context
 from metadata_api.schema.inputs import (
@@ -39,7 +40,7 @@ class Mutation:
         """Keep a new endpoint; it is not contacted."""
         workspace = info.context.admin()
         workspace.endpoints.add(input.id, input.template_id, _object(input.config))
-        set_enabled(workspace, input.id, enabled=input.enabled)
+        workspace.switches.switch(input.id, on=input.enabled)
         info.context.door.facts.forget()
         return shown_endpoint(workspace, input.id)
 
@@ -51,7 +52,7 @@ class Mutation:
         if input.config is not None:
             actions.update_endpoint(info.context.door, input.id, _object(input.config))
         if input.enabled is not None:
-            set_enabled(workspace, input.id, enabled=input.enabled)
+            workspace.switches.switch(input.id, on=input.enabled)
             info.context.door.sync_schedules()
         info.context.door.facts.forget()
         return shown_endpoint(workspace, input.id)
@@ -130,7 +131,7 @@ class Mutation:
     ) -> types.IngestionActionResult:
         """Make the next incremental run begin elsewhere; without a watermark, from the beginning."""
         info.context.admin()
-        words = actions.set_watermark(info.context.door, endpoint_id, unit_id, watermark, sink_id)
+        words = actions.move_watermark(info.context.door, endpoint_id, unit_id, watermark, sink_id)
         return _done(info, endpoint_id, unit_id, words)
 
     @strawberry.mutation
@@ -142,10 +143,8 @@ class Mutation:
         before = workspace.units.config(input.endpoint_id, input.unit_id)
         changes = _changes(input, before, endpoint.about.selectors)
         after = changed(Facts(workspace), endpoint, unit, before, changes)
-        workspace.units.configure(after)
+        run_control.configure(workspace, before, after)
         door.facts.forget()
-        if (before.schedule, before.enabled, before.sink_id) != (after.schedule, after.enabled, after.sink_id):
-            door.sync_schedules()
         last = last_status(info.context, input.endpoint_id, input.unit_id)
         return showing.unit_config(endpoint.about, unit, after, last)
 
@@ -191,9 +190,7 @@ def _changes(given: IngestionUnitConfigInput, before: UnitConfig, selectors: tup
         held = shown_schedule(before.schedule)
         there = dict(zip(_SCHEDULE, (None, held.interval_minutes, held.cron), strict=True))
         changes["schedule"] = read_schedule(*({**there, **schedule}[name] for name in _SCHEDULE))
-    policy = {} if given.policy in {None, strawberry.UNSET} else _object(given.policy)
-    if given.policy is None:
-        policy = plain.policy.model_dump(mode="json")
+    policy = {} if given.policy is strawberry.UNSET else _policy(given.policy, plain)
     if (chosen := read_filters(given, selectors)) is not None:
         policy["selectors"] = chosen
     return {**changes, **({"policy": policy} if policy else {})}
@@ -214,6 +211,10 @@ def _result(run: Run, words: str) -> types.IngestionActionResult:
 def _done(info: Info, endpoint_id: str, unit_id: str, words: str) -> types.IngestionActionResult:
     state = last_status(info.context, endpoint_id, unit_id).state
     return types.IngestionActionResult(ok=True, run_id=None, state=state, message=words)
+
+
+def _policy(value: Any, plain: UnitConfig) -> dict[str, Any]:
+    return plain.policy.model_dump(mode="json") if value is None else _object(value)
 
 
 def _object(value: Any) -> dict[str, Any]:

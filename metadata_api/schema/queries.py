@@ -9,13 +9,13 @@ from contracts.errors import CatalogMissingError, EndpointUnknownError
 from contracts.receipts import RunRef
 from contracts.unit import UnitConfig, UnitState
 from flows.blocks import REGISTRY
+from flows.statuses import checkpoints_of, state_of, states_of
 from flows.wiring import Workspace
 from metadata_api.errors import MalformedError
-from metadata_api.facts import descriptor, is_enabled, read_endpoint, read_sink
+from metadata_api.facts import descriptor, read_endpoint, read_sink
 from metadata_api.schema import showing, types
 from metadata_api.schema.context import Context
 from metadata_api.schema.vendor_filters import FilterQueries
-from metadata_api.statuses import checkpoints_of, state_of, states_of
 
 Info = strawberry.Info[Context, None]
 
@@ -105,7 +105,7 @@ class Query(FilterQueries):
         workspace = info.context.workspace
         endpoint = info.context.door.facts.endpoint(endpoint_id)
         checkpoints = checkpoints_of(workspace, endpoint_id)
-        states = states_of(workspace, info.context.door.runs, endpoint_id)
+        states = states_of(workspace, endpoint_id)
         never = endpoint.units.keys() - {each.unit_id for each in states}
         sinks = {name: each.sink_id for name, each in configs_of(workspace, endpoint_id).items()} if never else {}
         idle = [
@@ -130,7 +130,7 @@ class Query(FilterQueries):
         facts = read_endpoint(workspace, endpoint_id)
         configs = configs_of(workspace, endpoint_id)
         checkpoints = checkpoints_of(workspace, endpoint_id)
-        states = {_ref(each): each for each in states_of(workspace, info.context.door.runs, endpoint_id)}
+        states = {_ref(each): each for each in states_of(workspace, endpoint_id)}
         last = {ref: showing.status(each, checkpoints.get(ref)) for ref, each in states.items()}
         return [
             showing.unit_config(facts.about, each, config, last.get(_ref_of(config)))
@@ -147,7 +147,7 @@ def shown_endpoint(workspace: Workspace, endpoint_id: str) -> types.MetadataEndp
         catalog: CatalogSnapshot | None = workspace.catalogs.load(endpoint_id)
     except CatalogMissingError:
         catalog = None
-    return showing.endpoint(entry, about, catalog, enabled=is_enabled(workspace, endpoint_id))
+    return showing.endpoint(entry, about, catalog, enabled=workspace.switches.is_on(endpoint_id))
 
 
 def last_status(context: Context, endpoint_id: str, unit_id: str) -> types.IngestionStatus:
@@ -159,7 +159,7 @@ def last_status(context: Context, endpoint_id: str, unit_id: str) -> types.Inges
         newest = max(noted, key=lambda each: each.last_run_at.timestamp() if each.last_run_at else 0.0, default=None)
         sink_id = "" if newest is None else newest.sink_id
     ref = RunRef(endpoint_id=endpoint_id, unit_id=unit_id, sink_id=sink_id)
-    state = state_of(workspace, context.door.runs, ref)
+    state = state_of(workspace, ref)
     return showing.status(state, checkpoints_of(workspace, endpoint_id).get(ref))
 
 

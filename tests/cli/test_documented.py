@@ -18,6 +18,7 @@ WANTED = {
     "endpoint add", "endpoint list", "endpoint show", "endpoint test", "endpoint remove", "catalog collect",
     "catalog show", "catalog diff", "unit list", "unit configure", "checkpoint show", "checkpoint reset",
     "staging list", "staging clean", "cdm list", "cdm provision", "unit options", "remap",
+    "api", "pause", "resume", "watch", "endpoint enable", "endpoint disable", "checkpoint set",
 }  # fmt: skip
 HEAVY = {"adbc_driver_manager", "boto3", "fastapi", "httpx", "nanoarrow", "polars", "prefect"}
 

@@ -13,7 +13,13 @@ import polars as pl
 import pytest
 
 from contracts import errors
-from contracts.endpoint import PlanRequest, SupportsConsistentView, SupportsDeleteDetection, SupportsFilterOptions
+from contracts.endpoint import (
+    PlanRequest,
+    SupportsConsistentView,
+    SupportsDeleteDetection,
+    SupportsFilterOptions,
+    SupportsWatermark,
+)
 from contracts.plan import IngestionPlan, SliceReport, explain
 from contracts.unit import Predicate, UnitPolicy
 from flows.stages.export import Export
@@ -28,6 +34,7 @@ TRAITS = {
     "ingest.consistent_view": SupportsConsistentView,
     "ingest.delete_detection": SupportsDeleteDetection,
     "ingest.filter_options": SupportsFilterOptions,
+    "ingest.set_watermark": SupportsWatermark,
 }
 
 

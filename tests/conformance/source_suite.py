@@ -21,6 +21,7 @@ from contracts.endpoint import (
     SupportsConsistentView,
     SupportsContentHash,
     SupportsDeleteDetection,
+    SupportsWatermark,
 )
 from contracts.plan import IngestionPlan, IngestionSlice, explain
 from contracts.unit import MIB, Predicate, UnitPolicy
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 TRAITS: dict[Capability, type] = {
     "ingest.consistent_view": SupportsConsistentView,
     "ingest.delete_detection": SupportsDeleteDetection,
+    "ingest.set_watermark": SupportsWatermark,
     "verify.content": SupportsContentHash,
 }
 HOSTILE = (
@@ -288,6 +290,20 @@ class SourceSuite:
                 return
             time.sleep(0.1)
         raise AssertionError(f"never settled: {checkpoint}")
+
+    def test_incremental_begins_where_a_person_says(self, lab, source):
+        if not isinstance(source, SupportsWatermark):
+            return
+        made = lab.make(20)
+        unit, policy = unit_of(source, made), UnitPolicy(cursor_columns=("changed",))
+        checkpoint = source.checkpoint_at(unit, policy, "15")
+        plan = plan_of(source, made, mode="incremental", checkpoint=checkpoint, cursor_columns=("changed",))
+        assert ids(*(export(source, plan, piece) for piece in plan.slices)) == [15, 16, 17, 18, 19]
+        for value in ("not a number", "", "1; DROP TABLE x", "nul\0"):
+            with pytest.raises(errors.CursorUnsupportedError):
+                source.checkpoint_at(unit, policy, value)
+        with pytest.raises(errors.CursorUnsupportedError):
+            source.checkpoint_at(unit, UnitPolicy(), "15")
 
     def test_a_row_that_moves_between_slices_is_read_once(self, lab, source):
         made = lab.make(700, padding=600)

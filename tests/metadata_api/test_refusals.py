@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from contracts.unit import UnitConfig
 from metadata_api.signing import TIMESTAMP
-from tests.metadata_api.conftest import Caller
 
 if TYPE_CHECKING:
     from flows.control_plane import ControlPlane
     from flows.wiring import Workspace
     from tests.flows.conftest import Pair
+    from tests.metadata_api.conftest import Caller
 
 
 @pytest.fixture

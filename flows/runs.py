@@ -1,4 +1,4 @@
-"""Runs as Prefect has them: start one, find the living ones, start again what a dead worker left behind.
+"""Runs of units as Prefect has them: start one, find the living ones, ask one to end.
 
 A run is created by one call that carries everything about it: parameters, who is to be told (labels and a tag), and
 the idempotency key. There is no second place to write, so there is no moment at which a kill leaves half of it.
@@ -7,13 +7,12 @@ the idempotency key. There is no second place to write, so there is no moment at
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from contracts.errors import ControlPlaneError
 from contracts.receipts import RunRef
 from flows.control_plane import AlreadyThereError
-from metadata_api.errors import IdempotencyError, MalformedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,20 +20,12 @@ if TYPE_CHECKING:
     from flows.control_plane import ControlPlane
 
 FLOW = "ingest-unit"
-ACCEPTED, DUE, TOLD = "nucleus-accepted", "nucleus-callback-due", "nucleus-callback-done"
-CALLBACK, KEY, ANNOUNCED, ATTEMPTS, NEXT_AT = (
-    f"nucleus.{name}" for name in ("callback", "key", "announced", "attempts", "next")
-)
-REQUEST = "nucleus.request"
+DEPLOYMENT = "ingest-unit/ingest-unit"
+ACCEPTED = "nucleus-accepted"
+"""Tag of a run that somebody was promised: it is started again when its worker dies."""
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 ALIVE = ("PENDING", "RUNNING", "CANCELLING")
 WAITING = ("SCHEDULED", "PAUSED")
-CLAIMED_FOR_S = 120.0
-"""A worker that took a run and did not begin it for so long is gone."""
-QUIET_S = 15.0
-"""Prefect's worker reports a crash twice, two seconds apart, and the second report overwrites a retry."""
-MOST_STARTS = 3
-REVIVED_WITHIN_S = 3_600.0
 _PAGE = 200
 
 
@@ -54,6 +45,16 @@ class Run(NamedTuple):
     tags: tuple[str, ...]
     began_at: datetime | None
     ended_at: datetime | None
+
+    @property
+    def is_alive(self) -> bool:
+        """True while a process works on it, or should."""
+        return self.state in ALIVE
+
+    @property
+    def is_waiting(self) -> bool:
+        """True while it waits for a worker."""
+        return self.state in WAITING
 
     @property
     def ref(self) -> RunRef | None:
@@ -78,7 +79,6 @@ class Runs:
         parameters: Mapping[str, Any],
         *,
         key: str,
-        request: str = "",
         labels: Mapping[str, Any] | None = None,
         tags: tuple[str, ...] = (),
     ) -> Run:
@@ -87,34 +87,28 @@ class Runs:
         Args:
             deployment: ``flow/deployment``.
             parameters: Of the flow.
-            key: The same key never makes two runs.
-            request: Fingerprint of what was asked; a key that was used for something else is refused.
+            key: The same key never makes two runs; the second caller's parameters and labels are dropped.
             labels: Kept with the run.
             tags: Kept with the run.
 
         Raises:
-            IdempotencyError: The key was used for another request.
-            MalformedError: The deployment does not take these parameters.
+            ControlPlaneError: There is no such deployment, or it is another version's and does not take these
+                parameters.
         """
         body = {
             "parameters": dict(parameters),
             "idempotency_key": key,
-            "labels": {**(labels or {}), REQUEST: request},
+            "labels": {**(labels or {})},
             "tags": [*tags],
         }
         try:
             made = self._create(deployment, body)
         except AlreadyThereError:
-            raise MalformedError(
+            raise ControlPlaneError(
                 f"The deployment {deployment!r} does not take these parameters",
                 "Apply the deployments of this version (`nucleus up`, or `prefect deploy --all`).",
             ) from None
-        run = _run(made)
-        if run.labels.get(REQUEST, "") != request:
-            raise IdempotencyError(
-                "The idempotencyKey was used for another request", "Use a new key for a new request.", run_id=run.run_id
-            )
-        return run
+        return _run(made)
 
     def get(self, run_id: str) -> Run | None:
         """The run, or None."""
@@ -137,10 +131,6 @@ class Runs:
             if len(page) < _PAGE:
                 return
             offset += _PAGE
-
-    def alive(self) -> dict[str, Run]:
-        """Runs that go on now, by what they run (``str`` of the ref)."""
-        return {str(run.ref): run for run in self.find(ALIVE) if run.ref is not None}
 
     def schedule_again(self, run: Run) -> bool:
         """Let a worker take the run; False when it went on meanwhile and the server said no."""
@@ -179,30 +169,6 @@ class Runs:
                 raise _missing(deployment)
             self._deployments[deployment] = found["id"]
         return self._deployments[deployment]
-
-
-def revive(runs: Runs, now: datetime | None = None) -> list[str]:
-    """Start again accepted runs whose worker died; the ids of those.
-
-    A run that was taken and never begun waits for nobody; one that crashed goes on with its unfinished slices, three
-    starts at most. Were the first one alive after all, the unit's lock and the sink's epoch keep it from harm.
-    """
-    now = now or datetime.now(UTC)
-    claimed = [
-        run for run in runs.find(("PENDING",), tag=ACCEPTED) if (now - run.state_at).total_seconds() > CLAIMED_FOR_S
-    ]
-    crashed = [
-        run
-        for run in runs.find(("CRASHED",), tag=ACCEPTED, ended_after=now - timedelta(seconds=REVIVED_WITHIN_S))
-        if is_to_be_revived(run, now) and (now - run.state_at).total_seconds() > QUIET_S
-    ]
-    return [run.run_id for run in (*claimed, *crashed) if runs.schedule_again(run)]
-
-
-def is_to_be_revived(run: Run, now: datetime | None = None) -> bool:
-    """True while a crash is not the end of the run."""
-    age_s = ((now or datetime.now(UTC)) - run.state_at).total_seconds()
-    return run.state == "CRASHED" and run.starts < MOST_STARTS and age_s < REVIVED_WITHIN_S
 
 
 def key_of(*parts: str) -> str:

@@ -11,26 +11,29 @@ from typing import TYPE_CHECKING, Any
 from contracts.receipts import RunRef
 from contracts.unit import UnitState
 from flows.outcome import stopped
+from flows.runs import ALIVE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from flows.runs import Run
     from flows.wiring import Workspace
-    from metadata_api.runs import Run, Runs
 
 
-def states_of(workspace: Workspace, runs: Runs, endpoint_id: str) -> tuple[UnitState, ...]:
-    """Every state of the endpoint, as it is now, by unit and sink."""
+def states_of(workspace: Workspace, endpoint_id: str | None = None) -> tuple[UnitState, ...]:
+    """Every state (of the endpoint), as it is now, by endpoint, unit and sink."""
     noted = {_ref(state): state for state in workspace.states.list(endpoint_id)}
-    alive = {run.ref: run for run in runs.alive().values() if run.ref and run.ref.endpoint_id == endpoint_id}
+    at_work = {run.ref: run for run in workspace.runs.find(ALIVE) if run.ref}
+    alive = {ref: run for ref, run in at_work.items() if endpoint_id in {None, ref.endpoint_id}}
     blank = {ref: UnitState(**ref.model_dump()) for ref in alive if ref not in noted}
     found = [corrected(state, alive.get(ref)) for ref, state in {**noted, **blank}.items()]
-    return tuple(sorted(found, key=lambda state: (state.unit_id, state.sink_id)))
+    return tuple(sorted(found, key=lambda state: (state.endpoint_id, state.unit_id, state.sink_id)))
 
 
-def state_of(workspace: Workspace, runs: Runs, ref: RunRef) -> UnitState:
+def state_of(workspace: Workspace, ref: RunRef) -> UnitState:
     """The state of one (endpoint, unit, sink), as it is now."""
-    return corrected(workspace.states.state(ref), runs.alive().get(str(ref)))
+    at_work = next((run for run in workspace.runs.find(ALIVE) if run.ref == ref), None)
+    return corrected(workspace.states.state(ref), at_work)
 
 
 def corrected(noted: UnitState, alive: Run | None) -> UnitState:

@@ -1,0 +1,95 @@
+"""Start, pause and schedule units on the server in use: what the command and the API both do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from contracts.errors import ConfigInvalidError
+from flows.runs import ACCEPTED, ALIVE, DEPLOYMENT, WAITING, key_of
+from flows.schedules import prefect_schedule, sync_schedules
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from contracts.receipts import RunRef
+    from contracts.unit import UnitConfig
+    from flows.runs import Run
+    from flows.wiring import Workspace
+
+
+def going_on(workspace: Workspace, ref: RunRef) -> Run | None:
+    """The run that works on ``ref`` now, else one that was accepted and waits for a worker."""
+    return _at_work(workspace, ref) or next(iter(_waiting(workspace, ref)), None)
+
+
+def start(workspace: Workspace, ref: RunRef, parameters: Mapping[str, Any]) -> Run:
+    """Start the unit on a worker, or let it go on where a pause stopped it; what goes on already is given back.
+
+    Args:
+        workspace: Of the server in use.
+        ref: What is to run; whoever calls made sure that it may.
+        parameters: Of the flow, the three ids among them.
+
+    Raises:
+        ControlPlaneError: The server did not answer, or has no deployment ``ingest-unit``.
+    """
+    if workspace.holds.release(ref):
+        sync(workspace)
+    elif found := going_on(workspace, ref):
+        return found
+    return workspace.runs.start(DEPLOYMENT, parameters, key=key_of("start", uuid4().hex), tags=(ACCEPTED,))
+
+
+def pause(workspace: Workspace, ref: RunRef) -> Run | None:
+    """Ask the unit's run to end after the slices in hand, and hold its schedule back; the run, if one is at work.
+
+    A run that waits for a worker is cancelled: nothing of it began.
+    """
+    at_work = _at_work(workspace, ref)
+    workspace.holds.hold(ref, [at_work.run_id] if at_work else [])
+    for run in _waiting(workspace, ref):
+        workspace.runs.cancel(run)
+    if at_work is None:
+        workspace.states.paused(ref)
+    sync(workspace)
+    return at_work
+
+
+def configure(workspace: Workspace, before: UnitConfig, after: UnitConfig) -> UnitConfig:
+    """Keep what was set for a unit in place of ``before``; a schedule becomes a Prefect schedule.
+
+    Raises:
+        ConfigInvalidError: The schedule is none, or has no sink to write to.
+        ControlPlaneError: Kept, but the server could not be told of the schedule; set it again.
+    """
+    if after == before:
+        return after
+    if after.schedule:
+        prefect_schedule(after.schedule)
+        if after.sink_id is None:
+            raise ConfigInvalidError("A schedule needs a sink", "Set the unit's sink too.", field="sink_id")
+    workspace.units.configure(after)
+    if _scheduled(before) != _scheduled(after):
+        sync(workspace)
+    return after
+
+
+def sync(workspace: Workspace) -> int:
+    """Make Prefect's schedules what the unit configs, holds and switches say; how many changed."""
+    configs = [each for each in workspace.units.list() if each.schedule and each.enabled and each.sink_id]
+    off = {name for name in {each.endpoint_id for each in configs} if not workspace.switches.is_on(name)}
+    due = [each for each in configs if each.endpoint_id not in off]
+    return sync_schedules(workspace.plane, due, workspace.holds.list())
+
+
+def _scheduled(config: UnitConfig) -> tuple[object, ...] | None:
+    return (config.schedule, config.enabled, config.sink_id) if config.schedule else None
+
+
+def _at_work(workspace: Workspace, ref: RunRef) -> Run | None:
+    return next((run for run in workspace.runs.find(ALIVE) if run.ref == ref), None)
+
+
+def _waiting(workspace: Workspace, ref: RunRef) -> list[Run]:
+    return [run for run in workspace.runs.find(WAITING, tag=ACCEPTED) if run.ref == ref]

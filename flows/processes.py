@@ -80,6 +80,22 @@ def gone(pid: int | None) -> bool:
     return not any(word in shown.stdout for word in _MARKS)
 
 
+def port_of(url: str) -> int:
+    """The port in a URL of ours, which has one."""
+    return int(url.removesuffix("/api").rpartition(":")[2])
+
+
+def is_free(port: int) -> bool:
+    """True when a server of ours could listen there now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+        return True
+
+
 def free_port() -> int:
     """A TCP port that nobody uses on loopback now."""
     with socket.socket() as probe:

@@ -9,33 +9,28 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import time
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from contracts.errors import ControlPlaneError
 from flows.control_plane import connect, home_folder, running_api, up_file
-from flows.processes import LOOPBACK, end, forget, free_port, gone, healthy, start
+from flows.local_commands import (
+    SERVER,
+    api_command,
+    encryption_key,
+    environment,
+    server_command,
+    set_up_command,
+    worker_command,
+)
+from flows.processes import LOOPBACK, end, forget, free_port, gone, healthy, is_free, port_of, start
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 START_TIMEOUT_S = 90.0
-ROOT = Path(__file__).resolve().parent.parent
-
-_SERVER: dict[str, str] = {
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    # In memory, a restarted server would forget leases and leave their slots taken for good.
-    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
-    # One transaction per event (the default) keeps SQLite so busy that callers get 503 and wait for seconds.
-    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "200",
-    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "50",
-    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
-    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": "200",
-    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_READ_BATCH_SIZE": "50",
-}
 
 
 class ControlPlaneNote(NamedTuple):
@@ -74,32 +69,56 @@ def up(
         ControlPlaneError: A process ended early or the server did not answer in 90 seconds; what was started is ended.
     """
     home = (home or home_folder()).absolute()
-    if (note := status(home)) is not None and not (worker and gone(note.pids.get("worker"))):
-        return _with_api(note, api_port) if api and gone(note.pids.get("api")) else note
-    down(home)
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    held = _still_running(home)
+    wanted = ("server", "worker") if worker else ("server",)
+    is_whole = held is not None and all(name in held.pids for name in wanted)
+    note = held if held is not None and is_whole else _started(home, held, port, worker)
+    return _with_api(note, api_port) if api and "api" not in note.pids else note
+
+
+def _still_running(home: Path) -> ControlPlaneNote | None:
+    """What is noted, without the processes that are gone; a server that hangs is ended, and all others with it."""
+    noted = _read(home)
+    if noted is None:
+        return None
+    alive = noted._replace(pids={name: pid for name, pid in noted.pids.items() if not gone(pid)})
+    if "server" in alive.pids and not healthy(alive.api_url):
+        down(home)
+        return None
+    return alive
+
+
+def _started(home: Path, held: ControlPlaneNote | None, port: int | None, worker: bool) -> ControlPlaneNote:  # noqa: FBT001
+    """Start server and worker where they are missing; the server where it was, so that runs at work find it again."""
     api_url = f"http://{LOOPBACK}:{port or free_port()}/api"
-    pids: dict[str, int] = {}
+    if held is not None and ("server" in held.pids or (port is None and is_free(port_of(held.api_url)))):
+        api_url = held.api_url
+    elif held is not None:  # what is left of it speaks to an address that is somebody else's now
+        end(held.pids)
+        held = None
+    before = {} if held is None else held.pids
+    pids = dict(before)
     try:
         _begin(home, api_url, pids, worker=worker)
     except BaseException:
-        end(pids)
-        up_file(home).unlink(missing_ok=True)
+        end({name: pid for name, pid in pids.items() if before.get(name) != pid})
+        if not before:
+            up_file(home).unlink(missing_ok=True)
         raise
-    note = ControlPlaneNote(api_url, pids, home)
+    note = ControlPlaneNote(api_url, pids, home, None if held is None else held.door_url)
     _note(note)
-    return _with_api(note, api_port) if api else note
+    return note
 
 
 def down(home: Path | None = None) -> bool:
     """End what :func:`up` started, the worker first; False when nothing was running."""
     home = (home or home_folder()).absolute()
-    try:
-        noted = json.loads(up_file(home).read_text())
-    except (OSError, ValueError):
+    noted = _read(home)
+    if noted is None:
         return False
     was_running = running_api(home) is not None
-    end({name: int(pid) for name, pid in noted["pids"].items()})
+    end(noted.pids)
     up_file(home).unlink(missing_ok=True)
     return was_running
 
@@ -108,10 +127,7 @@ def status(home: Path | None = None) -> ControlPlaneNote | None:
     """What runs under ``home``, or None."""
     home = (home or home_folder()).absolute()
     api_url = running_api(home)
-    if api_url is None or not healthy(api_url):
-        return None
-    noted = json.loads(up_file(home).read_text())
-    return ControlPlaneNote(api_url, noted["pids"], home, noted.get("door_url"))
+    return None if api_url is None or not healthy(api_url) else _read(home)
 
 
 @contextmanager
@@ -168,15 +184,19 @@ def set_up(wait_for: str | None = None) -> None:
 
 def _begin(home: Path, api_url: str, pids: dict[str, int], *, worker: bool) -> None:
     """Start the processes. Setting up begins with seconds of imports: they run while the server starts."""
-    environment = _environment(home, api_url)
-    secret = {"PREFECT_SERVER_ENCRYPTION_KEY": _encryption_key(home / "encryption.key")}
-    server = start("server", _server_command(api_url), {**environment, **_SERVER, **secret}, home)
-    pids["server"] = server.pid
-    setting_up = start("set-up", _set_up_command(api_url), environment, home) if worker else None
+    shared = environment(home, api_url)
+    secret = {"PREFECT_SERVER_ENCRYPTION_KEY": encryption_key(home / "encryption.key")}
+    server = None
+    if "server" not in pids:
+        server = start("server", server_command(api_url), {**shared, **SERVER, **secret}, home)
+        pids["server"] = server.pid
+    setting_up = start("set-up", set_up_command(api_url), shared, home) if worker else None
     try:
-        _wait_until_healthy(server, api_url, home)
+        if server is not None:
+            _wait_until_healthy(server, api_url, home)
         if setting_up is not None:
-            pids["worker"] = start("worker", _worker_command(), environment, home).pid
+            if "worker" not in pids:
+                pids["worker"] = start("worker", worker_command(), shared, home).pid
             _require_success(setting_up, home)
     finally:
         if setting_up is not None:
@@ -187,10 +207,11 @@ def _begin(home: Path, api_url: str, pids: dict[str, int], *, worker: bool) -> N
 
 def _with_api(note: ControlPlaneNote, port: int | None) -> ControlPlaneNote:
     """Start the API beside what runs; when it does not answer in time it is ended, and the rest stays."""
-    port = port or free_port()
+    if port is None:
+        held = None if note.door_url is None else port_of(note.door_url)
+        port = held if held is not None and is_free(held) else free_port()
     url = f"http://{LOOPBACK}:{port}"
-    command = [sys.executable, "-m", "metadata_api", LOOPBACK, str(port)]
-    started = start("api", command, _environment(note.home, note.api_url), note.home)
+    started = start("api", api_command(port), environment(note.home, note.api_url), note.home)
     with_api = note._replace(pids={**note.pids, "api": started.pid}, door_url=url)
     _note(with_api)
     deadline = time.monotonic() + START_TIMEOUT_S
@@ -201,46 +222,6 @@ def _with_api(note: ControlPlaneNote, port: int | None) -> ControlPlaneNote:
             raise ControlPlaneError("The API did not start", f"See {note.home / 'logs' / 'api.log'}.", url=url)
         time.sleep(0.1)
     return with_api
-
-
-def _environment(home: Path, api_url: str) -> dict[str, str]:
-    return {
-        **os.environ,
-        "DO_NOT_TRACK": "1",
-        "NUCLEUS_HOME": str(home),
-        "PREFECT_API_URL": api_url,
-        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
-        "PREFECT_HOME": str(home / "prefect"),
-        "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",
-        "PREFECT_WORKER_QUERY_SECONDS": "2",
-        "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", "")))),
-    }
-
-
-def _encryption_key(file: Path) -> str:
-    """Made once. Whoever has it and the database has the secrets."""
-    from cryptography.fernet import Fernet  # noqa: PLC0415 - Prefect brings it
-
-    with suppress(FileExistsError):
-        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "wb") as opened:
-            opened.write(Fernet.generate_key())
-    return file.read_text()
-
-
-def _server_command(api_url: str) -> list[str]:
-    port = api_url.removesuffix("/api").rpartition(":")[2]
-    app = ["--factory", "flows.local_server:create_app", "--timeout-keep-alive", "5"]
-    return [sys.executable, "-m", "uvicorn", "--host", LOOPBACK, "--port", port, *app]
-
-
-def _worker_command() -> list[str]:
-    return [sys.executable, "-m", "prefect", "worker", "start", "--pool", "nucleus", "--type", "process"]
-
-
-def _set_up_command(api_url: str) -> list[str]:
-    # In a process of its own: this one may have imported Prefect under other settings.
-    return [sys.executable, "-c", f"from flows.up import set_up; set_up({api_url!r})"]
 
 
 def _require_success(setting_up: subprocess.Popen[bytes], home: Path) -> None:
@@ -262,6 +243,16 @@ def _wait_until_healthy(server: subprocess.Popen[bytes], api_url: str, home: Pat
                 "The Prefect server did not start", f"See {home / 'logs' / 'server.log'}.", api_url=api_url
             )
         time.sleep(0.1)
+
+
+def _read(home: Path) -> ControlPlaneNote | None:
+    """What was started under ``home`` and is noted, whether it still runs or not."""
+    try:
+        noted = json.loads(up_file(home).read_text())
+        pids = {str(name): int(pid) for name, pid in noted["pids"].items()}
+        return ControlPlaneNote(str(noted["api_url"]), pids, home, noted.get("door_url"))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def _note(note: ControlPlaneNote) -> None:

@@ -70,3 +70,38 @@ def test_a_registered_unit(registered, source, sink):
     assert checkpoint["cursor"] == summary["checkpoint_after"]
     (state,) = run("status")["units"]
     assert state["state"] == "SUCCEEDED"
+
+
+@pytest.mark.timeout(300)
+def test_pause_watch_resume(registered, source, sink):
+    run, environ = registered
+    refused = process("watch", "shop", "public.nothing", "--sink", "lake", "--json", **environ)
+    assert (refused.code, refused.data["error"]["code"]) == (3, "E_DATASET_NOT_IN_CATALOG")
+    assert run("watch", "shop", "public.orders")["unit"]["state"] == "IDLE"
+    running = start("ingest", "shop", "public.orders", **environ)
+    watching = start("watch", "shop", "public.orders", "--wait", "60", "--json", **environ)
+    half_way(sink, running)
+    assert run("pause", "shop", "public.orders")["paused"]["run_id"]
+    paused = ended(running)
+    assert "E_RUN_PAUSED" in paused.err, paused.said
+    assert "Traceback" not in paused.said
+    watched = ended(watching)
+    assert (watched.code, watched.data["unit"]["state"]) == (0, "PAUSED"), watched.said
+    assert "slices" in watched.err, "it told of the progress"
+    receipts = int(sink.run("SELECT count(*) FROM nucleus.receipts"))
+
+    run("resume", "shop", "public.orders")
+    done = process("watch", "shop", "public.orders", "--wait", "30", "--json", **environ)
+    assert (done.code, done.data["unit"]["state"]) == (0, "SUCCEEDED"), done.said
+    stats = done.data["unit"]["stats"]
+    assert (stats["resumed"], stats["slices_done_before"]) == (True, receipts)
+    assert sink.rows("orders") == source.rows("orders")
+
+    source.run("ALTER TABLE orders DROP COLUMN filler")
+    run("resume", "shop", "public.orders")
+    failed = process("watch", "shop", "public.orders", "--wait", "30", **environ)
+    assert failed.code == 1, failed.said
+    assert "E_SOURCE_SCHEMA_CHANGED" in failed.out
+    assert run("endpoint", "disable", "shop")["enabled"] is False
+    off = process("resume", "shop", "public.orders", "--json", **environ)
+    assert (off.code, off.data["error"]["code"]) == (3, "E_ENDPOINT_DISABLED")

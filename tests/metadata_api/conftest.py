@@ -68,6 +68,13 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlP
                 down(home)
 
 
+def signed_post(client: httpx.Client, body: Any, key: str, at: int | None = None, **headers: str) -> httpx.Response:
+    sent = body if isinstance(body, bytes) else json.dumps(body).encode()
+    at = int(time.time()) if at is None else at
+    signed = {TIMESTAMP: str(at), SIGNATURE: sign(KEYS.get(key, key), at, sent), "content-type": "application/json"}
+    return client.post("/webhooks/ingestion", content=sent, headers={**signed, **headers})
+
+
 class Caller:
     """Somebody outside: signs webhooks, holds tokens."""
 
@@ -77,10 +84,7 @@ class Caller:
 
     def post(self, body: Any, *, key: str = "first", at: int | None = None, **headers: str) -> httpx.Response:
         """A signed webhook; ``body`` as JSON, or bytes as they are."""
-        sent = body if isinstance(body, bytes) else json.dumps(body).encode()
-        at = int(time.time()) if at is None else at
-        signed = {TIMESTAMP: str(at), SIGNATURE: sign(KEYS.get(key, key), at, sent), "content-type": "application/json"}
-        return self.client.post("/webhooks/ingestion", content=sent, headers={**signed, **headers})
+        return signed_post(self.client, body, key, at, **headers)
 
     def ask(self, query: str, role: str = "admin", **variables: Any) -> dict[str, Any]:
         """A GraphQL answer, whatever it is."""

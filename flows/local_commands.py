@@ -1,0 +1,71 @@
+"""What ``nucleus up`` runs: the command lines of server, worker and API, and the environment they share."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from flows.processes import LOOPBACK, port_of
+
+ROOT = Path(__file__).resolve().parent.parent
+
+SERVER: dict[str, str] = {
+    "PREFECTSERVER_ANALYTICS_ENABLED": "false",
+    # In memory, a restarted server would forget leases and leave their slots taken for good.
+    "PREFECTSERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+    # One transaction per event (the default) keeps SQLite so busy that callers get 503 and wait for seconds.
+    "PREFECTSERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "200",
+    "PREFECTSERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "50",
+    "PREFECTSERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
+    "PREFECTSERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": "200",
+    "PREFECTSERVER_SERVICES_EVENT_PERSISTER_READ_BATCH_SIZE": "50",
+}
+
+
+def environment(home: Path, api_url: str) -> dict[str, str]:
+    """What every process of ours is told."""
+    return {
+        **os.environ,
+        "DO_NOT_TRACK": "1",
+        "NUCLEUS_HOME": str(home),
+        "PREFECT_API_URL": api_url,
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+        "PREFECT_HOME": str(home / "prefect"),
+        "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",
+        "PREFECT_WORKER_QUERY_SECONDS": "2",
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", "")))),
+    }
+
+
+def encryption_key(file: Path) -> str:
+    """Made once. Whoever has it and the database has the secrets."""
+    from cryptography.fernet import Fernet  # noqa: PLC0415 - Prefect brings it
+
+    with suppress(FileExistsError):
+        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "wb") as opened:
+            opened.write(Fernet.generate_key())
+    return file.read_text()
+
+
+def server_command(api_url: str) -> list[str]:
+    """The Prefect server, at the address in its URL."""
+    app = ["--factory", "flows.local_server:create_app", "--timeout-keep-alive", "5"]
+    return [sys.executable, "-m", "uvicorn", "--host", LOOPBACK, "--port", str(port_of(api_url)), *app]
+
+
+def worker_command() -> list[str]:
+    """A process worker."""
+    return [sys.executable, "-m", "prefect", "worker", "start", "--pool", "nucleus", "--type", "process"]
+
+
+def set_up_command(api_url: str) -> list[str]:
+    """Blocks, pool and deployments; a process of its own, as this one may have loaded Prefect under other settings."""
+    return [sys.executable, "-c", f"from flows.up import set_up; set_up({api_url!r})"]
+
+
+def api_command(port: int) -> list[str]:
+    """The API is a room above this one, so it is started as a program."""
+    return [sys.executable, "-m", "metadata_api", LOOPBACK, str(port)]

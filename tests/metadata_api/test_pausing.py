@@ -1,0 +1,74 @@
+"""Pausing a run that is at work on a worker, and letting it go on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tests.metadata_api.conftest import Caller, until
+
+if TYPE_CHECKING:
+    from flows.control_plane import ControlPlane
+    from flows.wiring import Workspace
+    from tests.flows.conftest import Pair
+
+ROWS = 60_000
+_HEAD = "mutation($e: ID!, $u: ID!, $s: String)"
+_CALL = "(endpointId: $e, unitId: $u, sinkId: $s) { ok runId state message }"
+START = f"{_HEAD} {{ startIngestion{_CALL} }}"
+PAUSE = f"{_HEAD} {{ pauseIngestion{_CALL} }}"
+STATUS = "query($e: ID!, $u: ID!) { ingestionStatus(endpointId: $e, unitId: $u) { state stats lastError } }"
+CONFIGURE = "mutation($input: IngestionUnitConfigInput!) { configureIngestionUnit(input: $input) { id } }"
+
+
+def test_a_pause_finishes_what_is_in_hand_and_redoes_nothing(
+    caller: Caller, pair: Pair, plane: ControlPlane, workspace: Workspace
+) -> None:
+    pair.source_sql(
+        f"INSERT INTO orders SELECT g, repeat('x', 200) FROM generate_series(10000, {10_000 + ROWS}) g; ANALYZE"
+    )
+    place = {"e": pair.source_id, "u": "public.orders", "s": pair.sink_id}
+    policy = {"target_slice_bytes": 65_536, "parallel_slices": 1}
+    config = {"endpointId": pair.source_id, "unitId": "public.orders", "sinkId": pair.sink_id, "policy": policy}
+    caller.data(CONFIGURE, input=config)
+
+    def status() -> dict[str, Any]:
+        return dict(caller.data(STATUS, e=pair.source_id, u="public.orders")["ingestionStatus"])
+
+    def receipts() -> int:
+        there = pair.sink_sql("SELECT to_regclass('nucleus.receipts') IS NOT NULL") == "t"
+        return int(pair.sink_sql("SELECT count(*) FROM nucleus.receipts")) if there else 0
+
+    started = caller.data(START, **place)["startIngestion"]
+    assert caller.data(START, **place)["startIngestion"]["runId"] == started["runId"], "a second one is not started"
+    until(lambda: receipts() >= 3)
+    assert status()["state"] == "RUNNING"
+    assert caller.data(PAUSE, **place)["pauseIngestion"]["runId"] == started["runId"]
+    until(lambda: status()["state"] == "PAUSED")
+    ended = until(lambda: (run := workspace.runs.get(started["runId"])) and run.name == "Paused" and run)
+    assert "E_RUN_PAUSED" in ended.message
+    done = receipts()
+    assert done >= 3
+
+    again = caller.data(START, **place)["startIngestion"]
+    assert again["runId"] != started["runId"]
+    until(lambda: status()["state"] == "SUCCEEDED")
+    stats = status()["stats"]
+    assert (stats["resumed"], stats["slices_done_before"]) == (True, done)
+    assert stats["slices_done"] == stats["slices_planned"] - done
+    assert pair.same()
+
+
+def test_a_run_that_waits_for_a_worker_is_cancelled(
+    caller: Caller, pair: Pair, plane: ControlPlane, workspace: Workspace
+) -> None:
+    place = {"e": pair.source_id, "u": "public.orders", "s": pair.sink_id}
+    plane.call("PATCH", "/work_pools/nucleus", {"is_paused": True})
+    try:
+        started = caller.data(START, **place)["startIngestion"]["runId"]
+        assert caller.data(START, **place)["startIngestion"]["runId"] == started
+        assert caller.data(PAUSE, **place)["pauseIngestion"]["state"] == "PAUSED"
+        run = workspace.runs.get(started)
+        assert run is not None
+        assert run.state == "CANCELLED"
+    finally:
+        plane.call("PATCH", "/work_pools/nucleus", {"is_paused": False})

@@ -9,6 +9,11 @@ import pytest
 from tests.cli.command import ended, half_way, process, start
 
 ROWS = 30_000
+NAP = (
+    "CREATE FUNCTION nap() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.5); RETURN NEW; END';"
+    "CREATE TRIGGER nap BEFORE INSERT ON nucleus.receipts FOR EACH ROW EXECUTE FUNCTION nap()"
+)
+"""Makes every further slice take its time."""
 
 
 @pytest.fixture
@@ -81,8 +86,10 @@ def test_pause_watch_resume(registered, source, sink):
     running = start("ingest", "shop", "public.orders", **environ)
     watching = start("watch", "shop", "public.orders", "--wait", "60", "--json", **environ)
     half_way(sink, running)
+    sink.run(NAP)
     assert run("pause", "shop", "public.orders")["paused"]["run_id"]
     paused = ended(running)
+    sink.run("DROP TRIGGER nap ON nucleus.receipts")
     assert "E_RUN_PAUSED" in paused.err, paused.said
     assert "Traceback" not in paused.said
     watched = ended(watching)

@@ -10,17 +10,23 @@ import typer
 from cdm_mappers.models import MODELS
 from cli.main import app
 from contracts import errors
+from metadata_api import errors as door_errors
 from sandbox.every_type import COLUMNS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-CODES = {kind.code for kind in vars(errors).values() if isinstance(kind, type) and hasattr(kind, "code")}
+CODES = {
+    kind.code
+    for room in (errors, door_errors)
+    for kind in vars(room).values()
+    if isinstance(kind, type) and hasattr(kind, "code")
+}
 
 
 def nucleus_lines():
     for page in PAGES:
         for block in re.findall(r"```sh\n(.*?)```", page.read_text(), re.DOTALL):
-            for line in block.splitlines():
+            for line in block.replace("\\\n", " ").splitlines():
                 words = shlex.split(line, comments=True)
                 if words and words[0].endswith("nucleus"):
                     yield pytest.param(words[1:], id=f"{page.name}: {' '.join(words[1:4])}")

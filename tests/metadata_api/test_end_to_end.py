@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
+import yaml
+from prefect.events import DeploymentTriggerTypes
+from pydantic import TypeAdapter
+
+from tests.architecture.rooms import ROOT
 from tests.flows.conftest import ROWS
 from tests.metadata_api.conftest import Caller, until
 from tests.metadata_api.receiver import Receiver
@@ -48,6 +54,26 @@ def events(plane: ControlPlane, run_id: str) -> list[dict[str, Any]]:
     resource = {"id": [f"prefect.flow-run.{run_id}"]}
     body = {"filter": {"any_resource": resource, "event": {"prefix": ["nucleus."]}}, "limit": 50}
     return list(until(lambda: len(found := plane.call("POST", "/events/filter", body)["events"]) >= 2 and found))
+
+
+def test_the_automation_of_prefect_yaml_chains_on_the_end_of_a_run(
+    caller: Caller, pair: Pair, plane: ControlPlane, workspace: Workspace
+) -> None:
+    pair.source_sql(
+        "CREATE TABLE public.order_lines (id bigint PRIMARY KEY); INSERT INTO public.order_lines VALUES (1), (2)"
+    )
+    workspace.catalogs.save(workspace.source(pair.source_id).collect_catalog(pair.source_id))
+    (written,) = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"][0]["triggers"]
+    mine = yaml.safe_load(yaml.dump(written).replace("shop", pair.source_id).replace("lake", pair.sink_id))
+    trigger = TypeAdapter(DeploymentTriggerTypes).validate_python({**mine, "name": pair.source_id, "enabled": True})
+    trigger.set_deployment_id(UUID(plane.call("GET", "/deployments/name/ingest-unit/ingest-unit")["id"]))
+    made = plane.call("POST", "/automations/", trigger.as_automation().model_dump(mode="json"))
+    try:
+        caller.post(request(pair))
+        until(lambda: pair.sink_sql("SELECT to_regclass('public.order_lines') IS NOT NULL") == "t")
+        until(lambda: pair.sink_sql("SELECT count(*) FROM public.order_lines") == "2")
+    finally:
+        plane.call("DELETE", f"/automations/{made['id']}")
 
 
 def test_a_failed_run_is_retried_as_the_ui_does_and_told_again(

@@ -26,9 +26,10 @@ check: $(READY) ## Lint, format, types, floors, lock files: what CI asks before 
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q tests/architecture
 
-bench: $(BENCH_READY) ## Measure against psql, dlt and an API's own latency (minutes, and some gigabytes of disk)
+bench: $(BENCH_READY) ## Measure against psql, dlt, an API's own latency and Prefect's (minutes, and some gigabytes of disk)
 	$(BIN)/python -m benchmarks.run $(ARGS)
 	$(BIN)/python -m benchmarks.tracker
+	$(BIN)/python -m benchmarks.door
 
 lock: ## Solve the lock files again (needs uv)
 	./requirements/lock.sh

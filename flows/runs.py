@@ -116,7 +116,12 @@ class Runs:
         return None if found is None else _run(found)
 
     def find(
-        self, states: tuple[str, ...], *, tag: str | None = None, ended_after: datetime | None = None
+        self,
+        states: tuple[str, ...],
+        *,
+        tag: str | None = None,
+        ended_after: datetime | None = None,
+        began_after: datetime | None = None,
     ) -> Iterator[Run]:
         """Runs of units in one of these states, the one that was to begin last first."""
         wanted: dict[str, Any] = {"state": {"type": {"any_": [*states]}}}
@@ -124,6 +129,8 @@ class Runs:
             wanted["tags"] = {"all_": [tag]}
         if ended_after is not None:
             wanted["end_time"] = {"after_": ended_after.isoformat()}
+        if began_after is not None:
+            wanted["start_time"] = {"after_": began_after.isoformat()}
         body = {"flow_runs": wanted, "flows": {"name": {"any_": [FLOW]}}, "sort": "EXPECTED_START_TIME_DESC"}
         offset = 0
         while page := self._plane.call("POST", "/flow_runs/filter", {**body, "limit": _PAGE, "offset": offset}):

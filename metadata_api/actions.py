@@ -31,6 +31,7 @@ def start_unit(door: Door, endpoint_id: str, unit_id: str, sink_id: str | None, 
         endpoint_id=endpoint_id, unit_id=unit_id, sink_id=sink_id, sink_endpoint_id=sink_endpoint_id
     )
     admitted = admit(door.workspace, door.facts, request)
+    door.board.doubt(admitted.ref)
     return run_control.start(door.workspace, admitted.ref, admitted.parameters)
 
 
@@ -59,10 +60,12 @@ def move_watermark(door: Door, endpoint_id: str, unit_id: str, watermark: str | 
 
 
 def ref_of(door: Door, endpoint_id: str, unit_id: str, sink_id: str | None) -> RunRef:
-    """What an action is about; raises MetadataError for a unit that is not in the catalog."""
+    """What an action is about, to be read again; raises MetadataError for a unit that is not in the catalog."""
     door.workspace.unit(endpoint_id, unit_id)
     config = door.workspace.units.config(endpoint_id, unit_id)
-    return RunRef(endpoint_id=endpoint_id, unit_id=unit_id, sink_id=chosen_sink(sink_id, None, config))
+    ref = RunRef(endpoint_id=endpoint_id, unit_id=unit_id, sink_id=chosen_sink(sink_id, None, config))
+    door.board.doubt(ref)
+    return ref
 
 
 def collect(door: Door, endpoint_id: str) -> Run:

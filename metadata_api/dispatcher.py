@@ -53,12 +53,19 @@ class Dispatcher:
         runs: Flow runs of the same server.
         settings: Keys and hosts of callbacks.
         sweeps: What else is to be done every ten minutes; the first time at once.
+        keep_warm: What else is to be done every five seconds.
     """
 
     def __init__(
-        self, workspace: Workspace, runs: Runs, settings: ApiSettings, sweeps: tuple[Callable[[], object], ...] = ()
+        self,
+        workspace: Workspace,
+        runs: Runs,
+        settings: ApiSettings,
+        sweeps: tuple[Callable[[], object], ...] = (),
+        keep_warm: Callable[[], object] = lambda: None,
     ) -> None:
-        self._workspace, self._runs, self._settings, self._sweeps = workspace, runs, settings, sweeps
+        self._workspace, self._runs, self._settings = workspace, runs, settings
+        self._sweeps, self._keep_warm = sweeps, keep_warm
         self._senders = ThreadPoolExecutor(SENDERS, thread_name_prefix="callback")
         self._retries_seen_at = datetime.now(UTC) - RETRIED_WITHIN
         self._over = Event()
@@ -121,6 +128,7 @@ class Dispatcher:
                 cared_at = now
                 self._guarded("runs without a worker", lambda: revive(self._runs))
                 self._guarded("retried runs", self.notice_retries)
+                self._guarded("states", self._keep_warm)
             if now - swept_at >= SWEEP_EVERY_S:
                 swept_at = now
                 for sweep in self._sweeps:

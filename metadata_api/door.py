@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from flows import run_control
 from flows.wiring import close_live, open_workspace
+from metadata_api.board import Board
 from metadata_api.dispatcher import Dispatcher
 from metadata_api.facts import Facts
 from metadata_api.limits import RateLimiter
@@ -28,6 +29,7 @@ class Door:
         settings: Keys, tokens, limits.
         workspace: Endpoints and state.
         facts: What is known of them.
+        board: Where units stand.
         runs: Flow runs.
         replays: Signatures that were taken.
         limiter: Requests per key.
@@ -37,6 +39,7 @@ class Door:
     settings: ApiSettings
     workspace: Workspace
     facts: Facts
+    board: Board
     runs: Runs
     replays: ReplayGuard
     limiter: RateLimiter
@@ -57,6 +60,7 @@ class Door:
             settings=settings,
             workspace=workspace,
             facts=Facts(workspace),
+            board=Board(workspace),
             runs=workspace.runs,
             replays=open_guard(workspace.home),
             limiter=RateLimiter(settings.rate),
@@ -65,7 +69,9 @@ class Door:
 
     def dispatcher(self) -> Dispatcher:
         """The thread that tells how runs ended and mends what was left behind."""
-        return Dispatcher(self.workspace, self.runs, self.settings, (self.replays.sweep, self.sync_schedules))
+        return Dispatcher(
+            self.workspace, self.runs, self.settings, (self.replays.sweep, self.sync_schedules), self.board.keep_warm
+        )
 
     def sync_schedules(self) -> int:
         """See :func:`flows.run_control.sync`."""

@@ -12,6 +12,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from contracts.errors import CatalogMissingError
+from contracts.unit import UnitConfig
 from flows.blocks import factory_of
 
 if TYPE_CHECKING:
@@ -19,11 +20,11 @@ if TYPE_CHECKING:
 
     from contracts.catalog import CatalogSnapshot
     from contracts.endpoint import EndpointDescriptor
-    from contracts.unit import EndpointUnitDescriptor, UnitConfig
+    from contracts.unit import EndpointUnitDescriptor
     from flows.wiring import Workspace
 
 FactT = TypeVar("FactT")
-KEEP_S = 15.0
+KEEP_S, KEEP_CONFIGS_S = 15.0, 2.0
 
 
 @dataclass(frozen=True)
@@ -76,8 +77,13 @@ class Facts:
         return self._fact(("sink", sink_id), lambda: read_sink(self._workspace, sink_id))
 
     def config(self, endpoint_id: str, unit_id: str) -> UnitConfig:
-        """What the operator set for the unit, or the defaults. Read every time: a unit that is off stays off."""
-        return self._workspace.units.config(endpoint_id, unit_id)
+        """What the operator set for the unit, or the defaults; at most two seconds old."""
+        listed: dict[str, UnitConfig] = self._fact(
+            ("configs", endpoint_id),
+            lambda: {each.unit_id: each for each in self._workspace.units.list(endpoint_id)},
+            min(self._keep_s, KEEP_CONFIGS_S),
+        )
+        return listed.get(unit_id) or UnitConfig(endpoint_id=endpoint_id, unit_id=unit_id)
 
     def fresh(self, work: Callable[[Facts], FactT]) -> FactT:
         """The result of ``work`` over facts that are read now."""
@@ -88,12 +94,13 @@ class Facts:
         with self._lock:
             self._held.clear()
 
-    def _fact(self, name: tuple[str, ...], read: Callable[[], FactT]) -> FactT:
+    def _fact(self, name: tuple[str, ...], read: Callable[[], FactT], keep_s: float | None = None) -> FactT:
+        keep_s = self._keep_s if keep_s is None else keep_s
         with self._lock:
             one_reader = self._locks.setdefault(name, Lock())
         with one_reader:
             held = self._held.get(name)
-            if held is not None and self._clock() - held[0] < self._keep_s:
+            if held is not None and self._clock() - held[0] < keep_s:
                 value: FactT = held[1]
                 return value
             value = read()

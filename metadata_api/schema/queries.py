@@ -9,7 +9,7 @@ from contracts.errors import CatalogMissingError, EndpointUnknownError
 from contracts.receipts import RunRef
 from contracts.unit import UnitConfig, UnitState
 from flows.blocks import REGISTRY
-from flows.statuses import checkpoints_of, state_of, states_of
+from flows.statuses import state_of
 from flows.wiring import Workspace
 from metadata_api.errors import MalformedError
 from metadata_api.facts import descriptor, read_endpoint, read_sink
@@ -104,8 +104,8 @@ class Query(FilterQueries):
         """Where the units of the endpoint stand; those that never ran are IDLE."""
         workspace = info.context.workspace
         endpoint = info.context.door.facts.endpoint(endpoint_id)
-        checkpoints = checkpoints_of(workspace, endpoint_id)
-        states = states_of(workspace, endpoint_id)
+        states = info.context.door.board.states(endpoint_id)
+        checkpoints = info.context.door.board.cursors(endpoint_id)
         never = endpoint.units.keys() - {each.unit_id for each in states}
         sinks = {name: each.sink_id for name, each in configs_of(workspace, endpoint_id).items()} if never else {}
         idle = [
@@ -129,8 +129,8 @@ class Query(FilterQueries):
         workspace = info.context.workspace
         facts = read_endpoint(workspace, endpoint_id)
         configs = configs_of(workspace, endpoint_id)
-        checkpoints = checkpoints_of(workspace, endpoint_id)
-        states = {_ref(each): each for each in states_of(workspace, endpoint_id)}
+        states = {_ref(each): each for each in info.context.door.board.states(endpoint_id)}
+        checkpoints = info.context.door.board.cursors(endpoint_id)
         last = {ref: showing.status(each, checkpoints.get(ref)) for ref, each in states.items()}
         return [
             showing.unit_config(facts.about, each, config, last.get(_ref_of(config)))
@@ -160,7 +160,8 @@ def last_status(context: Context, endpoint_id: str, unit_id: str) -> types.Inges
         sink_id = "" if newest is None else newest.sink_id
     ref = RunRef(endpoint_id=endpoint_id, unit_id=unit_id, sink_id=sink_id)
     state = state_of(workspace, ref)
-    return showing.status(state, checkpoints_of(workspace, endpoint_id).get(ref))
+    saved = workspace.checkpoints(workspace.vendor(endpoint_id)).load(ref) if sink_id else None
+    return showing.status(state, None if saved is None else dict(saved.cursor))
 
 
 def split_dataset(key: str) -> tuple[str, str]:

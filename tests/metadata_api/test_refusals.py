@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contracts.unit import UnitConfig
+from metadata_api.facts import KEEP_CONFIGS_S
 from metadata_api.signing import TIMESTAMP
 
 if TYPE_CHECKING:
@@ -96,8 +97,20 @@ def test_metadata_first(caller: Caller, pair: Pair, workspace: Workspace, runs: 
     assert said(stagingProviderId="nowhere") == (404, "E_ENDPOINT_UNKNOWN")
     assert said(runMode="full", checkpoint={"settled": "1"}) == (400, "E_REQUEST_INVALID")
     assert said(callbackUrl="https://evil.example.net/") == (422, "E_CALLBACK_HOST")
-    workspace.units.configure(UnitConfig(endpoint_id=pair.source_id, unit_id="public.orders", enabled=False))
+    switch_off(workspace, pair)
     assert said(policy={}) == (409, "E_UNIT_DISABLED")
+
+
+def switch_off(workspace: Workspace, pair: Pair) -> None:
+    """From another process than the API's, which may believe for two seconds what it read before."""
+    workspace.units.configure(UnitConfig(endpoint_id=pair.source_id, unit_id="public.orders", enabled=False))
+    time.sleep(KEEP_CONFIGS_S)
+
+
+@pytest.fixture
+def switched_off(workspace: Workspace, pair: Pair) -> Pair:
+    switch_off(workspace, pair)
+    return pair
 
 
 JSON = st.recursive(
@@ -118,10 +131,8 @@ BODIES = st.fixed_dictionaries(
 
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=BODIES)
-def test_no_body_makes_a_fault(
-    caller: Caller, pair: Pair, workspace: Workspace, runs: Any, body: dict[str, Any]
-) -> None:
-    workspace.units.configure(UnitConfig(endpoint_id=pair.source_id, unit_id="public.orders", enabled=False))
+def test_no_body_makes_a_fault(caller: Caller, switched_off: Pair, runs: Any, body: dict[str, Any]) -> None:
+    pair = switched_off
     names = {"SOURCE": pair.source_id, "SINK": pair.sink_id}
     real = {name: names.get(value, value) if isinstance(value, str) else value for name, value in body.items()}
     answer = caller.post(real)

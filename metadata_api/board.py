@@ -1,0 +1,130 @@
+"""Where the units of an endpoint stand, kept in memory so that asking about a thousand of them is one small question.
+
+A unit's state changes when a run of it begins or ends, or when somebody pauses it. So only those are read again that
+had such a run, or a hold, since the last look; everything is read again every 45 seconds, by the dispatcher, for
+endpoints that somebody asks about. What Prefect says is alive now is asked every time.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from contracts.receipts import RunRef
+from contracts.unit import UnitState
+from flows.runs import ALIVE, ENDED
+from flows.statuses import checkpoints_of, corrected
+
+if TYPE_CHECKING:
+    from flows.runs import Run
+    from flows.wiring import Workspace
+
+WHOLE_EVERY_S = 45.0
+FORGOTTEN_AFTER_S = 600.0
+_NEVER = datetime.min.replace(tzinfo=UTC)
+_MARGIN = timedelta(seconds=15)
+"""A run notes its end a moment before Prefect does, and clocks differ."""
+
+
+@dataclass
+class _Held:
+    states: dict[RunRef, UnitState] = field(default_factory=dict)
+    cursors: dict[RunRef, dict[str, Any]] = field(default_factory=dict)
+    read_at: float = float("-inf")
+    """Of everything, monotonic seconds."""
+    looked_at: datetime = _NEVER
+    """Runs that began or ended before are known."""
+    asked_at: float = 0.0
+    doubtful: set[RunRef] = field(default_factory=set)
+    """Held back, or changed at this door: read again with the next look."""
+
+
+class Board:
+    """Safe between threads.
+
+    Args:
+        workspace: Where the truth is.
+    """
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._held: dict[str, _Held] = {}
+        self._locks: dict[str, Lock] = {}
+        self._lock = Lock()
+
+    def states(self, endpoint_id: str) -> tuple[UnitState, ...]:
+        """Every state of the endpoint, as it is now, by unit and sink."""
+        held = self._current(endpoint_id)
+        at_work = {run.ref: run for run in self._workspace.runs.find(ALIVE) if run.ref}
+        alive = {ref: run for ref, run in at_work.items() if ref.endpoint_id == endpoint_id}
+        blank = {ref: UnitState(**ref.model_dump()) for ref in alive if ref not in held.states}
+        found = [corrected(state, alive.get(ref)) for ref, state in {**held.states, **blank}.items()]
+        return tuple(sorted(found, key=lambda state: (state.unit_id, state.sink_id)))
+
+    def cursors(self, endpoint_id: str) -> dict[RunRef, dict[str, Any]]:
+        """Saved cursors of the endpoint; ask for the states first."""
+        held = self._held.get(endpoint_id)
+        return {} if held is None else dict(held.cursors)
+
+    def doubt(self, ref: RunRef) -> None:
+        """Somebody changed something about it at this door."""
+        held = self._held.get(ref.endpoint_id)
+        if held is not None:
+            held.doubtful.add(ref)
+
+    def keep_warm(self) -> None:
+        """Read everything again for endpoints that somebody asked about lately; forget the others."""
+        now = time.monotonic()
+        for endpoint_id, held in [*self._held.items()]:
+            if now - held.asked_at > FORGOTTEN_AFTER_S:
+                self._held.pop(endpoint_id, None)
+            elif now - held.read_at > WHOLE_EVERY_S:
+                with self._lock_of(endpoint_id):
+                    self._read_all(endpoint_id, held)
+
+    def _current(self, endpoint_id: str) -> _Held:
+        with self._lock_of(endpoint_id):
+            held = self._held.setdefault(endpoint_id, _Held())
+            held.asked_at = time.monotonic()
+            if held.asked_at - held.read_at > 2 * WHOLE_EVERY_S:
+                self._read_all(endpoint_id, held)
+            else:
+                self._read_changed(endpoint_id, held)
+            return held
+
+    def _read_all(self, endpoint_id: str, held: _Held) -> None:
+        now = datetime.now(UTC)
+        states = {_ref(state): state for state in self._workspace.states.list(endpoint_id)}
+        cursors = dict(checkpoints_of(self._workspace, endpoint_id))
+        held.states, held.cursors, held.read_at, held.looked_at = states, cursors, time.monotonic(), now
+
+    def _read_changed(self, endpoint_id: str, held: _Held) -> None:
+        now, since = datetime.now(UTC), held.looked_at - _MARGIN
+        runs = self._workspace.runs
+        moved = [*runs.find(ENDED, ended_after=since), *runs.find(ALIVE, began_after=since)]
+        changed = {run.ref for run in moved if _is_of(run, endpoint_id)}
+        holds = set(self._workspace.holds.list(endpoint_id))
+        again = {ref for ref in changed | holds | held.doubtful if ref is not None}
+        held.doubtful = holds  # once more after it is released
+        for ref in again:
+            held.states[ref] = self._workspace.states.state(ref)
+            held.cursors.pop(ref, None)
+            saved = self._workspace.checkpoints(self._workspace.vendor(endpoint_id)).load(ref)
+            if saved is not None:
+                held.cursors[ref] = dict(saved.cursor)
+        held.looked_at = now
+
+    def _lock_of(self, endpoint_id: str) -> Lock:
+        with self._lock:
+            return self._locks.setdefault(endpoint_id, Lock())
+
+
+def _is_of(run: Run, endpoint_id: str) -> bool:
+    return run.ref is not None and run.ref.endpoint_id == endpoint_id
+
+
+def _ref(state: UnitState) -> RunRef:
+    return RunRef(endpoint_id=state.endpoint_id, unit_id=state.unit_id, sink_id=state.sink_id)

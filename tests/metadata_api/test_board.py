@@ -1,0 +1,136 @@
+"""The board reads again what can have changed, and nothing else."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from contracts.receipts import RunRef
+from contracts.state import Checkpoint
+from flows.runs import ALIVE, Run
+from metadata_api import board as module
+from metadata_api.board import Board
+from state.checkpoints import Checkpoints
+from state.memory import MemoryKvStore
+from state.switches import UnitHolds
+from state.units import UnitStates
+
+UNITS = 50
+
+
+def ref(number: int, endpoint_id: str = "shop") -> RunRef:
+    return RunRef(endpoint_id=endpoint_id, unit_id=f"public.t{number}", sink_id="lake")
+
+
+class CountingStore(MemoryKvStore):
+    reads = 0
+    lists = 0
+
+    def get(self, key: Any) -> Any:
+        self.reads += 1
+        return super().get(key)
+
+    def list(self, namespace: str, scope_id: str | None = None) -> Any:
+        self.lists += namespace == "unit_states"
+        return super().list(namespace, scope_id)
+
+
+class FakeRuns:
+    def __init__(self) -> None:
+        self.held: list[Run] = []
+
+    def add(self, of: RunRef, state: str, ended_s_ago: float | None = None) -> None:
+        now = datetime.now(UTC)
+        ended = None if ended_s_ago is None else now - timedelta(seconds=ended_s_ago)
+        self.held.append(Run("run", state, state, "", "", now, 1, of.model_dump(), {}, (), now, ended))
+
+    def find(self, states: Any, *, ended_after: Any = None, began_after: Any = None) -> Any:
+        for run in self.held:
+            late = ended_after is None or (run.ended_at is not None and run.ended_at > ended_after)
+            if run.state in states and late and (began_after is None or run.began_at > began_after):
+                yield run
+
+
+class FakeWorkspace:
+    def __init__(self) -> None:
+        self.store = CountingStore()
+        self.states, self.holds, self.runs = UnitStates(self.store), UnitHolds(self.store), FakeRuns()
+
+    def vendor(self, endpoint_id: str) -> str:
+        return "postgres"
+
+    def checkpoints(self, vendor: str) -> Checkpoints:
+        return Checkpoints(self.store, vendor)
+
+
+@pytest.fixture
+def workspace() -> FakeWorkspace:
+    made = FakeWorkspace()
+    for number in range(UNITS):
+        made.states.running(ref(number), "old")
+        made.states.succeeded(ref(number), "old")
+    return made
+
+
+@pytest.fixture
+def board(workspace: FakeWorkspace) -> Board:
+    made = Board(workspace)
+    assert {state.state for state in made.states("shop")} == {"SUCCEEDED"}
+    workspace.store.reads = workspace.store.lists = 0
+    return made
+
+
+def test_asking_again_reads_no_state(workspace: FakeWorkspace, board: Board) -> None:
+    assert len(board.states("shop")) == UNITS
+    assert (workspace.store.reads, workspace.store.lists) == (0, 0)
+
+
+def test_a_run_that_ended_is_read_again_with_its_cursor(workspace: FakeWorkspace, board: Board) -> None:
+    workspace.states.failed(ref(3), "old", ValueError())
+    now = datetime.now(UTC)
+    saved = Checkpoint(**ref(3).model_dump(), cursor={"settled": "5"}, last_run_id="r", last_updated_at=now, stats={})
+    workspace.checkpoints("postgres").save(saved)
+    workspace.store.reads = 0
+    workspace.runs.add(ref(3), "FAILED", ended_s_ago=1)
+    workspace.runs.add(ref(4, "other"), "FAILED", ended_s_ago=1)
+    assert [state.unit_id for state in board.states("shop") if state.state == "FAILED"] == ["public.t3"]
+    assert board.cursors("shop") == {ref(3): {"settled": "5"}}
+    assert workspace.store.reads <= 2
+    assert board.states("other") == ()
+
+
+def test_a_unit_that_never_ran_before_shows_up_while_it_runs(workspace: FakeWorkspace, board: Board) -> None:
+    workspace.runs.add(ref(99), ALIVE[1])
+    assert [state.unit_id for state in board.states("shop") if state.state == "RUNNING"] == ["public.t99"]
+
+
+def test_a_hold_and_its_release(workspace: FakeWorkspace, board: Board) -> None:
+    workspace.holds.hold(ref(7), [])
+    workspace.states.paused(ref(7))
+    assert [state.unit_id for state in board.states("shop") if state.state == "PAUSED"] == ["public.t7"]
+    workspace.holds.release(ref(7))
+    workspace.states.idle(ref(7))
+    assert [state.unit_id for state in board.states("shop") if state.state == "IDLE"] == ["public.t7"]
+
+
+def test_what_was_changed_at_this_door_is_read_again(workspace: FakeWorkspace, board: Board) -> None:
+    workspace.states.idle(ref(8))
+    assert not [state for state in board.states("shop") if state.state == "IDLE"]
+    board.doubt(ref(8))
+    assert [state.unit_id for state in board.states("shop") if state.state == "IDLE"] == ["public.t8"]
+
+
+def test_everything_is_read_again_after_a_while(
+    workspace: FakeWorkspace, board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace.states.idle(ref(9))
+    later = module.time.monotonic() + module.WHOLE_EVERY_S + 1
+    monkeypatch.setattr(module.time, "monotonic", lambda: later)
+    board.keep_warm()
+    assert workspace.store.lists == 1
+    assert [state.unit_id for state in board.states("shop") if state.state == "IDLE"] == ["public.t9"]
+    monkeypatch.setattr(module.time, "monotonic", lambda: later + module.FORGOTTEN_AFTER_S + 1)
+    board.keep_warm()
+    assert workspace.store.lists == 1, "nobody asks about it any more"

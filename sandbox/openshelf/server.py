@@ -180,8 +180,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return self._throttled()
         if drawn < faults.throttled + faults.failing:
             return Answer.failed(chosen, "something went wrong")
-        status = next((status for begin, status in faults.refused.items() if self.path.startswith(begin)), None)
-        return None if status is None else Answer.failed(status, "not for you")
+        refused = [status for beginning, status in faults.refused.items() if self.path.startswith(beginning)]
+        return Answer.failed(refused[0], "not for you") if refused else None
 
     def _throttled(self) -> Answer:
         answer, pause = Answer.failed(429, "too many requests"), self.sandbox.faults.retry_after_s

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import threading
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 
 from connectors.http.client import HttpClient, Refusal
 from connectors.http.settings import HttpSettings
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
     from contracts.errors import IngestionError
 
+_SHORTEST_SECRET = 6
+_LOGIN = "Check the credentials; an expired token has to be made anew. Nothing was changed."
 _decode_exactly = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
@@ -56,10 +60,19 @@ class JsonApi(HttpClient):
     """
 
     def __init__(self, settings: PagedSettings, headers: Mapping[str, str]) -> None:
-        super().__init__(settings.base_url, settings, {"Accept": "application/json", **headers}, check=_refuse_login)
+        scrubbed = _Scrubbed(settings, headers)
+        super().__init__(
+            settings.base_url, settings, {"Accept": "application/json", **headers}, self._look_at, scrubbed.message
+        )
+        self._below = f"{settings.base_url}/"
+        self._last = threading.local()
 
     def get_json(self, path: str, **query: Any) -> Any:
         """The decoded answer to a GET. Parameters that are None are left out, moments are written in UTC.
+
+        Args:
+            path: Below ``base_url``; or a whole address that the service gave for the next page.
+            query: Parameters.
 
         Raises:
             Refusal: A 4xx that will not pass; the layer above decides what it means.
@@ -67,11 +80,51 @@ class JsonApi(HttpClient):
             SourceUnreachableError: No answer, whatever was tried.
             SourcePageFailedError: Answers, but no good one.
         """
-        return self.get(path, decoded, {name: written(value) for name, value in query.items() if value is not None})
+        own, _, inside = self._own(path).partition("?")
+        asked: dict[str, Any] = dict(parse_qs(inside, keep_blank_values=True))
+        asked |= {name: written(value) for name, value in query.items() if value is not None}
+        return self.get(own, decoded, asked)
+
+    def get_linked(self, path: str, **query: Any) -> tuple[Any, str | None]:
+        """As :meth:`get_json`, with the address of the next page from the ``Link`` header (RFC 8288), if it has one."""
+        answer = self.get_json(path, **query)
+        return answer, self._last.link
 
     def post_json(self, path: str, **body: Any) -> Any:
         """The decoded answer to a POST that only asks, so that it may be repeated; else as :meth:`get_json`."""
         return self.post(path, decoded, {name: written(value) for name, value in body.items() if value is not None})
+
+    def _own(self, path: str) -> str:
+        """The path of an address below ``base_url``: credentials are sent nowhere else."""
+        if path.startswith(self._below):
+            return path.removeprefix(self._below[:-1])
+        if "://" in path.partition("?")[0]:
+            host = urlsplit(path).hostname
+            raise SourcePageFailedError(
+                f"The next page is said to be on another server ({host})", "Check base_url: links must begin with it."
+            )
+        return path
+
+    def _look_at(self, answer: httpx.Response) -> None:
+        self._last.link = answer.links.get("next", {}).get("url")
+        if answer.status_code == 401:
+            raise SourceAuthError("The service does not accept the login (401)", _LOGIN)
+
+
+class _Scrubbed:
+    """The server's words in a refusal, without the credentials that some servers repeat."""
+
+    def __init__(self, settings: PagedSettings, headers: Mapping[str, str]) -> None:
+        kept = [value.get_secret_value() for _, value in settings if isinstance(value, SecretStr)]
+        words = [word for value in headers.values() for word in (value, value.rpartition(" ")[2])]
+        self._secrets = sorted({one for one in (*kept, *words) if len(one) >= _SHORTEST_SECRET}, key=len, reverse=True)
+
+    def message(self, body: bytes) -> str:
+        """The beginning of the body."""
+        text = body.decode("utf-8", "replace")
+        for secret in self._secrets:
+            text = text.replace(secret, "…")
+        return text[:200]
 
 
 def decoded(body: bytes) -> Any:
@@ -85,6 +138,8 @@ def decoded(body: bytes) -> Any:
     except msgspec.DecodeError:
         # An escaped half of a surrogate pair is legal JSON that only the slower decoder takes.
         return json.loads(body, parse_float=Decimal, parse_constant=_refuse_constant)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 def written(value: Any) -> Any:
@@ -103,14 +158,6 @@ def translated(refusal: Refusal) -> IngestionError:
     if refusal.status in {403, 404}:
         return SourcePrivilegeError(f"The service refuses: {refusal}", "Give the account the permission it lacks.")
     return SourcePageFailedError(f"The service refuses: {refusal}", "If it stays, report it with this message.")
-
-
-_LOGIN = "Check the credentials; an expired token has to be made anew. Nothing was changed."
-
-
-def _refuse_login(answer: httpx.Response) -> None:
-    if answer.status_code == 401:
-        raise SourceAuthError("The service does not accept the login (401)", _LOGIN)
 
 
 def _refuse_constant(name: str) -> Any:

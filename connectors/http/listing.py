@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 MOST_READINGS = 6
 """Times one list is begun before it counts as never standing still."""
-MOST_EMPTY_PAGES = 1_000
+MOST_IDLE_PAGES = 1_000
+"""Pages in a row without a new key, with more to come."""
 _EXPIRED = 410
 
 
@@ -48,11 +49,9 @@ class Listing:
     def expected(self) -> int | None:
         """Rows that the server promised; None if it made no promise.
 
-        A total that moved while the list was read promised anything between its ends.
+        A total that moved while the list was read promised its least value; more rows than that are no gap.
         """
-        if not self._totals:
-            return None
-        return min(max(self.rows, min(self._totals)), max(self._totals))
+        return max(self.rows, min(self._totals)) if self._totals else None
 
     def __iter__(self) -> Iterator[list[Row]]:
         """Rows of each page that were not there before.
@@ -71,6 +70,7 @@ class Listing:
                 self.refused = f"after {self.rows} row(s): {refusal}"
                 return
             if not reading.shifts or reading.keys == before:
+                self._ask_for_total_again()
                 return
             before = reading.keys
         raise SourcePageFailedError(
@@ -80,19 +80,28 @@ class Listing:
         )
 
     def _once(self, reading: _Reading) -> Iterator[list[Row]]:
-        empty = 0
+        idle = 0
         while True:
-            page = self._page(replace(self._ask, token=reading.token))
-            if page.total is not None:
-                self._totals.add(page.total)
+            page, known = self._asked(reading.token), len(reading.keys)
             yield self._fresh(page.rows, reading)
-            empty = 0 if page.rows else empty + 1
+            idle = idle + 1 if len(reading.keys) == known else 0
             if page.next is None:
                 return
-            if page.next in reading.tokens or empty > MOST_EMPTY_PAGES:
-                what = "gave a page token twice" if page.next in reading.tokens else "gives no rows and no end"
+            if page.next in reading.tokens or idle > MOST_IDLE_PAGES:
+                what = "gave a page token twice" if page.next in reading.tokens else "gives nothing new and has no end"
                 raise SourcePageFailedError(f"The list of {self._ask.unit} {what}", "Run again.", unit=self._ask.unit)
             reading.follow(page.next)
+
+    def _asked(self, token: Token | None) -> Page:
+        page = self._page(replace(self._ask, token=token))
+        if page.total is not None:
+            self._totals.add(page.total)
+        return page
+
+    def _ask_for_total_again(self) -> None:
+        """A row that went while the list was read makes the first page's total too large: what is it now?"""
+        if self.expected not in {None, self.rows}:
+            self._asked(None)
 
     def _fresh(self, rows: Sequence[Row], reading: _Reading) -> list[Row]:
         """Rows with keys that no page had before; another reading of the list has them all twice by nature."""

@@ -22,7 +22,8 @@ class Ask:
 
     Attributes:
         unit: Name of the unit.
-        since: Only rows whose cursor column is at or after this moment (UTC); None: no bound.
+        since: Only rows whose cursor column is at or after this moment (UTC); None: no bound. Where the API
+            leaves out the moment itself, ask from a little before: a row too many does no harm.
         before: Only rows whose cursor column is before this moment; None: no bound. Given to units with ``windows``.
         token: ``Page.next`` of the page before; None for the first page.
         limit: Rows wanted; a page may hold fewer or more.

@@ -157,9 +157,13 @@ def _float(value: Any) -> float:
 
 
 def _date(value: Any) -> date:
-    if not isinstance(value, str) or len(value) != 10:
+    if not isinstance(value, str):
         raise UnfitError(f"a date like 2025-01-31 is expected, {_found(value)}")
-    return date.fromisoformat(value)
+    try:
+        # Only this form: a moment has no date before its zone is known.
+        return datetime.strptime(value, "%Y-%m-%d").date()  # noqa: DTZ007
+    except ValueError as error:
+        raise UnfitError("a date like 2025-01-31 is expected, another text was found") from error
 
 
 def _iso(value: Any) -> datetime:
@@ -207,7 +211,10 @@ def _epoch(per_second: int) -> Convert:
 def _uuid(value: Any) -> str:
     if not isinstance(value, str):
         raise UnfitError(f"a UUID is expected, {_found(value)}")
-    return str(UUID(value))
+    try:
+        return str(UUID(value))
+    except ValueError as error:
+        raise UnfitError("a UUID is expected, another text was found") from error
 
 
 _PLAIN: dict[str, Type] = {

@@ -152,6 +152,8 @@ class PagedSource(ABC, Generic[ClientT]):
             frames.append(reader.frame(rows))
             if listing.rows >= limit:
                 break
+        if listing.refusal:
+            raise translated(listing.refusal) from listing.refusal
         return pl.concat(frames).head(limit)
 
     def close(self) -> None:

@@ -222,6 +222,13 @@ def test_only_keys_are_asked_for_when_only_keys_are_wanted(source):
     assert {ask.keys_only for ask in source.asked[-5:]} == {True}
 
 
+def test_keys_that_do_not_all_come_prove_nothing_gone(source):
+    made = plan(source, unit_of(source))
+    source.answer = lambda _ask: Page([{"site": "s1", "number": 1}], None, total=5)
+    with pytest.raises(errors.CompletenessGapError, match="1 of 5"):
+        list(source.export_keys(made))
+
+
 def test_a_slice_holds_one_page_at_a_time(source):
     made = plan(source, unit_of(source))
     source.asked.clear()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -115,6 +115,15 @@ def test_ties_across_the_ends_of_pages_and_windows(database):
         mover.run("books", "incremental")
         assert_equal(mover, "books")
         mover.close()
+
+
+def test_a_change_that_shows_up_late_lies_in_the_overlap(shelf, mover):
+    mover.run("books", "incremental")
+    newest = shelf.site.changed("books", None, None)[-1][0]
+    late = shelf.site.rows("books")[0]["id"]
+    shelf.site.edit("books", late, moment=newest - timedelta(seconds=200), title="late")
+    assert mover.run("books", "incremental").rows_updated == 1
+    assert_equal(mover, "books")
 
 
 class Meanwhile:

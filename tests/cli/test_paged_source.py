@@ -32,7 +32,7 @@ def test_the_template_explains_itself():
 
 
 def test_from_endpoint_to_rows(shelf):
-    assert succeeds("endpoint", "test", "shelf")["report"]["account"] == "Reader"
+    assert succeeds("endpoint", "test", "shelf")["connection"]["account"] == "Reader"
     catalog = succeeds("catalog", "collect", "shelf")
     assert shelf.token not in str(catalog)
     assert succeeds("plan", "shelf", "openshelf.books")["plan"]["slices"]

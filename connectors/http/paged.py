@@ -7,8 +7,8 @@ An author writes four small things; this module gives the rest of the ``SourceEn
     UNITS = (ApiUnit(...), ...)                 # units.py: columns, key, cursor
     class AcmeSource(PagedSource[AcmeClient]):  # source.py: account() and page()
 
-``connectors/openshelf/`` is the example. An author's method gives one page and nothing else: it keeps no state, does not
-retry, catch or sleep, and hands numbers on as ``get_json`` decoded them.
+``connectors/openshelf/`` is the example. An author's method gives one page and nothing else: it keeps no state, does
+not retry, catch or sleep, and hands numbers on as ``get_json`` decoded them.
 """
 
 from __future__ import annotations

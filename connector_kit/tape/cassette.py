@@ -1,8 +1,8 @@
 """The file of recorded traffic: JSON lines, one exchange a line, no secret in it.
 
 A line holds ``method``, ``path``, ``query`` (pairs, sorted), ``sent`` (the request's body), ``status``, ``headers``
-(those that say something about the answer) and ``body``. Bodies are text as the system wrote it; what is no UTF-8 is
-``{"base64": …}``. Request headers are not kept: nothing matches by them, and credentials live there. The system's own
+(those that say something about the answer) and ``body``; how bodies are written is in :mod:`connector_kit.tape.lines`.
+Request headers are not kept: nothing matches by them, and credentials live there. The system's own
 address is written as :data:`ORIGIN`. Lines are sorted by request, answers to one request stay in order, and an answer
 that repeats at the end is written once: recording the same traffic again gives the same file, but for what the system
 itself says differently.
@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
-from connector_kit.tape.exchange import Answer, Ask, Pairs
+from connector_kit.tape.exchange import Answer, Ask
+from connector_kit.tape.lines import Body, Bytes, Exchange, Pairs, read, written
 from connector_kit.tape.names import NOISE, NOISY
 from connector_kit.tape.scrub import SCRUBBED, Scrubber
 from contracts.errors import ConfigInvalidError
@@ -34,31 +35,7 @@ _CHANGES = {"date"}
 """Does not make an answer another one."""
 
 
-class Bytes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A body that is no text."""
-
-    base64: str
-
-
-Body = str | Bytes
 Key = tuple[str, str, Pairs, str]
-
-
-class Exchange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One line."""
-
-    method: str
-    path: str
-    query: Pairs
-    sent: Body
-    status: int
-    headers: dict[str, str]
-    body: Body
-
-    def answer(self) -> Answer:
-        """As it goes to the client."""
-        body = self.body.encode() if isinstance(self.body, str) else base64.b64decode(self.body.base64)
-        return Answer(self.status, tuple(self.headers.items()), body)
 
 
 class Cassette:
@@ -86,14 +63,13 @@ class Cassette:
         Raises:
             ConfigInvalidError: A line is not an exchange.
         """
-        decode = msgspec.json.Decoder(Exchange).decode
         found = []
         for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
             if not line:
                 continue
             try:
-                found.append(decode(line))
-            except msgspec.DecodeError as error:
+                found.append(read(line))
+            except ValueError as error:
                 raise ConfigInvalidError(f"{path}, line {number}: {error}", "Record the cassette again.") from error
         return cls(found, scrub=scrub, loose=loose)
 
@@ -103,12 +79,13 @@ class Cassette:
         Raises:
             ConfigInvalidError: A known secret is still in it; nothing was written.
         """
-        lines = [msgspec.json.encode(one) for one in self.exchanges()]
+        exchanges = self.exchanges()
+        lines = [written(one) for one in exchanges]
         text = b"".join(line + b"\n" for line in lines)
-        for number, line in enumerate(lines, start=1):
+        for number, (line, one) in enumerate(zip(lines, exchanges, strict=True), start=1):
             if self.scrub.holds_secret(line.decode()):
                 raise ConfigInvalidError(
-                    f"A secret is left in line {number} of the cassette ({self.exchanges()[number - 1].path})",
+                    f"A secret is left in line {number} of the cassette (status {one.status})",
                     "Nothing was written. Give the scrubber the name of its field, or a pattern.",
                 )
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -178,6 +155,12 @@ class Replay:
         yield key_of(plain, loose)
         yield key_of(named(plain, scrub), loose)
         yield key_of(scrubbed(plain, scrub), loose)
+
+
+def answer_of(one: Exchange) -> Answer:
+    """The recorded answer as it goes to a client."""
+    body = one.body.encode() if isinstance(one.body, str) else base64.b64decode(one.body.base64)
+    return Answer(one.status, tuple(one.headers.items()), body)
 
 
 def key_of(one: Exchange, loose: frozenset[str] = frozenset()) -> Key:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
-Pairs = tuple[tuple[str, str], ...]
+if TYPE_CHECKING:
+    from connector_kit.tape.lines import Pairs
 
 
 @dataclass(frozen=True)

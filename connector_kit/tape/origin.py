@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 if TYPE_CHECKING:
-    from connector_kit.tape.exchange import Pairs
+    from connector_kit.tape.lines import Pairs
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 

@@ -21,7 +21,7 @@ from connector_kit.tape.names import ENDINGS, SECRET
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from connector_kit.tape.exchange import Pairs
+    from connector_kit.tape.lines import Pairs
 
 SCRUBBED = "SCRUBBED"
 """Stands in the place of a secret."""
@@ -91,24 +91,24 @@ class Scrubber:
 
     def by_value(self, text: str) -> str:
         """Text without known secrets, in whatever form, and without what the author's patterns match."""
-        for _ in range(_PASSES):  # what stands before and behind a replaced secret may make another one
-            before = text
-            for needle, pattern in self._known():
-                if needle in text:
-                    text = pattern.sub(SCRUBBED, text)
-            if text == before:
-                break
+        for needle, pattern in self._known():
+            if needle in text:
+                text = pattern.sub(SCRUBBED, text)
         for pattern in self._patterns:
             text = pattern.sub(SCRUBBED, text)
         return text
 
     def text(self, text: str) -> str:
         """Text without secrets."""
-        return self.by_value(self.by_name(text))
+        for _ in range(_PASSES):  # what stands around a replaced secret may be another one together with it
+            before, text = text, self.by_value(self.by_name(text))
+            if text == before:
+                break
+        return text
 
     def pair(self, name: str, value: str) -> tuple[str, str]:
         """A header or query parameter without secrets."""
-        return self.by_value(name), SCRUBBED if value and self.is_secret(name) else self.text(value)
+        return self.text(name), SCRUBBED if value and self.is_secret(name) else self.text(value)
 
     def content(self, body: bytes) -> bytes:
         """Bytes that are no text, without the literal bytes of known secrets. What is compressed is not looked into."""

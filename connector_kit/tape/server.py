@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from urllib.parse import urlsplit
 
 from connector_kit.tape.cassette import Cassette
-from connector_kit.tape.exchange import NO_ANSWER, Answer, Ask, Pairs
+from connector_kit.tape.exchange import NO_ANSWER, Answer, Ask
 from connector_kit.tape.origin import Origin
 from connector_kit.tape.scrub import Scrubber
 from connector_kit.tape.upstream import Live, Recorded, Upstream
@@ -24,6 +24,7 @@ from connectors.http.settings import HttpSettings
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from connector_kit.tape.lines import Pairs
     from connector_kit.tape.spoil import Spoil
 
 LOOPBACK = "127.0.0.1"

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Protocol
 
 import httpx
 
-from connector_kit.tape.cassette import ORIGIN, Cassette, Replay
-from connector_kit.tape.exchange import NO_ANSWER, Answer, Ask, Pairs
+from connector_kit.tape.cassette import ORIGIN, Cassette, Replay, answer_of
+from connector_kit.tape.exchange import NO_ANSWER, Answer, Ask
 from connector_kit.tape.origin import Origin
 from connector_kit.tape.shape import dumps
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from connector_kit.tape.lines import Pairs
     from connectors.http.settings import HttpSettings
 
 UNRECORDED = 599
@@ -120,7 +121,7 @@ class Recorded:
         found = self._replay.take(asked)
         if found is None:
             return self._not_there(asked)
-        answer = found.answer()
+        answer = answer_of(found)
         headers, body = self._origin.replaced_in(answer.headers, answer.body, self._tape.url)
         return replace(answer, headers=headers, body=body)
 

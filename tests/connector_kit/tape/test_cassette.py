@@ -143,6 +143,12 @@ def test_what_changes_from_run_to_run_can_be_left_out_of_the_comparison(tmp_path
     assert replay.take(Ask("POST", "/q?page=3&until=9", body=b'{"now":9,"x":2}')) is None
 
 
+def test_what_fits_exactly_comes_before_what_fits_loosely():
+    replay = Replay(recorded((Ask("GET", "/q?until=1"), said(1)), (Ask("GET", "/q?until=2"), said(2)), loose=["until"]))
+    taken = [replay.take(Ask("GET", f"/q?until={until}")) for until in (2, 1, 2, 9, 9, 9)]
+    assert [one.body for one in taken if one] == ["2", "1", "2", "1", "2", "2"]
+
+
 def test_a_request_is_found_with_other_credentials_than_it_was_recorded_with(tmp_path):
     real = Scrubber(["real-secret-1"])
     asked = Ask("POST", "/latest?api_key=abc&x=real-secret-1", body=b"client_secret=real-secret-1")
@@ -172,3 +178,11 @@ def test_a_line_that_is_no_exchange_is_named(tmp_path, line):
     (tmp_path / "file").write_text(f"{good}\n{line}\n")
     with pytest.raises(ConfigInvalidError, match="line 2"):
         Cassette.load(tmp_path / "file")
+
+
+@pytest.mark.parametrize("word", ["body", "status", "json", "POST", "base64", "method"])
+def test_a_secret_that_is_a_word_of_the_format_does_no_harm(tmp_path, word):
+    cassette = recorded((Ask("POST", f"/{word}", body=b"{}"), Answer(200, (), word.encode())), scrub=Scrubber([word]))
+    cassette.save(tmp_path / "file")
+    (one,) = Cassette.load(tmp_path / "file").exchanges()
+    assert (one.method, one.path, one.body) == ("POST", "/SCRUBBED", "SCRUBBED")

@@ -17,7 +17,7 @@ SECRET = "s3cr3t/to ken+ü"
 
 FIXED = {
     "/binary": (200, {"Content-Type": "application/octet-stream"}, BINARY),
-    "/refused": (400, {}, b'{"data": [{"id": 1}], "next": null}'),
+    "/refused": (400, {}, b'{"data": [{"id": 1}], "next": "t3"}'),
     "/token": (
         200,
         {"Set-Cookie": "session=verysecretcookie"},
@@ -78,7 +78,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     do_GET = do_POST = _answer  # noqa: N815 - the library calls them so
 
-    def _made(self, path: str, query: dict[str, str], sent: bytes) -> tuple[int, dict[str, str], bytes]:
+    def _made(self, path: str, query: dict[str, str], sent: bytes) -> tuple[int, dict[str, str], bytes]:  # noqa: PLR0911
         if path == "/rows":
             rows, after = page(int(query.get("cursor", "t0")[1:]))
             return (

@@ -89,5 +89,5 @@ def _names_of(text: ast.Constant) -> list[ast.Name]:
 
 
 def _first_line(tree: ast.Module, name: str) -> int:
-    plain = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+    plain = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Store)]
     return min((node.lineno for node in (*plain, *_names_in_texts(tree)) if node.id == name), default=0)

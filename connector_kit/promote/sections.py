@@ -47,6 +47,9 @@ def sections_of(notebook: Notebook, home: Home) -> Sections:
                 drafts[section] = draft_of(section, cells)
             except ProblemsFoundError as error:
                 problems += error.problems
+    if "lab" in drafts and "lab" not in drafts["lab"].defined:
+        fix = "Write a context manager `lab()` that gives what the tests need of the system (unit_id, source(), …)."
+        problems.append(drafts["lab"].cells[0].problem(0, "there is no function `lab`", fix))
     if problems:
         raise ProblemsFoundError(*problems)
     modules = {section: _module(notebook, home, section) for section in PROMOTED if notebook.of(section)}

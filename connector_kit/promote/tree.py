@@ -44,8 +44,8 @@ def write(root: Path, files: Mapping[str, bytes]) -> None:
         for path, old in reversed(before.items()):
             if old is not None and _content(path) != old:
                 _replace(path, old)
-            elif old is None:
-                path.unlink(missing_ok=True)
+            elif old is None and path.is_file():
+                path.unlink()
         raise
 
 

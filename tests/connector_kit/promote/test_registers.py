@@ -55,15 +55,18 @@ def test_mappers_are_added_one_by_one(tmp_path):
     assert registers.with_mapper(two, "http", "x.things", "cdm.work.item", "cdm_mappers.x_work:item") == two
     with pytest.raises(ProblemsFoundError, match="registered already"):
         registers.with_mapper(two, "http", "x.things", "cdm.work.item", "cdm_mappers.y_work:item")
-    names: dict = {}
-    for text in (MAPPERS, two):
-        exec(compile(text, "registry", "exec"), {"__name__": "registry"}, names)
-        names[text] = dict(names["BUILT_IN"])
-    more = {(key.unit_kind, path) for key, path in names[two].items() if key not in names[MAPPERS]}
+    before, after = table(MAPPERS), table(two)
+    more = {(key.unit_kind, path) for key, path in after.items() if key not in before}
     assert more == {("x.things", "cdm_mappers.x_work:item"), ("x.boxes", "cdm_mappers.x_work:project")}
-    assert names[MAPPERS].items() <= names[two].items()
+    assert before.items() <= after.items()
     (tmp_path / "registry.py").write_text(two)
     subprocess.run([sys.executable, "-m", "ruff", "format", "--quiet", tmp_path / "registry.py"], check=True)
+
+
+def table(text):
+    names = {"__name__": "registry"}
+    exec(compile(text, "registry", "exec"), names)
+    return names["BUILT_IN"]
 
 
 @pytest.mark.parametrize(

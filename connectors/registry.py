@@ -26,6 +26,7 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
     {
         "cdm.jdbc": "connectors.cdm_jdbc.factory:FACTORY",
         "http.jira": "connectors.jira.factory:FACTORY",
+        "http.openshelf": "connectors.openshelf.source:FACTORY",
         "jdbc.postgres": "connectors.postgres.factory:FACTORY",
     }
 )

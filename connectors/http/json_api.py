@@ -1,0 +1,164 @@
+"""A client of an API that speaks JSON: numbers are never turned into floats, moments are asked for in UTC."""
+
+from __future__ import annotations
+
+import json
+import threading
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+import msgspec
+from pydantic import Field, SecretStr, field_validator
+
+from connectors.http.client import HttpClient, Refusal
+from connectors.http.settings import HttpSettings
+from contracts.errors import SourceAuthError, SourcePageFailedError, SourcePrivilegeError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import httpx
+
+    from contracts.errors import IngestionError
+
+_SHORTEST_SECRET = 6
+_LOGIN = "Check the credentials; an expired token has to be made anew. Nothing was changed."
+_decode_exactly = msgspec.json.Decoder(float_hook=Decimal).decode
+
+
+class PagedSettings(HttpSettings):
+    """What every API that answers in pages is configured with; add the credentials."""
+
+    base_url: str = Field(description="Where the service is: https://example.com")
+    source_system: str = Field(
+        "",
+        pattern=r"^([a-z][a-z0-9_]{0,30})?$",
+        description="Name of this system in tables and ids, the vendor's when empty; two systems must not share one.",
+    )
+    page_size: int = Field(100, ge=1, le=10_000, description="Rows asked for by one request.")
+    slice_rows: int = Field(5_000, ge=10, description="About how many rows a slice holds.")
+    overlap_s: int = Field(
+        300, ge=0, description="An incremental run reads this far back before its watermark: changes show up late."
+    )
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_a_url(cls, value: str) -> str:
+        if not value.startswith(("https://", "http://")):
+            raise ValueError("must begin with https://")
+        return value.rstrip("/")
+
+
+class JsonApi(HttpClient):
+    """Requests to one service, decoded. A 401 is an error at once, wherever it comes.
+
+    Args:
+        settings: Where the service is, limits, time, proxy, TLS.
+        headers: Sent with every request; may hold the credentials.
+    """
+
+    def __init__(self, settings: PagedSettings, headers: Mapping[str, str]) -> None:
+        scrubbed = _Scrubbed(settings, headers)
+        super().__init__(
+            settings.base_url, settings, {"Accept": "application/json", **headers}, self._look_at, scrubbed.message
+        )
+        self._below = f"{settings.base_url}/"
+        self._last = threading.local()
+
+    def get_json(self, path: str, **query: Any) -> Any:
+        """The decoded answer to a GET. Parameters that are None are left out, moments are written in UTC.
+
+        Args:
+            path: Below ``base_url``; or a whole address that the service gave for the next page.
+            query: Parameters.
+
+        Raises:
+            Refusal: A 4xx that will not pass; the layer above decides what it means.
+            SourceAuthError: 401.
+            SourceUnreachableError: No answer, whatever was tried.
+            SourcePageFailedError: Answers, but no good one.
+        """
+        own, _, inside = self._own(path).partition("?")
+        asked: dict[str, Any] = dict(parse_qs(inside, keep_blank_values=True))
+        asked |= {name: written(value) for name, value in query.items() if value is not None}
+        return self.get(own, decoded, asked)
+
+    def get_linked(self, path: str, **query: Any) -> tuple[Any, str | None]:
+        """As :meth:`get_json`, with the address of the next page from the ``Link`` header (RFC 8288), if it has one."""
+        answer = self.get_json(path, **query)
+        return answer, self._last.link
+
+    def post_json(self, path: str, **body: Any) -> Any:
+        """The decoded answer to a POST that only asks, so that it may be repeated; else as :meth:`get_json`."""
+        return self.post(path, decoded, {name: written(value) for name, value in body.items() if value is not None})
+
+    def _own(self, path: str) -> str:
+        """The path of an address below ``base_url``: credentials are sent nowhere else."""
+        if path.startswith(self._below):
+            return path.removeprefix(self._below[:-1])
+        if "://" in path.partition("?")[0]:
+            host = urlsplit(path).hostname
+            raise SourcePageFailedError(
+                f"The next page is said to be on another server ({host})", "Check base_url: links must begin with it."
+            )
+        return path
+
+    def _look_at(self, answer: httpx.Response) -> None:
+        self._last.link = answer.links.get("next", {}).get("url")
+        if answer.status_code == 401:
+            raise SourceAuthError("The service does not accept the login (401)", _LOGIN)
+
+
+class _Scrubbed:
+    """The server's words in a refusal, without the credentials that some servers repeat."""
+
+    def __init__(self, settings: PagedSettings, headers: Mapping[str, str]) -> None:
+        kept = [value.get_secret_value() for _, value in settings if isinstance(value, SecretStr)]
+        words = [word for value in headers.values() for word in (value, value.rpartition(" ")[2])]
+        self._secrets = sorted({one for one in (*kept, *words) if len(one) >= _SHORTEST_SECRET}, key=len, reverse=True)
+
+    def message(self, body: bytes) -> str:
+        """The beginning of the body."""
+        text = body.decode("utf-8", "replace")
+        for secret in self._secrets:
+            text = text.replace(secret, "…")
+        return text[:200]
+
+
+def decoded(body: bytes) -> Any:
+    """JSON with every number exact: ``int`` of any size, or ``Decimal``.
+
+    Raises:
+        ValueError: It is no JSON; NaN and Infinity are none.
+    """
+    try:
+        return _decode_exactly(body)
+    except msgspec.DecodeError:
+        # An escaped half of a surrogate pair is legal JSON that only the slower decoder takes.
+        return json.loads(body, parse_float=Decimal, parse_constant=_refuse_constant)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def written(value: Any) -> Any:
+    """A parameter as it is sent: moments as ``2025-01-31T07:08:09.123456Z``, true and false in small letters."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    if isinstance(value, bool):
+        return str(value).lower()
+    return value
+
+
+def translated(refusal: Refusal) -> IngestionError:
+    """A refusal of a whole unit as a typed error."""
+    if refusal.status == 401:
+        return SourceAuthError(f"The service does not accept the login ({refusal})", _LOGIN)
+    if refusal.status in {403, 404}:
+        return SourcePrivilegeError(f"The service refuses: {refusal}", "Give the account the permission it lacks.")
+    return SourcePageFailedError(f"The service refuses: {refusal}", "If it stays, report it with this message.")
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")

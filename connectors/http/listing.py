@@ -1,0 +1,138 @@
+"""One list, read to its end: every row once, whatever its pages do.
+
+Pages may come short, empty or twice, a bookmark may expire or go in circles, pages that are numbered shift when rows
+come and go. What cannot be read is said, not left out silently.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from connectors.http.client import Refusal
+from contracts.errors import SourcePageFailedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterator, Sequence
+
+    from connectors.http.paging import Ask, Page, Row, Token
+
+MOST_READINGS = 6
+"""Times one list is begun before it counts as never standing still."""
+MOST_IDLE_PAGES = 1_000
+"""Pages in a row without a new key, with more to come."""
+_EXPIRED = 410
+
+
+class Listing:
+    """One pass over a list. Iterate once; the attributes are final afterwards.
+
+    Args:
+        page: Asks for a page.
+        ask: The first page.
+        key_of: What tells rows apart.
+
+    Attributes:
+        rows: Rows given, each key once.
+        duplicates: Rows that came with a key that was there already; they were left out.
+        refused: What the server refused, in words; empty when the list was read to its end.
+    """
+
+    def __init__(self, page: Callable[[Ask], Page], ask: Ask, key_of: Callable[[Row], Hashable]) -> None:
+        self._page, self._ask, self._key_of = page, ask, key_of
+        self._seen: set[Hashable] = set()
+        self._totals: set[int] = set()
+        self.rows = self.duplicates = 0
+        self.refused = ""
+
+    @property
+    def expected(self) -> int | None:
+        """Rows that the server promised; None if it made no promise.
+
+        A total that moved while the list was read promised its least value; more rows than that are no gap.
+        """
+        return max(self.rows, min(self._totals)) if self._totals else None
+
+    def __iter__(self) -> Iterator[list[Row]]:
+        """Rows of each page that were not there before.
+
+        Raises:
+            SourcePageFailedError: The list goes in circles, or does not stand still.
+        """
+        before: set[Hashable] | None = None
+        for _ in range(MOST_READINGS):
+            reading = _Reading()
+            try:
+                yield from self._once(reading)
+            except Refusal as refusal:
+                if refusal.status == _EXPIRED and reading.token is not None:
+                    continue
+                self.refused = f"after {self.rows} row(s): {refusal}"
+                return
+            if not reading.shifts or reading.keys == before:
+                self._ask_for_total_again()
+                return
+            before = reading.keys
+        raise SourcePageFailedError(
+            f"The list of {self._ask.unit} was begun {MOST_READINGS} times: its bookmarks expire, or it keeps changing",
+            "Run again; with a smaller slice_rows or a larger page_size a list is read in less time.",
+            unit=self._ask.unit,
+        )
+
+    def _once(self, reading: _Reading) -> Iterator[list[Row]]:
+        idle = 0
+        while True:
+            page, known = self._asked(reading.token), len(reading.keys)
+            yield self._fresh(page.rows, reading)
+            idle = idle + 1 if len(reading.keys) == known else 0
+            if page.next is None:
+                return
+            if page.next in reading.tokens or idle > MOST_IDLE_PAGES:
+                what = "gave a page token twice" if page.next in reading.tokens else "gives nothing new and has no end"
+                raise SourcePageFailedError(f"The list of {self._ask.unit} {what}", "Run again.", unit=self._ask.unit)
+            reading.follow(page.next)
+
+    def _asked(self, token: Token | None) -> Page:
+        page = self._page(replace(self._ask, token=token))
+        if page.total is not None:
+            self._totals.add(page.total)
+        return page
+
+    def _ask_for_total_again(self) -> None:
+        """A row that went while the list was read makes the first page's total too large: what is it now?"""
+        if self.expected not in {None, self.rows}:
+            self._asked(None)
+
+    def _fresh(self, rows: Sequence[Row], reading: _Reading) -> list[Row]:
+        """Rows with keys that no page had before; another reading of the list has them all twice by nature."""
+        fresh: list[Row] = []
+        for row in rows:
+            key = self._key_of(row)
+            self.duplicates += key in reading.keys
+            reading.keys.add(key)
+            if key not in self._seen:
+                self._seen.add(key)
+                fresh.append(row)
+        self.rows += len(fresh)
+        return fresh
+
+
+class _Reading:
+    """One reading of the list from its first page.
+
+    Attributes:
+        token: Of the page that is asked for next.
+        shifts: Pages are numbered, so rows may have slipped past between two of them.
+    """
+
+    def __init__(self) -> None:
+        self.token: Token | None = None
+        self.tokens: set[Token] = set()
+        self.keys: set[Hashable] = set()
+        self.shifts = False
+
+    def follow(self, token: Token) -> None:
+        """Go on to that page."""
+        self.token = token
+        self.tokens.add(token)
+        self.shifts = self.shifts or isinstance(token, int)

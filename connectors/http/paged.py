@@ -1,0 +1,165 @@
+"""A source over an API that answers in pages: what an author of a connector builds on.
+
+An author writes four small things; this module gives the rest of the ``SourceEndpoint`` contract::
+
+    class AcmeConfig(PagedSettings):            # config.py: the credentials
+    class AcmeClient(JsonApi):                  # client.py: a method per list gives its Pages, one the Account
+    UNITS = (ApiUnit(...), ...)                 # units.py: columns, key, cursor
+    class AcmeSource(PagedSource[AcmeClient]):  # source.py: account() and page()
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+
+import polars as pl
+
+from connectors.http.client import Refusal
+from connectors.http.json_api import JsonApi, PagedSettings, translated
+from connectors.http.listing import Listing
+from connectors.http.paging import Account, Ask, Page, Token
+from connectors.http.planning import UnitProbe, late, make_plan, repairs
+from connectors.http.progress import folded
+from connectors.http.reading import SliceReading, pages_of
+from connectors.http.registration import describe, source_only
+from connectors.http.rows import RowReader
+from connectors.http.scope import in_catalog, refuse_selection
+from connectors.http.units import ApiUnit, Column, datasets, units_of
+from contracts.catalog import CatalogSnapshot
+from contracts.endpoint import ConnectionReport
+from contracts.errors import CompletenessGapError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Sequence
+
+    from contracts.endpoint import EndpointDescriptor, PlanRequest
+    from contracts.model import Json
+    from contracts.plan import IngestionPlan, IngestionSlice, SliceReport
+    from contracts.receipts import UpsertReceipt
+    from contracts.unit import EndpointUnitDescriptor, Predicate
+
+__all__ = [
+    "Account", "ApiUnit", "Ask", "Column", "JsonApi", "Page", "PagedSettings", "PagedSource", "Token", "describe",
+    "source_only",
+]  # fmt: skip
+ClientT = TypeVar("ClientT", bound=JsonApi)
+
+
+class PagedSource(ABC, Generic[ClientT]):
+    """A ``SourceEndpoint`` that can also list keys and read what changed while a run went on.
+
+    Args:
+        config: Page and slice sizes, the overlap, the name of the system.
+        client: The author's; closed with the source.
+    """
+
+    descriptor: ClassVar[EndpointDescriptor]
+    units: ClassVar[tuple[ApiUnit, ...]]
+
+    def __init__(self, config: PagedSettings, client: ClientT) -> None:
+        self.config, self.client = config, client
+
+    @abstractmethod
+    def account(self) -> Account:
+        """Whom the credentials belong to; asked before anything is read, so it must not answer strangers."""
+
+    @abstractmethod
+    def page(self, ask: Ask) -> Page:
+        """One page of ``ask.unit``. Errors of the client go through: the caller decides what a refusal means."""
+
+    def test_connection(self) -> ConnectionReport:
+        """Prove the login."""
+        account = self._known()
+        return ConnectionReport(server_version=account.version, account=account.name, details=dict(account.details))
+
+    def collect_catalog(self, endpoint_id: str) -> CatalogSnapshot:
+        """One dataset per unit of the connector."""
+        account, vendor = self._known(), self.descriptor.vendor
+        return CatalogSnapshot(
+            endpoint_id=endpoint_id,
+            collected_at=datetime.now(UTC),
+            datasets=datasets(vendor, self.config.source_system or vendor, self.units),
+            source_version=account.version,
+        )
+
+    def list_units(self, catalog: CatalogSnapshot) -> tuple[EndpointUnitDescriptor, ...]:
+        """Those of the connector's units that are in the catalog."""
+        return units_of(catalog, self.descriptor.vendor, self.units)
+
+    def plan(self, request: PlanRequest) -> IngestionPlan:
+        """Windows of the cursor column where the API can filter by it, else one slice."""
+        unit = in_catalog(request.unit, self.descriptor.vendor, self.units)
+        refuse_selection(request.unit, request.policy)
+        self._known()
+        probe = UnitProbe(pages_of(self.page, unit), unit, self.config.page_size)
+        try:
+            return make_plan(probe, request, self.config, datetime.now(UTC))
+        except Refusal as refusal:
+            raise translated(refusal) from refusal
+
+    def export(
+        self, plan: IngestionPlan, piece: IngestionSlice, view: str | None = None
+    ) -> Generator[pl.DataFrame, None, SliceReport]:
+        """A batch per page; the report says how many rows the service promised, and what it refused."""
+        unit = in_catalog(plan.unit, self.descriptor.vendor, self.units)
+        return (yield from SliceReading(pages_of(self.page, unit), unit, piece, self.config.page_size).frames())
+
+    def checkpoint(self, plan: IngestionPlan, receipts: Sequence[UpsertReceipt]) -> Json | None:
+        """The planned watermark, or as far as the rows reached if that is less."""
+        if plan.checkpoint_after is None:
+            return None
+        return folded(plan.checkpoint_after, plan.checkpoint_before, receipts)
+
+    def late_slices(self, plan: IngestionPlan, epoch: int) -> tuple[IngestionSlice, ...]:
+        """What changed since the plan was made: such a row may have left a window before that was read."""
+        return late(plan, epoch, self.config.overlap_s)
+
+    def export_keys(self, plan: IngestionPlan, view: str | None = None) -> Iterator[pl.DataFrame]:
+        """Keys of all rows; the login is proven before and after.
+
+        Raises:
+            CompletenessGapError: Part of them could not be listed: what is missing then is not gone.
+        """
+        self._known()
+        unit = in_catalog(plan.unit, self.descriptor.vendor, self.units)
+        reader = RowReader(unit, keys_only=True)
+        ask = Ask(unit.name, limit=self.config.page_size, keys_only=True)
+        listing = Listing(pages_of(self.page, unit), ask, reader.key)
+        yield reader.frame([])
+        for rows in listing:
+            yield reader.frame(rows)
+        if listing.refused or listing.expected not in {None, listing.rows}:
+            why = listing.refused or f"{listing.rows} of {listing.expected} came"
+            raise CompletenessGapError(f"The keys of {plan.unit.unit_id} could not all be listed: {why}", "Run again.")
+        self._known()
+
+    def repair_slices(self, plan: IngestionPlan, keys: Sequence[Json], epoch: int) -> tuple[IngestionSlice, ...]:
+        """Slices that go through the list once more and keep the rows of these keys."""
+        return repairs(plan, keys, epoch)
+
+    def preview(self, unit: EndpointUnitDescriptor, limit: int, where: Sequence[Predicate] = ()) -> pl.DataFrame:
+        """The first rows, in the API's order."""
+        known = in_catalog(unit, self.descriptor.vendor, self.units)
+        refuse_selection(unit, unit.default_policy.model_copy(update={"filter": tuple(where)}))
+        self._known()
+        reader = RowReader(known)
+        frames = [reader.frame([])]
+        ask = Ask(known.name, limit=max(1, min(limit, self.config.page_size)))
+        listing = Listing(pages_of(self.page, known), ask, reader.key)
+        for rows in listing:
+            frames.append(reader.frame(rows))
+            if listing.rows >= limit:
+                break
+        return pl.concat(frames).head(limit)
+
+    def close(self) -> None:
+        """Close connections; the source can be used again."""
+        self.client.close()
+
+    def _known(self) -> Account:
+        try:
+            return self.account()
+        except Refusal as refusal:
+            raise translated(refusal) from refusal

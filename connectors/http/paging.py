@@ -1,0 +1,62 @@
+"""The nouns of an API that answers in pages: what is asked, a page, the account."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+Row = dict[str, Any]
+"""One decoded JSON object; numbers with a point are ``Decimal``."""
+Token = str | int
+"""What leads to the next page. A ``str`` is the server's own bookmark. An ``int`` counts pages or rows: such pages
+shift when rows come and go, so the list is read until two readings agree."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One page of one unit.
+
+    Attributes:
+        unit: Name of the unit.
+        since: Only rows whose cursor column is at or after this moment (UTC); None: no bound. Where the API
+            leaves out the moment itself, ask from a little before: a row too many does no harm.
+        before: Only rows whose cursor column is before this moment; None: no bound. Given to units with ``windows``.
+        token: ``Page.next`` of the page before; None for the first page.
+        limit: Rows wanted; a page may hold fewer or more.
+        keys_only: Only the key columns are looked at: ask for less where the API can.
+    """
+
+    unit: str
+    since: datetime | None = None
+    before: datetime | None = None
+    token: Token | None = None
+    limit: int = 100
+    keys_only: bool = False
+
+
+@dataclass(frozen=True)
+class Page:
+    """What one request gave.
+
+    Attributes:
+        rows: JSON objects; none is fine, also when there is a next page.
+        next: Leads to the next page; None on the last.
+        total: How many rows the server says the whole list has, if it does.
+    """
+
+    rows: Sequence[Row]
+    next: Token | None = None
+    total: int | None = None
+
+
+@dataclass(frozen=True)
+class Account:
+    """Whom the credentials belong to, and what answers."""
+
+    name: str
+    version: str
+    details: dict[str, str] = field(default_factory=dict)

@@ -1,0 +1,140 @@
+"""Plans for units of a paged API: from when, cut into which windows, and how far the plan vouches."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from connectors.http import windows
+from connectors.http.paging import Ask
+from connectors.http.progress import PagedProgress
+from connectors.http.rows import RowReader
+from contracts.errors import ModeUnsupportedError
+from contracts.plan import IngestionPlan, IngestionSlice
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from connectors.http.json_api import PagedSettings
+    from connectors.http.paging import Page, Row
+    from connectors.http.units import ApiUnit
+    from contracts.endpoint import PlanRequest
+    from contracts.model import Json
+
+_FUTURE = timedelta(days=1)
+_REPAIRED_TOGETHER = 1_000
+
+
+class UnitProbe:
+    """What planning asks of one unit: first pages and counts.
+
+    Args:
+        page: Asks for a page.
+        unit: The unit.
+        page_size: Rows of a page.
+    """
+
+    def __init__(self, page: Callable[[Ask], Page], unit: ApiUnit, page_size: int) -> None:
+        self.unit = unit
+        self._page, self._page_size = page, page_size
+        self._reader = RowReader(unit)
+
+    def first_page(self, since: datetime | None, before: datetime | None = None) -> Page:
+        """The first page of a window."""
+        return self._page(Ask(self.unit.name, since=since, before=before, limit=self._page_size))
+
+    def count(self, since: datetime | None, before: datetime | None = None) -> int | None:
+        """How many rows the window has, if the service says so."""
+        return self._page(Ask(self.unit.name, since=since, before=before, limit=1)).total
+
+    def moment(self, row: Row) -> datetime | None:
+        """When the row changed last."""
+        return self._reader.moment(row)
+
+
+def make_plan(probe: UnitProbe, request: PlanRequest, settings: PagedSettings, now: datetime) -> IngestionPlan:
+    """The plan.
+
+    Raises:
+        ModeUnsupportedError: Incremental, for a unit without a cursor.
+    """
+    if request.mode not in request.unit.supported_modes:
+        raise ModeUnsupportedError(
+            f"{request.unit.unit_id} cannot be read incrementally: the API does not say what changed",
+            "Use mode full.",
+            unit_id=request.unit.unit_id,
+        )
+    if probe.unit.cursor is None:
+        return _planned(request, [windows.Window()], "single", "the API lists it whole")
+    before = PagedProgress.read(request.checkpoint, request.unit)
+    since = before.since(settings.overlap_s) if request.mode == "incremental" else None
+    top = windows.newest(probe, since, now + _FUTURE)
+    cut = windows.cut(probe, since, top, settings.slice_rows) if probe.unit.windows else [windows.Window(since=since)]
+    census = request.mode == "full" or (probe.unit.keys_only and before.census_due(now, request.policy.census_every_s))
+    after = PagedProgress(
+        scope=before.scope,
+        watermark=max([one for one in (top, before.watermark) if one is not None], default=None),
+        census_at=now if census else before.census_at,
+    )
+    strategy = "change-window" if len(cut) > 1 or since else "single"
+    reason = f"changed from {since.isoformat()} on" if since else "everything"
+    return _planned(request, cut, strategy, reason, after=after.model_dump(mode="json"), census=census)
+
+
+def late(plan: IngestionPlan, epoch: int, overlap_s: float) -> tuple[IngestionSlice, ...]:
+    """One slice of everything that changed since the plan was made; none for a unit without a cursor."""
+    if plan.checkpoint_after is None:
+        return ()
+    since = PagedProgress.model_validate(plan.checkpoint_after).since(overlap_s)
+    if since is None:
+        return ()
+    params: Json = {"since": since.isoformat(), "explain": "what changed since the plan was made"}
+    return (IngestionSlice(key=f"late-{epoch}", sequence=len(plan.slices), params=params),)
+
+
+def repairs(plan: IngestionPlan, keys: Sequence[Json], epoch: int) -> tuple[IngestionSlice, ...]:
+    """Slices that keep the rows of these keys only."""
+    wanted = [[str(key[name]) for name in plan.unit.primary_key] for key in keys]
+    starts = range(0, len(wanted), _REPAIRED_TOGETHER)
+    chunks = [wanted[start : start + _REPAIRED_TOGETHER] for start in starts]
+    return tuple(
+        IngestionSlice(
+            key=f"repair-{epoch}-{index}",
+            sequence=len(plan.slices) + index,
+            params={"keys": chunk, "explain": f"{len(chunk)} missing row(s)"},
+        )
+        for index, chunk in enumerate(chunks)
+    )
+
+
+def _planned(
+    request: PlanRequest,
+    cut: Sequence[windows.Window],
+    strategy: str,
+    reason: str,
+    *,
+    after: Json | None = None,
+    census: bool = False,
+) -> IngestionPlan:
+    return IngestionPlan(
+        endpoint_id=request.endpoint_id,
+        unit=request.unit,
+        mode=request.mode,
+        strategy=strategy,
+        reason=reason,
+        slices=tuple(_slice(index, window) for index, window in enumerate(cut)),
+        policy=request.policy,
+        checkpoint_before=request.checkpoint,
+        checkpoint_after=after,
+        census=census,
+    )
+
+
+def _slice(index: int, window: windows.Window) -> IngestionSlice:
+    ends: dict[str, datetime | None] = {"since": window.since, "before": window.before}
+    return IngestionSlice(
+        key=window.since.isoformat() if window.since else "all" if window.before is None else "first",
+        sequence=index,
+        params={**{name: end.isoformat() for name, end in ends.items() if end is not None}, "explain": str(window)},
+        estimated_rows=window.rows,
+    )

@@ -1,0 +1,108 @@
+"""One slice, read: pages to frames of the unit's schema, and an account of what was promised."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from connectors.http.listing import Listing
+from connectors.http.paging import Ask, Page
+from connectors.http.progress import SEEN
+from connectors.http.rows import RowReader
+from contracts.errors import SourceValueError
+from contracts.plan import SliceReport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    import polars as pl
+
+    from connectors.http.paging import Row
+    from connectors.http.units import ApiUnit
+    from contracts.model import Json
+    from contracts.plan import IngestionSlice
+
+_SHAPE = (KeyError, TypeError, IndexError, AttributeError)
+
+
+def pages_of(page: Callable[[Ask], Page], unit: ApiUnit) -> Callable[[Ask], Page]:
+    """The author's function, with an answer that has another shape than it expects made a typed error."""
+
+    def checked(ask: Ask) -> Page:
+        try:
+            given = page(ask)
+        except _SHAPE as error:
+            raise _misshapen(unit, f"{type(error).__name__}: {error}") from error
+        if not all(isinstance(row, dict) for row in given.rows):
+            raise _misshapen(unit, "a row is not an object")
+        return given
+
+    return checked
+
+
+class SliceReading:
+    """One pass over one slice. Use once.
+
+    Args:
+        page: Asks for a page.
+        unit: The unit.
+        piece: Its ``params`` hold ``since`` and ``before``, or ``keys``, or nothing for everything.
+        page_size: Rows of a page.
+    """
+
+    def __init__(self, page: Callable[[Ask], Page], unit: ApiUnit, piece: IngestionSlice, page_size: int) -> None:
+        since, before = (_moment(piece.params, name) for name in ("since", "before"))
+        self._reader = RowReader(unit)
+        ask = Ask(unit.name, since=since, before=before, limit=page_size)
+        self._listing = Listing(page, ask, self._reader.key)
+        self._wanted = _keys(piece.params)
+        self._newest: datetime | None = None
+
+    def frames(self) -> Generator[pl.DataFrame, None, SliceReport]:
+        """A batch per page with rows, at least one; then what was promised and what was refused."""
+        given = 0
+        for rows in self._listing:
+            wanted = [row for row in rows if self._is_wanted(row)]
+            if wanted:
+                self._note(wanted)
+                given += len(wanted)
+                yield self._reader.frame(wanted)
+        if not given:
+            yield self._reader.frame([])
+        listing = self._listing
+        observed: Json = {SEEN: self._newest.isoformat()} if self._newest else {}
+        if listing.duplicates:
+            observed["duplicates"] = listing.duplicates
+        return SliceReport(
+            expected_rows=listing.expected if self._wanted is None else given,
+            observed=observed,
+            gaps=(f"refused {listing.refused}",) if listing.refused else (),
+        )
+
+    def _is_wanted(self, row: Row) -> bool:
+        return self._wanted is None or tuple(str(part) for part in self._reader.key(row)) in self._wanted
+
+    def _note(self, rows: list[Row]) -> None:
+        moments = [moment for row in rows if (moment := self._reader.moment(row)) is not None]
+        self._newest = max([*moments, *([self._newest] if self._newest else [])], default=None)
+
+
+def _moment(params: Json, name: str) -> datetime | None:
+    return datetime.fromisoformat(str(params[name])) if name in params else None
+
+
+def _keys(params: Json) -> frozenset[tuple[str, ...]] | None:
+    keys = params.get("keys")
+    return (
+        frozenset(tuple(str(part) for part in key) for key in keys if isinstance(key, list))
+        if isinstance(keys, list)
+        else None
+    )
+
+
+def _misshapen(unit: ApiUnit, why: str) -> SourceValueError:
+    return SourceValueError(
+        f"An answer about {unit.name} is not shaped as the client reads it ({why})",
+        "Compare the client's method with what the service answers; nothing of the slice was used.",
+        unit=unit.name,
+    )

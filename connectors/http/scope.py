@@ -1,0 +1,52 @@
+"""What may be asked of a unit of a paged API: the connector's own units, whole."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from connectors.http.units import datasets
+from contracts.catalog import structure
+from contracts.errors import CursorUnsupportedError, FilterNotSupportedError, SourceSchemaChangedError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from connectors.http.units import ApiUnit
+    from contracts.unit import EndpointUnitDescriptor, UnitPolicy
+
+
+def in_catalog(unit: EndpointUnitDescriptor, vendor: str, units: Sequence[ApiUnit]) -> ApiUnit:
+    """The connector's unit behind a catalogued one.
+
+    Raises:
+        SourceSchemaChangedError: The connector knows it no more, or with other columns.
+    """
+    known = next((one for one in units if f"{vendor}.{one.name}" == unit.dataset_id), None)
+    if known is not None and structure(datasets(vendor, unit.dataset.namespace, [known])[0]) == structure(unit.dataset):
+        return known
+    what = "has other columns now" if known else "is not known any more"
+    raise SourceSchemaChangedError(
+        f"{unit.unit_id} {what}", "Collect the catalog again; then run again.", unit_id=unit.unit_id
+    )
+
+
+def refuse_selection(unit: EndpointUnitDescriptor, policy: UnitPolicy) -> None:
+    """Refuse what would be ignored otherwise.
+
+    Raises:
+        FilterNotSupportedError: A filter or a selector: the list is read whole.
+        CursorUnsupportedError: Another cursor than the unit's own.
+    """
+    if policy.filter or policy.selectors:
+        named = policy.filter[0].column if policy.filter else next(iter(policy.selectors))
+        raise FilterNotSupportedError(
+            f"{unit.unit_id} cannot be filtered (by {named!r})",
+            "Leave out filters and selectors.",
+            unit_id=unit.unit_id,
+        )
+    if policy.cursor_columns not in {(), unit.cursor_candidates}:
+        raise CursorUnsupportedError(
+            f"{unit.unit_id} cannot be read by {', '.join(policy.cursor_columns)}",
+            f"Leave cursor_columns empty; the API filters by {', '.join(unit.cursor_candidates) or 'nothing'}.",
+            unit_id=unit.unit_id,
+        )

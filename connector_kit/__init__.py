@@ -1,1 +1,1 @@
-"""What the author of a connector works with: recorded traffic, checks, promotion of a notebook, its template."""
+"""What an author of a connector works with: recorded traffic, a conformance kit, promotion of a notebook to modules."""

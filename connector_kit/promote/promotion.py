@@ -125,5 +125,9 @@ def _unclaimed(notebook: Notebook, home: Home, modules: dict[str, tuple[str, byt
 
 def _cassettes(notebook: Path, home: Home) -> dict[str, bytes]:
     folder = notebook.with_suffix("")
-    found = sorted(path for path in folder.rglob("*") if path.is_file() and ".ipynb_checkpoints" not in path.parts)
+    found = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and not path.name.startswith(".") and ".ipynb_checkpoints" not in path.parts
+    )
     return {f"{home.cassettes}/{path.relative_to(folder).as_posix()}": path.read_bytes() for path in found}

@@ -14,6 +14,15 @@ from textwrap import dedent
 ROOT = Path(__file__).parents[3]
 ROOMS = ("cdm_mappers", "connectors", "contracts")
 
+RUN = """
+import codeop, json, sys
+from pathlib import Path
+compiler, names = codeop.Compile(), {"__name__": "__main__"}  # remembers __future__ from cell to cell, as IPython does
+for number, cell in enumerate(json.loads(Path(sys.argv[1]).read_text())["cells"], 1):
+    if cell["cell_type"] == "code":
+        exec(compiler("".join(cell["source"]), f"cell {number}", "exec"), names)
+"""
+
 CELLS = {
     "tour": "# Acme\n\nA tour.",
     "parameters": "page_size = 3",
@@ -124,11 +133,11 @@ CELLS = {
 
         FACTORY = AcmeFactory()
     ''',
-    "look": '''
+    "look": """
         config = AcmeConfig(base_url="http://127.0.0.1:9", token=SecretStr("t"), page_size=page_size)
         settings: HttpSettings = config
         AcmeSource(config).names()
-    ''',
+    """,
     "mapper": '''
         """Acme rows as rows of the work family."""
 
@@ -224,3 +233,11 @@ def python(root: Path, program: str) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def run(root, path):
+    """Execute the notebook's cells in order."""
+    command = [sys.executable, "-c", RUN, str(path)]
+    environment = os.environ | {"PYTHONPATH": str(root)}
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

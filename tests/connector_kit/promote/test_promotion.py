@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from textwrap import dedent
 
@@ -10,24 +8,7 @@ import pytest
 
 from connector_kit.promote.promotion import promote
 from contracts.errors import DependencyMissingError, PromotionRefusedError
-from tests.connector_kit.promote.authored import CELLS, ORDER, contents, notebook_of, number, python, saved
-
-RUN = """
-import codeop, json, sys
-from pathlib import Path
-compiler, names = codeop.Compile(), {"__name__": "__main__"}  # remembers __future__ from cell to cell, as IPython does
-for number, cell in enumerate(json.loads(Path(sys.argv[1]).read_text())["cells"], 1):
-    if cell["cell_type"] == "code":
-        exec(compiler("".join(cell["source"]), f"cell {number}", "exec"), names)
-"""
-
-
-def run(root, path):
-    """Execute the notebook's cells in order."""
-    command = [sys.executable, "-c", RUN, str(path)]
-    environment = os.environ | {"PYTHONPATH": str(root)}
-    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+from tests.connector_kit.promote.authored import CELLS, ORDER, contents, notebook_of, number, python, run, saved
 
 
 def refused(path, root, check=None):
@@ -175,7 +156,7 @@ REFUSED = {
     "upwards by import": ("client", "from connectors.acme.units import UNITS", "of `units`", "Move `UNITS`"),
     "undefined": ("units", "MORE = nowhere", "`nowhere` is defined nowhere", "import it"),
     "of the tour": ("units", "SIZE = page_size", f"from cell {number('parameters')}", "tag"),
-    "lint": ("units", "ONE = eval(\"1\")", "S307", "ruff rule S307"),
+    "lint": ("units", 'ONE = eval("1")', "S307", "ruff rule S307"),
     "types": ("units", 'BAD: int = "text"', "Incompatible types in assignment", "types"),
     "not importable": ("units", 'NONE = {}["key"]', "KeyError: 'key'", "Mend"),
     "an action": ("config", "print(1)", "does something", "untagged"),
@@ -214,7 +195,9 @@ def test_a_failing_check_refuses_at_the_line_it_names(root):
     seen = []
 
     def check(folder):
-        seen.append(python(folder, "from connectors.registry import EndpointRegistry as R; print(R().get('http.acme'))"))
+        seen.append(
+            python(folder, "from connectors.registry import EndpointRegistry as R; print(R().get('http.acme'))")
+        )
         lines = text_of_client(folder).splitlines()
         return [f"connectors/acme/client.py:{lines.index(line) + 1}: a page is read twice"]
 
@@ -312,7 +295,10 @@ def test_edits_of_a_module_are_kept(root):
     saved(root, data)
     (problem,) = refused(path, root)
     assert problem["cell"] == number("client")
-    assert contents(root) == {**before, "notebooks/prototypes/acme.ipynb": contents(root)["notebooks/prototypes/acme.ipynb"]}
+    assert contents(root) == {
+        **before,
+        "notebooks/prototypes/acme.ipynb": contents(root)["notebooks/prototypes/acme.ipynb"],
+    }
 
 
 def test_new_code_beside_a_module_is_refused(root):

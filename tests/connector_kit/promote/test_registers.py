@@ -30,7 +30,9 @@ def added(before, after):
 def test_a_template_is_put_at_its_place(name):
     after = registers.with_connector(CONNECTORS, name, "connectors.x.source:FACTORY")
     assert added(CONNECTORS, after) == [f'        "{name}": "connectors.x.source:FACTORY",']
-    table = next(node for node in ast.parse(after).body if isinstance(node, ast.AnnAssign) and node.target.id == "BUILT_IN")
+    table = next(
+        node for node in ast.parse(after).body if isinstance(node, ast.AnnAssign) and node.target.id == "BUILT_IN"
+    )
     keys = [key.value for key in table.value.args[0].keys]
     assert keys == sorted(keys)
     assert name in keys
@@ -39,7 +41,9 @@ def test_a_template_is_put_at_its_place(name):
         registers.with_connector(after, name, "connectors.y.source:FACTORY")
 
 
-@pytest.mark.parametrize("text", ["", "BUILT_IN: dict = make()", "BUILT_IN: dict = make(table)", "BUILT_IN: dict = make({})"])
+@pytest.mark.parametrize(
+    "text", ["", "BUILT_IN: dict = make()", "BUILT_IN: dict = make(table)", "BUILT_IN: dict = make({})"]
+)
 def test_a_table_of_another_form_is_left_alone(text):
     for edit in (
         lambda: registers.with_connector(text, "http.x", "x:F"),

@@ -99,8 +99,14 @@ def test_modules_go_to_their_package_and_an_entry_point_names_them(theirs, folde
         ("", "no pyproject.toml with a project's name"),
         ("[project", "cannot be read"),
         ('[project]\nname = "connectors"', "is taken"),
-        ('[project]\nname = "x"\n[project.entry-points."nucleus.connectors"]\n"http.acme" = "o:F"', "registered already"),
-        ('[project]\nname = "x"\n[project.entry-points]\n"nucleus.connectors" = {"http.b" = "b:F"}', "cannot be edited|form"),
+        (
+            '[project]\nname = "x"\n[project.entry-points."nucleus.connectors"]\n"http.acme" = "o:F"',
+            "registered already",
+        ),
+        (
+            '[project]\nname = "x"\n[project.entry-points]\n"nucleus.connectors" = {"http.b" = "b:F"}',
+            "cannot be edited|form",
+        ),
     ],
 )
 def test_a_repository_that_cannot_take_it(theirs, project, what):

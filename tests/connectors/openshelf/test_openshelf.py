@@ -1,18 +1,15 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-from connectors.openshelf.config import OpenshelfConfig
-from connectors.openshelf.source import OpenshelfSource
 from sandbox.openshelf import SandboxOpenshelf, ShelfFaults, ShelfSite
 from tests.conformance.api_source_suite import ApiSourceSuite
+from tests.connectors.openshelf.moving import source_of
 
-QUICK = {"retry_pause_s": 0.005, "request_timeout_s": 5.0, "slice_rows": 40, "page_size": 20, "max_tries": 30}
-
-
-def source_of(server: SandboxOpenshelf, **settings) -> OpenshelfSource:
-    given = {"base_url": server.url, "token": server.token, **QUICK, **settings}
-    return OpenshelfSource(OpenshelfConfig.model_validate(given))
+if TYPE_CHECKING:
+    from connectors.openshelf.source import OpenshelfSource
 
 
 class Lab:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from textwrap import dedent
 
 import pytest
@@ -202,8 +203,7 @@ def test_a_failing_check_refuses_at_the_line_it_names(root):
         return [f"connectors/acme/client.py:{lines.index(line) + 1}: a page is read twice"]
 
     def text_of_client(folder):
-        with open(f"{folder}/connectors/acme/client.py") as file:
-            return file.read()
+        return Path(folder, "connectors", "acme", "client.py").read_text()
 
     line = '        """Every page, once."""'
     (problem,) = refused(saved(root, notebook_of()), root, check)

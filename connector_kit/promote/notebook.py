@@ -8,6 +8,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from connector_kit.promote.drafts import defined_in, imports_of, used_by
+from connector_kit.promote.modules import FUTURE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -48,6 +49,8 @@ def _imports(cell: Cell, module: str, staying: Sequence[Cell]) -> str:
     there = frozenset(each.name for one in staying for each in imports_of(one))
     brought = imports_of(cell)
     kept = sorted({each.statement for each in brought if each.name in wanted - there})
+    # In a notebook it holds for every cell that follows.
+    kept[:0] = [FUTURE.text] if FUTURE.text in cell.source.splitlines() else []
     defined = defined_in(cell) - {each.name for each in brought}
     names = sorted((name for name in defined if not name.startswith("_") or name in wanted), key=_rank)
     return "\n".join([*kept, _line(module, names)])

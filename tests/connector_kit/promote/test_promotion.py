@@ -125,6 +125,56 @@ def test_the_notebook_keeps_everything_but_the_code(root):
     ]
 
 
+def test_a_cell_that_is_one_text_stays_one_and_the_future_goes_on(root):
+    data = notebook_of()
+    place = number("config") - 1
+    docstring, *rest = data["cells"][place]["source"]
+    data["cells"][place]["source"] = "".join([docstring, "from __future__ import annotations\n", *rest])
+    data["cells"][number("imports") - 1]["source"].remove("from __future__ import annotations\n")
+    path = saved(root, data)
+    promote(path, root, check=None)
+    source = json.loads(path.read_text())["cells"][place]["source"]
+    assert isinstance(source, str)
+    assert source.splitlines()[0] == "from __future__ import annotations"
+    run(root, path)
+
+
+def test_types_that_are_needed_at_run_time_are_imported_at_run_time(root):
+    config = (
+        CELLS["config"]
+        .replace("An Acme site.", "One.")
+        .replace(
+            "            page_size",
+            '            since: datetime | None = Field(None, description="From when.")\n            page_size',
+        )
+    )
+    client = (
+        CELLS["client"]
+        + """
+
+        class _Answer(msgspec.Struct):
+            day: date
+    """
+    )
+    imports = (
+        CELLS["imports"]
+        .replace("import json", "import json\n        from datetime import date, datetime")
+        .replace("import polars", "import msgspec\n        import polars")
+    )
+    promote(saved(root, notebook_of(config=config, client=client, imports=imports)), root, check=None)
+    assert "\nfrom datetime import datetime\n" in text(root, "connectors/acme/config.py")
+    said = python(
+        root,
+        """
+        import msgspec
+        from connectors.acme.client import _Answer
+        from connectors.acme.config import AcmeConfig
+        print(AcmeConfig(base_url="b", token="t", since="2026-01-01").since, msgspec.json.decode('{"day": "2026-01-02"}', type=_Answer).day)
+        """,
+    )
+    assert said.split() == ["2026-01-01", "00:00:00", "2026-01-02"]
+
+
 def test_promoting_again_changes_nothing_and_says_so(root):
     path = saved(root, notebook_of())
     assert promote(path, root, check=None).changed

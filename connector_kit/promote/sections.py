@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from connector_kit.promote.cells import Notebook
     from connector_kit.promote.home import Home
 
+_WANTED = {"lab": "Write a context manager `lab()` in a cell of that tag: it gives what the tests need of the system."}
+
 
 @dataclass(frozen=True)
 class Sections:
@@ -48,8 +50,7 @@ def sections_of(notebook: Notebook, home: Home) -> Sections:
             except ProblemsFoundError as error:
                 problems += error.problems
     if "lab" in drafts and "lab" not in drafts["lab"].defined:
-        fix = "Write a context manager `lab()` that gives what the tests need of the system (unit_id, source(), …)."
-        problems.append(drafts["lab"].cells[0].problem(0, "there is no function `lab`", fix))
+        problems.append(drafts["lab"].cells[0].problem(0, "there is no function `lab`", _WANTED["lab"]))
     if problems:
         raise ProblemsFoundError(*problems)
     modules = {section: _module(notebook, home, section) for section in PROMOTED if notebook.of(section)}
@@ -67,10 +68,7 @@ def sections_of(notebook: Notebook, home: Home) -> Sections:
 def _absent(notebook: Notebook) -> Iterator[Problem]:
     for section in (*CHAIN, "lab"):
         if not notebook.of(section):
-            fix = f"Tag the cell that holds the {section}; a lab is a function `lab` of the system the tests talk to."
-            yield Problem(
-                0, 0, f"no cell is tagged `{section}`", fix if section == "lab" else fix.partition(";")[0] + "."
-            )
+            yield Problem(0, 0, f"no cell is tagged `{section}`", _WANTED.get(section, f"Tag the {section}'s cell."))
 
 
 def _mixed(notebook: Notebook) -> Iterator[Problem]:

@@ -22,6 +22,7 @@ from contracts.errors import DependencyMissingError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_PATIENCE_S = 60
 _SORTING = ("--select", "I,F401", "--fix-only", "--quiet")
 # Where the project selects TC rules, imports for types only move under TYPE_CHECKING as a matter of course.
 _SETTLED = ("--fix-only", "--quiet", "--config", 'lint.extend-safe-fixes = ["TC"]')
@@ -80,9 +81,12 @@ def asked(tree: Path, program: str, *arguments: str) -> dict[str, Any]:
     """The JSON object that a program prints last, run with the tree's modules before all others.
 
     Raises:
-        RuntimeError: It prints none: it was killed, or a module ended the process.
+        RuntimeError: It prints none (it was killed, or a module ended the process), or does not come to an end.
     """
-    done = _run(tree, "-c", program, *arguments)
+    try:
+        done = _run(tree, "-c", program, *arguments, limit_s=_PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        raise RuntimeError(f"takes more than {_PATIENCE_S} s") from None
     try:
         answer = json.loads(done.stdout.splitlines()[-1])
     except (IndexError, ValueError):
@@ -105,13 +109,20 @@ def _tool(tree: Path, name: str, *arguments: str) -> subprocess.CompletedProcess
     return _run(tree, "-m", name, *arguments)
 
 
-def _run(tree: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(_search(tree)), "PYTHONDONTWRITEBYTECODE": "1"}
+def _run(tree: Path, *arguments: str, limit_s: float | None = None) -> subprocess.CompletedProcess[str]:
+    search = [*_search(tree), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(search), "PYTHONDONTWRITEBYTECODE": "1"}
     kit = [path for path in _search(tree) if path != str(tree)]
     if kit:
         environment["MYPYPATH"] = os.pathsep.join(kit)
     return subprocess.run(
-        [sys.executable, *arguments], cwd=tree, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, *arguments],
+        cwd=tree,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=limit_s,
     )
 
 

@@ -284,6 +284,21 @@ def test_no_factory_no_lab_no_mapper(root):
     assert (problem["cell"], "neither things nor item" in problem["what"]) == (number("mapper"), True)
 
 
+def test_a_module_that_ends_the_process_is_refused(root):
+    (problem,) = refused(
+        saved(root, notebook_of(units=CELLS["units"] + "\n        import os\n        GONE = os._exit(3)")), root
+    )
+    assert "ended with 3" in problem["what"]
+
+
+def test_a_notebook_may_lie_elsewhere(root, tmp_path):
+    path = saved(tmp_path / "desk", notebook_of())
+    done = promote(path, root, check=None)
+    assert done.written[-1] == str(path)
+    assert "from connectors.acme.client import AcmeClient" in path.read_text()
+    assert not promote(path, root, check=None).changed
+
+
 def test_a_cell_of_two_sections_is_refused(root):
     data = notebook_of()
     data["cells"][number("units") - 1]["metadata"]["tags"] = ["units", "source"]

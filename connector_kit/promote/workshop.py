@@ -63,7 +63,9 @@ class Workshop:
             ProblemsFoundError: They found something.
         """
         code = [name for name in self.files if name.endswith(".py")]
-        product = [name for name in code if not name.startswith("tests/")]
+        # Of the connector all of it: what was promoted before may not fit what is promoted now.
+        whole = (path.relative_to(self._folder).as_posix() for path in self._folder.glob(f"{self._home.folder}/*.py"))
+        product = sorted({*whole, *(name for name in code if not name.startswith("tests/"))})
         found = verify.lint(self._folder, code)
         found += verify.types(self._folder, product, self._home.root / ".mypy_cache")
         if found:
@@ -104,25 +106,41 @@ class Workshop:
         return {path: content.decode() for path, content in done.items()}
 
     def _mappers(self, said: Described) -> list[tuple[Binding, str]]:
-        draft = self._sections.drafts.get("mapper")
-        if draft is None:
-            return self._none_needed(said)
+        """The function of each unit that is mapped; the mapper's module is made where its code is in the notebook."""
+        draft, there = self._sections.drafts.get("mapper"), self._sections.around.sections.get("mapper")
+        if there is None:
+            if said.bound and self._home.ours:
+                one, fix = said.bound[0], "Write its mapper, or take the binding away."
+                raise self._unmapped(f"unit {one.unit!r} is bound to {one.model}, and no cell is tagged `mapper`", fix)
+            return []
+        dotted = there.module
+        if draft is not None:
+            dotted = self._mapper_module(draft, said)
+            self._make({"mapper": dotted})
+        return [(each, f"{dotted}:{self._function(there.names, each)}") for each in said.bound]
+
+    def _mapper_module(self, draft: Draft, said: Described) -> str:
+        first = draft.cells[0]
         if not self._home.ours:
             what = "a mapper of a third party would be found by nobody: mappers have no entry points"
-            raise ProblemsFoundError(_of(draft, what, "Untag the cell; the units are ingested as they are."))
+            raise ProblemsFoundError(first.problem(0, what, "Untag the cell; the units are ingested as they are."))
         if not said.bound:
-            raise ProblemsFoundError(_of(draft, "no unit is bound to a common model", "Give a unit its cdm_model_id."))
-        dotted = self._home.mapper("_".join(sorted({each.family for each in said.bound})))
-        self._make({"mapper": dotted})
-        return [(each, f"{dotted}:{_function(draft, each)}") for each in said.bound]
+            what = "no unit is bound to a common model"
+            raise ProblemsFoundError(first.problem(0, what, "Give a unit its cdm_model_id."))
+        return self._home.mapper("_".join(sorted({each.family for each in said.bound})))
 
-    def _none_needed(self, said: Described) -> list[tuple[Binding, str]]:
-        if said.bound and "mapper" not in self._sections.around.sections:
-            one, units = said.bound[0], self._sections.drafts.get("units")
-            what = f"unit {one.unit!r} is bound to {one.model}, and no cell is tagged `mapper`"
-            fix = "Write its mapper, or take the binding away."
-            raise ProblemsFoundError(_of(units, what, fix) if units else Problem(0, 0, what, fix))
-        return []
+    def _function(self, names: frozenset[str], one: Binding) -> str:
+        fitting = [one.unit, one.model.rpartition(".")[2]]
+        found = next((name for name in fitting if name in names), None)
+        if found is None:
+            what = f"unit {one.unit!r} is bound to {one.model}, and the mapper defines neither {' nor '.join(fitting)}"
+            raise self._unmapped(what, "Name a function after the unit or after the model.")
+        return found
+
+    def _unmapped(self, what: str, fix: str) -> ProblemsFoundError:
+        drafts = self._sections.drafts
+        draft = drafts.get("mapper") or drafts.get("units")
+        return ProblemsFoundError(Problem(draft.cells[0].number if draft else 0, 0, what, fix))
 
     def _register(self, said: Described, pairs: Sequence[tuple[Binding, str]]) -> None:
         path = f"{self._home.dotted('source')}:FACTORY"
@@ -151,16 +169,3 @@ class Workshop:
         file = f"{self._home.tests}/test_{self._home.name}.py"
         if not (self._home.root / file).exists():
             self._tidied({file: conformance.test_text(self._home, said.template_id)})
-
-
-def _function(draft: Draft, one: Binding) -> str:
-    names = [one.unit, one.model.rpartition(".")[2]]
-    found = next((name for name in names if name in draft.defined), None)
-    if found is None:
-        what = f"unit {one.unit!r} is bound to {one.model}, and the mapper cells define neither {' nor '.join(names)}"
-        raise ProblemsFoundError(_of(draft, what, "Name the function after the unit or after the model."))
-    return found
-
-
-def _of(draft: Draft, what: str, fix: str) -> Problem:
-    return draft.cells[0].problem(0, what, fix)

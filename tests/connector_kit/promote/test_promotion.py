@@ -346,6 +346,41 @@ def test_code_put_back_into_a_cell_is_promoted_alone(root):
     run(root, path)
 
 
+def put_back(path, root, name, old, new):
+    """The cell's code in the notebook again, changed."""
+    data = json.loads(path.read_text())
+    whole = dedent(CELLS[name]).strip("\n")
+    assert old in whole
+    data["cells"][number(name) - 1]["source"] = whole.replace(old, new).splitlines(keepends=True)
+    saved(root, data)
+
+
+def test_what_is_promoted_must_fit_what_was(root):
+    path = saved(root, notebook_of())
+    promote(path, root, check=None)
+    put_back(path, root, "config", "page_size:", "rows_of_a_page:")
+    (problem,) = refused(path, root)
+    assert "connectors/acme/client.py" in problem["what"]
+    assert "page_size" in problem["what"]
+
+
+def test_a_new_binding_is_registered_with_the_mapper_that_is_there(root):
+    path = saved(root, notebook_of())
+    promote(path, root, check=None)
+    put_back(path, root, "units", 'Unit("boxes")', 'Unit("boxes", "cdm.work.project")')
+    (problem,) = refused(path, root)
+    assert (problem["cell"], "neither boxes nor project" in problem["what"]) == (number("units"), True)
+    put_back(path, root, "units", 'Unit("boxes")', 'Unit("boxes", "cdm.work.item")')
+    assert "cdm_mappers/registry.py" in promote(path, root, check=None).written
+    assert python(
+        root,
+        """
+        from cdm_mappers.registry import CdmMapperRegistry
+        print(CdmMapperRegistry().find("http", "acme.boxes", "cdm.work.item").__module__)
+        """,
+    ).split() == ["cdm_mappers.acme_work"]
+
+
 def test_edits_of_a_module_are_kept(root):
     path = saved(root, notebook_of())
     promote(path, root, check=None)

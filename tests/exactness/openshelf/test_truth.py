@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -117,6 +117,15 @@ def test_ties_across_the_ends_of_pages_and_windows(database):
         mover.close()
 
 
+def test_a_change_that_shows_up_late_lies_in_the_overlap(shelf, mover):
+    mover.run("books", "incremental")
+    newest = shelf.site.changed("books", None, None)[-1][0]
+    late = shelf.site.rows("books")[0]["id"]
+    shelf.site.edit("books", late, moment=newest - timedelta(seconds=200), title="late")
+    assert mover.run("books", "incremental").rows_updated == 1
+    assert_equal(mover, "books")
+
+
 class Meanwhile:
     """Does something at each request, so many times."""
 
@@ -225,9 +234,9 @@ def test_a_login_that_ends_while_the_run_goes_on(shelf, mover):
 
 
 def test_a_rate_limit_is_kept_and_waited_for(shelf, mover):
-    shelf.faults = ShelfFaults(most_per_s=12, retry_after_s=1)
-    mover.run("books")
-    assert_equal(mover, "books")
+    shelf.faults = ShelfFaults(most_per_s=4, retry_after_s=1)
+    mover.run("loans")
+    assert_equal(mover, "loans")
     refused = [one.began_s for one in shelf.requests if one.status == 429]
     assert refused
     for moment in refused[-3:]:
@@ -240,6 +249,31 @@ def test_a_bad_day(shelf, mover):
     for name in UNITS:
         mover.run(name)
     assert_equal(mover)
+
+
+def test_a_run_that_ends_anywhere_goes_on(shelf, database):
+    """The service goes away after one request more each time, and changes in between."""
+    mover, allowed, asked, failed = Mover(shelf, database, max_tries=1), 20, [0], 0
+
+    def end(_target):
+        asked[0] += 1
+        shelf.faults.failing = float(asked[0] > allowed)
+
+    shelf.on_request = end
+    while True:
+        try:
+            mover.run("books", "incremental")
+            break
+        except SourcePageFailedError:
+            failed, allowed, asked[0] = failed + 1, allowed + 1, 0
+            shelf.faults.failing = 0.0
+            shelf.site.edit("books", shelf.site.rows("books")[failed]["id"], title=f"before try {failed}")
+            shelf.site.remove("books", shelf.site.rows("books")[-failed]["id"])
+    assert failed > 3
+    shelf.on_request = lambda _target: None
+    mover.run("books", "incremental", census_every_s=0)
+    assert_equal(mover, "books")
+    mover.close()
 
 
 @pytest.mark.parametrize(

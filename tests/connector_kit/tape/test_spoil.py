@@ -141,6 +141,12 @@ def test_a_corrupt_body_is_framed_as_whole(spoiled, spoil):
     assert "corrupt body" in spoil.done[0]
 
 
+def test_half_of_a_number_is_no_number(spoiled):
+    tape, http = spoiled(Corrupt())
+    assert http.send("POST", "/echo", json.loads, content=b"1234") == 1234
+    assert len(tape.requests) == 2
+
+
 @pytest.mark.parametrize("offset_s", [-7200, 86400])
 def test_the_servers_clock(spoiled, offset_s):
     tape, _ = spoiled(ServerClock(offset_s))
@@ -288,8 +294,9 @@ def test_other_answers_than_pages_pass_and_are_not_counted(spoiled):
     tape, http = spoiled(EmptyPage(BY_TOKEN))
     assert len(http.get("/binary", bytes)) == 256
     assert http.get("/count", json.loads) > 0
-    with pytest.raises(Refusal):
-        http.get("/nothing", bytes)
+    for path in ("/nothing", "/refused"):
+        with pytest.raises(Refusal):
+            http.get(path, bytes)
     assert tape.spoil.done == []
     assert ids(http.get("/rows", json.loads)["data"]) == []
 

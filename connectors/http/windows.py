@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from connectors.http.paging import Page, Row
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FAR = datetime(2100, 1, 1, tzinfo=UTC)
+"""Where halving ends. Not today: the questions would be others each day, and recorded answers good for none of them."""
 _MOMENT = timedelta(milliseconds=1)
 _NARROWEST = timedelta(seconds=2)
 
@@ -58,14 +60,14 @@ def newest(probe: Probe, since: datetime | None, latest: datetime) -> datetime |
     """
     page = probe.first_page(since)
     best = max(_moments(probe, page, latest), default=None)
-    low, high = since or _EPOCH, latest + _MOMENT
+    low, high = since or _EPOCH, max(_FAR, latest + _MOMENT)
     while page.next is not None and high - low > _MOMENT:
         middle = low + (high - low) / 2
         later = probe.first_page(middle)
         moments = _moments(probe, later, latest)
         if later.next is None and moments:
             return max(moments)
-        low, high = (low, middle) if later.next is None else (middle, high)
+        low, high = (low, middle) if later.next is None or middle > latest else (middle, high)
         best = max([*moments, *([best] if best else [])], default=None)
     return best
 

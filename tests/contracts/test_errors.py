@@ -15,6 +15,7 @@ TABLE = {
         "E_CONFIG_INVALID": "T",
         "E_ENDPOINT_UNKNOWN": "T",
         "E_DEPENDENCY_MISSING": "T",
+        "E_PROMOTION_REFUSED": "T",
         "E_CONTROL_PLANE_UNREACHABLE": "R",
     },
     "MetadataError": {"E_CATALOG_MISSING": "T", "E_DATASET_NOT_IN_CATALOG": "ST", "E_UNIT_DISABLED": "ST"},

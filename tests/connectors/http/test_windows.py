@@ -63,6 +63,23 @@ def test_a_date_in_the_far_future_is_no_watermark():
     assert newest(Service([future]), None, LATEST) is None
 
 
+def test_the_questions_are_the_same_on_another_day():
+    def asked(latest):
+        service, sinces = Service([datetime(2025, 1, 1, tzinfo=UTC) + timedelta(hours=n) for n in range(99)]), []
+        ask = service.first_page
+        service.first_page = lambda since: sinces.append(since) or ask(since)
+        assert newest(service, None, latest) == max(service.moments)
+        return sinces
+
+    assert asked(LATEST) == asked(LATEST + timedelta(days=400, seconds=7, microseconds=5))
+
+
+def test_many_dates_in_the_future_do_not_hide_the_newest():
+    real = [datetime(2025, 1, 1, tzinfo=UTC) - timedelta(hours=n) for n in range(99)]
+    future = [datetime(2090, 1, 1, tzinfo=UTC) + timedelta(days=n) for n in range(5)]
+    assert newest(Service(real + future), None, LATEST) == real[0]
+
+
 def test_few_changes_cost_one_request():
     service = Service([datetime(2025, 1, day, tzinfo=UTC) for day in range(1, 31)])
     assert newest(service, datetime(2025, 1, 28, tzinfo=UTC), LATEST) == datetime(2025, 1, 30, tzinfo=UTC)

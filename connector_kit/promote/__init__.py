@@ -1,0 +1,1 @@
+"""A notebook's tagged cells become the modules of a connector; see ``promotion``."""

@@ -1,0 +1,133 @@
+"""The door: a notebook becomes the modules of a connector, or is refused with what to change.
+
+The modules are built in a shadow of the repository, where ruff, mypy, Python and the caller's check look at them.
+Only when nothing is left to say are the files written, the notebook last. A promotion that is killed in between is
+finished by the next one: what it finds written already is what it would write.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from connector_kit.promote import tree
+from connector_kit.promote.cells import read
+from connector_kit.promote.home import home_of
+from connector_kit.promote.notebook import rewritten
+from connector_kit.promote.problems import ProblemsFoundError, refusal
+from connector_kit.promote.sections import sections_of
+from connector_kit.promote.workshop import Workshop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from connector_kit.promote.cells import Notebook
+    from connector_kit.promote.home import Home
+    from connector_kit.promote.sections import Sections
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """What a promotion did.
+
+    Attributes:
+        name: The connector's.
+        written: Files that were written, below the root; the notebook is the last of them. Empty when nothing changed.
+        notes: What the author should know: modules edited since, what to install.
+    """
+
+    name: str
+    written: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def changed(self) -> bool:
+        """True when a file was written."""
+        return bool(self.written)
+
+    def __str__(self) -> str:
+        said = (
+            ["wrote", *self.written]
+            if self.changed
+            else ["nothing to promote: the modules are what the notebook imports"]
+        )
+        return "\n  ".join([f"{self.name}: {said[0]}", *said[1:], *self.notes])
+
+
+def promote(notebook: Path, root: Path, *, check: Callable[[str], list[str]] | None) -> Promotion:
+    """Move the notebook's tagged cells to modules of a repository, register them, and import them where they were.
+
+    Args:
+        notebook: ``<name>.ipynb``; a folder ``<name>/`` beside it holds its recorded traffic.
+        root: Of the repository that the connector goes to: ours, or a third party's with a ``pyproject.toml``.
+        check: Looks at the connector before it is written. Given the path of the repository as it would be (the
+            connector's modules, its tests and their traffic among the rest; Python started there finds them first);
+            returns what speaks against it, empty when nothing does. A finding that names a file and a line of
+            the connector (``connectors/acme/units.py:12``) is shown at the cell it came from.
+
+    Raises:
+        PromotionRefusedError: Something has to change first; nothing was written.
+        DependencyMissingError: ruff or mypy is not installed; nothing was written.
+        OSError: The files could not be written; what was written is put back.
+    """
+    try:
+        home = home_of(root.resolve(), notebook.stem)
+        read_notebook = read(notebook.resolve())
+        sections = sections_of(read_notebook, home)
+        files, notes = _built(read_notebook, home, sections, check)
+    except ProblemsFoundError as error:
+        raise refusal(notebook.name, error.problems) from None
+    changed = tree.differing(home.root, files)
+    tree.write(home.root, changed)
+    edited = [
+        f"{module} was edited since it was promoted; the notebook imports it as it is." for module in sections.edited
+    ]
+    return Promotion(home.name, tuple(changed), (*(notes if changed else ()), *edited))
+
+
+def _built(
+    notebook: Notebook, home: Home, sections: Sections, check: Callable[[str], list[str]] | None
+) -> tuple[dict[str, bytes], tuple[str, ...]]:
+    traffic = _cassettes(notebook.path, home)
+    if not sections.drafts:
+        return traffic, ()
+    with tempfile.TemporaryDirectory(prefix="promotion-") as folder:
+        workshop = Workshop(home, sections, Path(folder).resolve())
+        workshop.add(traffic)
+        modules = workshop.build()
+        _unclaimed(notebook, home, modules)
+        workshop.verify(check)
+        built = dict(workshop.files)
+    path = (
+        notebook.path.relative_to(home.root).as_posix()
+        if notebook.path.is_relative_to(home.root)
+        else str(notebook.path)
+    )
+    return {**built, path: rewritten(notebook, modules)}, workshop.notes
+
+
+def _unclaimed(notebook: Notebook, home: Home, modules: dict[str, tuple[str, bytes]]) -> None:
+    """A file that is there already is written over only when this notebook's promotion wrote it so."""
+    problems = []
+    for section, (dotted, content) in modules.items():
+        file, first = home.file(dotted), notebook.drafts(section)[0]
+        there = file.read_bytes() if file.exists() else content
+        if there != content and sha256(there).hexdigest() not in {cell.sha256 for cell in notebook.drafts(section)}:
+            what = f"{home.below(dotted)} is there already, and is not what this notebook wrote"
+            fix = "Take its changes into the cell and remove the file, or give the notebook another name."
+            problems.append(first.problem(0, what, fix))
+    if problems:
+        raise ProblemsFoundError(*problems)
+
+
+def _cassettes(notebook: Path, home: Home) -> dict[str, bytes]:
+    folder = notebook.with_suffix("")
+    found = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and not path.name.startswith(".") and ".ipynb_checkpoints" not in path.parts
+    )
+    return {f"{home.cassettes}/{path.relative_to(folder).as_posix()}": path.read_bytes() for path in found}

@@ -1,0 +1,1 @@
+"""The notebook that a new connector begins with; see ``new``."""

@@ -136,12 +136,6 @@ class DependencyMissingError(Terminal, ConfigError):
     code = "E_DEPENDENCY_MISSING"
 
 
-class PromotionRefusedError(Terminal, ConfigError):
-    """A notebook cannot become modules as it is; ``facts["problems"]`` says what to change and where."""
-
-    code = "E_PROMOTION_REFUSED"
-
-
 class ControlPlaneError(Retriable, ConfigError):
     """The Prefect server could not be reached."""
 

@@ -5,10 +5,16 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from contracts.errors import PromotionRefusedError
+from contracts.errors import ConfigError, Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+
+class PromotionRefusedError(Terminal, ConfigError):
+    """A notebook cannot become modules as it is; ``facts["problems"]`` says what to change and where."""
+
+    code = "E_PROMOTION_REFUSED"
 
 
 @dataclass(frozen=True, order=True)

@@ -15,10 +15,14 @@ TABLE = {
         "E_CONFIG_INVALID": "T",
         "E_ENDPOINT_UNKNOWN": "T",
         "E_DEPENDENCY_MISSING": "T",
-        "E_PROMOTION_REFUSED": "T",
         "E_CONTROL_PLANE_UNREACHABLE": "R",
     },
-    "MetadataError": {"E_CATALOG_MISSING": "T", "E_DATASET_NOT_IN_CATALOG": "ST", "E_UNIT_DISABLED": "ST"},
+    "MetadataError": {
+        "E_CATALOG_MISSING": "T",
+        "E_DATASET_NOT_IN_CATALOG": "ST",
+        "E_ENDPOINT_DISABLED": "T",
+        "E_UNIT_DISABLED": "ST",
+    },
     "PlanError": {"E_FILTER_NOT_SUPPORTED": "T", "E_MODE_UNSUPPORTED": "T", "E_CURSOR_UNSUPPORTED": "T"},
     "ExportError": {
         "E_SOURCE_UNREACHABLE": "R",
@@ -54,6 +58,7 @@ TABLE = {
     "StateError": {"E_CHECKPOINT_CONFLICT": "R", "E_STATE_REFUSED": "T", "E_STATE_UNAVAILABLE": "R"},
     "RunError": {
         "E_RUN_IN_PROGRESS": "R",
+        "E_RUN_PAUSED": "R",
         "E_RUN_STOPPED": "R",
         "E_RUN_SUPERSEDED": "T",
         "E_COMPLETENESS_GAP": "T",

@@ -7,8 +7,9 @@ from textwrap import dedent
 
 import pytest
 
+from connector_kit.promote.problems import PromotionRefusedError
 from connector_kit.promote.promotion import promote
-from contracts.errors import DependencyMissingError, PromotionRefusedError
+from contracts.errors import DependencyMissingError
 from tests.connector_kit.promote.authored import CELLS, ORDER, contents, notebook_of, number, python, run, saved
 
 

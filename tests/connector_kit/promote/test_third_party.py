@@ -7,8 +7,8 @@ import tomllib
 
 import pytest
 
+from connector_kit.promote.problems import PromotionRefusedError
 from connector_kit.promote.promotion import promote
-from contracts.errors import PromotionRefusedError
 from tests.connector_kit.promote.authored import CELLS, ROOT, contents, notebook_of, number, python, saved
 
 PROJECT = """\

@@ -1,0 +1,27 @@
+"""What a notebook shows of a connector's work. Each function gives an object that a cell shows when it ends with it.
+
+    from connector_kit import show
+
+    show.catalog(source.collect_catalog("books"))   # tables: endpoint, connection, config, units, columns, model
+    show.plan(plan, receipts)                       # charts: plan, timeline, mapping; summary has both
+    show.frame(rows)                                # rows: frame, profile, staged
+
+``show.beside(a, b)`` puts two of them next to each other. Nothing here asks a source or a sink anything, except
+``staged``, which reads the slice it is given.
+"""
+
+from __future__ import annotations
+
+from connector_kit.drawing.datasets import catalog, columns, config, connection, endpoint, model, settings, units
+from connector_kit.drawing.frames import collected, frame, profile, staged
+from connector_kit.drawing.mapping import dependencies, mapping
+from connector_kit.drawing.runs import checkpoint, plan, receipts, slices, summary
+from connector_kit.drawing.shown import Shown, below, beside
+from connector_kit.drawing.table import record, table
+from connector_kit.drawing.timeline import timeline
+
+__all__ = [
+    "Shown", "below", "beside", "catalog", "checkpoint", "collected", "columns", "config", "connection", "dependencies",
+    "endpoint", "frame", "mapping", "model", "plan", "profile", "receipts", "record", "settings", "slices", "staged",
+    "summary", "table", "timeline", "units",
+]  # fmt: skip

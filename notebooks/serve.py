@@ -1,0 +1,37 @@
+"""``python -m notebooks.serve``: the sandboxes, and JupyterLab over the notebooks, both on 127.0.0.1 only."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from notebooks.sandboxes import sandboxes
+
+HERE = Path(__file__).resolve().parent
+
+
+def main() -> int:
+    """Serve until JupyterLab ends; its exit code."""
+    sys.stdout.write("Starting a database, a lending service and a tracker on this machine …\n")
+    with sandboxes() as addresses:
+        environment = {**os.environ, **{name.upper(): value for name, value in addresses.items()}}
+        sys.stdout.write("Ready. Open tours/ and begin with openshelf.ipynb; Ctrl-C ends everything.\n")
+        sys.stdout.flush()
+        return _lab(environment, sys.argv[1:])
+
+
+def _lab(environment: dict[str, str], arguments: list[str]) -> int:
+    """JupyterLab in a process of its own, so that Ctrl-C reaches it and it can ask what to do with kernels."""
+    places = [f"--ServerApp.root_dir={HERE}", "--ServerApp.ip=127.0.0.1", "--LabApp.default_url=/lab/tree/tours"]
+    with subprocess.Popen([sys.executable, "-m", "jupyterlab", *places, *arguments], env=environment) as lab:
+        while True:
+            try:
+                return lab.wait()
+            except KeyboardInterrupt:
+                continue
+
+
+if __name__ == "__main__":
+    sys.exit(main())

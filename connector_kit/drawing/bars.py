@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from connector_kit.drawing.shown import INK, Shown
-from connector_kit.drawing.svg import Sheet, shortened, ticks
+from connector_kit.drawing.shown import GREY, INK, Shown
+from connector_kit.drawing.svg import CHARACTER_PX, Sheet, shortened, ticks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _LINE_PX, _BAR_PX = 24.0, 14.0
 _WIDTH = 900.0
+_INDEX_PX, _WIDEST_LABEL_PX = 30.0, 360.0
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Bar:
         told: On the right.
         tip: Where the pointer rests.
         told_colour: Of the words on the right.
+        index: A number before the label.
     """
 
     label: str
@@ -46,6 +48,7 @@ class Bar:
     told: str = ""
     tip: str = ""
     told_colour: str = INK
+    index: str = ""
 
 
 def bars(
@@ -55,7 +58,6 @@ def bars(
     title: str = "",
     note: str = "",
     outlines: str = "",
-    label_px: float = 290.0,
 ) -> Shown:
     """A chart of bars.
 
@@ -65,8 +67,9 @@ def bars(
         title: One line above.
         note: One line below.
         outlines: What an outline stands for, in the legend.
-        label_px: Room on the left.
     """
+    label_px = min(_WIDEST_LABEL_PX, max([len(line.label) for line in lines], default=0) * CHARACTER_PX + 14)
+    label_px += _INDEX_PX if any(line.index for line in lines) else 0
     told_px = max([len(line.told) for line in lines], default=0) * 6.4 + 14
     plot_px = _WIDTH - label_px - told_px
     longest = max([_length(line) for line in lines], default=0.0) or 1.0
@@ -94,7 +97,9 @@ def _length(line: Bar) -> float:
 
 def _draw(sheet: Sheet, line: Bar, y: float, left: float, scale: float) -> None:
     top, base = y + (_LINE_PX - _BAR_PX) / 2, y + _LINE_PX / 2 + 4
-    sheet.text(0, base, shortened(line.label, left - 12), tip=line.tip or line.label)
+    start = _INDEX_PX if line.index else 0.0
+    sheet.text(start - 8, base, line.index, anchor="end", alpha=0.55)
+    sheet.text(start, base, shortened(line.label, left - start - 12), tip=line.tip or line.label)
     x = left
     for part in line.parts:
         if part.amount:
@@ -102,7 +107,7 @@ def _draw(sheet: Sheet, line: Bar, y: float, left: float, scale: float) -> None:
             sheet.box(x, top, width, _BAR_PX, part.colour, alpha=0.9, tip=f"{part.words}: {part.amount:,.10g}")
             x += width
     if line.outline is not None:
-        sheet.box(left, top - 1.5, line.outline * scale, _BAR_PX + 3, "none", line=INK, dashed=not line.firm)
+        sheet.box(left, top - 1.5, line.outline * scale, _BAR_PX + 3, GREY, alpha=0.13, line=INK, dashed=not line.firm)
     end = max(x, left + (line.outline or 0.0) * scale)
     sheet.text(end + 8, base, line.told, colour=line.told_colour)
 
@@ -114,5 +119,6 @@ def _plain(lines: Sequence[Bar]) -> str:
     for line in lines:
         filled = round(sum(part.amount for part in line.parts) / longest * 30)
         wanted = round((line.outline or 0.0) / longest * 30)
-        made.append(f"{line.label.ljust(width)}  {('█' * filled).ljust(wanted, '░').ljust(30)}  {line.told}".rstrip())
+        bar = ("█" * filled).ljust(wanted, "░").ljust(30)
+        made.append(f"{line.index:>3} {line.label.ljust(width)}  {bar}  {line.told}".rstrip())
     return "\n".join(made)

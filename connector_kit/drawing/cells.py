@@ -37,8 +37,14 @@ NULL = Cell("null", '<span class="nk-null">null</span>')
 NOTHING = Cell("")
 
 
-def cell(value: Any, widest: int = WIDEST) -> Cell:
-    """Any value, shortened to ``widest`` characters; what was cut is in the tooltip."""
+def cell(value: Any, widest: int = WIDEST, *, exact: bool = False) -> Cell:
+    """Any value, shortened to ``widest`` characters; what was cut is in the tooltip.
+
+    Args:
+        value: Anything.
+        widest: Characters.
+        exact: Numbers as they are, for what may be an id; otherwise with thousands apart.
+    """
     if isinstance(value, Cell):
         return value
     if value is None:
@@ -46,7 +52,7 @@ def cell(value: Any, widest: int = WIDEST) -> Cell:
     if isinstance(value, bool):
         return Cell("yes" if value else "no")
     if isinstance(value, int | float | Decimal):
-        return Cell(number(value), number=True)
+        return Cell(str(value) if exact else number(value), number=True)
     whole = words(value)
     if len(whole) <= widest:
         return Cell(whole)

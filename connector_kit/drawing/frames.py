@@ -20,7 +20,7 @@ _BAR_PX = 70
 def frame(rows: pl.DataFrame, most: int = 6, *, title: str = "") -> Shown:
     """The first rows of a frame, each column with its type."""
     headings = [f"{name}|{_type(dtype)}" for name, dtype in rows.schema.items()]
-    shown = [[cell(value, _WIDEST_CELL) for value in row] for row in rows.head(most).iter_rows()]
+    shown = [[cell(value, _WIDEST_CELL, exact=True) for value in row] for row in rows.head(most).iter_rows()]
     rest = rows.height - len(shown)
     note = f"… and {rest:,} more rows" if rest > 0 else ""
     return table(headings, shown, title=title or f"{rows.height:,} rows, {rows.width} columns", note=note)
@@ -53,10 +53,12 @@ def collected(reader: RecordReader) -> pl.DataFrame:
     return pl.concat(frames)
 
 
-def _type(dtype: Any) -> str:
-    short = {"Datetime(time_unit='us', time_zone='UTC')": "moment, UTC", "Datetime(time_unit='us', time_zone=None)":
-             "moment"}  # fmt: skip
-    return short.get(str(dtype), str(dtype).lower())
+def _type(dtype: pl.DataType) -> str:
+    if isinstance(dtype, pl.Datetime):
+        return "moment, UTC" if dtype.time_zone else "moment"
+    if isinstance(dtype, pl.Decimal):
+        return f"decimal({dtype.precision}, {dtype.scale})"
+    return str(dtype).lower()
 
 
 def _profiled(column: pl.Series, rows: int) -> list[Any]:
@@ -65,7 +67,9 @@ def _profiled(column: pl.Series, rows: int) -> list[Any]:
     ordered = column.dtype.is_numeric() or column.dtype.is_temporal() or column.dtype in {pl.String(), pl.Boolean()}
     low, high = (column.min(), column.max()) if ordered and there else (None, None)
     different = column.n_unique() - (1 if column.null_count() else 0)
-    ends = (cell(low, _WIDEST_CELL), cell(high, _WIDEST_CELL)) if there else (Cell(""), Cell(""))
+    ends = (
+        (cell(low, _WIDEST_CELL, exact=True), cell(high, _WIDEST_CELL, exact=True)) if there else (Cell(""), Cell(""))
+    )
     return [code(column.name), _type(column.dtype), _bar(share), different, *ends]
 
 

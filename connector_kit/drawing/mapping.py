@@ -75,7 +75,7 @@ def _middle(index: int) -> float:
 def _column(sheet: Sheet, rows: pl.DataFrame, names: Sequence[str], x: float, row: int, *, faint: set[str]) -> None:
     for index, name in enumerate(names):
         base, alpha = index * _LINE_PX + 14, 0.45 if name in faint else 1.0
-        value = cell(rows[name][row], _WIDEST)
+        value = cell(rows[name][row], _WIDEST, exact=True)
         sheet.text(x, base, shortened(name, _NAME_PX - 8), alpha=alpha, tip=name)
         shade = 0.3 if value is NULL else 0.7 * alpha
         sheet.text(x + _NAME_PX, base, shortened(value.text, _VALUE_PX, 11), px=11, alpha=shade, tip=value.text)

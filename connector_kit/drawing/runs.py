@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from connector_kit.drawing.bars import Bar, Part, bars
 from connector_kit.drawing.cells import Cell, cell, duration, size
-from connector_kit.drawing.shown import AMBER, BLUE, GREEN, GREY, RED, VIOLET, Shown, below
+from connector_kit.drawing.shown import AMBER, BLUE, GREEN, GREY, INK, RED, VIOLET, Shown, below
 from connector_kit.drawing.table import record, table
 from contracts.plan import IngestionSlice
 from contracts.receipts import StageReceipt, UpsertReceipt
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from contracts.receipts import RunSummary
 
 MOST_LINES = 24
-_STAGES = {"plan": VIOLET, "export": BLUE, "stage": GREY, "upsert": GREEN, "census": AMBER}
+STAGES: Mapping[str, str] = {"plan": VIOLET, "export": BLUE, "stage": GREY, "upsert": GREEN, "census": AMBER}
 Receipt = StageReceipt | UpsertReceipt
 
 
@@ -111,15 +111,15 @@ def receipts(found: Iterable[UpsertReceipt]) -> Shown:
 
 def _seconds(by_stage: Mapping[str, float]) -> Shown:
     lines = [
-        Bar(stage, (Part(seconds, _STAGES.get(stage, GREY), stage),), told=duration(seconds))
+        Bar(stage, (Part(seconds, STAGES.get(stage, GREY), stage),), told=duration(seconds))
         for stage, seconds in by_stage.items()
     ]
-    return bars(lines, "seconds, all workers together", label_px=170)
+    return bars(lines, "seconds, all workers together")
 
 
 def _line(piece: IngestionSlice, receipt: Receipt | None) -> Bar:
     words = str(piece.params.get("explain", "")) or piece.key
-    label = f"{piece.sequence:>3}  {words}" if piece.params else piece.key
+    label, index = (words, str(piece.sequence)) if piece.params else (piece.key, "")
     promised = piece.expected_rows
     if isinstance(receipt, UpsertReceipt) and receipt.expected_rows is not None:
         promised = receipt.expected_rows
@@ -127,12 +127,11 @@ def _line(piece: IngestionSlice, receipt: Receipt | None) -> Bar:
     firm, sign = promised is not None, "" if promised is not None else "~"
     if receipt is None:
         told = "" if wanted is None else f"{sign}{wanted:,}"
-        return Bar(label, outline=wanted, firm=firm, told=told, tip=f"{piece.key}: not read yet")
+        return Bar(label, (), wanted, firm, told, f"{piece.key}: not read yet", index=index)
     came = receipt.rows if isinstance(receipt, StageReceipt) else receipt.rows_staged
     wrong = firm and came != promised
     told = f"{came:,}" if wanted is None or came == wanted else f"{came:,} of {sign}{wanted:,}"
-    colour = {"told_colour": RED} if wrong else {}
-    return Bar(label, _parts(receipt, wrong=wrong), wanted, firm, told, piece.key, **colour)
+    return Bar(label, _parts(receipt, wrong=wrong), wanted, firm, told, piece.key, RED if wrong else INK, index)
 
 
 def _parts(receipt: Receipt, *, wrong: bool) -> tuple[Part, ...]:

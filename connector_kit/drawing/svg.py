@@ -37,7 +37,7 @@ class Sheet:
         tip: str = "",
     ) -> None:
         """A rectangle, filled with a colour (``none`` for an outline), with a tooltip."""
-        stroke = f' stroke="{line}" stroke-width="1"' if line else ""
+        stroke = f' stroke="{line}" stroke-opacity="0.55" stroke-width="1"' if line else ""
         dashes = ' stroke-dasharray="3 3"' if dashed else ""
         inside = f"<title>{escape(tip)}</title>" if tip else ""
         self._parts.append(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from connector_kit.tape.server import Seen
 
 _WIDTH, _LEFT = 900.0, 210.0
-_LANE_PX, _BAND_GAP_PX = 11.0, 9.0
+_LANE_PX, _BAND_GAP_PX = 13.0, 9.0
 _SHORTEST_PAUSE_S = 0.05
 THROTTLED = (429, 503)
 
@@ -89,7 +89,7 @@ def _draw_bands(sheet: Sheet, bands: dict[str, list[list[Seen]]], start: float, 
     y = 4.0
     for name, lanes in bands.items():
         count = sum(len(lane) for lane in lanes)
-        sheet.text(0, y + 9, shortened(f"{name}  ({count})", _LEFT - 10), tip=name)
+        sheet.text(0, y + 10, shortened(f"{name}  ({count})", _LEFT - 10), tip=name)
         for lane in lanes:
             for one in lane:
                 x = _LEFT + (one.began_s - start) * scale

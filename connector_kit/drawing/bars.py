@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _LINE_PX, _BAR_PX = 24.0, 14.0
-_WIDTH = 900.0
 _INDEX_PX, _WIDEST_LABEL_PX = 30.0, 360.0
 
 
@@ -58,6 +57,7 @@ def bars(
     title: str = "",
     note: str = "",
     outlines: str = "",
+    width: float = 900.0,
 ) -> Shown:
     """A chart of bars.
 
@@ -67,22 +67,25 @@ def bars(
         title: One line above.
         note: One line below.
         outlines: What an outline stands for, in the legend.
+        width: Of the whole chart, in pixels.
     """
     label_px = min(_WIDEST_LABEL_PX, max([len(line.label) for line in lines], default=0) * CHARACTER_PX + 14)
     label_px += _INDEX_PX if any(line.index for line in lines) else 0
     told_px = max([len(line.told) for line in lines], default=0) * 6.4 + 14
-    plot_px = _WIDTH - label_px - told_px
+    plot_px = width - label_px - told_px
     longest = max([_length(line) for line in lines], default=0.0) or 1.0
-    sheet = Sheet(_WIDTH, title or axis)
+    sheet = Sheet(width, title or axis)
     bottom = len(lines) * _LINE_PX + 4
     for at in ticks(longest):
         x = label_px + at / longest * plot_px
         sheet.line(x, 0, x, bottom, alpha=0.14)
         sheet.text(x, bottom + 13, f"{at:,.10g}", anchor="middle", px=10.5, alpha=0.6)
-    sheet.text(label_px - 12, bottom + 13, axis, anchor="end", px=10.5, alpha=0.6)
+    sheet.text(width, bottom + 31, axis, anchor="end", px=10.5, alpha=0.6)
     for index, line in enumerate(lines):
         _draw(sheet, line, index * _LINE_PX, label_px, plot_px / longest)
-    entries = {part.words: part.colour for line in lines for part in line.parts if part.amount}
+    entries = {
+        part.words: part.colour for line in lines for part in line.parts if part.amount and part.words != line.label
+    }
     legend = [(colour, words) for words, colour in entries.items()]
     if outlines and any(line.outline is not None for line in lines):
         legend.append(("", outlines))

@@ -9,6 +9,7 @@ from html import escape
 from typing import Any
 
 WIDEST = 60
+_SHOWN = {"\n": "⏎", "\t": "⇥"}
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def words(value: Any) -> str:
         return f"{value[:12].hex(' ')}{' …' if len(value) > 12 else ''}"
     if isinstance(value, list | tuple | set):
         return ", ".join(words(one) for one in value)
-    return "".join(one if one.isprintable() else f"\\x{ord(one):02x}" for one in str(value))
+    return "".join(one if one.isprintable() else _SHOWN.get(one, f"\\x{ord(one):02x}") for one in str(value))
 
 
 def number(value: float | Decimal) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from connector_kit.drawing.bars import Bar, Part, bars
 from connector_kit.drawing.cells import Cell, cell, duration, size
-from connector_kit.drawing.shown import AMBER, BLUE, GREEN, GREY, INK, RED, VIOLET, Shown, below
+from connector_kit.drawing.shown import AMBER, BLUE, GREEN, GREY, INK, RED, VIOLET, Shown, beside
 from connector_kit.drawing.table import record, table
 from contracts.plan import IngestionSlice
 from contracts.receipts import StageReceipt, UpsertReceipt
@@ -34,8 +34,7 @@ def plan(made: IngestionPlan, receipts: Iterable[Receipt] = ()) -> Shown:
     by_key = {receipt.slice_key: receipt for receipt in receipts}
     extra = [IngestionSlice(key=key, sequence=0) for key in by_key if key not in {one.key for one in made.slices}]
     lines = [_line(piece, by_key.get(piece.key)) for piece in (*made.slices, *extra)]
-    count = len(made.slices)
-    what = f"{made.unit.unit_id}: {made.mode}, {count} slice{'s' if count != 1 else ''}, {made.strategy}"
+    what = f"{made.unit.unit_id}: {made.mode}, {_counted(len(made.slices))}, {made.strategy}"
     promised = any(line.outline is not None and line.firm for line in lines)
     return bars(
         _folded(lines),
@@ -62,7 +61,7 @@ def slices(made: IngestionPlan) -> Shown:
     return table(
         ("#", "key", "covers", "rows|about", "bytes|about"),
         rows,
-        title=f"{len(made.slices)} slices",
+        title=_counted(len(made.slices)),
         note=f"… and {rest} more" if rest else "",
     )
 
@@ -70,7 +69,8 @@ def slices(made: IngestionPlan) -> Shown:
 def checkpoint(before: Json | None, after: Json | None) -> Shown:
     """Where a run began and how far it vouches for."""
     names = [*(before or {}), *(name for name in after or {} if name not in (before or {}))]
-    rows = [(name, _json((before or {}).get(name)), _json((after or {}).get(name))) for name in names]
+    told = [[Cell(_json((held or {}).get(name)), wrap=True) for held in (before, after)] for name in names]
+    rows = [(name, *pair) for name, pair in zip(names, told, strict=True)]
     return table(("", "before", "after"), rows, title="Checkpoint")
 
 
@@ -92,7 +92,7 @@ def summary(done: RunSummary) -> Shown:
         rows["gaps"] = Cell("; ".join(done.gaps), wrap=True)
     kind = "complete" if not done.gaps else "with gaps"
     head = record(rows, title=f"{done.ref.unit_id}: {done.mode} run, {kind}")
-    return below(head, _seconds(done.seconds_by_stage))
+    return beside(head, _seconds(done.seconds_by_stage))
 
 
 def receipts(found: Iterable[UpsertReceipt]) -> Shown:
@@ -114,7 +114,7 @@ def _seconds(by_stage: Mapping[str, float]) -> Shown:
         Bar(stage, (Part(seconds, STAGES.get(stage, GREY), stage),), told=duration(seconds))
         for stage, seconds in by_stage.items()
     ]
-    return bars(lines, "seconds, all workers together")
+    return bars(lines, "seconds, all workers together", width=520)
 
 
 def _line(piece: IngestionSlice, receipt: Receipt | None) -> Bar:
@@ -152,6 +152,10 @@ def _folded(lines: list[Bar]) -> list[Bar]:
     rest = lines[MOST_LINES - 1 :]
     rows = sum(sum(part.amount for part in line.parts) or line.outline or 0 for line in rest)
     return [*lines[: MOST_LINES - 1], Bar(f"… and {len(rest)} more slices", told=f"{rows:,.0f} rows in all of them")]
+
+
+def _counted(slices: int) -> str:
+    return f"{slices:,} slice{'s' if slices != 1 else ''}"
 
 
 def _json(value: Any) -> str:

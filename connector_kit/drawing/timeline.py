@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from connector_kit.drawing.cells import duration, size
 from connector_kit.drawing.shown import AMBER, BLUE, RED, VIOLET, Shown
-from connector_kit.drawing.svg import Sheet, shortened, ticks
+from connector_kit.drawing.svg import Sheet, ticks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from connector_kit.tape.server import Seen
 
-_WIDTH, _LEFT = 900.0, 210.0
+_WIDTH, _LEFT, _LONGEST_NAME = 900.0, 250.0, 32
 _LANE_PX, _BAND_GAP_PX = 13.0, 9.0
 _SHORTEST_PAUSE_S = 0.05
 THROTTLED = (429, 503)
@@ -89,7 +89,8 @@ def _draw_bands(sheet: Sheet, bands: dict[str, list[list[Seen]]], start: float, 
     y = 4.0
     for name, lanes in bands.items():
         count = sum(len(lane) for lane in lanes)
-        sheet.text(0, y + 10, shortened(f"{name}  ({count})", _LEFT - 10), tip=name)
+        sheet.text(0, y + 10, _tail(name), tip=name)
+        sheet.text(_LEFT - 12, y + 10, str(count), anchor="end", alpha=0.55, tip="requests")
         for lane in lanes:
             for one in lane:
                 x = _LEFT + (one.began_s - start) * scale
@@ -97,6 +98,13 @@ def _draw_bands(sheet: Sheet, bands: dict[str, list[list[Seen]]], start: float, 
             y += _LANE_PX
         y += _BAND_GAP_PX
     return y - 2
+
+
+def _tail(name: str) -> str:
+    """Method and the end of the path, which says more than its beginning."""
+    method, _, path = name.partition(" ")
+    most = _LONGEST_NAME - len(method)
+    return name if len(path) <= most else f"{method} …{path[len(path) - most + 1 :]}"
 
 
 def _draw_pauses(sheet: Sheet, found: list[tuple[float, float]], start: float, scale: float, bottom: float) -> None:

@@ -17,8 +17,9 @@ A run is watched by passing a ``show.Watch()`` to it as its observer: ``show.pla
 from __future__ import annotations
 
 from connector_kit.drawing.bars import Bar, Part, bars
+from connector_kit.drawing.cells import Cell, cell
 from connector_kit.drawing.datasets import catalog, columns, config, connection, endpoint, model, settings, units
-from connector_kit.drawing.frames import collected, frame, profile, staged
+from connector_kit.drawing.frames import collected, frame, kind, profile, staged
 from connector_kit.drawing.mapping import dependencies, mapping
 from connector_kit.drawing.refusals import error, refused
 from connector_kit.drawing.runs import checkpoint, plan, receipts, slices, summary
@@ -28,7 +29,8 @@ from connector_kit.drawing.timeline import timeline
 from connector_kit.drawing.watch import Watch, workers
 
 __all__ = [
-    "Bar", "Part", "Shown", "Watch", "bars", "below", "beside", "catalog", "checkpoint", "collected", "columns",
-    "config", "connection", "dependencies", "endpoint", "error", "frame", "mapping", "model", "plan", "profile",
-    "receipts", "record", "refused", "settings", "slices", "staged", "summary", "table", "timeline", "units", "workers",
+    "Bar", "Cell", "Part", "Shown", "Watch", "bars", "below", "beside", "catalog", "cell", "checkpoint",
+    "collected", "columns", "config", "connection", "dependencies", "endpoint", "error", "frame", "kind", "mapping",
+    "model", "plan", "profile", "receipts", "record", "refused", "settings", "slices", "staged", "summary", "table",
+    "timeline", "units", "workers",
 ]  # fmt: skip

@@ -35,7 +35,7 @@ def endpoint(descriptor: EndpointDescriptor) -> Shown:
             code(field.name),
             "required" if field.required else "",
             "secret" if field.secret else "",
-            NOTHING if field.required or field.default is None else cell(field.default, 24),
+            NOTHING if field.required or field.default is None else cell(field.default, 24, exact=True),
             Cell(field.description, wrap=True),
         )
         for field in descriptor.fields

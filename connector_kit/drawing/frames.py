@@ -19,7 +19,7 @@ _BAR_PX = 70
 
 def frame(rows: pl.DataFrame, most: int = 6, *, title: str = "") -> Shown:
     """The first rows of a frame, each column with its type."""
-    headings = [f"{name}|{_type(dtype)}" for name, dtype in rows.schema.items()]
+    headings = [f"{name}|{kind(dtype)}" for name, dtype in rows.schema.items()]
     shown = [[cell(value, _WIDEST_CELL, exact=True) for value in row] for row in rows.head(most).iter_rows()]
     rest = rows.height - len(shown)
     note = f"… and {rest:,} more rows" if rest > 0 else ""
@@ -53,7 +53,8 @@ def collected(reader: RecordReader) -> pl.DataFrame:
     return pl.concat(frames)
 
 
-def _type(dtype: pl.DataType) -> str:
+def kind(dtype: pl.DataType) -> str:
+    """A column's type in short."""
     if isinstance(dtype, pl.Datetime):
         return "moment, UTC" if dtype.time_zone else "moment"
     if isinstance(dtype, pl.Decimal):
@@ -70,7 +71,7 @@ def _profiled(column: pl.Series, rows: int) -> list[Any]:
     ends = (
         (cell(low, _WIDEST_CELL, exact=True), cell(high, _WIDEST_CELL, exact=True)) if there else (Cell(""), Cell(""))
     )
-    return [code(column.name), _type(column.dtype), _bar(share), different, *ends]
+    return [code(column.name), kind(column.dtype), _bar(share), different, *ends]
 
 
 def _bar(share: float) -> Cell:

@@ -37,7 +37,8 @@ def mapping(rows: pl.DataFrame, mapper: CdmMapper, context: MapContext, row: int
     made = mapper(rows.lazy(), context).collect()
     feeds = dependencies(rows, mapper, context)
     used = [name for name in rows.columns if feeds[name]]
-    left = [*used, *(name for name in rows.columns if not feeds[name])]
+    unused = [name for name in rows.columns if not feeds[name]]
+    left = [*used, *(name for name in unused if rows[name].null_count() < rows.height)]
     sheet = Sheet(_WIDTH, "Source columns and the common columns they feed")
     middle, right = _NAME_PX + _VALUE_PX, _NAME_PX + _VALUE_PX + _BETWEEN_PX
     targets = {name: index for index, name in enumerate(made.columns)}
@@ -47,6 +48,8 @@ def mapping(rows: pl.DataFrame, mapper: CdmMapper, context: MapContext, row: int
             sheet.curve(middle + 6, _middle(index), right - 6, _middle(targets[target]), shade)
     _column(sheet, rows, left, 0.0, row, faint=set(left) - set(used))
     fed = {target for found in feeds.values() for target in found}
+    if empty := rows.width - len(left):
+        sheet.text(0, len(left) * _LINE_PX + 14, f"… and {empty} that are empty in all of these rows", alpha=0.45)
     _column(sheet, made, made.columns, right, row, faint=set(made.columns) - fed)
     plain = "\n".join(f"{name} -> {', '.join(feeds[name])}" for name in used)
     title = f"{context.dataset.dataset_id}: one row, {len(used)} of {rows.width} columns feed {len(fed)} common ones"

@@ -100,7 +100,7 @@ def receipts(found: Iterable[UpsertReceipt]) -> Shown:
     rows = [
         (one.slice_key, one.strategy, one.rows_staged, one.rows_inserted, one.rows_updated, one.rows_unchanged,
          one.rows_duplicate, cell(duration(one.seconds)), Cell(_json(one.observed), wrap=True))
-        for one in found
+        for one in sorted(found, key=lambda receipt: receipt.sequence)
     ]  # fmt: skip
     return table(
         ("slice", "written by", "staged", "inserted", "updated", "unchanged", "duplicate", "took", "observed"),

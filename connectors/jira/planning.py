@@ -127,13 +127,19 @@ def _slice(index: int, window: windows.Window) -> IngestionSlice:
         params={
             "project": window.project,
             "jql": window.jql,
-            "explain": f"{window.project}, created {_in_words(window.low_ms)} to {_in_words(window.high_ms)}",
+            "explain": _in_words(window),
         },
         estimated_rows=window.issues,
     )
 
 
-def _in_words(moment_ms: int | None) -> str:
+def _in_words(window: windows.Window) -> str:
+    if window.low_ms is None and window.high_ms is None:
+        return window.project
+    return f"{window.project}, created {_moment(window.low_ms)} to {_moment(window.high_ms)}"
+
+
+def _moment(moment_ms: int | None) -> str:
     return "…" if moment_ms is None else f"{datetime.fromtimestamp(moment_ms / 1000, UTC):%Y-%m-%dT%H:%MZ}"
 
 

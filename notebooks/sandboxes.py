@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SHOP, LAKE = "shop", "lake"
-ORDERS = 60_000
+ORDERS, VISITS = 60_000, 250_000
 TYPE_ROWS = 200
 _SHOP = f"""
 CREATE TABLE customers (
@@ -50,6 +50,12 @@ SELECT i, 1 + (i * 7919) % 2000, (ARRAY['placed', 'paid', 'sent', 'returned'])[1
        CASE WHEN i % 4 <> 0 THEN jsonb_build_object('items', 1 + i % 6, 'gift', i % 9 = 0) END,
        timestamptz '2025-01-01' + i * interval '7 minutes', timestamptz '2025-01-01' + i * interval '8 minutes'
 FROM generate_series(1, {ORDERS}) i;
+CREATE TABLE visits AS
+SELECT i::bigint AS id, 1 + (i * 7919) % 2000 AS customer_id, timestamptz '2025-01-01' + i * interval '2 minutes' AS at,
+       '/shelf/' || i % 97 || '/book/' || i % 1777 || '?from=letter&of=' || i % 52 AS page
+FROM generate_series(1, {VISITS}) i;
+ALTER TABLE visits ADD PRIMARY KEY (id);
+COMMENT ON TABLE visits IS 'Somebody looked at a page';
 ANALYZE;
 """
 

@@ -22,10 +22,15 @@ def main() -> int:
         return _lab(environment, sys.argv[1:])
 
 
-def _lab(environment: dict[str, str], arguments: list[str]) -> int:
-    """JupyterLab in a process of its own, so that Ctrl-C reaches it and it can ask what to do with kernels."""
+def command(arguments: list[str]) -> list[str]:
+    """JupyterLab over this folder, for this machine only; what is in ``arguments`` wins."""
     places = [f"--ServerApp.root_dir={HERE}", "--ServerApp.ip=127.0.0.1", "--LabApp.default_url=/lab/tree/tours"]
-    with subprocess.Popen([sys.executable, "-m", "jupyterlab", *places, *arguments], env=environment) as lab:
+    return [sys.executable, "-m", "jupyterlab", *places, *arguments]
+
+
+def _lab(environment: dict[str, str], arguments: list[str]) -> int:
+    """JupyterLab in a process of its own: on Ctrl-C it asks what to do, and this process waits for the answer."""
+    with subprocess.Popen(command(arguments), env=environment) as lab:
         while True:
             try:
                 return lab.wait()

@@ -83,9 +83,8 @@ def bars(
     sheet.text(width, bottom + 31, axis, anchor="end", px=10.5, alpha=0.6)
     for index, line in enumerate(lines):
         _draw(sheet, line, index * _LINE_PX, label_px, plot_px / longest)
-    entries = {
-        part.words: part.colour for line in lines for part in line.parts if part.amount and part.words != line.label
-    }
+    every = [(line, part) for line in lines for part in line.parts]
+    entries = {part.words: part.colour for line, part in every if part.amount and part.words not in {line.label, axis}}
     legend = [(colour, words) for words, colour in entries.items()]
     if outlines and any(line.outline is not None for line in lines):
         legend.append(("", outlines))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from html import escape
 from typing import Any
+
+from connector_kit.drawing.shown import safe
 
 WIDEST = 60
 _SHOWN = {"\n": "⏎", "\t": "⇥"}
@@ -31,7 +32,7 @@ class Cell:
     @property
     def markup(self) -> str:
         """The HTML inside the cell."""
-        return self.html or escape(self.text)
+        return self.html or safe(self.text)
 
 
 NULL = Cell("null", '<span class="nk-null">null</span>')
@@ -58,7 +59,7 @@ def cell(value: Any, widest: int = WIDEST, *, exact: bool = False) -> Cell:
     if len(whole) <= widest:
         return Cell(whole)
     short = f"{whole[: widest - 1]}…"
-    return Cell(short, f'<span title="{escape(whole[:2_000], quote=True)}">{escape(short)}</span>')
+    return Cell(short, f'<span title="{safe(whole[:2_000])}">{safe(short)}</span>')
 
 
 def words(value: Any) -> str:
@@ -100,9 +101,9 @@ def duration(seconds: float) -> str:
 def chips(names: Any) -> Cell:
     """A few short words, each in a frame of its own."""
     listed = [str(one) for one in names]
-    return Cell(", ".join(listed), "".join(f'<span class="nk-chip">{escape(one)}</span>' for one in listed) or " ")
+    return Cell(", ".join(listed), "".join(f'<span class="nk-chip">{safe(one)}</span>' for one in listed) or " ")
 
 
 def code(text: str) -> Cell:
     """A name as it is written in code."""
-    return Cell(text, f"<code>{escape(text)}</code>")
+    return Cell(text, f"<code>{safe(text)}</code>")

@@ -23,7 +23,7 @@ _STYLE = """<style>
 .nk.nk tbody td{border-bottom:1px solid rgba(128,128,128,.22)}
 .nk.nk td.nk-wrap{white-space:normal;min-width:220px}
 .nk.nk th.nk-num,.nk.nk td.nk-num{text-align:right;font-variant-numeric:tabular-nums}
-.nk code,.nk .nk-mono{font-family:var(--jp-code-font-family,ui-monospace,monospace);font-size:12px;background:none;
+.nk.nk code{font-family:var(--jp-code-font-family,ui-monospace,monospace);font-size:12px;background:none;
  color:inherit;padding:0}
 .nk.nk td.nk-name{opacity:.7}
 .nk .nk-null{opacity:.4;font-style:italic}
@@ -32,6 +32,14 @@ _STYLE = """<style>
 .nk .nk-beside{display:flex;flex-wrap:wrap;gap:8px 40px;align-items:flex-start}
 .nk svg{display:block;max-width:100%;height:auto}
 </style>"""
+
+
+_SHOWN = {"\n": "\n", "\t": "⇥"}
+
+
+def safe(text: str) -> str:
+    """Any text as text in HTML and SVG; what no page can hold (NUL, say) is made visible. Lines stay lines."""
+    return escape("".join(one if one.isprintable() else _SHOWN.get(one, f"\\x{ord(one):02x}") for one in text))
 
 
 @dataclass(frozen=True)
@@ -57,8 +65,8 @@ class Shown:
     @property
     def inner(self) -> str:
         """HTML with title and note, to be put into something larger."""
-        head = f'<div class="nk-title">{escape(self.title)}</div>' if self.title else ""
-        foot = f'<div class="nk-note">{escape(self.note)}</div>' if self.note else ""
+        head = f'<div class="nk-title">{safe(self.title)}</div>' if self.title else ""
+        foot = f'<div class="nk-note">{safe(self.note)}</div>' if self.note else ""
         return f"{head}{self.body}{foot}"
 
     def __repr__(self) -> str:

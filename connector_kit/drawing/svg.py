@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from html import escape
-
-from connector_kit.drawing.shown import INK
+from connector_kit.drawing.shown import INK, safe
 
 CHARACTER_PX = 6.6
 """About how wide a character of 12 px is."""
@@ -39,7 +37,7 @@ class Sheet:
         """A rectangle, filled with a colour (``none`` for an outline), with a tooltip."""
         stroke = f' stroke="{line}" stroke-opacity="0.55" stroke-width="1"' if line else ""
         dashes = ' stroke-dasharray="3 3"' if dashed else ""
-        inside = f"<title>{escape(tip)}</title>" if tip else ""
+        inside = f"<title>{safe(tip)}</title>" if tip else ""
         self._parts.append(
             f'<rect x="{x:.1f}" y="{y:.1f}" width="{max(width, 0):.1f}" height="{height:.1f}" rx="2" fill="{colour}" '
             f'fill-opacity="{alpha:g}"{stroke}{dashes}>{inside}</rect>'
@@ -77,10 +75,10 @@ class Sheet:
     ) -> None:
         """Words on a base line; ``anchor`` is start, middle or end."""
         weight = ' font-weight="600"' if bold else ""
-        inside = f"<title>{escape(tip)}</title>" if tip else ""
+        inside = f"<title>{safe(tip)}</title>" if tip else ""
         self._parts.append(
             f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{px:g}" fill="{colour}" '
-            f'fill-opacity="{alpha:g}"{weight}>{escape(words, quote=False)}{inside}</text>'
+            f'fill-opacity="{alpha:g}"{weight}>{safe(words)}{inside}</text>'
         )
         self.height = max(self.height, y + 4)
 
@@ -99,7 +97,7 @@ class Sheet:
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self.width:.0f} {height:.0f}" '
             f'width="{self.width:.0f}" height="{height:.0f}" role="img" style="font-family:{family}">'
-            f"<title>{escape(self.title)}</title>{''.join(self._parts)}</svg>"
+            f"<title>{safe(self.title)}</title>{''.join(self._parts)}</svg>"
         )
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from connector_kit.drawing.cells import Cell, cell
-from connector_kit.drawing.shown import Shown
+from connector_kit.drawing.shown import Shown, safe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -28,7 +27,7 @@ def record(values: Mapping[str, Any], *, title: str = "", note: str = "") -> Sho
     """Names and values, one pair a line."""
     made = [(name, cell(value, 110)) for name, value in values.items()]
     body = "".join(
-        f'<tr><td class="nk-name">{escape(name)}</td>{_cell(replace(one, number=False))}</tr>' for name, one in made
+        f'<tr><td class="nk-name">{safe(name)}</td>{_cell(replace(one, number=False))}</tr>' for name, one in made
     )
     html = f"<table><tbody>{body}</tbody></table>"
     return Shown(html, _plain([[name, one.text] for name, one in made]), title, note)
@@ -41,8 +40,8 @@ def _is_numeric(cells: list[Cell]) -> bool:
 
 def _heading(text: str, numeric: bool) -> str:  # noqa: FBT001 - one of two looks
     name, _, small = text.partition("|")
-    under = f"<small>{escape(small)}</small>" if small else ""
-    return f'<th class="{"nk-num" if numeric else ""}">{escape(name)}{under}</th>'
+    under = f"<small>{safe(small)}</small>" if small else ""
+    return f'<th class="{"nk-num" if numeric else ""}">{safe(name)}{under}</th>'
 
 
 def _cell(one: Cell) -> str:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _WIDTH, _LEFT, _LONGEST_NAME = 900.0, 250.0, 32
 _LANE_PX, _BAND_GAP_PX = 13.0, 9.0
 _SHORTEST_PAUSE_S = 0.05
-THROTTLED = (429, 503)
+THROTTLED = 429
 
 
 class Waits(Protocol):
@@ -54,7 +54,7 @@ def pauses(requests: Sequence[Seen]) -> list[tuple[float, float]]:
     """(from, to) of stretches in which nobody asked after a throttled answer, in seconds since the tape began."""
     found: list[tuple[float, float]] = []
     for one in requests:
-        if one.status not in THROTTLED:
+        if one.status != THROTTLED:
             continue
         ended = one.began_s + one.seconds
         after = [other.began_s for other in requests if other.began_s > ended]
@@ -65,7 +65,7 @@ def pauses(requests: Sequence[Seen]) -> list[tuple[float, float]]:
 
 def colour(one: Seen) -> tuple[str, str]:
     """(colour, words) of an exchange."""
-    if one.status in THROTTLED:
+    if one.status == THROTTLED:
         return AMBER, "throttled"
     if one.status == 0 or one.status >= 400:
         return RED, "failed"
@@ -132,7 +132,7 @@ def _title(requests: Sequence[Seen], span: float) -> str:
 
 
 def _note(requests: Sequence[Seen], governor: Waits | None) -> str:
-    slowed = sum(one.status in THROTTLED for one in requests)
+    slowed = sum(one.status == THROTTLED for one in requests)
     told = [f"{slowed} answered «too many»"] if slowed else []
     if governor is not None:
         told.append(f"workers waited {duration(governor.waited_s)} for their turn, all together")

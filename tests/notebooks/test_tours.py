@@ -11,7 +11,16 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 TOURS = sorted((ROOT / "notebooks" / "tours").glob("*.ipynb"))
+STAGES = {"plan", "export", "stage", "map", "upsert"}
 named = pytest.mark.parametrize("tour", TOURS, ids=lambda path: path.stem)
+
+
+def test_each_connector_and_each_stage_has_a_tour():
+    connectors = {path.parent.name for path in (ROOT / "connectors").glob("*/config.py")}
+    prototypes = {path.stem for path in (ROOT / "notebooks" / "prototypes").glob("*.ipynb")}
+    tours = {path.stem for path in TOURS}
+    assert (connectors | STAGES) - tours - prototypes == set()
+    assert tours - connectors - STAGES == set(), "a tour of something that is not there any more"
 
 
 @named

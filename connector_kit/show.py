@@ -23,14 +23,14 @@ from connector_kit.drawing.frames import collected, frame, kind, profile, staged
 from connector_kit.drawing.mapping import dependencies, mapping
 from connector_kit.drawing.refusals import error, refused
 from connector_kit.drawing.runs import checkpoint, plan, receipts, slices, summary
-from connector_kit.drawing.shown import Shown, below, beside
+from connector_kit.drawing.shown import AMBER, BLUE, GREEN, GREY, RED, VIOLET, Shown, below, beside
 from connector_kit.drawing.table import record, table
 from connector_kit.drawing.timeline import timeline
 from connector_kit.drawing.watch import Watch, workers
 
 __all__ = [
-    "Bar", "Cell", "Part", "Shown", "Watch", "bars", "below", "beside", "catalog", "cell", "checkpoint",
-    "collected", "columns", "config", "connection", "dependencies", "endpoint", "error", "frame", "kind", "mapping",
-    "model", "plan", "profile", "receipts", "record", "refused", "settings", "slices", "staged", "summary", "table",
-    "timeline", "units", "workers",
+    "AMBER", "BLUE", "GREEN", "GREY", "RED", "VIOLET", "Bar", "Cell", "Part", "Shown", "Watch", "bars", "below",
+    "beside", "catalog", "cell", "checkpoint", "collected", "columns", "config", "connection", "dependencies",
+    "endpoint", "error", "frame", "kind", "mapping", "model", "plan", "profile", "receipts", "record", "refused",
+    "settings", "slices", "staged", "summary", "table", "timeline", "units", "workers",
 ]  # fmt: skip

@@ -23,9 +23,14 @@ def main() -> int:
 
 
 def command(arguments: list[str]) -> list[str]:
-    """JupyterLab over this folder, for this machine only; what is in ``arguments`` wins."""
+    """JupyterLab over this folder, for this machine only; what is in ``arguments`` wins.
+
+    Jupyter refuses root by default, for the sake of servers that others can reach; in a container there is often nobody
+    else.
+    """
     places = [f"--ServerApp.root_dir={HERE}", "--ServerApp.ip=127.0.0.1", "--LabApp.default_url=/lab/tree/tours"]
-    return [sys.executable, "-m", "jupyterlab", *places, *arguments]
+    root = ["--allow-root"] if os.geteuid() == 0 else []
+    return [sys.executable, "-m", "jupyterlab", *places, *root, *arguments]
 
 
 def _lab(environment: dict[str, str], arguments: list[str]) -> int:

@@ -101,7 +101,7 @@ def duration(seconds: float) -> str:
 def chips(names: Any) -> Cell:
     """A few short words, each in a frame of its own."""
     listed = [str(one) for one in names]
-    return Cell(", ".join(listed), "".join(f'<span class="nk-chip">{safe(one)}</span>' for one in listed) or " ")
+    return Cell(", ".join(listed), " ".join(f'<span class="nk-chip">{safe(one)}</span>' for one in listed) or " ")
 
 
 def code(text: str) -> Cell:

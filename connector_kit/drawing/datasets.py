@@ -49,7 +49,7 @@ def endpoint(descriptor: EndpointDescriptor) -> Shown:
 
 def config(values: BaseModel) -> Shown:
     """A config that is in use: what was set, secrets hidden."""
-    given = {name: getattr(values, name) for name in values.model_fields_set}
+    given = {name: getattr(values, name) for name in type(values).model_fields if name in values.model_fields_set}
     return settings(given, title=type(values).__name__)
 
 

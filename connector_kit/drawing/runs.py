@@ -97,16 +97,15 @@ def summary(done: RunSummary) -> Shown:
 
 def receipts(found: Iterable[UpsertReceipt]) -> Shown:
     """Receipts of slices as they stand in the sink."""
+    ordered = sorted(found, key=lambda receipt: receipt.sequence)
     rows = [
         (one.slice_key, one.strategy, one.rows_staged, one.rows_inserted, one.rows_updated, one.rows_unchanged,
          one.rows_duplicate, cell(duration(one.seconds)), Cell(_json(one.observed), wrap=True))
-        for one in sorted(found, key=lambda receipt: receipt.sequence)
+        for one in ordered
     ]  # fmt: skip
-    return table(
-        ("slice", "written by", "staged", "inserted", "updated", "unchanged", "duplicate", "took", "observed"),
-        rows,
-        title="Receipts",
-    )
+    headings = ("slice", "written by", "staged", "inserted", "updated", "unchanged", "duplicate", "took", "observed")
+    most = len(headings) if any(one.observed for one in ordered) else len(headings) - 1
+    return table(headings[:most], [row[:most] for row in rows], title="Receipts")
 
 
 def _seconds(by_stage: Mapping[str, float]) -> Shown:

@@ -17,7 +17,8 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str 
     made = [[cell(value) for value in row] for row in rows]
     numeric = [_is_numeric([row[index] for row in made]) for index in range(len(headings))]
     head = "".join(_heading(one, numeric[index]) for index, one in enumerate(headings))
-    body = "".join(f"<tr>{''.join(_cell(one) for one in row)}</tr>" for row in made)
+    lines = [[replace(one, number=side) for one, side in zip(row, numeric, strict=True)] for row in made]
+    body = "".join(f"<tr>{''.join(_cell(one) for one in line)}</tr>" for line in lines)
     html = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     plain = _plain([[one.replace("|", " ") for one in headings], *([one.text for one in row] for row in made)])
     return Shown(html, plain, title, note)

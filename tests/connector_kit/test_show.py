@@ -136,6 +136,11 @@ def test_values_as_a_person_reads_them():
     assert [duration(one) for one in (0.0004, 0.25, 2, 200)] == ["0.4 ms", "250 ms", "2.00 s", "3 min 20 s"]
 
 
+def test_only_a_column_of_numbers_is_aligned_to_the_right():
+    body = show.table(("rows", "mixed"), [(1, 1), (None, "x")]).body
+    assert re.findall(r'<td class="(.*?)">', body) == ["nk-num", "", "nk-num", ""]
+
+
 def test_a_slice_that_is_not_what_was_promised_stands_out():
     good, bad, open_ = (IngestionSlice(key=f"s{index}", sequence=index, expected_rows=5) for index in range(3))
     receipts = [

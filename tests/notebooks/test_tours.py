@@ -70,3 +70,14 @@ def test_it_is_committed_without_outputs(tour):
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert [cell.id for cell in code if cell.outputs or cell.execution_count is not None] == []
     assert [cell.id for cell in code if len(cell.source.splitlines()) > 24] == [], "a cell is taken in at a glance"
+
+
+@named
+def test_it_finds_its_addresses_in_the_environment(tour, addresses, monkeypatch):
+    for name, value in addresses.items():
+        monkeypatch.setenv(name.upper(), value)
+    asked = papermill.inspect_notebook(tour)
+    assert asked
+    found: dict[str, str] = {}
+    exec("import os\n" + "\n".join(f"{name} = {one['default']}" for name, one in asked.items()), found)  # noqa: S102
+    assert {name: found[name] for name in asked} == {name: addresses[name] for name in asked}

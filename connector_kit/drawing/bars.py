@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from connector_kit.drawing.shown import GREY, INK, Shown
-from connector_kit.drawing.svg import CHARACTER_PX, Sheet, shortened, ticks
+from connector_kit.drawing.svg import CHARACTER_PX, DASHED, SOLID, Sheet, shortened, ticks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _LINE_PX, _BAR_PX = 24.0, 14.0
+_OUTLINES = ((True, SOLID, "promised"), (False, DASHED, "estimated"))
 _INDEX_PX, _WIDEST_LABEL_PX = 30.0, 360.0
 
 
@@ -56,7 +57,6 @@ def bars(
     *,
     title: str = "",
     note: str = "",
-    outlines: str = "",
     width: float = 900.0,
 ) -> Shown:
     """A chart of bars.
@@ -66,7 +66,6 @@ def bars(
         axis: What is counted.
         title: One line above.
         note: One line below.
-        outlines: What an outline stands for, in the legend.
         width: Of the whole chart, in pixels.
     """
     label_px = min(_WIDEST_LABEL_PX, max([len(line.label) for line in lines], default=0) * CHARACTER_PX + 14)
@@ -86,8 +85,8 @@ def bars(
     every = [(line, part) for line in lines for part in line.parts]
     entries = {part.words: part.colour for line, part in every if part.amount and part.words not in {line.label, axis}}
     legend = [(colour, words) for words, colour in entries.items()]
-    if outlines and any(line.outline is not None for line in lines):
-        legend.append(("", outlines))
+    outlined = {line.firm for line in lines if line.outline is not None}
+    legend += [(shade, words) for firm, shade, words in _OUTLINES if firm in outlined]
     if legend:
         sheet.legend(bottom + 22, legend)
     return Shown(sheet.done(), _plain(lines), title, note)

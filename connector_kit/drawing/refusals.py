@@ -30,7 +30,7 @@ def error(raised: IngestionError) -> Shown:
         "what": Cell(raised.what, wrap=True),
         "do next": Cell(raised.next_step, wrap=True),
         "recovery": recovery,
-        "facts": Cell(facts, wrap=True),
+        **({"facts": Cell(facts, wrap=True)} if facts else {}),
     }
     return record(rows, title=type(raised).__name__)
 

@@ -35,14 +35,7 @@ def plan(made: IngestionPlan, receipts: Iterable[Receipt] = ()) -> Shown:
     extra = [IngestionSlice(key=key, sequence=0) for key in by_key if key not in {one.key for one in made.slices}]
     lines = [_line(piece, by_key.get(piece.key)) for piece in (*made.slices, *extra)]
     what = f"{made.unit.unit_id}: {made.mode}, {_counted(len(made.slices))}, {made.strategy}"
-    promised = any(line.outline is not None and line.firm for line in lines)
-    return bars(
-        _folded(lines),
-        "rows",
-        title=what,
-        note=made.reason,
-        outlines="promised by the source" if promised else "estimated",
-    )
+    return bars(_folded(lines), "rows", title=what, note=made.reason)
 
 
 def slices(made: IngestionPlan) -> Shown:
@@ -58,9 +51,10 @@ def slices(made: IngestionPlan) -> Shown:
         for piece in made.slices[:MOST_LINES]
     ]
     rest = len(made.slices) - len(rows)
+    most = 5 if any(piece.estimated_bytes is not None for piece in made.slices) else 4
     return table(
-        ("#", "key", "covers", "rows|about", "bytes|about"),
-        rows,
+        ("#", "key", "covers", "rows|about", "bytes|about")[:most],
+        [row[:most] for row in rows],
         title=_counted(len(made.slices)),
         note=f"… and {rest} more" if rest else "",
     )
@@ -68,9 +62,9 @@ def slices(made: IngestionPlan) -> Shown:
 
 def checkpoint(before: Json | None, after: Json | None) -> Shown:
     """Where a run began and how far it vouches for."""
-    names = [*(before or {}), *(name for name in after or {} if name not in (before or {}))]
-    told = [[Cell(_json((held or {}).get(name)), wrap=True) for held in (before, after)] for name in names]
-    rows = [(name, *pair) for name, pair in zip(names, told, strict=True)]
+    held = [_flat(before or {}), _flat(after or {})]
+    names = dict.fromkeys([*held[0], *held[1]])
+    rows = [(name, *(Cell(one.get(name, ""), wrap=True) for one in held)) for name in names]
     return table(("", "before", "after"), rows, title="Checkpoint")
 
 
@@ -155,6 +149,14 @@ def _folded(lines: list[Bar]) -> list[Bar]:
 
 def _counted(slices: int) -> str:
     return f"{slices:,} slice{'s' if slices != 1 else ''}"
+
+
+def _flat(values: Mapping[str, Any], above: str = "") -> dict[str, str]:
+    """What is nested under its path: ``projects.OPS.lastUpdated``."""
+    found: dict[str, str] = {}
+    for name, value in values.items():
+        found |= _flat(value, f"{above}{name}.") if isinstance(value, dict) else {f"{above}{name}": _json(value)}
+    return found
 
 
 def _json(value: Any) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from connector_kit.drawing.shown import INK, safe
 
+DASHED, SOLID = "dashed", "solid"
+"""Instead of a colour in a legend: an outline."""
 CHARACTER_PX = 6.6
 """About how wide a character of 12 px is."""
 
@@ -83,10 +85,12 @@ class Sheet:
         self.height = max(self.height, y + 4)
 
     def legend(self, y: float, entries: list[tuple[str, str]]) -> None:
-        """Small squares with words, in a row: (colour, words); without a colour it is a dashed outline."""
+        """Small squares with words, in a row: (colour, words), or ``DASHED`` or ``SOLID`` for an outline."""
         x = 0.0
         for colour, words in entries:
-            self.box(x, y, 10, 10, colour or "none", line="" if colour else INK, dashed=not colour)
+            outline = colour in {DASHED, SOLID}
+            line = INK if outline else ""
+            self.box(x, y, 10, 10, "none" if outline else colour, line=line, dashed=colour == DASHED)
             self.text(x + 15, y + 9, words, px=11, alpha=0.75)
             x += 15 + len(words) * 6.1 + 18
 

@@ -6,6 +6,7 @@ import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from html.parser import HTMLParser
+from itertools import pairwise
 
 import polars as pl
 import pytest
@@ -23,6 +24,9 @@ from contracts.mapping import MapContext
 from contracts.plan import IngestionPlan, IngestionSlice
 from contracts.receipts import UpsertReceipt
 from contracts.unit import EndpointUnitDescriptor, UnitPolicy
+from flows.stages.run import UnitRun
+from staging.memory import MemoryStaging
+from tests.stages.fakes import FakeSink, FakeSource, request_of
 
 HOSTILE = "<script>alert('1')</script> & \"quoted\" \x00"
 COLUMNS = (
@@ -200,6 +204,28 @@ def test_ticks_are_few_and_inside(top):
     assert 1 <= len(found) <= 7
     assert found[0] == 0
     assert found[-1] <= top
+
+
+def test_a_watched_run_adds_up():
+    watch = show.Watch()
+    UnitRun(FakeSource(slices=3, rows=4), FakeSink(), MemoryStaging(), request_of(), observer=watch).execute()
+    assert {receipt.slice_key for receipt in watch.receipts} == {piece.key for piece in watch.plan.slices}
+    assert watch.done.rows_read == 12
+    assert sorted((step.sequence, step.stage) for step in watch.steps) == [
+        (slice_, stage) for slice_ in range(3) for stage in ("export", "stage", "upsert")
+    ]
+    for worker in {step.worker for step in watch.steps}:
+        own = sorted((step for step in watch.steps if step.worker == worker), key=lambda step: step.began_s)
+        assert all(one.began_s + one.seconds <= two.began_s + 1e-6 for one, two in pairwise(own)), "one thing at a time"
+    assert "worker 1" in show.workers(watch).body
+    assert "12 rows in 3 slices" in repr(show.summary(watch.done))
+
+
+def test_a_checkpoint_is_spread_out():
+    shown = show.checkpoint({"settled": "1"}, {"settled": "2", "projects": {"OPS": {"last": [1, 2]}}})
+    assert [line.split() for line in shown.text.splitlines()[1:]] == [
+        ["settled", "1", "2"], ["projects.OPS.last", "[1,", "2]"],
+    ]  # fmt: skip
 
 
 def test_an_empty_watch_says_so():

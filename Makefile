@@ -4,17 +4,21 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 BENCH_READY := $(VENV)/.bench-ready
+NOTEBOOKS_READY := $(VENV)/.notebooks-ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench lock clean
+.PHONY: help run notebooks test check bench lock clean
 .DELETE_ON_ERROR:
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(READY) ## Move real tables through the sandbox, on Prefect, and check every row
 	$(BIN)/python -m demo.run $(ARGS)
+
+notebooks: $(NOTEBOOKS_READY) ## JupyterLab with the tours, and the sandboxes they run against
+	$(BIN)/python -m notebooks.serve $(ARGS)
 
 test: $(READY) ## Run the tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
@@ -50,4 +54,8 @@ $(READY): requirements/dev.lock pyproject.toml
 
 $(BENCH_READY): requirements/bench.lock $(READY)
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/bench.lock
+	@touch $@
+
+$(NOTEBOOKS_READY): requirements/notebooks.lock $(READY)
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/notebooks.lock
 	@touch $@

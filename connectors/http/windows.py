@@ -30,6 +30,8 @@ class Window(Contract):
     """About how many."""
 
     def __str__(self) -> str:
+        if self.since is None and self.before is None:
+            return "everything"
         return f"{_in_words(self.since)} to {_in_words(self.before)}"
 
 

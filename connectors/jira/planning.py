@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -17,8 +17,6 @@ from contracts.errors import ModeUnsupportedError
 from contracts.plan import IngestionPlan, IngestionSlice
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from connectors.jira.client import JiraClient
     from contracts.endpoint import PlanRequest
 
@@ -123,17 +121,26 @@ def _conditions(client: JiraClient, request: PlanRequest, scope: Scope, since: d
 
 
 def _slice(index: int, window: windows.Window) -> IngestionSlice:
-    low, high = window.low_ms or 0, window.high_ms if window.high_ms is not None else "…"
     return IngestionSlice(
-        key=f"{window.project}:{low}",
+        key=f"{window.project}:{window.low_ms or 0}",
         sequence=index,
         params={
             "project": window.project,
             "jql": window.jql,
-            "explain": f"{window.project}, created {low} to {high}",
+            "explain": _in_words(window),
         },
         estimated_rows=window.issues,
     )
+
+
+def _in_words(window: windows.Window) -> str:
+    if window.low_ms is None and window.high_ms is None:
+        return window.project
+    return f"{window.project}, created {_moment(window.low_ms)} to {_moment(window.high_ms)}"
+
+
+def _moment(moment_ms: int | None) -> str:
+    return "…" if moment_ms is None else f"{datetime.fromtimestamp(moment_ms / 1000, UTC):%Y-%m-%dT%H:%MZ}"
 
 
 def _unseen(index: int, project: str) -> IngestionSlice:

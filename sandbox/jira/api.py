@@ -120,6 +120,8 @@ class Api:
             raise Refused(410, MOVED)
         if (found := re.fullmatch(r"/issue/([^/]+)(?:/(comment|worklog))?", path)) and method == "GET":
             return self._of_issue(found.group(1), found.group(2), query)
+        if found and (method, found.group(2)) in {("PUT", None), ("POST", "comment")}:
+            return self._write(found.group(1), found.group(2), body)
         raise Refused(404, "null for uri")
 
     # --- search ------------------------------------------------------------------------------------------------
@@ -213,6 +215,21 @@ class Api:
             shown = [self.render.worklog(one, issue) for one in issue.worklogs[start : start + size]]
             total = len(issue.worklogs)
         return Answer(as_json({"startAt": start, "maxResults": size, "total": total, "worklogs": shown}))
+
+    def _write(self, name: str, what: str | None, body: bytes) -> Answer:
+        """Edit issue (its summary) and add comment, as far as somebody who only reads needs to see them happen."""
+        with self.site.lock:
+            issue = self.site.issue(name)
+            if issue is None:
+                raise Refused(404, "Issue does not exist or you do not have permission to see it.")
+            if what == "comment":
+                child = self.site.comment(issue, "", body=_object(body, {"body"}).get("body"))
+                return Answer(as_json(self.render.comment(child, issue)), 201)
+            fields = _object(body, {"fields"}).get("fields")
+            if not isinstance(fields, dict) or set(fields) != {"summary"}:
+                raise Refused(400, INVALID)
+            self.site.edit(issue, summary=str(fields["summary"]))
+        return Answer(b"", 204)
 
     def _comments(self, issue: Issue, start: int, query: Query_) -> dict[str, Any]:
         order = (query.get("orderBy") or ["created"])[0]

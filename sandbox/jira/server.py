@@ -146,6 +146,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         """Answer."""
         self._handle()
 
+    def do_PUT(self) -> None:
+        """Answer."""
+        self._handle()
+
     def log_message(self, *_: object) -> None:
         """Quiet."""
 

@@ -2,14 +2,17 @@
 
 ``GET /v1/me`` · ``GET /v1/books?updated_since=&updated_before=&limit=&cursor=&fields=id`` · ``GET /v1/loans`` (as
 books, but only ``updated_since``) · ``GET /v1/authors?page=`` (50 a page). ``since`` is inclusive, ``before`` is not.
+``PATCH /v1/books/ID`` · ``PATCH /v1/loans/ID`` with the fields to change.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -25,6 +28,7 @@ AUTHORS_PER_PAGE = 50
 MOST_PER_PAGE = 100
 _USUAL_PER_PAGE = 50
 _encoder = msgspec.json.Encoder(decimal_format="number")
+_decode_fields = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal).decode
 _KNOWN = {
     "/v1/me": set[str](),
     "/v1/books": {"updated_since", "updated_before", "limit", "cursor", "fields"},
@@ -98,6 +102,23 @@ class Api:
             return self._known(path, query)
         except RefusedError as refused:
             return refused.answer
+
+    def change(self, path: str, body: bytes) -> Answer:
+        """The answer to a PATCH: the row as it is then."""
+        found = re.fullmatch(r"/v1/(books|loans)/(\d+)", path)
+        kind: Kind = "loans" if found and found[1] == "loans" else "books"
+        with self.site.lock:
+            row = self.site.row(kind, int(found[2])) if found else None
+            if found is None or row is None:
+                return Answer.failed(404, f"there is no {path}")
+            try:
+                fields = _decode_fields(body)
+            except msgspec.DecodeError:
+                return Answer.failed(400, "the body must be an object of fields")
+            if unknown := sorted(set(fields) - (set(row) - {"id", "updated_at"})):
+                return Answer.failed(400, f"{unknown[0]} cannot be changed")
+            self.site.edit(kind, int(found[2]), **fields)
+            return Answer.of(self.site.row(kind, int(found[2])))
 
     def _known(self, path: str, query: Mapping[str, str]) -> Answer:
         if path not in _KNOWN:

@@ -139,11 +139,19 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer, and note the request."""
+        self._handle()
+
+    def do_PATCH(self) -> None:
+        """As GET."""
+        self._handle()
+
+    def _handle(self) -> None:
         sandbox, parts, began = self.sandbox, urlsplit(self.path), time.monotonic()
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         sandbox.on_request(self.path)
         time.sleep(sandbox.latency_s)
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
-        answer = self._fault() or self._answer(parts.path, query)
+        answer = self._fault() or self._answer(parts.path, query, body)
         with sandbox.lock:
             sandbox.requests.append(Request(parts.path, query, answer.status, began))
             drawn = sandbox.faults.chance.random()
@@ -156,10 +164,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         """Quiet."""
 
-    def _answer(self, path: str, query: dict[str, str]) -> Answer:
+    def _answer(self, path: str, query: dict[str, str], body: bytes) -> Answer:
         given = self.headers.get("Authorization", "")
         if given != f"Bearer {self.sandbox.token}" or self.sandbox.expired:
             return Answer.failed(401, "the token is not valid")
+        if self.command == "PATCH":
+            return self.sandbox.api.change(path, body)
         return self.sandbox.api.ask(path, query)
 
     def _fault(self) -> Answer | None:

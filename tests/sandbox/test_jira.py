@@ -238,3 +238,15 @@ def test_the_same_seed_gives_the_same_site():
     assert [(i.key, i.updated_ms, len(i.comments)) for i in one.issues()] == [
         (i.key, i.updated_ms, len(i.comments)) for i in two.issues()
     ]
+
+
+def test_people_can_work_on_it(jira, http):
+    issue = jira.site.issues()[0]
+    before = len(issue.comments)
+    assert http.put(f"/issue/{issue.key}", json={"fields": {"summary": "Mended"}}).status_code == 204
+    assert http.get(f"/issue/{issue.key}").json()["fields"]["summary"] == "Mended"
+    document = {"type": "doc", "version": 1, "content": []}
+    assert http.post(f"/issue/{issue.key}/comment", json={"body": document}).json()["body"] == document
+    assert len(issue.comments) == before + 1
+    assert http.put("/issue/NO-1", json={"fields": {"summary": "x"}}).status_code == 404
+    assert http.put(f"/issue/{issue.key}", json={"fields": {"rank": 1}}).status_code == 400

@@ -158,6 +158,17 @@ def test_ordered_faults(shelf, http):
         http.get("/books").json()
 
 
+def test_a_book_can_be_changed(shelf, http):
+    key = shelf.site.rows("books")[0]["id"]
+    before = shelf.site.now
+    assert http.patch(f"/books/{key}", json={"price": 12.35}).json()["price"] == 12.35
+    assert shelf.site.row("books", key)["price"] == Decimal("12.35")
+    assert [row["id"] for row in listed(http, "/books", updated_since=written(before))[0]] == [key]
+    assert http.patch("/books/7", json={}).status_code == 404
+    assert http.patch(f"/books/{key}", json={"updated_at": "x"}).status_code == 400
+    assert http.patch(f"/books/{key}", content=b"[1]").status_code == 400
+
+
 def test_it_can_be_started_alone():
     with subprocess.Popen(
         [sys.executable, "-m", "sandbox.openshelf", "--books", "3"], stdin=subprocess.PIPE, stdout=subprocess.PIPE

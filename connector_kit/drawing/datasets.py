@@ -1,0 +1,147 @@
+"""What an endpoint is, what it holds, and what of it can be moved."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import SecretStr
+
+from connector_kit.drawing.cells import NOTHING, Cell, cell, chips, code
+from connector_kit.drawing.shown import Shown
+from connector_kit.drawing.table import record, table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from pydantic import BaseModel
+
+    from contracts.catalog import CatalogSnapshot, ColumnDescriptor, DatasetDescriptor
+    from contracts.endpoint import ConnectionReport, EndpointDescriptor
+    from contracts.mapping import CdmModel
+    from contracts.unit import EndpointUnitDescriptor
+
+
+def endpoint(descriptor: EndpointDescriptor) -> Shown:
+    """What a template is and can do, and the fields of its config."""
+    facts = {
+        "template": code(descriptor.template_id),
+        "what": Cell(descriptor.description, wrap=True),
+        "roles": chips(descriptor.roles),
+        "can": Cell(chips(descriptor.capabilities).text, chips(descriptor.capabilities).html, wrap=True),
+        "logs in by": chips(descriptor.auth_modes) if descriptor.auth_modes else NOTHING,
+    }
+    rows = [
+        (
+            code(field.name),
+            "required" if field.required else "",
+            "secret" if field.secret else "",
+            NOTHING if field.required or field.default is None else cell(field.default, 24, exact=True),
+            Cell(field.description, wrap=True),
+        )
+        for field in descriptor.fields
+    ]
+    head = record(facts, title=descriptor.title)
+    return Shown(
+        head.inner + "<div style='height:10px'></div>" + table(("field", "", "", "default", "meaning"), rows).body,
+        f"{head.text}\n{table(('field', '', '', 'default', 'meaning'), rows).text}",
+    )
+
+
+def config(values: BaseModel) -> Shown:
+    """A config that is in use: what was set, secrets hidden."""
+    given = {name: getattr(values, name) for name in type(values).model_fields if name in values.model_fields_set}
+    return settings(given, title=type(values).__name__)
+
+
+def settings(values: Mapping[str, Any], title: str = "") -> Shown:
+    """Names and values; a ``SecretStr`` stays a secret."""
+    return record({n: "•" * 8 if isinstance(v, SecretStr) else v for n, v in values.items()}, title=title)
+
+
+def connection(report: ConnectionReport) -> Shown:
+    """What answered, and as whom."""
+    facts = {"server": report.server_version, "account": report.account, **report.details}
+    told = {name: value for name, value in facts.items() if value not in {"", None}}
+    return record(told, title="It answers", note="; ".join(report.warnings))
+
+
+def catalog(snapshot: CatalogSnapshot) -> Shown:
+    """Every dataset of a snapshot, one a line."""
+    rows = [
+        (
+            code(one.dataset_id),
+            one.kind,
+            len(one.columns),
+            ", ".join(one.primary_key) or NOTHING,
+            NOTHING if one.rows_estimate is None else one.rows_estimate,
+            Cell(one.comment or "", wrap=True),
+        )
+        for one in snapshot.datasets
+    ]
+    return table(
+        ("dataset", "kind", "columns", "key", "rows|about", "meaning"),
+        rows,
+        title=f"Catalog of {snapshot.endpoint_id}: {len(rows)} datasets",
+        note=f"Version {snapshot.version}: it changes when the structure does, not when rows come and go.",
+    )
+
+
+def columns(dataset: DatasetDescriptor | EndpointUnitDescriptor) -> Shown:
+    """The columns of a dataset or unit: the source's own types beside the neutral ones."""
+    candidates = getattr(dataset, "cursor_candidates", ())
+    rows = [
+        (
+            code(one.name),
+            _neutral(one),
+            code(one.declared_type),
+            "" if one.nullable else "never null",
+            chips(_roles(one, dataset.primary_key, candidates)),
+            Cell(one.comment or "", wrap=True),
+        )
+        for one in dataset.columns
+    ]
+    return table(
+        ("column", "type", "at the source", "", "role", "meaning"), rows, title=f"Columns of {dataset.dataset_id}"
+    )
+
+
+def units(found: Iterable[EndpointUnitDescriptor]) -> Shown:
+    """Units, one a line: how each can be read, and what it can be mapped to."""
+    rows = [
+        (
+            code(one.unit_id),
+            one.display_name,
+            chips(one.supported_modes),
+            ", ".join(one.primary_key) or NOTHING,
+            Cell(", ".join(one.cursor_candidates), wrap=True),
+            code(one.cdm_model_id) if one.cdm_model_id else NOTHING,
+        )
+        for one in found
+    ]
+    return table(("unit", "title", "modes", "key", "cursor|candidates", "common model"), rows, title="Units")
+
+
+def model(one: CdmModel) -> Shown:
+    """A common model: its columns and what each means."""
+    rows = [
+        (
+            code(column.name),
+            column.logical_type,
+            "" if column.nullable else "never null",
+            code(column.references) if column.references else NOTHING,
+            Cell(column.meaning, wrap=True),
+        )
+        for column in one.columns
+    ]
+    title = f"{one.model_id}, version {one.version}: {one.meaning}"
+    return table(("column", "type", "", "refers to", "meaning"), rows, title=title)
+
+
+def _neutral(column: ColumnDescriptor) -> str:
+    if column.logical_type == "decimal" and column.precision is not None:
+        return f"decimal({column.precision}, {column.scale or 0})"
+    return column.logical_type
+
+
+def _roles(column: ColumnDescriptor, key: tuple[str, ...], candidates: tuple[str, ...]) -> list[str]:
+    return [name for name, on in (("key", column.name in key), ("cursor", column.name in candidates)) if on]

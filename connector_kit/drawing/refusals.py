@@ -1,0 +1,48 @@
+"""Typed errors as a person reads them: what happened, and what to do next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from connector_kit.drawing.cells import Cell, code, words
+from connector_kit.drawing.table import record
+from contracts.errors import IngestionError, OutcomeUnknown, Retriable, Skippable, Terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from connector_kit.drawing.shown import Shown
+
+_RECOVERY: Mapping[type[Any], str] = {
+    Retriable: "the same call may succeed later",
+    OutcomeUnknown: "it may have happened: the receipts know",
+    Skippable: "this unit cannot go on, others can",
+    Terminal: "somebody has to change something first",
+}
+
+
+def error(raised: IngestionError) -> Shown:
+    """A typed error: its stable code, its words, its facts."""
+    recovery = next((told for kind, told in _RECOVERY.items() if isinstance(raised, kind)), "")
+    facts = "; ".join(f"{name}: {words(value)}" for name, value in raised.facts.items())
+    rows = {
+        "code": code(raised.code),
+        "what": Cell(raised.what, wrap=True),
+        "do next": Cell(raised.next_step, wrap=True),
+        "recovery": recovery,
+        **({"facts": Cell(facts, wrap=True)} if facts else {}),
+    }
+    return record(rows, title=type(raised).__name__)
+
+
+def refused(attempt: Callable[[], Any]) -> Shown:
+    """Do what must be refused, and show how it is.
+
+    Raises:
+        AssertionError: It was not refused.
+    """
+    try:
+        attempt()
+    except IngestionError as raised:
+        return error(raised)
+    raise AssertionError("this should have been refused, and was not")

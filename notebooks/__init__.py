@@ -1,0 +1,1 @@
+"""Notebooks: tours of the connectors and of the stages, and the sandboxes they run against."""

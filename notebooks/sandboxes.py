@@ -1,0 +1,82 @@
+"""The systems that the tours talk to, on this machine: a shop's database, a lake, a lending service, a tracker."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from sandbox.data import create_every_type
+from sandbox.jira import JiraSite, SandboxJira
+from sandbox.openshelf import SandboxOpenshelf, ShelfSite
+from sandbox.postgres import SandboxPostgres
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SHOP, LAKE = "shop", "lake"
+ORDERS, VISITS = 60_000, 250_000
+TYPE_ROWS = 200
+_SHOP = f"""
+CREATE TABLE customers (
+    id bigint PRIMARY KEY,
+    name text NOT NULL,
+    country char(2) NOT NULL,
+    joined_on date NOT NULL,
+    notes text
+);
+COMMENT ON TABLE customers IS 'Who buys';
+COMMENT ON COLUMN customers.country IS 'ISO 3166, two letters';
+CREATE TYPE order_state AS ENUM ('placed', 'paid', 'sent', 'returned');
+CREATE TABLE orders (
+    id bigint PRIMARY KEY,
+    customer_id bigint NOT NULL REFERENCES customers,
+    state order_state NOT NULL,
+    total numeric(12,2) NOT NULL,
+    basket jsonb,
+    placed_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE orders IS 'One basket that somebody put together';
+COMMENT ON COLUMN orders.total IS 'With taxes, in euro';
+CREATE INDEX ON orders (updated_at);
+INSERT INTO customers
+SELECT i, (ARRAY['Ada Vogel', 'Kōbō Abe', 'Ines O''Hara', 'Tomás Núñez', 'Mwai Githinji'])[1 + i % 5] || ' ' || i,
+       (ARRAY['DE', 'JP', 'IE', 'ES', 'KE'])[1 + i % 5], date '2019-01-01' + i % 2000,
+       CASE WHEN i % 3 = 0 THEN 'calls on ' || (ARRAY['Monday', 'Tuesday', 'Friday'])[1 + i % 3] END
+FROM generate_series(1, 2000) i;
+INSERT INTO orders
+SELECT i, 1 + (i * 7919) % 2000, (ARRAY['placed', 'paid', 'sent', 'returned'])[1 + (i * 31) % 4]::order_state,
+       ((i * 137) % 90000 + 99)::numeric / 100,
+       CASE WHEN i % 4 <> 0 THEN jsonb_build_object('items', 1 + i % 6, 'gift', i % 9 = 0) END,
+       timestamptz '2025-01-01' + i * interval '7 minutes', timestamptz '2025-01-01' + i * interval '8 minutes'
+FROM generate_series(1, {ORDERS}) i;
+CREATE TABLE visits AS
+SELECT i::bigint AS id, 1 + (i * 7919) % 2000 AS customer_id, timestamptz '2025-01-01' + i * interval '2 minutes' AS at,
+       '/shelf/' || i % 97 || '/book/' || i % 1777 || '?from=letter&of=' || i % 52 AS page
+FROM generate_series(1, {VISITS}) i;
+ALTER TABLE visits ADD PRIMARY KEY (id);
+COMMENT ON TABLE visits IS 'Somebody looked at a page';
+ANALYZE;
+"""
+
+
+@contextmanager
+def sandboxes() -> Iterator[dict[str, str]]:
+    """Everything started, ended with the context. Gives what the tours' ``parameters`` cells ask for, by name."""
+    with (
+        SandboxPostgres() as postgres,
+        SandboxOpenshelf(ShelfSite(), latency_s=0.003) as shelf,
+        SandboxJira(JiraSite(projects=("AND", "OPS", "WEB"), issues=600, zone="Asia/Kolkata")) as site,
+    ):
+        shop, lake = postgres.create_database(SHOP), postgres.create_database(LAKE)
+        postgres.psql(_SHOP, database=SHOP)
+        create_every_type(postgres, SHOP, TYPE_ROWS)
+        yield {
+            "shop_url": shop,
+            "lake_url": lake,
+            "openshelf_url": shelf.url,
+            "openshelf_token": shelf.token,
+            "jira_url": site.url,
+            "jira_email": site.email,
+            "jira_token": site.token,
+        }

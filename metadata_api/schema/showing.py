@@ -160,8 +160,7 @@ def unit_config(
         schedule_interval_minutes=schedule.interval_minutes,
         schedule_cron=schedule.cron,
         policy=policy_shown(config),
-        last_status=None if last is None else last.state,
-        status=last,
+        last_status=last,
         **shown_filters(about.selectors, config.policy.selectors),
     )
 

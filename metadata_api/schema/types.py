@@ -158,8 +158,7 @@ class IngestionUnitConfig(WithFilters):
     schedule_interval_minutes: int | None
     schedule_cron: str | None
     policy: JSON
-    last_status: IngestionState | None
-    status: IngestionStatus | None
+    last_status: IngestionStatus | None
 
 
 @strawberry.type(description="What became of an action.")

@@ -45,12 +45,38 @@ class FakeEndpoints:
         return self._held.pop(endpoint_id, None) is not None
 
 
+class FakePlane:
+    """A server that has the deployment of units, and knows its schedules."""
+
+    def __init__(self) -> None:
+        self.schedules: dict[str, dict[str, Any]] = {}
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        if path.startswith("/deployments/name/"):
+            return {"id": "deployment"}
+        if method == "POST":
+            self.schedules |= {each["slug"]: {"id": each["slug"], **each} for each in body}
+        elif method == "DELETE":
+            del self.schedules[path.rpartition("/")[2]]
+        return [*self.schedules.values()]
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class FakeRuns:
+    """No flow run goes on."""
+
+    def find(self, *_: Any, **__: Any) -> tuple[()]:
+        return ()
+
+
 class FakeWorkspace(Workspace):
     """The real one, but for what needs the Prefect API."""
 
     def __init__(self, home: Path) -> None:
         super().__init__(home)
-        self.__dict__.update(endpoints=FakeEndpoints(), store=MemoryKvStore())
+        self.__dict__.update(endpoints=FakeEndpoints(), store=MemoryKvStore(), plane=FakePlane(), runs=FakeRuns())
         self.made: list[Any] = []
 
     def vendor(self, endpoint_id: str) -> str:

@@ -138,6 +138,15 @@ def test_units(shop):
     (unit,) = succeeds("unit", "list", "shop")["units"]
     assert unit["config"] == cleared
     assert nucleus(*configure, "--slice-size", "1").code == 2
+    succeeds(*configure, "--schedule", "0 * * * *")
+    assert [each["schedule"]["cron"] for each in shop.plane.schedules.values()] == ["0 * * * *"]
+    fails("E_CONFIG_INVALID", *configure, "--schedule", "now and then")
+    succeeds("endpoint", "disable", "shop")
+    assert shop.plane.schedules == {}
+    succeeds("endpoint", "enable", "shop")
+    assert len(shop.plane.schedules) == 1
+    succeeds("pause", "shop", REF.unit_id)
+    assert shop.plane.schedules == {}
     fails("E_DATASET_NOT_IN_CATALOG", "unit", "configure", "shop", "public.nothing", "--enable")
 
 
@@ -187,8 +196,8 @@ def test_status(shop):
     assert succeeds("status")["units"] == []
     shop.states.running(REF, "r1")
     (state,) = succeeds("status", "shop")["units"]
-    assert (state["state"], state["unit_id"]) == ("RUNNING", REF.unit_id)
-    assert "RUNNING" in nucleus("status").out
+    assert (state["state"], state["unit_id"]) == ("FAILED", REF.unit_id), "no flow run of it goes on"
+    assert "FAILED" in nucleus("status").out
 
 
 def test_staging(shop):

@@ -25,7 +25,7 @@ REGISTER = (
 )
 CONFIGURE = (
     "mutation($input: IngestionUnitConfigInput!) { configureIngestionUnit(input: $input) { id enabled runMode mode sinkId"
-    " sinkEndpointId scheduleKind scheduleIntervalMinutes scheduleCron policy lastStatus"
+    " sinkEndpointId scheduleKind scheduleIntervalMinutes scheduleCron policy lastStatus { state }"
     " jiraFilter { projectKeys statuses assigneeIds updatedFrom } confluenceFilter { spaceKeys } } }"
 )
 STATUS = (
@@ -185,9 +185,16 @@ def test_units_and_schedules(caller: Caller, pair: Pair, workspace: Workspace, p
         assert caller.code(CONFIGURE, input={**place, **wrong}) == code, wrong
     caller.data(CONFIGURE, input={**place, "scheduleKind": "manual", "policy": {"parallel_slices": 3}})
     assert workspace.units.config(pair.source_id, "public.orders").policy.parallel_slices == 3
-    listed = "query($e: ID!) { ingestionUnitConfigs(endpointId: $e) { unitId policy scheduleKind lastStatus } }"
+    listed = (
+        "query($e: ID!) { ingestionUnitConfigs(endpointId: $e) { unitId policy scheduleKind lastStatus { state } } }"
+    )
     assert caller.data(listed, e=pair.source_id)["ingestionUnitConfigs"] == [
-        {"unitId": "public.orders", "policy": {"parallel_slices": 3}, "scheduleKind": "manual", "lastStatus": "PAUSED"}
+        {
+            "unitId": "public.orders",
+            "policy": {"parallel_slices": 3},
+            "scheduleKind": "manual",
+            "lastStatus": {"state": "PAUSED"},
+        }
     ]
 
 

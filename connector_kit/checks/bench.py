@@ -1,0 +1,185 @@
+"""A connector under test: set up on a tape, asked as the stages ask it, its answers kept as typed rows."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from connector_kit.checks.lab import SkippedError
+from connector_kit.checks.rows import Reading, Row, SliceRead, key_of
+from connector_kit.tape.scrub import Scrubber, secrets_of
+from connector_kit.tape.server import TapeServer
+from contracts.endpoint import PlanRequest, SupportsLateSlices
+from contracts.errors import IngestionError
+from contracts.plan import SliceReport
+from contracts.receipts import UpsertReceipt
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Sequence
+
+    import polars as pl
+
+    from connector_kit.checks.lab import Lab
+    from connector_kit.tape.spoil import Spoil
+    from contracts.endpoint import SourceEndpoint
+    from contracts.model import Json
+    from contracts.plan import IngestionPlan, IngestionSlice
+    from contracts.unit import EndpointUnitDescriptor, IngestionMode, UnitPolicy
+
+ENDPOINT = "checked"
+MOST_REQUESTS = 3_000
+"""One tape answers no more: a connector in a circle comes to an end."""
+QUICK = {"retry_pause_s": 0.005, "request_timeout_s": 10.0, "max_tries": 4, "max_wait_s": 30.0}
+
+
+class Connected:
+    """A source whose system is behind a tape."""
+
+    def __init__(self, tape: TapeServer, source: SourceEndpoint, unit_id: str, secrets: Sequence[str]) -> None:
+        self.tape, self.source, self.secrets = tape, source, tuple(secrets)
+        self._unit_id = unit_id
+
+    @cached_property
+    def unit(self) -> EndpointUnitDescriptor:
+        """The unit, from a fresh catalog."""
+        units = self.source.list_units(self.source.collect_catalog(ENDPOINT))
+        found = [unit for unit in units if unit.unit_id == self._unit_id]
+        if not found:
+            raise LookupError(f"{self._unit_id} is not among the units: {', '.join(one.unit_id for one in units)}")
+        return found[0]
+
+    def plan(
+        self, mode: IngestionMode = "full", checkpoint: Json | None = None, policy: UnitPolicy | None = None
+    ) -> IngestionPlan:
+        """A plan for the unit."""
+        return self.source.plan(self._request(mode, checkpoint, policy))
+
+    def read(self, plan: IngestionPlan, pieces: Sequence[IngestionSlice] | None = None) -> Reading:
+        """Slices one after the other, all of them when None, until one fails with a typed error."""
+        reading = Reading()
+        for piece in plan.slices if pieces is None else pieces:
+            try:
+                read = self.slice(plan, piece)
+            except IngestionError as error:
+                reading.error = error
+                return reading
+            rows = [row for frame in read.frames for row in frame.iter_rows(named=True)]
+            reading.add(piece.key, read, rows)
+        return reading
+
+    def slice(self, plan: IngestionPlan, piece: IngestionSlice) -> SliceRead:
+        """One slice to its end."""
+        batches, frames = self.source.export(plan, piece), []
+        while True:
+            try:
+                frames.append(next(batches))
+            except StopIteration as end:
+                report = end.value or SliceReport()
+                keys = [key_of(row, plan.unit) for frame in frames for row in frame.iter_rows(named=True)]
+                return SliceRead(frames, report, keys)
+
+    def late(self, plan: IngestionPlan) -> tuple[IngestionSlice, ...]:
+        """Slices that the source wants read after all others."""
+        return self.source.late_slices(plan, 1) if isinstance(self.source, SupportsLateSlices) else ()
+
+    def whole(self, plan: IngestionPlan) -> Reading:
+        """The plan's slices and the late ones, as a run reads them."""
+        reading = self.read(plan)
+        if reading.error is not None:
+            return reading
+        later = self.read(plan, self.late(plan))
+        together = later.over(reading)
+        together.doubled = reading.doubled
+        return together
+
+    def sees(self, what: object) -> str:
+        """Which secret is in the text of something: its beginning; empty when none is."""
+        text = what if isinstance(what, str) else repr(what)
+        return next((f"{one[:3]}…" for one in self.secrets if Scrubber([one]).holds_secret(text)), "")
+
+    def _request(self, mode: IngestionMode, checkpoint: Json | None, policy: UnitPolicy | None) -> PlanRequest:
+        return PlanRequest(
+            endpoint_id=ENDPOINT,
+            unit=self.unit,
+            mode=mode,
+            policy=policy or self.unit.default_policy,
+            checkpoint=json.loads(json.dumps(checkpoint)),
+        )
+
+
+class Bench:
+    """What a check works with. Each check has its own."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self.unmatched: list[str] = []
+        """Requests that the lab's cassette does not hold."""
+
+    @contextmanager
+    def connected(self, spoil: Spoil | None = None, **settings: Any) -> Iterator[Connected]:
+        """A new source on a new tape.
+
+        Args:
+            spoil: What is done to answers from the first on; mostly set later, by ``tape.spoil``.
+            settings: Fields of the connector's config.
+        """
+        lab = self.lab
+        with TapeServer(lab.upstream, spoil=spoil, most_requests=MOST_REQUESTS) as tape:
+            config = self.config(tape.url, **settings)
+            source = lab.factory.source(config)
+            try:
+                yield Connected(tape, source, lab.unit_id, list(secrets_of(config)))
+            finally:
+                source.close()
+                self.unmatched += tape.unmatched
+
+    def config(self, url: str, **settings: Any) -> Any:
+        """The connector's config, made quick."""
+        known = self.lab.factory.config_class.model_fields
+        quick = {name: value for name, value in QUICK.items() if name in known}
+        if unknown := sorted(set(settings) - set(known)):
+            raise SkippedError(f"the connector's config has no {unknown[0]}")
+        given = {**quick, **self.lab.config(url), **self.lab.settings, **settings}
+        return self.lab.factory.config_class.model_validate(given)
+
+    @cached_property
+    def truth(self) -> dict[str, Row]:
+        """All rows, read without anything spoiled."""
+        with self.connected() as plain:
+            reading = plain.read(plain.plan())
+        if reading.error is not None:
+            raise reading.error
+        return reading.rows
+
+    def spoiled(self, spoil: Spoil, **settings: Any) -> Reading:
+        """All rows, answers spoiled after the plan was made."""
+        with self.connected(**settings) as one:
+            plan = one.plan()
+            one.tape.spoil = spoil
+            return one.read(plan)
+
+
+def receipts_of(reading: Reading, plan: IngestionPlan) -> list[UpsertReceipt]:
+    """What a sink would write of these slices."""
+    order = {piece.key: piece.sequence for piece in plan.slices}
+    return [
+        UpsertReceipt(
+            slice_key=name,
+            sequence=order.get(name, len(order)),
+            epoch=1,
+            rows_staged=len(read.keys),
+            expected_rows=read.report.expected_rows,
+            observed=read.report.observed,
+            gaps=read.report.gaps,
+        )
+        for name, read in reading.slices.items()
+    ]
+
+
+def frames_of(batches: Iterator[pl.DataFrame]) -> Generator[pl.DataFrame, None, None]:
+    """Batches that hold rows."""
+    for batch in batches:
+        if batch.height:
+            yield batch

@@ -1,0 +1,118 @@
+"""What was read, as typed rows by key, and how two readings differ in words."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    import polars as pl
+
+    from contracts.errors import IngestionError
+    from contracts.plan import SliceReport
+    from contracts.unit import EndpointUnitDescriptor
+
+Row = dict[str, Any]
+_SHOWN = 3
+
+
+@dataclass
+class SliceRead:
+    """One slice that was read to its end."""
+
+    frames: list[pl.DataFrame]
+    report: SliceReport
+    keys: list[str]
+
+    @property
+    def incomplete(self) -> str:
+        """What the report says is missing, in words; empty when nothing is."""
+        if self.report.gaps:
+            return self.report.gaps[0]
+        expected = self.report.expected_rows
+        return "" if expected in {None, len(self.keys)} else f"{len(self.keys)} of {expected} rows"
+
+
+@dataclass
+class Reading:
+    """What came of reading slices. Slices that did not come to their end left no rows, as in a run.
+
+    Attributes:
+        rows: By key; parts of a key joined by ``/``.
+        doubled: Keys that came more than once, within a slice or in two.
+        slices: Those read to their end, by key.
+        error: The typed error that ended the reading.
+    """
+
+    rows: dict[str, Row] = field(default_factory=dict)
+    doubled: list[str] = field(default_factory=list)
+    slices: dict[str, SliceRead] = field(default_factory=dict)
+    error: IngestionError | None = None
+
+    @property
+    def gaps(self) -> list[str]:
+        """What the reports say is missing."""
+        return [read.incomplete for read in self.slices.values() if read.incomplete]
+
+    def add(self, name: str, read: SliceRead, rows: Iterable[Row]) -> None:
+        """Add a slice; a later row of a key takes the place of an earlier one."""
+        self.slices[name] = read
+        for key, row in zip(read.keys, rows, strict=True):
+            if key in self.rows:
+                self.doubled.append(key)
+            self.rows[key] = row
+
+    def over(self, older: Reading) -> Reading:
+        """This reading on top of an older one."""
+        return Reading(rows={**older.rows, **self.rows}, slices={**older.slices, **self.slices}, error=self.error)
+
+
+def key_of(row: Mapping[str, Any], unit: EndpointUnitDescriptor) -> str:
+    """The row's key as text."""
+    return "/".join(str(row[name]) for name in unit.primary_key)
+
+
+def difference(truth: Mapping[str, Row], got: Mapping[str, Row], without: Sequence[str] = ()) -> str:
+    """How ``got`` differs from ``truth``, in words; empty when it does not.
+
+    Args:
+        truth: Rows by key.
+        got: Rows by key.
+        without: Columns that may differ.
+    """
+    missing, extra = [key for key in truth if key not in got], [key for key in got if key not in truth]
+    parts = [f"{len(missing)} of {len(truth)} rows are missing ({_some(missing)})"] if missing else []
+    parts += [f"{len(extra)} rows are there that should not be ({_some(extra)})"] if extra else []
+    changed = [line for key in truth if key in got and (line := _changed(key, truth[key], got[key], without))]
+    parts += [f"{len(changed)} rows differ ({'; '.join(changed[:2])})"] if changed else []
+    return ", ".join(parts)
+
+
+def same(one: Any, other: Any) -> bool:
+    """Equal in type and value; NaN is NaN."""
+    if isinstance(one, float) and isinstance(other, float) and math.isnan(one):
+        return math.isnan(other)
+    return type(one) is type(other) and bool(one == other)
+
+
+def shown(value: Any) -> str:
+    """A value, short."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:40]}… ({len(text)} characters)"
+
+
+def _changed(key: str, truth: Row, got: Row, without: Sequence[str]) -> str:
+    if list(truth) != list(got):
+        return f"row {key} has other columns"
+    for name, value in truth.items():
+        if name not in without and not same(value, got[name]):
+            return f"row {key}, {name}: {shown(got[name])} instead of {shown(value)}"
+    return ""
+
+
+def _some(keys: Sequence[str]) -> str:
+    more = "" if len(keys) <= _SHOWN else ", …"
+    return ", ".join(sorted(keys)[:_SHOWN]) + more

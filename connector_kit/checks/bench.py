@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -11,15 +11,14 @@ from connector_kit.checks.lab import SkippedError
 from connector_kit.checks.rows import Reading, Row, SliceRead, key_of
 from connector_kit.tape.scrub import Scrubber, secrets_of
 from connector_kit.tape.server import TapeServer
+from connectors.http.settings import HttpSettings
 from contracts.endpoint import PlanRequest, SupportsLateSlices
 from contracts.errors import IngestionError
 from contracts.plan import SliceReport
 from contracts.receipts import UpsertReceipt
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
-
-    import polars as pl
+    from collections.abc import Iterator, Sequence
 
     from connector_kit.checks.lab import Lab
     from connector_kit.tape.spoil import Spoil
@@ -31,30 +30,55 @@ if TYPE_CHECKING:
 ENDPOINT = "checked"
 MOST_REQUESTS = 3_000
 """One tape answers no more: a connector in a circle comes to an end."""
-QUICK = {"retry_pause_s": 0.005, "request_timeout_s": 10.0, "max_tries": 4, "max_wait_s": 30.0}
+QUICK = {
+    "retry_pause_s": 0.005, "request_timeout_s": 10.0, "max_tries": 4, "max_wait_s": 30.0,
+    "verify_tls": False,  # to the tape it is plain HTTP, and certificates take long to load
+}  # fmt: skip
 
 
 class Connected:
     """A source whose system is behind a tape."""
 
-    def __init__(self, tape: TapeServer, source: SourceEndpoint, unit_id: str, secrets: Sequence[str]) -> None:
-        self.tape, self.source, self.secrets = tape, source, tuple(secrets)
-        self._unit_id = unit_id
+    def __init__(self, tape: TapeServer, config: Any, lab: Lab, made: ExitStack) -> None:
+        self.tape, self.config, self.secrets = tape, config, tuple(secrets_of(config))
+        self._lab, self._made = lab, made
+        self.source = lab.factory.source(config)
+        made.callback(self.source.close)
 
     @cached_property
     def unit(self) -> EndpointUnitDescriptor:
         """The unit, from a fresh catalog."""
         units = self.source.list_units(self.source.collect_catalog(ENDPOINT))
-        found = [unit for unit in units if unit.unit_id == self._unit_id]
+        found = [unit for unit in units if unit.unit_id == self._lab.unit_id]
         if not found:
-            raise LookupError(f"{self._unit_id} is not among the units: {', '.join(one.unit_id for one in units)}")
+            raise LookupError(f"{self._lab.unit_id} is not among the units: {', '.join(one.unit_id for one in units)}")
         return found[0]
+
+    def anew(self) -> Connected:
+        """Another source of the same config on the same tape, as a new process would make it."""
+        return Connected(self.tape, self.config, self._lab, self._made)
 
     def plan(
         self, mode: IngestionMode = "full", checkpoint: Json | None = None, policy: UnitPolicy | None = None
     ) -> IngestionPlan:
         """A plan for the unit."""
-        return self.source.plan(self._request(mode, checkpoint, policy))
+        return self.source.plan(self.request(self.unit, mode, checkpoint, policy))
+
+    def request(
+        self,
+        unit: EndpointUnitDescriptor,
+        mode: IngestionMode = "full",
+        checkpoint: Json | None = None,
+        policy: UnitPolicy | None = None,
+    ) -> PlanRequest:
+        """What a plan is asked by; the checkpoint has been written down and read back."""
+        return PlanRequest(
+            endpoint_id=ENDPOINT,
+            unit=unit,
+            mode=mode,
+            policy=policy or unit.default_policy,
+            checkpoint=json.loads(json.dumps(checkpoint)),
+        )
 
     def read(self, plan: IngestionPlan, pieces: Sequence[IngestionSlice] | None = None) -> Reading:
         """Slices one after the other, all of them when None, until one fails with a typed error."""
@@ -99,15 +123,6 @@ class Connected:
         text = what if isinstance(what, str) else repr(what)
         return next((f"{one[:3]}…" for one in self.secrets if Scrubber([one]).holds_secret(text)), "")
 
-    def _request(self, mode: IngestionMode, checkpoint: Json | None, policy: UnitPolicy | None) -> PlanRequest:
-        return PlanRequest(
-            endpoint_id=ENDPOINT,
-            unit=self.unit,
-            mode=mode,
-            policy=policy or self.unit.default_policy,
-            checkpoint=json.loads(json.dumps(checkpoint)),
-        )
-
 
 class Bench:
     """What a check works with. Each check has its own."""
@@ -126,19 +141,25 @@ class Bench:
             settings: Fields of the connector's config.
         """
         lab = self.lab
-        with TapeServer(lab.upstream, spoil=spoil, most_requests=MOST_REQUESTS) as tape:
-            config = self.config(tape.url, **settings)
-            source = lab.factory.source(config)
+        upstream = lab.upstream
+        plain = isinstance(upstream, str) and upstream.startswith("http://")
+        reach = HttpSettings.model_validate({"verify_tls": not plain})
+        with TapeServer(upstream, spoil=spoil, settings=reach, most_requests=MOST_REQUESTS) as tape:
             try:
-                yield Connected(tape, source, lab.unit_id, list(secrets_of(config)))
+                with ExitStack() as made:
+                    yield Connected(tape, self.config(tape.url, **settings), lab, made)
             finally:
-                source.close()
                 self.unmatched += tape.unmatched
+
+    def known(self, **settings: Any) -> dict[str, Any]:
+        """Those settings that the connector's config has."""
+        fields = self.lab.factory.config_class.model_fields
+        return {name: value for name, value in settings.items() if name in fields}
 
     def config(self, url: str, **settings: Any) -> Any:
         """The connector's config, made quick."""
         known = self.lab.factory.config_class.model_fields
-        quick = {name: value for name, value in QUICK.items() if name in known}
+        quick = self.known(**QUICK)
         if unknown := sorted(set(settings) - set(known)):
             raise SkippedError(f"the connector's config has no {unknown[0]}")
         given = {**quick, **self.lab.config(url), **self.lab.settings, **settings}
@@ -177,9 +198,3 @@ def receipts_of(reading: Reading, plan: IngestionPlan) -> list[UpsertReceipt]:
         for name, read in reading.slices.items()
     ]
 
-
-def frames_of(batches: Iterator[pl.DataFrame]) -> Generator[pl.DataFrame, None, None]:
-    """Batches that hold rows."""
-    for batch in batches:
-        if batch.height:
-            yield batch

@@ -4,12 +4,32 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from connector_kit.checks import pages, plans
+from connector_kit.checks import (
+    capabilities,
+    catalog,
+    clocks,
+    faults,
+    increments,
+    memory,
+    pages,
+    plans,
+    resume,
+    schemas,
+    secrecy,
+    states,
+    values,
+)
 
 if TYPE_CHECKING:
     from connector_kit.checks.check import Check
 
-GROUPS = (plans.GROUP, pages.GROUP)
+GROUPS = tuple(
+    module.GROUP
+    for module in (
+        capabilities, catalog, plans, schemas, values, pages, increments, states, resume, faults, clocks, memory,
+        secrecy,
+    )
+)  # fmt: skip
 CHECKS: dict[str, Check] = {check.check_id: check for group in GROUPS for check in group.checks}
 TITLES = {group.name: group.title for group in GROUPS}
 

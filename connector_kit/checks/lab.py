@@ -10,6 +10,7 @@ from connector_kit.tape.shape import PageShape
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from connector_kit.tape.cassette import Cassette
     from contracts.endpoint import EndpointFactory
@@ -69,6 +70,7 @@ class Lab:
             column of that type, as far as the unit has one.
         settings: Over the kit's own; retries are quick by default.
         exceptions: Id of a check to the reason why the connector need not pass it.
+        smallest_overlap: Settings under which an incremental run reads as little as it can once more.
         held_rows: So many rows the connector may hold between the system and the stages.
     """
 
@@ -79,6 +81,7 @@ class Lab:
     places: ClassVar[Mapping[str, Place]] = MappingProxyType({})
     settings: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     exceptions: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    smallest_overlap: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     held_rows: int = 1_000
 
     @property
@@ -101,6 +104,10 @@ class Lab:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def moment(self, moment: datetime) -> str:
+        """A moment with its offset, as the system writes it."""
+        return moment.isoformat(timespec="milliseconds")
 
     def keys(self) -> set[str]:
         """Keys of all rows there are now, known from the system itself; parts of a key joined by ``/``."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from connector_kit.checks.check import Outcome
+from connector_kit.checks.lab import SkippedError
 from connector_kit.checks.rows import difference
 
 if TYPE_CHECKING:
@@ -78,8 +79,14 @@ def in_words(error: IngestionError) -> str:
     return f"{error.code}: {error}{step}"[:400]
 
 
-def did(spoil: Spoil, otherwise: str = "nothing was spoiled: the list is too short") -> str:
-    """What a spoil did, in words."""
+def did(spoil: Spoil) -> str:
+    """What a spoil did, in words.
+
+    Raises:
+        SkippedError: It did nothing, so nothing was tried.
+    """
     done = spoil.done
+    if not done:
+        raise SkippedError("no answer could be spoiled so: the list has too few rows or pages")
     more = f", and so {len(done) - 1} times more" if len(done) > 1 else ""
-    return f"{done[0]}{more}" if done else otherwise
+    return f"{done[0]}{more}"

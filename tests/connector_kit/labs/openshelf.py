@@ -19,6 +19,7 @@ class ShelfLab(Lab):
     kind: Kind
     settings = {"slice_rows": 40, "page_size": 20}
     held_rows = 60
+    smallest_overlap = {"overlap_s": 0}
 
     def __init__(self) -> None:
         self._server: SandboxOpenshelf | None = None

@@ -68,8 +68,8 @@ def _staying(name: str) -> Callable[[Bench], Outcome]:
         for spot in dict.fromkeys((lab.pages, lab.row_spot)):
             for nth in (1, 2):
                 spoil = STAYING[name](spot, nth, None)
-                outcome = rows_or_told(did(spoil), truth, bench.spoiled(spoil), codes)
-                outcome = Outcome(outcome.passed, did(spoil), outcome.received, outcome.expected)
+                reading = bench.spoiled(spoil)
+                outcome = rows_or_told(did(spoil), truth, reading, codes)
                 if not outcome.passed:
                     return outcome
         return outcome
@@ -117,7 +117,7 @@ def login(bench: Bench) -> Outcome:
     """401 to everything, after the plan was made."""
     sent, expected = "401 to every request", "E_SOURCE_AUTH with a next step from every method"
     with bench.connected() as one:
-        plan = one.plan()
+        plan = bench.plan(one)
         one.tape.spoil = Status(401, times=None)
         asked: dict[str, Callable[[], object]] = {
             "test_connection": one.source.test_connection,
@@ -172,7 +172,7 @@ def keys(bench: Bench) -> Outcome:
     """The list of keys is refused, cut or fails from its second page on."""
     spot, expected = bench.lab.pages, "a typed error, or all keys"
     with bench.connected() as one:
-        plan = one.plan()
+        plan = bench.plan(one)
         whole = listed_keys(one, plan)
         for status in (403, 404, 500, 0):
             spoil: Spoil = Status(status, nth=2, times=None, path=spot.path, method=spot.method)
@@ -192,7 +192,7 @@ def keys(bench: Bench) -> Outcome:
 
 def _waits(bench: Bench, one: Connected, spoil: Status, pause_s: float) -> Outcome:
     """Whether the request after the spoiled one came as late as was asked, and all rows came."""
-    truth, plan = bench.truth, one.plan()
+    truth, plan = bench.truth, bench.plan(one)
     one.tape.spoil = spoil
     reading = one.read(plan)
     seen = sorted(one.tape.requests, key=lambda request: request.began_s)
@@ -220,7 +220,7 @@ def retry_after_date(bench: Bench) -> Outcome:
     """503 until a moment that is one to two seconds away."""
     spot, truth = bench.lab.row_spot, bench.truth
     with bench.connected() as one:
-        plan = one.plan()
+        plan = bench.plan(one)
         until = math.ceil(time.time()) + 1
         date = format_datetime(datetime.fromtimestamp(until, UTC), usegmt=True)
         spoil = Status(503, {"Retry-After": date}, nth=1, path=spot.path, method=spot.method)
@@ -249,7 +249,7 @@ def retries_end(bench: Bench) -> Outcome:
     spot = bench.lab.row_spot
     spoil = Status(500, nth=2, times=None, path=spot.path, method=spot.method)
     with bench.connected() as one:
-        plan = one.plan()
+        plan = bench.plan(one)
         one.tape.spoil = spoil
         before = len(one.tape.requests)
         reading = one.read(plan)

@@ -118,7 +118,7 @@ def overlap(bench: Bench) -> Outcome:
 def moved(bench: Bench) -> Outcome:
     """Slices are read from the last to the first; meanwhile rows of the first change and belong to the last."""
     with bench.connected() as one:
-        plan = one.plan()
+        plan = bench.plan(one)
         if len(plan.slices) < 2:
             raise SkippedError("the unit is one slice")
         reading = Reading()
@@ -139,7 +139,7 @@ def moved(bench: Bench) -> Outcome:
 def changed_meanwhile(bench: Bench) -> Outcome:
     """After the first batch of a slice, rows change that are in it."""
     with bench.connected() as one:
-        plan = one.plan()
+        plan = bench.plan(one)
         reading, changed = Reading(), set[str]()
         for piece in plan.slices:
             frames = []
@@ -164,7 +164,7 @@ def removed(bench: Bench) -> Outcome:
     with bench.connected() as one:
         if not isinstance(one.source, SupportsDeleteDetection):
             raise SkippedError("the connector cannot list keys")
-        plan = one.plan()
+        plan = bench.plan(one)
         before = listed_keys(one, plan)
         gone = bench.lab.remove()
         after = listed_keys(one, plan)
@@ -179,7 +179,7 @@ def repairs(bench: Bench) -> Outcome:
     with bench.connected() as one:
         if not isinstance(one.source, SupportsDeleteDetection):
             raise SkippedError("the connector cannot list keys")
-        plan = one.plan()
+        plan = bench.plan(one)
         wanted = dict(list(full(one).items())[:5])
         keys = [{name: str(row[name]) for name in plan.unit.primary_key} for row in wanted.values()]
         pieces = one.source.repair_slices(plan, keys, 2)

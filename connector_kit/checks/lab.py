@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from connector_kit.tape.cassette import Cassette
     from contracts.endpoint import EndpointFactory
+    from contracts.plan import IngestionPlan
 
 
 class SkippedError(Exception):
@@ -70,6 +71,7 @@ class Lab:
             column of that type, as far as the unit has one.
         settings: Over the kit's own; retries are quick by default.
         exceptions: Id of a check to the reason why the connector need not pass it.
+        steady: After every :meth:`reset` there are the same rows, so that they are read once for all checks.
         smallest_overlap: Settings under which an incremental run reads as little as it can once more.
         held_rows: So many rows the connector may hold between the system and the stages.
     """
@@ -81,13 +83,25 @@ class Lab:
     places: ClassVar[Mapping[str, Place]] = MappingProxyType({})
     settings: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     exceptions: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    steady: bool = False
     smallest_overlap: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     held_rows: int = 1_000
+
+    def __init__(self) -> None:
+        self.truth: dict[str, dict[str, Any]] | None = None
+        """Rows by key as an undisturbed read gave them, if the lab is steady."""
+        self.plan: IngestionPlan | None = None
+        """The plan of that read."""
 
     @property
     def upstream(self) -> str | Cassette:
         """The system."""
         raise NotImplementedError
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Credentials of the config, besides those that it declares secret itself."""
+        return ()
 
     def config(self, url: str) -> dict[str, Any]:
         """The connector's config, with the system at ``url``."""

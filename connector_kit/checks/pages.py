@@ -81,7 +81,7 @@ def token_repeats(bench: Bench) -> Outcome:
         raise SkippedError("pages are numbered: there is no bookmark")
     spoil, truth = RepeatToken(spot.shape, path=spot.path, method=spot.method), bench.truth
     with bench.connected() as one:
-        plan = one.plan()
+        plan = bench.plan(one)
         one.tape.spoil = spoil
         reading = one.read(plan)
         asked = len(one.tape.requests)

@@ -41,7 +41,7 @@ def deterministic(bench: Bench) -> Outcome:
 def disjoint(bench: Bench) -> Outcome:
     """Every slice is read; no key comes twice."""
     with bench.connected() as one:
-        plan = one.plan()
+        plan = bench.plan(one)
         reading = one.read(plan)
     sent, expected = f"{len(plan.slices)} slices, read one after the other", "every key in one slice, once"
     if reading.error is not None:
@@ -56,7 +56,7 @@ def covering(bench: Bench) -> Outcome:
     """The keys of all slices are those of the system."""
     with bench.connected() as one:
         there, known_by = keys_there(bench, one)
-        plan = one.plan()
+        plan = bench.plan(one)
         reading = one.read(plan)
     sent = f"{len(plan.slices)} slices of a unit that has {len(there)} rows, as {known_by} says"
     expected = f"{len(there)} keys"
@@ -70,7 +70,7 @@ def covering(bench: Bench) -> Outcome:
 def frozen(bench: Bench) -> Outcome:
     """The plan goes through JSON and is followed by another source."""
     with bench.connected() as one:
-        plan = one.plan()
+        plan = bench.plan(one)
         words = explain(plan)
     text = plan.model_dump_json()
     largest = max(len(piece.model_dump_json()) for piece in plan.slices)

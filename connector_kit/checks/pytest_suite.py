@@ -1,34 +1,48 @@
-"""The checks as tests: subclass :class:`ConnectorSuite`, give ``lab``, and the connector is tested::
+"""The checks as tests::
 
     class TestAcme(ConnectorSuite):
-        @pytest.fixture
-        def lab(self):
-            with AcmeLab() as lab:
-                yield lab
+        lab_class = AcmeLab
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
-from connector_kit.checks.every import CHECKS
+from connector_kit.checks.every import CHECKS, chosen
 from connector_kit.checks.run import run_check
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from connector_kit.checks.lab import Lab
 
 
 class ConnectorSuite:
-    """One test per check. An exception of the lab is an expected failure, a check that cannot be made is a skip."""
+    """One test per check. An exception of the lab is an expected failure, a check that cannot be made is a skip.
 
-    @pytest.fixture
-    def lab(self) -> Lab:
-        """The lab; to be given by the subclass."""
-        raise NotImplementedError
+    Attributes:
+        lab_class: Makes the lab, once for all tests of the class; or override the fixture ``lab``.
+        only: Ids of checks or names of groups; all when empty.
+    """
 
-    @pytest.mark.parametrize("check_id", CHECKS)
+    lab_class: ClassVar[type[Lab]]
+    only: ClassVar[tuple[str, ...]] = ()
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def lab(cls) -> Iterator[Lab]:
+        """The lab."""
+        with cls.lab_class() as lab:
+            yield lab
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """A test for each check."""
+        if "check_id" in metafunc.fixturenames:
+            only = getattr(metafunc.cls, "only", ())
+            metafunc.parametrize("check_id", [check.check_id for check in chosen(only or None)])
+
     def test_conforms(self, lab: Lab, check_id: str) -> None:
         """The connector keeps the promise."""
         found = run_check(lab, CHECKS[check_id])

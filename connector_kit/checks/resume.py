@@ -25,7 +25,7 @@ def every_page(bench: Bench) -> Outcome:
     expected = "the rows of an undisturbed read, whatever page was the last"
     spot, truth = bench.lab.row_spot, bench.truth
     with bench.connected(**bench.known(max_tries=1)) as one:
-        plan = one.plan()
+        plan = bench.plan(one)
         asked = len(one.tape.requests)
         one.read(plan)
         pages = sum(spot.path in seen.path for seen in one.tape.requests[asked:])
@@ -50,7 +50,7 @@ def every_batch(bench: Bench) -> Outcome:
     """Each slice is left after k batches, then read by the same source and by a new one."""
     sent, expected = "a slice is left after each of its batches and read again", "the same rows each time"
     with bench.connected() as one:
-        plan = one.plan()
+        plan = bench.plan(one)
         for piece in _ends(plan.slices):
             whole = one.read(plan, [piece])
             batches = len(whole.slices[piece.key].frames)
@@ -69,7 +69,7 @@ def again(bench: Bench) -> Outcome:
     """Every slice twice, and the slices in another order."""
     sent, expected = "every slice read twice, the second time from the last to the first", "the same rows and reports"
     with bench.connected() as one:
-        plan = one.plan()
+        plan = bench.plan(one)
         first = one.read(plan)
         second = one.read(plan, plan.slices[::-1])
     for name, read in first.slices.items():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from connector_kit.checks.bench import Bench
 from connector_kit.checks.check import Check, Finding, Outcome
-from connector_kit.checks.every import CHECKS, group_of
+from connector_kit.checks.every import CHECKS, chosen, group_of
 from connector_kit.checks.lab import SkippedError
 from connector_kit.checks.scorecard import Scorecard
 from contracts.errors import ConfigInvalidError, IngestionError
@@ -29,11 +29,11 @@ def run_checks(lab: Lab, only: Iterable[str] | None = None) -> Scorecard:
     Raises:
         ConfigInvalidError: There is no such check or group, or the lab excepts one that does not exist.
     """
-    chosen = _chosen(None if only is None else set(only))
+    checks = chosen(only)
     if unknown := sorted(set(lab.exceptions) - set(CHECKS)):
         raise ConfigInvalidError(f"The lab excepts {unknown[0]!r}, which is no check", "Name one of the checks.")
     unit = f"{lab.factory.descriptor.template_id}, {lab.unit_id}"
-    return Scorecard(lab.factory.descriptor.title, unit, tuple(run_check(lab, check) for check in chosen))
+    return Scorecard(lab.factory.descriptor.title, unit, tuple(run_check(lab, check) for check in checks))
 
 
 def check_connector(
@@ -100,14 +100,3 @@ def _outcome(check: Check, bench: Bench) -> Outcome | str:
         return Outcome(
             False, check.title, f"an untyped error: {type(error).__name__}: {error}"[:400], "rows, or a typed error"
         )
-
-
-def _chosen(only: set[str] | None) -> list[Check]:
-    if only is None:
-        return list(CHECKS.values())
-    groups = {group_of(check) for check in CHECKS.values()}
-    if unknown := sorted(only - set(CHECKS) - groups):
-        raise ConfigInvalidError(
-            f"There is no check {unknown[0]!r}", f"Groups are {', '.join(sorted(groups))}.", known=sorted(CHECKS)
-        )
-    return [check for check in CHECKS.values() if check.check_id in only or group_of(check) in only]

@@ -37,7 +37,7 @@ def in_errors(bench: Bench) -> Outcome:
     for status in (400, 401, 403, 404, 429, 500):
         with bench.connected(**bench.known(max_tries=1)) as one:
             _need(one)
-            plan = one.plan()
+            plan = bench.plan(one)
             body = f'{{"error": "bad token {" ".join(one.secrets)}", "errorMessages": ["{one.secrets[0]}"]}}'.encode()
             one.tape.spoil = Status(status, {"X-Why": one.secrets[0]}, body, times=None)
             for told in _told(one, plan):
@@ -115,7 +115,7 @@ def in_logs(bench: Bench) -> Outcome:
     try:
         with bench.connected() as one:
             _need(one)
-            plan = one.plan()
+            plan = bench.plan(one)
             body = f"no: {one.secrets[0]}".encode()
             one.tape.spoil = Status(403, body=body, nth=2, path=spot.path, method=spot.method)
             one.read(plan)
@@ -170,7 +170,7 @@ def elsewhere(bench: Bench) -> Outcome:
     sent, expected = "a redirect to another host, and a next page that is there", "no request with credentials there"
     with TapeServer(Cassette(), spoil=other) as foreign, bench.connected(**bench.known(max_tries=1)) as one:
         _need(one)
-        plan = one.plan()
+        plan = bench.plan(one)
         moved = Status(302, {"Location": f"{foreign.url}/next"}, nth=1, times=None, path=spot.path, method=spot.method)
         spoils: list[Spoil] = [moved]
         if spot.shape.next is not None:

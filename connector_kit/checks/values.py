@@ -33,7 +33,7 @@ def one_value(bench: Bench, place: Place, value: Any) -> tuple[Any, IngestionErr
 
     spoil = EditRow(spot.shape, edit, f"{place.json} set", path=spot.path, method=spot.method)
     with bench.connected() as one:
-        plan = one.plan()
+        plan = bench.plan(one)
         one.tape.spoil = spoil
         reading = one.read(plan)
         loose = [column.name for column in plan.unit.columns if column.logical_type == "json"]

@@ -21,8 +21,12 @@ class ShelfLab(Lab):
     held_rows = 60
     smallest_overlap = {"overlap_s": 0}
 
+    steady = True
+
     def __init__(self) -> None:
+        super().__init__()
         self._server: SandboxOpenshelf | None = None
+        self._changed = False
 
     @property
     def server(self) -> SandboxOpenshelf:
@@ -33,12 +37,19 @@ class ShelfLab(Lab):
     def upstream(self) -> str:
         return self.server.url
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        return (self.server.token,)
+
     def config(self, url: str) -> dict[str, Any]:
         return {"base_url": url, "token": self.server.token}
 
     def reset(self) -> None:
+        if self._server is not None and not self._changed:
+            return
         self.close()
-        self._server = SandboxOpenshelf(ShelfSite(books=150, authors=120, loans=130)).start()
+        self._changed = False
+        self._server = SandboxOpenshelf(ShelfSite(books=130, authors=120, loans=130)).start()
 
     def close(self) -> None:
         if self._server is not None:
@@ -49,7 +60,7 @@ class ShelfLab(Lab):
         return {str(row["id"]) for row in self.server.site.rows(self.kind)}
 
     def change(self, count: int) -> set[str]:
-        site = self.server.site
+        site = self._site_to_change()
         site.pass_time(3600)
         keys = [key for _, key in site.changed(self.kind, None, None)][:count] or sorted(map(int, self.keys()))[:count]
         for key in keys:
@@ -59,9 +70,14 @@ class ShelfLab(Lab):
     change_to: dict[str, Any]
 
     def remove(self) -> str:
-        key = self.server.site.rows(self.kind)[4]["id"]
-        self.server.site.remove(self.kind, key)
+        site = self._site_to_change()
+        key = site.rows(self.kind)[4]["id"]
+        site.remove(self.kind, key)
         return str(key)
+
+    def _site_to_change(self) -> ShelfSite:
+        self._changed = True
+        return self.server.site
 
 
 class BooksLab(ShelfLab):
@@ -79,7 +95,7 @@ class BooksLab(ShelfLab):
     change_to = {"title": "changed"}
 
     def change_late(self, seconds: float) -> str:
-        site = self.server.site
+        site = self._site_to_change()
         rows = site.rows("books")
         newest = max(moments(rows))
         site.edit("books", rows[0]["id"], title="late", moment=newest - timedelta(seconds=seconds))

@@ -172,7 +172,9 @@ class Bench:
         if self.lab.truth is not None:
             return self.lab.truth
         with self.connected() as plain:
-            reading = plain.read(self.plan(plain))
+            reading = plain.read(plain.plan())
+        if not reading.rows and reading.error is None:
+            raise SkippedError("the unit has no rows")
         if reading.error is not None:
             raise reading.error
         if self.lab.steady:

@@ -101,9 +101,10 @@ def preview(bench: Bench) -> Outcome:
 
 @GROUP.check("reopen", "A source that was closed can be used again", "I3")
 def reopen(bench: Bench) -> Outcome:
-    """Closed twice, then asked."""
+    """Asked, closed twice, asked again."""
     with bench.connected() as one:
+        one.source.test_connection()
         one.source.close()
         one.source.close()
         report = one.source.test_connection()
-    return Outcome(report.ok, "the source is closed twice, then asked", "an answer", "an answer")
+    return Outcome(report.ok, "the source is asked, closed twice and asked again", "an answer", "an answer")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from connector_kit.checks.bench import Bench
 from connector_kit.checks.check import Check, Finding, Outcome
-from connector_kit.checks.every import CHECKS, chosen, group_of
+from connector_kit.checks.every import CHECKS, TITLES, chosen, group_of
 from connector_kit.checks.lab import SkippedError
 from connector_kit.checks.scorecard import Scorecard
 from contracts.errors import ConfigInvalidError, IngestionError
@@ -33,7 +33,7 @@ def run_checks(lab: Lab, only: Iterable[str] | None = None) -> Scorecard:
     if unknown := sorted(set(lab.exceptions) - set(CHECKS)):
         raise ConfigInvalidError(f"The lab excepts {unknown[0]!r}, which is no check", "Name one of the checks.")
     unit = f"{lab.factory.descriptor.template_id}, {lab.unit_id}"
-    return Scorecard(lab.factory.descriptor.title, unit, tuple(run_check(lab, check) for check in checks))
+    return Scorecard(lab.factory.descriptor.title, unit, tuple(run_check(lab, check) for check in checks), TITLES)
 
 
 def check_connector(

@@ -12,6 +12,8 @@ from connector_kit.checks.check import Verdict
 from connector_kit.checks.page import page_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from connector_kit.checks.check import Finding
 
 _SIGNS = {"passed": "ok", "failed": "FAILED", "skipped": "skipped", "excepted": "excepted"}
@@ -25,11 +27,13 @@ class Scorecard:
         title: Of the connector.
         unit: Template and unit.
         findings: In the order of the checks.
+        titles: Of groups, by name.
     """
 
     title: str
     unit: str
     findings: tuple[Finding, ...]
+    titles: Mapping[str, str]
 
     @property
     def good(self) -> bool:
@@ -69,8 +73,4 @@ class Scorecard:
 
     def html(self) -> str:
         """One page that needs nothing else; see :mod:`connector_kit.checks.page`."""
-        return page_of(self.title, self.unit, self.counts, self.findings, datetime.now(UTC))
-
-    def _repr_html_(self) -> str:
-        """In a notebook."""
-        return self.html()
+        return page_of(self.title, self.unit, self.counts, self.findings, self.titles, datetime.now(UTC))

@@ -5,10 +5,8 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 
 import httpx
-import msgspec
 from pydantic import Field
 
 from connectors.http import client, governor, json_api, listing, paged, planning, progress, reading, windows
@@ -83,12 +81,14 @@ def _no_batch(original, self):
         return end.value
 
 
-def _with_memory(original, self, *args, **named):
-    original(self, *args, **named)
-    self._seen = _SEEN
+def _with_memory(patch):
+    seen = set()
 
+    def init(original, self, *args, **named):
+        original(self, *args, **named)
+        self._seen = seen
 
-_SEEN: set[object] = set()
+    around(Listing, "__init__", init)(patch)
 
 
 def _every_row(original, self, rows, reading_of):
@@ -107,18 +107,54 @@ def _passed_over(*statuses):
     return around(Listing, "__iter__", change)
 
 
-def _stop_at_410(original, self, reading_of):
-    try:
-        yield from original(self, reading_of)
-    except Refusal as refusal:
-        if refusal.status != 410:
+def _stop_at_410(patch):
+    def once(original, self, reading_of):
+        try:
+            yield from original(self, reading_of)
+        except Refusal as refusal:
+            if refusal.status != 410:
+                raise
+
+    around(Listing, "_once", once)(patch)
+    answering(lambda ask, page: replace(page, total=None))(patch)
+
+
+def _left_behind(patch):
+    """The bookmark of a slice outlives its reading."""
+    left = {}
+
+    def once(original, self, reading_of):
+        reading_of.token = left.pop((self._ask.since, self._ask.before), None)
+        try:
+            yield from original(self, reading_of)
+        except (GeneratorExit, SourceUnreachableError):
+            left[self._ask.since, self._ask.before] = reading_of.token
             raise
 
+    around(Listing, "_once", once)(patch)
+    answering(lambda ask, page: replace(page, total=None))(patch)
 
-def _planned_in_memory(original, self, plan, piece, view=None):
-    if piece.key not in self.known:
-        piece = piece.model_copy(update={"params": {}})
-    return original(self, plan, piece, view)
+
+def _last_only(original, self, ask):
+    page = original(self, ask)
+    return page if ask.token or not page.next else replace(page, rows=page.rows or [], next=page.next if page.rows else None, total=None)
+
+
+def _planned_in_memory(patch):
+    def plan(original, self, request):
+        made = original(self, request)
+        self.known = {piece.key for piece in made.slices}
+        return made
+
+    def export(original, self, plan, piece, view=None):
+        reader = original(self, plan, piece, view)
+        if piece.key in getattr(self, "known", ()):
+            return (yield from reader)
+        yield next(reader).clear()
+        return SliceReport()
+
+    around(OpenshelfSource, "plan", plan)(patch)
+    around(OpenshelfSource, "export", export)(patch)
 
 
 def _keys_in_part(original, self, plan, view=None):
@@ -142,11 +178,8 @@ def _stamped(original, probe, request, settings, now):
     return plan.model_copy(update={"slices": tuple(pieces)})
 
 
-def _until_now(original, probe, request, settings, now):
-    plan = original(probe, request, settings, now)
-    if plan.checkpoint_after is None:
-        return plan
-    return plan.model_copy(update={"checkpoint_after": {**plan.checkpoint_after, "watermark": now.isoformat()}})
+def _until_now(original, after, before, receipts):
+    return {**after, "watermark": datetime.now(UTC).isoformat()}
 
 
 def _planned_mark(original, after, before, receipts):
@@ -183,22 +216,13 @@ def _until_server_clock(patch):
 class _Plain(PagedSettings):
     token: str = Field(description="Access token of the account.")
 
-    def __init__(self, **given):
-        super().__init__(**given)
-
 
 def _shown_config(patch):
     patch.setattr(FACTORY, "config_class", _Plain)
-
-    def change(original, self, config):
-        self._secret = config.token
-        original(self, SimpleNamespace(**{**dict(config), "token": SimpleNamespace(get_secret_value=lambda: config.token)}, tls=False))
-
-    around(OpenshelfClient, "__init__", _as_plain)(patch)
-
-
-def _as_plain(original, self, config):
-    JsonApi.__init__(self, config, {"Authorization": f"Bearer {config.token}"})
+    headers = "Authorization"
+    around(
+        OpenshelfClient, "__init__", lambda _, self, config: JsonApi.__init__(self, config, {headers: f"Bearer {config.token}"})
+    )(patch)
 
 
 def _told_in_report(original, self):
@@ -261,25 +285,28 @@ MUTANTS = (
     Mutant("an empty page is the last one", "pages.empty", answering(lambda ask, page: replace(page, next=page.next if page.rows else None, total=None))),
     Mutant("duplicates are handed on", "pages.duplicate", around(Listing, "_fresh", _every_row)),
     Mutant("a bookmark's circle is followed for ever", "pages.token-repeats", _for_ever),
-    Mutant("an expired bookmark is the end", "pages.token-expires", around(Listing, "_once", _stop_at_410)),
+    Mutant("an expired bookmark is the end", "pages.token-expires", _stop_at_410),
     Mutant("the total is ignored", "pages.total", answering(lambda ask, page: replace(page, total=None))),
     Mutant("slices overlap", "plan.disjoint", asking(_overlapping)),
     Mutant("slices leave a hole", "plan.covering", asking(lambda ask: shifted(ask, before=-5 * DAY))),
     Mutant("the first row of a window is left out", "plan.covering", asking(lambda ask: shifted(ask, since=4 * DAY))),
     Mutant("a plan holds the time of day", "plan.deterministic", around(paged, "make_plan", _stamped)),
     Mutant("selections are ignored", "plan.selection", put(paged, "refuse_selection", lambda unit, policy: None)),
-    Mutant("a source forgets slices that another one planned", "plan.frozen", around(OpenshelfSource, "export", _planned_in_memory)),
+    Mutant("a source forgets slices that another one planned", "plan.frozen", _planned_in_memory),
     Mutant("the filter is ignored", "incremental.reads-less", asking(lambda ask: replace(ask, since=None, before=None))),
     Mutant("incremental runs read what is after the watermark, not at it", "incremental.at-watermark", asking(lambda ask: shifted(ask, since=MOMENT))),
     Mutant("the overlap is dropped", "incremental.overlap", put(progress.PagedProgress, "since", lambda self, overlap_s: self.watermark)),
     Mutant("late rows are missed", "incremental.moved", put(paged, "late", lambda plan, epoch, overlap_s: ())),
     Mutant("repairs read nothing", "incremental.repairs", put(paged, "repairs", lambda plan, keys, epoch: ())),
-    Mutant("the state is the time of day", "state.not-ahead", around(paged, "make_plan", _until_now)),
+    Mutant("the state is the time of day", "state.not-ahead", around(paged, "folded", _until_now)),
     Mutant("the state passes gaps", "state.gap-holds", around(paged, "folded", _planned_mark)),
     Mutant("the state passes missing rows", "state.missing-holds", around(paged, "folded", _gaps_only)),
     Mutant("the state follows a row of the far future", "state.future-row", around(windows, "_moments", lambda original, probe, page, latest: original(probe, page, latest + 365_000 * DAY))),
     Mutant("a foreign checkpoint means now", "state.foreign", lambda patch: patch.setattr(progress.PagedProgress, "read", classmethod(lambda cls, checkpoint, unit, _read=progress.PagedProgress.read.__func__: _from_now(lambda c, u: _read(cls, c, u), checkpoint, unit)))),
-    Mutant("a slice read again lacks what was read", "resume.again", around(Listing, "__init__", _with_memory)),
+    Mutant("the first page has to have rows", "pages.empty-first", around(OpenshelfClient, "books", _last_only)),
+    Mutant("a bookmark outlives a page that failed", "resume.every-page", _left_behind),
+    Mutant("a bookmark outlives a reader that left", "resume.every-batch", _left_behind),
+    Mutant("a slice read again lacks what was read", "resume.again", _with_memory),
     Mutant("403 is swallowed", "errors.staying-403", _passed_over(403)),
     Mutant("404 is swallowed", "errors.staying-404", _passed_over(404)),
     Mutant("401 is an empty page", "errors.staying-401", swallowing(SourceAuthError)),
@@ -296,8 +323,8 @@ MUTANTS = (
     Mutant("keys are listed in part", "errors.keys", around(OpenshelfSource, "export_keys", _keys_in_part)),
     Mutant("the server's clock is believed", "clock.behind", _until_server_clock),
     Mutant("a capability is declared and absent", "capabilities.true", _capable),
-    Mutant("a preview is everything", "capabilities.preview", lambda patch: patch.setattr(OpenshelfSource, "preview", lambda self, unit, limit, where=(): paged.PagedSource.preview.__wrapped__(self, unit, 10**6) if hasattr(paged.PagedSource.preview, "__wrapped__") else _long(self, unit))),
-    Mutant("a closed source stays closed", "capabilities.reopen", put(HttpClient, "close", lambda self: setattr(self, "_connect", None))),
+    Mutant("a preview is everything", "capabilities.preview", around(OpenshelfSource, "preview", lambda original, self, unit, limit, where=(): original(self, unit, limit + 1, where))),
+    Mutant("a closed source stays closed", "capabilities.reopen", put(HttpClient, "close", lambda self: self._http and self._http.close())),
     Mutant("a unit is not in the catalog", "catalog.units", around(OpenshelfSource, "list_units", _all_units)),
     Mutant("a catalog is never the same", "catalog.stable", around(paged, "datasets", lambda original, vendor, namespace, units: original(vendor, f"{namespace}{datetime.now(UTC).timestamp()}", units))),
     Mutant("all pages are held in memory", "memory.bound", around(reading.SliceReading, "frames", _gathered)),
@@ -309,14 +336,3 @@ MUTANTS = (
     Mutant("a secret is logged", "secrets.in-logs", around(HttpClient, "_exchange", _logged)),
     Mutant("credentials follow a link to another host", "secrets.elsewhere", around(OpenshelfClient, "books", _at_next_host)),
 )  # fmt: skip
-
-
-def _long(self, unit):
-    plan = self.plan(paged_request(unit))
-    return next(self.export(plan, plan.slices[0]))
-
-
-def paged_request(unit):
-    from contracts.endpoint import PlanRequest
-
-    return PlanRequest(endpoint_id="checked", unit=unit, mode="full", policy=unit.default_policy)

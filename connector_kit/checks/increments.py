@@ -147,7 +147,7 @@ def changed_meanwhile(bench: Bench) -> Outcome:
             for frame in batches:
                 frames.append(frame)
                 changed = changed or bench.lab.change(3)
-            rows = [row for frame in frames for row in frame.iter_rows(named=True)]
+            rows = list(one.rows(frames))
             reading.add(piece.key, SliceRead(frames, SliceReport(), [key_of(row, plan.unit) for row in rows]), rows)
         later = one.late(plan)
         if not later and "incremental" not in one.unit.supported_modes:

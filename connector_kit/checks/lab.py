@@ -139,6 +139,10 @@ class Lab:
         """Remove a row; its key."""
         raise HookMissingError("remove", "the system cannot be written to")
 
+    def grow(self, rows: int) -> None:
+        """Make the system hold at least so many rows that fit in one slice."""
+        raise HookMissingError("grow", "the system has the rows it has")
+
     @property
     def row_spot(self) -> Spot:
         """Where whole rows are."""

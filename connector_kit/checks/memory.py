@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import gc
 import weakref
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from connector_kit.checks.check import Group, Outcome
-from connector_kit.checks.lab import SkippedError
+from connector_kit.checks.lab import HookMissingError, SkippedError
 from connector_kit.checks.wire import Watch
 
 if TYPE_CHECKING:
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
 
 GROUP = Group("memory", "Memory")
 ONE_SLICE = {"slice_rows": 5_000, "slice_issues": 5_000}
+
+
+def _grown(bench: Bench) -> None:
+    """A small system that can grow does."""
+    with suppress(HookMissingError):
+        bench.lab.grow(2 * bench.lab.held_rows)
 
 
 def _largest(bench: Bench, one: Connected, plan: IngestionPlan) -> IngestionSlice:
@@ -35,6 +42,7 @@ def _largest(bench: Bench, one: Connected, plan: IngestionPlan) -> IngestionSlic
 def bound(bench: Bench) -> Outcome:
     """Rows on the wire against rows handed on, at every batch of the largest slice."""
     most, watch = bench.lab.held_rows, Watch.at(bench.lab.row_spot)
+    _grown(bench)
     with bench.connected(**bench.known(**ONE_SLICE)) as one:
         plan = one.plan()
         piece = _largest(bench, one, plan)
@@ -51,6 +59,7 @@ def bound(bench: Bench) -> Outcome:
 @GROUP.check("released", "A batch that was handed on is let go", "I6")
 def released(bench: Bench) -> Outcome:
     """Nobody else may hold the batches that came before."""
+    _grown(bench)
     with bench.connected(**bench.known(**ONE_SLICE)) as one:
         plan = one.plan()
         piece = _largest(bench, one, plan)

@@ -14,6 +14,7 @@ import base64
 import json
 import threading
 from collections import defaultdict
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
@@ -25,7 +26,7 @@ from connector_kit.tape.scrub import SCRUBBED, Scrubber
 from contracts.errors import ConfigInvalidError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
 ORIGIN = "http://upstream.invalid"
@@ -80,17 +81,15 @@ class Cassette:
             ConfigInvalidError: A known secret is still in it; nothing was written.
         """
         exchanges = self.exchanges()
-        lines = [written(one) for one in exchanges]
-        text = b"".join(line + b"\n" for line in lines)
-        for number, (line, one) in enumerate(zip(lines, exchanges, strict=True), start=1):
-            if self.scrub.holds_secret(line.decode()):
+        for number, one in enumerate(exchanges, start=1):
+            if any(map(self.scrub.holds_secret, _texts(one))):
                 raise ConfigInvalidError(
                     f"A secret is left in line {number} of the cassette (status {one.status})",
                     "Nothing was written. Give the scrubber the name of its field, or a pattern.",
                 )
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f"{path.name}.partial")
-        partial.write_bytes(text)
+        partial.write_bytes(b"".join(written(one) + b"\n" for one in exchanges))
         partial.replace(path)
 
     def add(self, ask: Ask, answer: Answer) -> None:
@@ -132,15 +131,22 @@ class Replay:
         self._cassette = cassette
         self._lock = threading.Lock()
         self._answers: dict[Key, list[Exchange]] = defaultdict(list)
+        self._loosely: dict[Key, list[Exchange]] = defaultdict(list)
         for one in cassette.as_added():
-            self._answers[key_of(one, cassette.loose)].append(one)
+            self._answers[key_of(one)].append(one)
+            self._loosely[key_of(one, cassette.loose)].append(one)
 
     def take(self, ask: Ask) -> Exchange | None:
-        """The next answer to the request, the last one again when there is no other; None when none was recorded."""
-        for key in self._keys(ask):
-            with self._lock:
-                if found := self._answers.get(key):
-                    return found.pop(0) if len(found) > 1 else found[0]
+        """The next answer to the request, the last one again when there is no other; None when none was recorded.
+
+        What was recorded for exactly this request comes first, what fits but for loose names only where there is none.
+        """
+        spellings = list(self._spellings(ask))
+        for answers, loose in ((self._answers, frozenset[str]()), (self._loosely, self._cassette.loose)):
+            for one in spellings:
+                with self._lock:
+                    if found := answers.get(key_of(one, loose)):
+                        return found.pop(0) if len(found) > 1 else found[0]
         return None
 
     def alike(self, ask: Ask, most: int = 3) -> list[str]:
@@ -148,13 +154,13 @@ class Replay:
         found = [key for key in self._answers if key[1] == ask.path][:most]
         return [f"{method} {path}?{_spelt(query)} {sent}".strip() for method, path, query, sent in found]
 
-    def _keys(self, ask: Ask) -> Iterable[Key]:
+    def _spellings(self, ask: Ask) -> Iterable[Exchange]:
         """As sent first: a made-up secret of a replay may be a word that is part of every path."""
-        scrub, loose = self._cassette.scrub, self._cassette.loose
+        scrub = self._cassette.scrub
         plain = Exchange(ask.method, ask.path, ask.query, _body(ask.body, scrub), 0, {}, "")
-        yield key_of(plain, loose)
-        yield key_of(named(plain, scrub), loose)
-        yield key_of(scrubbed(plain, scrub), loose)
+        yield plain
+        yield named(plain, scrub)
+        yield scrubbed(plain, scrub)
 
 
 def answer_of(one: Exchange) -> Answer:
@@ -190,6 +196,14 @@ def scrubbed(one: Exchange, scrub: Scrubber) -> Exchange:
 
 def _spelt(query: Pairs) -> str:
     return "&".join(f"{name}={value}" for name, value in query)
+
+
+def _texts(one: Exchange) -> Iterator[str]:
+    """All that comes from client and system."""
+    yield one.path
+    yield from chain(*one.query, *one.headers.items())
+    for body in (one.sent, one.body):
+        yield body if isinstance(body, str) else body.base64
 
 
 def _text(body: Body, scrub: Scrubber) -> Body:

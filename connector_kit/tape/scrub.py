@@ -34,7 +34,9 @@ _IN_JSON = re.compile(
     r'(?P<name>"(?P<key>[^"\\]{1,64})"\s*:\s*)(?:"(?P<text>(?:[^"\\]|\\.)*)"|(?P<number>-?\d[\d.eE+-]*))'
 )
 _IN_FORM = re.compile(r"(?P<name>(?:^|[?&;]|\\u0026|&amp;)(?P<key>[A-Za-z][\w.\-]{0,63})=)(?P<text>[^&;#\"'\s\\<>]+)")
-_USERINFO = re.compile(r"(?P<name>[a-z][a-z0-9+.-]*:(?://|\\/\\/)[^/?#\s\"'@:]*:)(?P<text>[^/?#\s\"'@]+)(?=@)")
+_USERINFO = re.compile(
+    r"(?P<name>[a-z][a-z0-9+.-]{0,20}:(?://|\\/\\/)[^/?#\s\"'@:]{0,256}:)(?P<text>[^/?#\s\"'@]+)(?=@)"
+)
 
 
 class Scrubber:

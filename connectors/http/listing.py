@@ -35,7 +35,7 @@ class Listing:
     Attributes:
         rows: Rows given, each key once.
         duplicates: Rows that came with a key that was there already; they were left out.
-        refused: What the server refused, in words; empty when the list was read to its end.
+        refusal: What the server refused to give; None when the list was read to its end.
     """
 
     def __init__(self, page: Callable[[Ask], Page], ask: Ask, key_of: Callable[[Row], Hashable]) -> None:
@@ -43,7 +43,7 @@ class Listing:
         self._seen: set[Hashable] = set()
         self._totals: set[int] = set()
         self.rows = self.duplicates = 0
-        self.refused = ""
+        self.refusal: Refusal | None = None
 
     @property
     def expected(self) -> int | None:
@@ -52,6 +52,11 @@ class Listing:
         A total that moved while the list was read promised its least value; more rows than that are no gap.
         """
         return max(self.rows, min(self._totals)) if self._totals else None
+
+    @property
+    def refused(self) -> str:
+        """The refusal in words; empty when there was none."""
+        return f"refused after {self.rows} row(s) of {self._ask.unit}: {self.refusal}" if self.refusal else ""
 
     def __iter__(self) -> Iterator[list[Row]]:
         """Rows of each page that were not there before.
@@ -67,7 +72,7 @@ class Listing:
             except Refusal as refusal:
                 if refusal.status == _EXPIRED and reading.token is not None:
                     continue
-                self.refused = f"after {self.rows} row(s): {refusal}"
+                self.refusal = refusal
                 return
             if not reading.shifts or reading.keys == before:
                 self._ask_for_total_again()

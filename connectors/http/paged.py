@@ -6,6 +6,9 @@ An author writes four small things; this module gives the rest of the ``SourceEn
     class AcmeClient(JsonApi):                  # client.py: a method per list gives its Pages, one the Account
     UNITS = (ApiUnit(...), ...)                 # units.py: columns, key, cursor
     class AcmeSource(PagedSource[AcmeClient]):  # source.py: account() and page()
+
+``connectors/openshelf/`` is the example. An author's method gives one page and nothing else: it keeps no state, does
+not retry, catch or sleep, and hands numbers on as ``get_json`` decoded them.
 """
 
 from __future__ import annotations
@@ -152,6 +155,8 @@ class PagedSource(ABC, Generic[ClientT]):
             frames.append(reader.frame(rows))
             if listing.rows >= limit:
                 break
+        if listing.refusal:
+            raise translated(listing.refusal) from listing.refusal
         return pl.concat(frames).head(limit)
 
     def close(self) -> None:

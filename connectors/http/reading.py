@@ -76,7 +76,7 @@ class SliceReading:
         return SliceReport(
             expected_rows=listing.expected if self._wanted is None else given,
             observed=observed,
-            gaps=(f"refused {listing.refused}",) if listing.refused else (),
+            gaps=(listing.refused,) if listing.refused else (),
         )
 
     def _is_wanted(self, row: Row) -> bool:

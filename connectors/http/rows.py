@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
-from connectors.http.values import Type, type_of
+from connectors.http.values import Convert, UnfitError, type_of
 from contracts.errors import SourceValueError
 
 if TYPE_CHECKING:
@@ -19,6 +19,16 @@ if TYPE_CHECKING:
 Key = tuple[Any, ...]
 
 
+class _Cell(NamedTuple):
+    """Where a column's values are and how they are read."""
+
+    column: Column
+    path: tuple[str, ...]
+    convert: Convert
+    dtype: pl.DataType
+    nullable: bool
+
+
 class RowReader:
     """Reads rows of one unit. Immutable, so safe between threads.
 
@@ -29,12 +39,11 @@ class RowReader:
 
     def __init__(self, unit: ApiUnit, *, keys_only: bool = False) -> None:
         self._unit = unit
-        self._types = {column.name: type_of(column.type, column.zone) for column in unit.columns}
-        by_name = {column.name: column for column in unit.columns}
-        self._keys = [by_name[name] for name in unit.primary_key]
-        self._cursor = by_name[unit.cursor] if unit.cursor else None
-        self._shown = self._keys if keys_only else list(unit.columns)
-        self.schema = pl.Schema({column.name: self._types[column.name].dtype for column in self._shown})
+        cells = {column.name: _cell(unit, column) for column in unit.columns}
+        self._keys = [cells[name] for name in unit.primary_key]
+        self._cursor = cells[unit.cursor] if unit.cursor else None
+        self._shown = self._keys if keys_only else list(cells.values())
+        self.schema = pl.Schema({cell.column.name: cell.dtype for cell in self._shown})
 
     def frame(self, rows: Sequence[Row]) -> pl.DataFrame:
         """One row per object, in order.
@@ -42,31 +51,32 @@ class RowReader:
         Raises:
             SourceValueError: A value has no faithful reading; the error names row and column, not the value.
         """
-        columns = {column.name: [self._value(row, column) for row in rows] for column in self._shown}
+        read = self._value
+        columns = {cell.column.name: [read(row, cell) for row in rows] for cell in self._shown}
         return pl.DataFrame(columns, schema=self.schema)
 
     def key(self, row: Row) -> Key:
         """The row's key."""
-        return tuple(self._value(row, column) for column in self._keys)
+        return tuple(self._value(row, cell) for cell in self._keys)
 
     def moment(self, row: Row) -> datetime | None:
         """When the row changed last; None for a unit without a cursor."""
         return None if self._cursor is None else self._value(row, self._cursor)
 
-    def _value(self, row: Row, column: Column) -> Any:
-        found = _at(row, column.path)
+    def _value(self, row: Row, cell: _Cell) -> Any:
+        found = row.get(cell.path[0]) if len(cell.path) == 1 else _at(row, cell.path)
         if found is None:
-            if not self._unit.nullable(column):
-                raise self._refused(row, column, "a value is expected, none was found")
-            return None
-        kind: Type = self._types[column.name]
+            if cell.nullable:
+                return None
+            raise self._refused(row, cell, "a value is expected, none was found")
         try:
-            return kind.convert(found)
-        except ValueError as error:
-            raise self._refused(row, column, str(error)) from error
+            return cell.convert(found)
+        except UnfitError as error:
+            raise self._refused(row, cell, str(error)) from error
 
-    def _refused(self, row: Row, column: Column, why: str) -> SourceValueError:
+    def _refused(self, row: Row, cell: _Cell, why: str) -> SourceValueError:
         key = ", ".join(str(_at(row, one.path))[:40] for one in self._keys)
+        column = cell.column
         where = column.at if column.at is not None else f"/{column.name}"
         return SourceValueError(
             f"{self._unit.name} {key}: column {column.name} ({column.type}) at {where!r}: {why}",
@@ -74,6 +84,11 @@ class RowReader:
             unit=self._unit.name,
             column=column.name,
         )
+
+
+def _cell(unit: ApiUnit, column: Column) -> _Cell:
+    kind = type_of(column.type, column.zone)
+    return _Cell(column, column.path, kind.convert, kind.dtype, unit.nullable(column))
 
 
 def _at(row: Any, path: tuple[str, ...]) -> Any:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Convert = Callable[[Any], Any]
 MOST_DIGITS = 38
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _MOMENT = pl.Datetime("us", "UTC")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EXACT = Context(prec=200, traps=[Inexact, InvalidOperation])
@@ -157,11 +158,11 @@ def _float(value: Any) -> float:
 
 
 def _date(value: Any) -> date:
-    if not isinstance(value, str):
+    # Only this form: a moment has no date before its zone is known.
+    if not isinstance(value, str) or not _DATE.fullmatch(value):
         raise UnfitError(f"a date like 2025-01-31 is expected, {_found(value)}")
     try:
-        # Only this form: a moment has no date before its zone is known.
-        return datetime.strptime(value, "%Y-%m-%d").date()  # noqa: DTZ007
+        return date.fromisoformat(value)
     except ValueError as error:
         raise UnfitError("a date like 2025-01-31 is expected, another text was found") from error
 

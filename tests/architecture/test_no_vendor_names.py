@@ -11,7 +11,7 @@ from tests.architecture.rooms import ROOT, built, files
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-VENDOR = re.compile("jira|confluence|onedrive", re.IGNORECASE)
+VENDOR = re.compile("jira|confluence|onedrive|openshelf", re.IGNORECASE)
 DATABASE = re.compile("postgres", re.IGNORECASE)
 TABLE_DRIVER = ROOT / "state" / "table.py"
 """The table driver of KvStore exists for SQLite and Postgres and chooses by its URL."""

@@ -15,6 +15,16 @@ ROWS = [{"id": number, "price": f"{number}.50", "note": "ü" * (number % 3)} for
 BINARY = bytes(range(256))
 SECRET = "s3cr3t/to ken+ü"
 
+FIXED = {
+    "/binary": (200, {"Content-Type": "application/octet-stream"}, BINARY),
+    "/refused": (400, {}, b'{"data": [{"id": 1}], "next": "t3"}'),
+    "/token": (
+        200,
+        {"Set-Cookie": "session=verysecretcookie"},
+        b'{"access_token": "granted-by-server", "expires_in": 60}',
+    ),
+}
+
 
 class System:
     """``/rows`` by token, ``/linked`` by absolute link, ``/numbered`` by page number, three rows a page."""
@@ -68,7 +78,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     do_GET = do_POST = _answer  # noqa: N815 - the library calls them so
 
-    def _made(self, path: str, query: dict[str, str], sent: bytes) -> tuple[int, dict[str, str], bytes]:  # noqa: PLR0911 - a line for each path
+    def _made(self, path: str, query: dict[str, str], sent: bytes) -> tuple[int, dict[str, str], bytes]:  # noqa: PLR0911
         if path == "/rows":
             rows, after = page(int(query.get("cursor", "t0")[1:]))
             return (
@@ -88,14 +98,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if path == "/numbered":
             rows, _ = page((int(query.get("page", "1")) - 1) * 3)
             return 200, {}, f'{{"items":[{",".join(rows)}],"pages":4}}'.encode()
-        if path == "/binary":
-            return 200, {"Content-Type": "application/octet-stream"}, BINARY
-        if path == "/token":
-            return (
-                200,
-                {"Set-Cookie": "session=verysecretcookie"},
-                b'{"access_token": "granted-by-server", "expires_in": 60}',
-            )
+        if path in FIXED:
+            return FIXED[path]
         if path == "/moved":
             return 302, {"Location": f"{self.system.url}/rows"}, b""
         if path == "/count":

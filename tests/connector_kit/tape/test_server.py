@@ -4,6 +4,7 @@ import base64
 import http.client
 import json
 import threading
+import time
 from urllib.parse import urlsplit
 
 import httpx
@@ -13,7 +14,7 @@ from connector_kit.tape.cassette import Cassette
 from connector_kit.tape.origin import Origin
 from connector_kit.tape.scrub import Scrubber
 from connector_kit.tape.server import TOO_MANY, TapeServer
-from connector_kit.tape.spoil import Hang
+from connector_kit.tape.spoil import Delay, Hang
 from connectors.http.client import Refusal
 from connectors.http.settings import HttpSettings
 from contracts.errors import SourceUnreachableError
@@ -271,6 +272,17 @@ def test_the_end_of_the_tape_wakes_what_hangs(system):
     assert not thread.is_alive()
     assert len(failed) == 1
     assert system.calls == []
+    deadline = time.monotonic() + 10
+    while not tape.requests and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert [one.status for one in tape.requests] == [0], "the thread that waited is still there"
+
+
+def test_credentials_are_no_part_of_the_timeline_though_nothing_is_recorded(system):
+    with TapeServer(system.url, spoil=Delay(0)) as tape, httpx.Client(trust_env=False, base_url=tape.url) as http:
+        assert http.get("/bot-key-1234/rows", headers={"X-Api-Key": "bot-key-1234"}).status_code == 404
+        assert [one.path for one in tape.requests] == ["/SCRUBBED/rows"]
+        assert tape.spoil.done == ["GET /SCRUBBED/rows: waited 0 s"]
 
 
 def test_what_fails_in_the_tape_is_no_secret(system):

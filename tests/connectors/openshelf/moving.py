@@ -1,0 +1,110 @@
+"""What the Openshelf tests share: runs of a sandbox service's units into Postgres, and comparison with its truth."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from connectors.openshelf.config import OpenshelfConfig
+from connectors.openshelf.source import OpenshelfSource
+from connectors.postgres.client import PostgresClient
+from connectors.postgres.config import PostgresConfig
+from connectors.postgres.sink import PostgresSink
+from contracts.receipts import RunRef
+from contracts.unit import UnitPolicy
+from flows.stages.plan import RunRequest
+from flows.stages.run import UnitRun
+from staging.memory import MemoryStaging
+
+if TYPE_CHECKING:
+    from contracts.receipts import RunSummary
+    from contracts.unit import IngestionMode
+    from sandbox.openshelf import SandboxOpenshelf, ShelfSite
+
+QUICK = {"retry_pause_s": 0.005, "request_timeout_s": 5.0, "slice_rows": 40, "page_size": 20, "max_tries": 30}
+UNITS = ("books", "authors", "loans")
+
+
+def source_of(server: SandboxOpenshelf, **settings: Any) -> OpenshelfSource:
+    """A source over the sandbox, quick to retry and with small slices."""
+    given = {"base_url": server.url, "token": server.token, **QUICK, **settings}
+    return OpenshelfSource(OpenshelfConfig.model_validate(given))
+
+
+class Mover:
+    """Runs of a service's units into one database, remembering the checkpoint of each."""
+
+    def __init__(self, server: SandboxOpenshelf, sink_url: str, **settings: Any) -> None:
+        config = PostgresConfig.model_validate({"url": sink_url})
+        self.server, self.source, self.sink = server, source_of(server, **settings), PostgresSink(config)
+        self.staging, self._look = MemoryStaging(), PostgresClient(config, "sink")
+        self.checkpoints: dict[str, Any] = {}
+
+    def run(self, name: str, mode: IngestionMode = "full", observer: Any = None, **policy: Any) -> RunSummary:
+        """One run to its end."""
+        unit = next(
+            one for one in self.source.list_units(self.source.collect_catalog("shelf")) if one.dataset.name == name
+        )
+        request = RunRequest(
+            ref=RunRef(endpoint_id="shelf", unit_id=unit.unit_id, sink_id="raw"),
+            unit=unit,
+            mode=mode if mode in unit.supported_modes else "full",
+            policy=UnitPolicy.model_validate({**unit.default_policy.model_dump(), **policy}),
+            checkpoint=self.checkpoints.get(name),
+        )
+        summary = UnitRun(self.source, self.sink, self.staging, request, observer=observer).execute()
+        self.checkpoints[name] = summary.checkpoint_after
+        return summary
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Rows of the sink; cast to text."""
+        with self._look.session() as session:
+            return session.rows(sql)
+
+    def rows(self, name: str) -> dict[str, dict[str, str | None]]:
+        """Rows in the sink by key, every column as text."""
+        columns = [one.name for unit in self.source.units if unit.name == name for one in unit.columns]
+        shown = [f"{_as_text(one)} AS {one}" for one in columns]
+        found = self.query(f"SELECT {', '.join(shown)} FROM openshelf.{name}")
+        return {row[0]: dict(zip(columns, row, strict=True)) for row in found}
+
+    def close(self) -> None:
+        """Close connections."""
+        self.source.close()
+        self.sink.close()
+        self._look.close()
+
+
+def _as_text(column: str) -> str:
+    if column == "updated_at":
+        return f"to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US')"
+    return f"{column}::text"
+
+
+def truth(site: ShelfSite, name: str) -> dict[str, dict[str, Any]]:
+    """What the service holds, by key, as text of the sink's columns (JSON columns left out)."""
+    return {str(row["id"]): {column: _said(column, value) for column, value in row.items()} for row in site.rows(name)}
+
+
+def _said(column: str, value: Any) -> Any:
+    if column == "rating" and value is not None:
+        return f"{float(value):g}"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return value["name"] if isinstance(value, dict) else None if value is None else str(value)
+
+
+def assert_equal(mover: Mover, *names: str) -> None:
+    """Row by row, column by column."""
+    for name in names or UNITS:
+        theirs, ours = truth(mover.server.site, name), mover.rows(name)
+        assert theirs.keys() - ours.keys() == set(), f"{name}: lost"
+        assert ours.keys() - theirs.keys() == set(), f"{name}: ghosts"
+        for key, row in theirs.items():
+            row["updated_at"] = _utc(row["updated_at"]) if "updated_at" in row else None
+            different = {c: (row[c], v) for c, v in ours[key].items() if c in row and c != "tags" and row[c] != v}
+            assert not different, f"{name} {key}: {different}"
+
+
+def _utc(text: str) -> str:
+    return datetime.fromisoformat(text).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")

@@ -8,8 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from connector_kit.checks.lab import SkippedError
-from connector_kit.checks.rows import Reading, Row, SliceRead, key_of
-from connector_kit.tape.cassette import ORIGIN
+from connector_kit.checks.rows import Reading, Row, SliceRead, comparable, keys_of
 from connector_kit.tape.scrub import Scrubber, secrets_of
 from connector_kit.tape.server import TapeServer
 from connectors.http.settings import HttpSettings
@@ -98,13 +97,8 @@ class Connected:
         return reading
 
     def rows(self, frames: Iterable[pl.DataFrame]) -> Iterator[Row]:
-        """Rows as they can be compared between tapes: every tape has another address."""
-        for frame in frames:
-            for row in frame.iter_rows(named=True):
-                yield {name: self._placeless(value) for name, value in row.items()}
-
-    def _placeless(self, value: Any) -> Any:
-        return value.replace(self.tape.url, ORIGIN) if isinstance(value, str) else value
+        """Rows as they can be compared between tapes, whose addresses differ, and with rows that a tape has edited."""
+        return comparable(frames, self.unit, self.tape.url)
 
     def slice(self, plan: IngestionPlan, piece: IngestionSlice) -> SliceRead:
         """One slice to its end."""
@@ -114,7 +108,7 @@ class Connected:
                 frames.append(next(batches))
             except StopIteration as end:
                 report = end.value or SliceReport()
-                keys = [key_of(row, plan.unit) for frame in frames for row in frame.iter_rows(named=True)]
+                keys = [key for frame in frames for key in keys_of(frame, plan.unit)]
                 return SliceRead(frames, report, keys)
 
     def late(self, plan: IngestionPlan) -> tuple[IngestionSlice, ...]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from connector_kit.checks.bench import Connected, receipts_of
 from connector_kit.checks.check import Group, Outcome
 from connector_kit.checks.lab import SkippedError
-from connector_kit.checks.rows import Reading, Row, SliceRead, difference, key_of
+from connector_kit.checks.rows import Reading, Row, SliceRead, difference, keys_of
 from connector_kit.checks.verdicts import in_words, same_rows
 from connector_kit.checks.wire import listed_keys
 from contracts.endpoint import SupportsDeleteDetection
@@ -147,8 +147,8 @@ def changed_meanwhile(bench: Bench) -> Outcome:
             for frame in batches:
                 frames.append(frame)
                 changed = changed or bench.lab.change(3)
-            rows = list(one.rows(frames))
-            reading.add(piece.key, SliceRead(frames, SliceReport(), [key_of(row, plan.unit) for row in rows]), rows)
+            keys = [key for frame in frames for key in keys_of(frame, plan.unit)]
+            reading.add(piece.key, SliceRead(frames, SliceReport(), keys), one.rows(frames))
         later = one.late(plan)
         if not later and "incremental" not in one.unit.supported_modes:
             raise SkippedError("the unit is read whole, and nothing tells what changed meanwhile")

@@ -7,10 +7,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+import polars as pl
+from polars import selectors as cs
 
-    import polars as pl
+from connector_kit.tape.cassette import ORIGIN
+from connector_kit.tape.shape import dumps, loads
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from contracts.errors import IngestionError
     from contracts.plan import SliceReport
@@ -71,9 +75,36 @@ class Reading:
         return Reading(rows={**older.rows, **self.rows}, slices={**older.slices, **self.slices}, error=self.error)
 
 
-def key_of(row: Mapping[str, Any], unit: EndpointUnitDescriptor) -> str:
-    """The row's key as text."""
-    return "/".join(str(row[name]) for name in unit.primary_key)
+def keys_of(frame: pl.DataFrame, unit: EndpointUnitDescriptor) -> list[str]:
+    """Keys of the rows as text."""
+    return ["/".join(map(str, parts)) for parts in frame.select(unit.primary_key).iter_rows()]
+
+
+def comparable(frames: Iterable[pl.DataFrame], unit: EndpointUnitDescriptor, address: str) -> Iterator[Row]:
+    """Rows with JSON written in one way, and with the system's address in the place of ``address``.
+
+    A moment that Python has no value for (year 0, say) is given as text.
+    """
+    json_columns = {column.name for column in unit.columns if column.logical_type == "json"}
+    for frame in frames:
+        try:
+            rows = frame.rows(named=True)
+        except (ValueError, OverflowError):
+            rows = frame.with_columns(cs.temporal().cast(pl.String)).rows(named=True)
+        for row in rows:
+            yield {name: _comparable(value, address, name in json_columns) for name, value in row.items()}
+
+
+def _comparable(value: Any, address: str, is_json: bool) -> Any:  # noqa: FBT001 - of one column
+    if not isinstance(value, str):
+        return value
+    text = value.replace(address, ORIGIN)
+    if not is_json:
+        return text
+    try:
+        return dumps(loads(text.encode())).decode()
+    except ValueError:
+        return f"no JSON: {text}"
 
 
 def difference(truth: Mapping[str, Row], got: Mapping[str, Row], without: Sequence[str] = ()) -> str:

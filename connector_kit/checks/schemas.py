@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -49,7 +50,17 @@ def misfits(frame: pl.DataFrame, unit: EndpointUnitDescriptor) -> str:
             return f"column {column.name} is declared {column.declared_type} ({column.logical_type}) and comes as {found}"
         if not column.nullable and frame[column.name].null_count():
             return f"column {column.name} is declared not null and has nulls"
+        if column.logical_type == "json" and not all(map(_is_json, frame[column.name].drop_nulls())):
+            return f"column {column.name} is declared JSON and holds something else"
     return ""
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _fits(column: ColumnDescriptor, found: pl.DataType) -> bool:

@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING
 from connector_kit.checks.bench import receipts_of
 from connector_kit.checks.check import Group, Outcome
 from connector_kit.checks.increments import full, run
+from connector_kit.checks.lab import SkippedError
 from connector_kit.checks.verdicts import did, in_words, same_rows
 from connector_kit.tape.pages import EditRow
 from connector_kit.tape.shape import get, put
+from connector_kit.tape.spoil import Status
 from contracts.errors import IngestionError
 
 if TYPE_CHECKING:
     from typing import Any
 
     from connector_kit.checks.bench import Bench
+    from connector_kit.tape.spoil import Spoil
 
 GROUP = Group("state", "Checkpoints")
 _MOST_BYTES = 64 * 1024
@@ -40,38 +43,51 @@ def not_ahead(bench: Bench) -> Outcome:
     return same_rows(sent, truth, second.reading.over(reading.over(first.reading)))
 
 
+def _repaired(bench: Bench, spoil: Spoil) -> Outcome:
+    """A run with a fault, its checkpoint, and a run without: together they are everything, or the first failed."""
+    expected = "the next run reads what is missing; or the run fails, and there is no checkpoint"
+    with bench.connected() as one:
+        if "incremental" not in one.unit.supported_modes:
+            raise SkippedError("the unit cannot be read incrementally")
+        plan = one.plan("incremental")
+        one.tape.spoil = spoil
+        reading = one.read(plan)
+        one.tape.spoil = None
+        if reading.error is not None:
+            return Outcome(bool(reading.error.next_step), did(spoil), in_words(reading.error), expected)
+        second = run(one.anew(), one.source.checkpoint(plan, receipts_of(reading, plan)))
+        truth = full(one)
+    seen = same_rows(did(spoil), truth, second.reading.over(reading), whole=False)
+    return Outcome(seen.passed, did(spoil), f"{seen.received} after the next run", expected)
+
+
 @GROUP.check("gap-holds", "A slice with a gap is read again by the next run", "I4 I9")
 def gap_holds(bench: Bench) -> Outcome:
-    """Each slice in turn is said to have a gap."""
-    sent, expected = "a run in which one slice had a gap", "the next run reads all rows of that slice again"
+    """A page in the first slice is refused, then one in the last."""
+    spot = bench.lab.row_spot
     with bench.connected() as one:
-        first = run(one, late=False)
-        receipts = receipts_of(first.reading, first.plan)
-        for index in sorted({0, len(receipts) - 1}):
-            spoiled = [*receipts]
-            spoiled[index] = receipts[index].model_copy(update={"gaps": ("a part could not be read",)})
-            second = run(one.anew(), one.source.checkpoint(first.plan, spoiled), late=False)
-            wanted = set(first.reading.slices[receipts[index].slice_key].keys)
-            if missed := wanted - set(second.reading.rows):
-                received = f"{len(missed)} of {len(wanted)} rows of slice {index} are not read again"
-                return Outcome(False, sent, received, expected)
-    return Outcome(True, sent, "they are", expected)
+        plan = bench.plan(one)
+        asked = len(one.tape.requests)
+        one.read(plan)
+        pages = sum(spot.path in seen.path for seen in one.tape.requests[asked:])
+    first = _repaired(bench, Status(403, nth=2, path=spot.path, method=spot.method))
+    if not first.passed or pages < 4:
+        return first
+    return _repaired(bench, Status(403, nth=pages, path=spot.path, method=spot.method))
 
 
 @GROUP.check("missing-holds", "A slice that got fewer rows than promised is read again by the next run", "I4 I9")
 def missing_holds(bench: Bench) -> Outcome:
-    """The last slice's receipt speaks of one row fewer than was promised."""
-    sent, expected = "a run in which a slice staged a row fewer than was promised", "the next run reads that slice again"
-    with bench.connected() as one:
-        first = run(one, late=False)
-        receipts = receipts_of(first.reading, first.plan)
-        last = receipts[-1]
-        told = {"expected_rows": last.rows_staged + 1}
-        second = run(one, one.source.checkpoint(first.plan, [*receipts[:-1], last.model_copy(update=told)]), late=False)
-    wanted = set(first.reading.slices[last.slice_key].keys)
-    missed = wanted - set(second.reading.rows)
-    received = f"{len(missed)} of {len(wanted)} rows are not read again" if missed else "it is read again"
-    return Outcome(not missed, sent, received, expected)
+    """The oldest row is listed or counted, and does not come."""
+    spot = bench.lab.row_spot
+    if spot is bench.lab.pages and spot.total is None:
+        raise SkippedError("the system makes no promise how many rows a list has")
+    oldest = min(bench.truth, key=lambda key: (len(key), key))
+
+    def without_it(row: Any) -> Any:
+        return None if str(get(row, spot.key)) == oldest else row
+
+    return _repaired(bench, EditRow(spot.shape, without_it, "held back a row", path=spot.path, method=spot.method))
 
 
 @GROUP.check("fold", "A checkpoint is JSON, small, and the same for receipts in any order", "I4")

@@ -282,4 +282,4 @@ def _message_of(body: bytes) -> str:
         lines = [*said.get("errorMessages", []), *(f"{name}: {text}" for name, text in (errors or {}).items())]
         if lines or "detail" in said:
             return "; ".join(map(str, lines)) or str(said["detail"])
-    return body[:200].decode("utf-8", "replace")
+    return body.decode("utf-8", "replace")

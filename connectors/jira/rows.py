@@ -14,6 +14,7 @@ import polars as pl
 
 from connectors.jira.adf import plain_text
 from connectors.jira.units import custom_fields
+from contracts.errors import SourceValueError
 
 if TYPE_CHECKING:
     from contracts.catalog import DatasetDescriptor
@@ -238,7 +239,7 @@ def framed(dataset: DatasetDescriptor, columns: Columns) -> pl.DataFrame:
     """The columns in the dataset's order and types; moments in UTC with microseconds.
 
     Raises:
-        ValueError: A moment or a date is not written as documented.
+        SourceValueError: A moment or a date is not written as documented; the error names the column, not the value.
     """
     kinds = {column.name: column.logical_type for column in dataset.columns}
     texts = {"timestamptz", "date"}
@@ -247,7 +248,10 @@ def framed(dataset: DatasetDescriptor, columns: Columns) -> pl.DataFrame:
     try:
         return frame.with_columns(_normalised(name, kind) for name, kind in kinds.items())
     except pl.exceptions.PolarsError as error:
-        raise ValueError(f"{dataset.dataset_id}: {error}") from error
+        raise SourceValueError(
+            f"A payload of {dataset.dataset_id} is not written as documented: {str(error).partition(' for ')[0]}",
+            "Report it with this message; nothing of the slice was used.",
+        ) from None  # polars shows the values
 
 
 def _normalised(name: str, kind: str) -> pl.Expr:

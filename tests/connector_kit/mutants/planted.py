@@ -9,11 +9,12 @@ from datetime import UTC, datetime, timedelta
 import httpx
 from pydantic import Field
 
-from connectors.http import client, governor, json_api, listing, paged, planning, progress, reading, windows
+from connectors.http import client, listing, paged, planning, progress, reading, windows
 from connectors.http.client import HttpClient, Refusal
 from connectors.http.governor import Governor
 from connectors.http.json_api import JsonApi, PagedSettings
 from connectors.http.listing import Listing
+from connectors.http.redaction import Redactor
 from connectors.http.paging import Account, Page
 from connectors.openshelf.client import OpenshelfClient
 from connectors.openshelf.source import FACTORY, OpenshelfSource
@@ -98,11 +99,11 @@ def _every_row(original, self, rows, reading_of):
     return list(rows)
 
 
-def _passed_over(*statuses):
+def _passed_over(status):
     def change(original, self):
         yield from original(self)
-        if any(f": {status} " in self.refused for status in statuses):
-            self.refused = ""
+        if self.refusal and self.refusal.status == status:
+            self.refusal = None
 
     return around(Listing, "__iter__", change)
 
@@ -330,7 +331,7 @@ MUTANTS = (
     Mutant("all pages are held in memory", "memory.bound", around(reading.SliceReading, "frames", _gathered)),
     Mutant("batches are kept", "memory.released", around(reading.SliceReading, "frames", _kept)),
     Mutant("no rows, no batch", "schema.no-rows", around(reading.SliceReading, "frames", _no_batch)),
-    Mutant("a secret is in an error", "secrets.in-errors", put(json_api._Scrubbed, "message", lambda self, body: body.decode())),
+    Mutant("a secret is in an error", "secrets.in-errors", put(Redactor, "text", lambda self, text: text)),
     Mutant("a secret is in the report of the connection", "secrets.in-rows", around(OpenshelfClient, "me", _told_in_report)),
     Mutant("a secret is plain text in the config", "secrets.in-config", _shown_config),
     Mutant("a secret is logged", "secrets.in-logs", around(HttpClient, "_exchange", _logged)),

@@ -53,22 +53,22 @@ def _whole_only(ask, page):
 def _nulls_pass(patch):
     _column("price", nullable=False)(patch)
 
-    def change(original, self, row, column):
-        return None if rows._at(row, column.path) is None else original(self, row, column)
+    def change(original, self, row, cell):
+        return None if rows._at(row, cell.path) is None else original(self, row, cell)
 
     around(RowReader, "_value", change)(patch)
 
 
-def _wrong_is_null(original, self, row, column):
+def _wrong_is_null(original, self, row, cell):
     try:
-        return original(self, row, column)
+        return original(self, row, cell)
     except Exception:
         return None
 
 
-def _null_is_text(original, self, row, column):
-    found = original(self, row, column)
-    return "" if found is None and column.type == "string" else found
+def _null_is_text(original, self, row, cell):
+    found = original(self, row, cell)
+    return "" if found is None and cell.column.type == "string" else found
 
 
 def _utc_if_naive(value):

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from connector_kit.checks.lab import SkippedError
-from connector_kit.checks.rows import Reading, Row, SliceRead, comparable, keys_of
+from connector_kit.checks.rows import Reading, Row, SliceRead, comparable, frame_of, keys_of
 from connector_kit.tape.scrub import Scrubber, secrets_of
 from connector_kit.tape.server import TapeServer
 from connectors.http.settings import HttpSettings
@@ -22,12 +22,11 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-
     from connector_kit.checks.lab import Lab
     from connector_kit.tape.spoil import Spoil
-    from contracts.endpoint import SourceEndpoint
     from contracts.model import Json
     from contracts.plan import IngestionPlan, IngestionSlice
+    from contracts.staging import Batch
     from contracts.unit import EndpointUnitDescriptor, IngestionMode, UnitPolicy
 
 ENDPOINT = "checked"
@@ -102,10 +101,11 @@ class Connected:
 
     def slice(self, plan: IngestionPlan, piece: IngestionSlice) -> SliceRead:
         """One slice to its end."""
-        batches, frames = self.source.export(plan, piece), []
+        batches: Iterator[Batch] = self.source.export(plan, piece)
+        frames: list[pl.DataFrame] = []
         while True:
             try:
-                frames.append(next(batches))
+                frames.append(frame_of(next(batches)))
             except StopIteration as end:
                 report = end.value or SliceReport()
                 keys = [key for frame in frames for key in keys_of(frame, plan.unit)]
@@ -219,4 +219,3 @@ def receipts_of(reading: Reading, plan: IngestionPlan) -> list[UpsertReceipt]:
         )
         for name, read in reading.slices.items()
     ]
-

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from connector_kit.checks.check import Group, Outcome
+from connector_kit.checks.check import Group, Outcome, failed, passed
+from connector_kit.checks.rows import frame_of
 from connector_kit.checks.verdicts import in_words
-from contracts.endpoint import SupportsConsistentView, SupportsContentHash, SupportsDeleteDetection
-from contracts.endpoint import SupportsFilterOptions
+from contracts.endpoint import (
+    SupportsConsistentView,
+    SupportsContentHash,
+    SupportsDeleteDetection,
+    SupportsFilterOptions,
+)
 from contracts.errors import IngestionError
 
 if TYPE_CHECKING:
     from connector_kit.checks.bench import Bench
+    from contracts.unit import IngestionMode
 
 GROUP = Group("capabilities", "Capabilities")
 TRAITS = {
@@ -60,20 +66,21 @@ def modes(bench: Bench) -> Outcome:
     """Both modes are planned."""
     sent, expected = "plans in mode full and incremental", "a plan for the unit's modes, a typed error for others"
     seen = []
+    every: tuple[IngestionMode, ...] = ("full", "incremental")
     with bench.connected() as one:
-        for mode in ("full", "incremental"):
+        for mode in every:
             has = mode in one.unit.supported_modes
             try:
-                one.plan(mode)  # type: ignore[arg-type]
+                one.plan(mode)
             except IngestionError as error:
                 if has or not error.next_step:
-                    return Outcome(False, sent, f"{mode}: {in_words(error)}", expected)
+                    return failed(sent, f"{mode}: {in_words(error)}", expected)
                 seen.append(f"{mode} is refused ({error.code})")
             else:
                 if not has:
-                    return Outcome(False, sent, f"a plan in mode {mode}, which the unit does not have", expected)
+                    return failed(sent, f"a plan in mode {mode}, which the unit does not have", expected)
                 seen.append(f"{mode} is planned")
-    return Outcome(True, sent, ", ".join(seen), expected)
+    return passed(sent, ", ".join(seen), expected)
 
 
 @GROUP.check("connection", "A connection that works says whom it belongs to, and to what", "I7")
@@ -93,10 +100,10 @@ def preview(bench: Bench) -> Outcome:
     with bench.connected() as one:
         units = one.source.list_units(one.source.collect_catalog("checked"))
         for unit in units:
-            frame = one.source.preview(unit, 3)
+            frame = frame_of(one.source.preview(unit, 3))
             if frame.height > 3 or frame.columns != [column.name for column in unit.columns]:
-                return Outcome(False, sent, f"{unit.unit_id}: {frame.height} rows of {frame.columns}", expected)
-    return Outcome(True, sent, f"so for {len(units)} units", expected)
+                return failed(sent, f"{unit.unit_id}: {frame.height} rows of {frame.columns}", expected)
+    return passed(sent, f"so for {len(units)} units", expected)
 
 
 @GROUP.check("reopen", "A source that was closed can be used again", "I3")

@@ -56,10 +56,15 @@ def unknown(bench: Bench) -> Outcome:
     return Outcome(passed, "a unit of a dataset that does not exist", received, "a typed error with a next step")
 
 
-@GROUP.check("other-columns", "A unit with other columns than the connector's is refused, or read with just those", "I7 I12")
+@GROUP.check(
+    "other-columns", "A unit with other columns than the connector's is refused, or read with just those", "I7 I12"
+)
 def other_columns(bench: Bench) -> Outcome:
     """The unit lacks its last column."""
-    sent, expected = "a catalog whose unit lacks the last column", "a typed error with a next step, or just those columns"
+    sent, expected = (
+        "a catalog whose unit lacks the last column",
+        "a typed error with a next step, or just those columns",
+    )
     with bench.connected() as one:
         dataset = one.unit.dataset
         fewer = dataset.model_copy(update={"columns": dataset.columns[:-1]})

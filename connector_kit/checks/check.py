@@ -30,6 +30,16 @@ class Outcome:
     expected: str
 
 
+def passed(sent: str, received: str, expected: str) -> Outcome:
+    """It is as it should be."""
+    return Outcome(passed=True, sent=sent, received=received, expected=expected)
+
+
+def failed(sent: str, received: str, expected: str) -> Outcome:
+    """It is not."""
+    return Outcome(passed=False, sent=sent, received=received, expected=expected)
+
+
 @dataclass(frozen=True)
 class Check:
     """One promise, tried.

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
-from connector_kit.checks.check import Group, Outcome
+from connector_kit.checks.check import Group, Outcome, failed, passed
 from connector_kit.checks.lab import SkippedError
 from connector_kit.checks.rows import difference, shown
 from connector_kit.checks.values import one_value
@@ -33,7 +33,7 @@ def _skewed(bench: Bench, offset_s: float) -> Outcome:
         reading = one.whole(plan)
     expected = "the same slices, the same rows"
     if plan.slices != slices:
-        return Outcome(False, did(spoil), "other slices", expected)
+        return failed(did(spoil), "other slices", expected)
     seen = same_rows(did(spoil), truth, reading)
     return Outcome(seen.passed, did(spoil), seen.received, expected)
 
@@ -60,10 +60,10 @@ def zones(bench: Bench) -> Outcome:
         sent = f"a moment, written {text}"
         value, error, _ = one_value(bench, place, text)
         if error is not None:
-            return Outcome(False, sent, in_words(error), expected)
+            return failed(sent, in_words(error), expected)
         if not isinstance(value, datetime) or value.tzinfo is None or value != moment:
-            return Outcome(False, sent, shown(value), expected)
-    return Outcome(True, "one moment, written with four offsets", "one moment", expected)
+            return failed(sent, shown(value), expected)
+    return passed("one moment, written with four offsets", "one moment", expected)
 
 
 @GROUP.check("naive", "A moment without an offset is not taken for any zone's", "I12")
@@ -73,7 +73,7 @@ def naive(bench: Bench) -> Outcome:
     sent, expected = "a moment without an offset, 2025-03-30T01:30:15.123", "a typed error with a next step"
     value, error, _ = one_value(bench, place, "2025-03-30T01:30:15.123")
     if error is None:
-        return Outcome(False, sent, shown(value), expected)
+        return failed(sent, shown(value), expected)
     return Outcome(bool(error.next_step), sent, in_words(error), expected)
 
 
@@ -86,7 +86,7 @@ def our_zone(bench: Bench) -> Outcome:
         reading = one.read(plan)
     sent, expected = "the same system, read by a machine whose clock is set to Auckland", "the same rows"
     if reading.error is not None:
-        return Outcome(False, sent, in_words(reading.error), expected)
+        return failed(sent, in_words(reading.error), expected)
     said = difference(truth, reading.rows)
     return Outcome(not said, sent, said or "the same rows", expected)
 
@@ -117,5 +117,3 @@ def _zone(name: str) -> Iterator[None]:
         else:
             os.environ["TZ"] = before
         time.tzset()
-
-

@@ -9,7 +9,7 @@ from email.utils import format_datetime
 from typing import TYPE_CHECKING
 
 from connector_kit.checks.bench import MOST_REQUESTS
-from connector_kit.checks.check import Check, Group, Outcome
+from connector_kit.checks.check import Check, Group, Outcome, failed, passed
 from connector_kit.checks.lab import SkippedError
 from connector_kit.checks.verdicts import did, in_words, rows_or_told, same_rows
 from connector_kit.checks.wire import listed_keys
@@ -64,7 +64,7 @@ def _staying(name: str) -> Callable[[Bench], Outcome]:
 
     def run(bench: Bench) -> Outcome:
         lab, truth, codes = bench.lab, bench.truth, _TOLD.get(name, ())
-        outcome = Outcome(False, "", "nothing was tried", "")
+        outcome = failed("", "nothing was tried", "")
         for spot in dict.fromkeys((lab.pages, lab.row_spot)):
             for nth in (1, 2):
                 spoil = STAYING[name](spot, nth, None)
@@ -109,7 +109,7 @@ def unreachable(bench: Bench) -> Outcome:
         return Outcome(error.code == "E_SOURCE_UNREACHABLE" and bool(error.next_step), sent, in_words(error), expected)
     finally:
         source.close()
-    return Outcome(False, sent, "a connection that works", expected)
+    return failed(sent, "a connection that works", expected)
 
 
 @GROUP.check("login", "Credentials that do not count any more are an error wherever they are used", "I7 I1")
@@ -131,8 +131,8 @@ def login(bench: Bench) -> Outcome:
         for name, ask in asked.items():
             received = _raised(ask)
             if not received.startswith("E_SOURCE_AUTH") or "without a next step" in received:
-                return Outcome(False, sent, f"{name}: {received}", expected)
-    return Outcome(True, sent, f"so from {', '.join(asked)}", expected)
+                return failed(sent, f"{name}: {received}", expected)
+    return passed(sent, f"so from {', '.join(asked)}", expected)
 
 
 @GROUP.check("staying-401", "A login that runs out in the middle is an error, and not the end of the list", "I1 I9")
@@ -158,13 +158,13 @@ def planning(bench: Bench) -> Outcome:
                 plan = one.source.plan(one.request(unit))
             except IngestionError as error:
                 if not error.next_step:
-                    return Outcome(False, sent, in_words(error), expected)
+                    return failed(sent, in_words(error), expected)
                 continue
             one.tape.spoil = None
             seen = rows_or_told(sent, truth, one.read(plan))
         if not seen.passed:
-            return Outcome(False, sent, seen.received, expected)
-    return Outcome(True, "the list is refused while the plan is made", "errors, or all rows", expected)
+            return failed(sent, seen.received, expected)
+    return passed("the list is refused while the plan is made", "errors, or all rows", expected)
 
 
 @GROUP.check("keys", "Keys that could not all be listed are an error: what is missing would be deleted", "I1 I9")
@@ -183,11 +183,11 @@ def keys(bench: Bench) -> Outcome:
                 found = listed_keys(one, plan)
             except IngestionError as error:
                 if not error.next_step:
-                    return Outcome(False, did(spoil), in_words(error), expected)
+                    return failed(did(spoil), in_words(error), expected)
                 continue
             if spoil.done and found != whole:
-                return Outcome(False, did(spoil), f"{len(found)} of {len(whole)} keys and no error", expected)
-    return Outcome(True, "the list of keys stops after its first page", "a typed error", expected)
+                return failed(did(spoil), f"{len(found)} of {len(whole)} keys and no error", expected)
+    return passed("the list of keys stops after its first page", "a typed error", expected)
 
 
 def _waits(bench: Bench, one: Connected, spoil: Status, pause_s: float) -> Outcome:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from connector_kit.checks.bench import Connected, receipts_of
-from connector_kit.checks.check import Group, Outcome
+from connector_kit.checks.check import Group, Outcome, failed
 from connector_kit.checks.lab import SkippedError
-from connector_kit.checks.rows import Reading, Row, SliceRead, difference, keys_of
+from connector_kit.checks.rows import Reading, Row, SliceRead, bare, difference, frame_of, keys_of
 from connector_kit.checks.verdicts import in_words, same_rows
 from connector_kit.checks.wire import listed_keys
 from contracts.endpoint import SupportsDeleteDetection
 from contracts.plan import IngestionPlan, SliceReport
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from connector_kit.checks.bench import Bench
     from contracts.model import Json
 
@@ -91,7 +93,7 @@ def unchanged(bench: Bench) -> Outcome:
     return Outcome(before == after, "two more runs while nothing changes", received, "the same rows both times")
 
 
-def _after_late_change(bench: Bench, seconds: float, sent: str, **settings: float) -> Outcome:
+def _after_late_change(bench: Bench, seconds: float, sent: str, **settings: Any) -> Outcome:
     with bench.connected(**settings) as one:
         first = run(one)
         key = bench.lab.change_late(seconds)
@@ -142,10 +144,10 @@ def changed_meanwhile(bench: Bench) -> Outcome:
         plan = bench.plan(one)
         reading, changed = Reading(), set[str]()
         for piece in plan.slices:
-            frames = []
+            frames: list[pl.DataFrame] = []
             batches = one.source.export(plan, piece)
             for frame in batches:
-                frames.append(frame)
+                frames.append(frame_of(frame))
                 changed = changed or bench.lab.change(3)
             keys = [key for frame in frames for key in keys_of(frame, plan.unit)]
             reading.add(piece.key, SliceRead(frames, SliceReport(), keys), one.rows(frames))
@@ -168,7 +170,7 @@ def removed(bench: Bench) -> Outcome:
         before = listed_keys(one, plan)
         gone = bench.lab.remove()
         after = listed_keys(one, plan)
-    said = difference(dict.fromkeys(before - {gone}, {}), dict.fromkeys(after, {}))
+    said = difference(bare(before - {gone}), bare(after))
     received = said or f"{len(before)} keys and then {len(after)}"
     return Outcome(not said and gone in before, f"row {gone} was removed", received, "all keys but that one")
 
@@ -181,12 +183,12 @@ def repairs(bench: Bench) -> Outcome:
             raise SkippedError("the connector cannot list keys")
         plan = bench.plan(one)
         wanted = dict(list(full(one).items())[:5])
-        keys = [{name: str(row[name]) for name in plan.unit.primary_key} for row in wanted.values()]
+        keys: list[Json] = [{name: str(row[name]) for name in plan.unit.primary_key} for row in wanted.values()]
         pieces = one.source.repair_slices(plan, keys, 2)
         reading = one.read(plan, pieces)
     sent, expected = "five keys that are missing in the sink", "those five rows, or more true ones; slices of their own"
     if reading.error is not None:
-        return Outcome(False, sent, in_words(reading.error), expected)
+        return failed(sent, in_words(reading.error), expected)
     taken = {piece.key for piece in pieces} & {piece.key for piece in plan.slices}
     said = difference(wanted, {key: row for key, row in reading.rows.items() if key in wanted})
     return Outcome(not said and not taken, sent, said or f"{len(reading.rows)} rows", expected)

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from connector_kit.tape.shape import PageShape
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
     from connector_kit.tape.cassette import Cassette
+    from connector_kit.tape.shape import PageShape
     from contracts.endpoint import EndpointFactory
     from contracts.plan import IngestionPlan
 
@@ -127,11 +126,11 @@ class Lab:
         """Keys of all rows there are now, known from the system itself; parts of a key joined by ``/``."""
         raise HookMissingError("keys", "nothing but the connector says which rows there are")
 
-    def change(self, count: int) -> set[str]:
+    def change(self, count: int) -> set[str]:  # noqa: ARG002 - a hook
         """Change so many rows, an hour after whatever was read; those that changed longest ago. Their keys."""
         raise HookMissingError("change", "the system cannot be written to")
 
-    def change_late(self, seconds: float) -> str:
+    def change_late(self, seconds: float) -> str:  # noqa: ARG002 - a hook
         """Change a row so that its last change is so many seconds before the newest of all; its key."""
         raise HookMissingError("change_late", "changes cannot be dated back")
 
@@ -139,7 +138,7 @@ class Lab:
         """Remove a row; its key."""
         raise HookMissingError("remove", "the system cannot be written to")
 
-    def grow(self, rows: int) -> None:
+    def grow(self, rows: int) -> None:  # noqa: ARG002 - a hook
         """Make the system hold at least so many rows that fit in one slice."""
         raise HookMissingError("grow", "the system has the rows it has")
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from connector_kit.checks.check import Group, Outcome
 from connector_kit.checks.lab import HookMissingError, SkippedError
+from connector_kit.checks.rows import frame_of
 from connector_kit.checks.wire import Watch
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def bound(bench: Bench) -> Outcome:
         for batch in one.source.export(plan, piece):
             sent = sum(len(page) for page in watch.pages)
             worst = max(worst, sent - given)
-            given += batch.height
+            given += frame_of(batch).height
     expected = f"at most {most} rows between the system and the stages at any time"
     return Outcome(worst <= most, f"a slice of {given} rows", f"{worst} rows were held", expected)
 

@@ -84,10 +84,8 @@ def page_of(
     )
 
 
-def _head(
-    title: str, unit: str, counts: Mapping[Verdict, int], findings: Sequence[Finding], moment: datetime
-) -> str:
-    seconds = sum(finding.seconds for finding in findings)
+def _head(title: str, unit: str, counts: Mapping[Verdict, int], findings: Sequence[Finding], moment: datetime) -> str:
+    took = f"{len(findings)} checks in {sum(finding.seconds for finding in findings):.0f} s"
     said = "It keeps every promise that could be tried." if not counts["failed"] else _failed(counts["failed"])
     sort = "failed" if counts["failed"] else "passed"
     boxes = "".join(
@@ -95,7 +93,7 @@ def _head(
     )
     return (
         f"<header><h1>{escape(title)}</h1>"
-        f"<p>Conformance of {escape(unit)} · {moment:%Y-%m-%d %H:%M} UTC · {len(findings)} checks in {seconds:.0f} s</p>"
+        f"<p>Conformance of {escape(unit)} · {moment:%Y-%m-%d %H:%M} UTC · {took}</p>"
         f'<ul class="counts">{boxes}</ul><div class="bar">{_bar(counts)}</div>'
         f'<p class="verdict {sort}">{said}</p></header>\n'
     )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from connector_kit.checks.check import Group, Outcome
+from connector_kit.checks.check import Group, Outcome, failed
 from connector_kit.checks.lab import SkippedError
-from connector_kit.checks.rows import difference
+from connector_kit.checks.rows import bare, difference
 from connector_kit.checks.verdicts import did, in_words, rows_or_told, same_rows
 from connector_kit.checks.wire import Watch
-from connector_kit.tape.pages import Duplicate, EditRow, EmptyPage, RepeatToken, Reorder, Short
+from connector_kit.tape.pages import Duplicate, EditRow, EmptyPage, Reorder, RepeatToken, Short
 from connector_kit.tape.spoil import Status
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ def every_row(bench: Bench) -> Outcome:
     sent = f"{len(watch.keys)} rows in {len(watch.pages)} answers"
     expected = f"those {len(watch.keys)} rows, and no others"
     if reading.error is not None:
-        return Outcome(False, sent, in_words(reading.error), expected)
-    said = difference(dict.fromkeys(watch.keys, {}), dict.fromkeys(reading.rows, {}))
+        return failed(sent, in_words(reading.error), expected)
+    said = difference(bare(watch.keys), bare(reading.rows))
     return Outcome(not said and bool(watch.keys), sent, said or f"{len(reading.rows)} rows", expected)
 
 
@@ -88,7 +88,7 @@ def token_repeats(bench: Bench) -> Outcome:
         reading = one.read(plan)
         asked = len(one.tape.requests)
     if asked >= most:
-        return Outcome(False, did(spoil), f"{MOST_PAGES} pages and no end", "a typed error after a few pages")
+        return failed(did(spoil), f"{MOST_PAGES} pages and no end", "a typed error after a few pages")
     return rows_or_told(did(spoil), truth, reading, gap=False)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from connector_kit.checks.check import Group, Outcome
-from connector_kit.checks.rows import difference
+from connector_kit.checks.check import Group, Outcome, failed, passed
+from connector_kit.checks.rows import bare, difference
 from connector_kit.checks.verdicts import in_words
 from connector_kit.checks.wire import keys_there
 from contracts.errors import IngestionError, PlanError
@@ -31,10 +31,10 @@ def deterministic(bench: Bench) -> Outcome:
     for made in (again, third):
         for mine, theirs in zip(first.slices, made.slices, strict=False):
             if mine != theirs:
-                return Outcome(False, sent, f"slice {mine.sequence} is {mine.params} and then {theirs.params}", expected)
+                return failed(sent, f"slice {mine.sequence} is {mine.params} and then {theirs.params}", expected)
         if len(first.slices) != len(made.slices):
-            return Outcome(False, sent, f"{len(first.slices)} slices and then {len(made.slices)}", expected)
-    return Outcome(True, sent, f"{len(first.slices)} slices, three times the same", expected)
+            return failed(sent, f"{len(first.slices)} slices and then {len(made.slices)}", expected)
+    return passed(sent, f"{len(first.slices)} slices, three times the same", expected)
 
 
 @GROUP.check("disjoint", "No row is in two slices", "I2")
@@ -45,10 +45,10 @@ def disjoint(bench: Bench) -> Outcome:
         reading = one.read(plan)
     sent, expected = f"{len(plan.slices)} slices, read one after the other", "every key in one slice, once"
     if reading.error is not None:
-        return Outcome(False, sent, in_words(reading.error), expected)
+        return failed(sent, in_words(reading.error), expected)
     if reading.doubled:
-        return Outcome(False, sent, f"{len(reading.doubled)} keys came twice ({reading.doubled[0]}, …)", expected)
-    return Outcome(True, sent, f"{len(reading.rows)} keys, each once", expected)
+        return failed(sent, f"{len(reading.doubled)} keys came twice ({reading.doubled[0]}, …)", expected)
+    return passed(sent, f"{len(reading.rows)} keys, each once", expected)
 
 
 @GROUP.check("covering", "Every row is in a slice", "I1")
@@ -61,8 +61,8 @@ def covering(bench: Bench) -> Outcome:
     sent = f"{len(plan.slices)} slices of a unit that has {len(there)} rows, as {known_by} says"
     expected = f"{len(there)} keys"
     if reading.error is not None:
-        return Outcome(False, sent, in_words(reading.error), expected)
-    said = difference(dict.fromkeys(there, {}), dict.fromkeys(reading.rows, {}))
+        return failed(sent, in_words(reading.error), expected)
+    said = difference(bare(there), bare(reading.rows))
     return Outcome(not said, sent, said or f"{len(reading.rows)} keys, the same", expected)
 
 
@@ -79,11 +79,11 @@ def frozen(bench: Bench) -> Outcome:
     sent = "a plan, written as JSON, read back and followed by another source"
     expected = f"the same plan, slices of at most {_MOST_BYTES} bytes each, a line for each, the same rows"
     if IngestionPlan.model_validate_json(text) != plan:
-        return Outcome(False, sent, "the plan that was read back is another one", expected)
+        return failed(sent, "the plan that was read back is another one", expected)
     if largest > _MOST_BYTES or len(words.splitlines()) < len(plan.slices):
-        return Outcome(False, sent, f"a slice of {largest} bytes, {len(words.splitlines())} lines", expected)
+        return failed(sent, f"a slice of {largest} bytes, {len(words.splitlines())} lines", expected)
     if reading.error is not None:
-        return Outcome(False, sent, in_words(reading.error), expected)
+        return failed(sent, in_words(reading.error), expected)
     said = difference(bench.truth, reading.rows)
     return Outcome(not said, sent, said or f"the same {len(reading.rows)} rows", expected)
 
@@ -103,7 +103,7 @@ def selection(bench: Bench) -> Outcome:
                 made = one.plan(policy=policy)
             except IngestionError as error:
                 if not isinstance(error, PlanError) or not error.next_step:
-                    return Outcome(False, sent, in_words(error), expected)
+                    return failed(sent, in_words(error), expected)
             else:
-                return Outcome(False, sent, f"a plan of {len(made.slices)} slices", expected)
-    return Outcome(True, sent, "refused", expected)
+                return failed(sent, f"a plan of {len(made.slices)} slices", expected)
+    return passed(sent, "refused", expected)

@@ -1,4 +1,6 @@
-"""The checks as tests::
+"""The checks as tests.
+
+A connector's test file is this::
 
     class TestAcme(ConnectorSuite):
         lab_class = AcmeLab

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from connector_kit.checks.check import Group, Outcome
+from connector_kit.checks.check import Group, Outcome, failed, passed
 from connector_kit.checks.rows import Reading, Row, difference
 from connector_kit.checks.verdicts import in_words
 from connector_kit.tape.spoil import Drop
@@ -39,10 +39,10 @@ def every_page(bench: Bench) -> Outcome:
             after = one.anew().read(plan, rest)
             sent = f"the connection is gone after {last} of {pages} pages; {len(rest)} slices are read again"
             if before.error is None or after.error is not None:
-                return Outcome(False, sent, in_words(after.error) if after.error else "no error", expected)
+                return failed(sent, in_words(after.error) if after.error else "no error", expected)
             if said := _together(truth, before, after):
-                return Outcome(False, sent, said, expected)
-    return Outcome(True, f"the connection is gone after each of {pages} pages", f"{len(truth)} rows each time", expected)
+                return failed(sent, said, expected)
+    return passed(f"the connection is gone after each of {pages} pages", f"{len(truth)} rows each time", expected)
 
 
 @GROUP.check("every-batch", "A reader that goes away after any batch can come back", "I3")
@@ -60,8 +60,8 @@ def every_batch(bench: Bench) -> Outcome:
                     again = source.read(plan, [piece])
                     said = difference(whole.rows, again.rows) or (again.error and in_words(again.error))
                     if said:
-                        return Outcome(False, sent, f"slice {piece.sequence}, batch {count + 1}: {said}", expected)
-    return Outcome(True, sent, "the same rows", expected)
+                        return failed(sent, f"slice {piece.sequence}, batch {count + 1}: {said}", expected)
+    return passed(sent, "the same rows", expected)
 
 
 @GROUP.check("again", "A slice that is read again gives the same rows in the same order", "I2 I3")
@@ -75,7 +75,7 @@ def again(bench: Bench) -> Outcome:
     for name, read in first.slices.items():
         other = second.slices.get(name)
         if other is None or read.keys != other.keys or read.report != other.report:
-            return Outcome(False, sent, f"slice {name} is not the same", expected)
+            return failed(sent, f"slice {name} is not the same", expected)
     said = difference(first.rows, second.rows)
     return Outcome(not said, sent, said or f"{len(first.rows)} rows, twice", expected)
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from contracts.errors import IngestionError
     from contracts.plan import SliceReport
+    from contracts.staging import Batch
     from contracts.unit import EndpointUnitDescriptor
 
 Row = dict[str, Any]
@@ -75,6 +76,11 @@ class Reading:
         return Reading(rows={**older.rows, **self.rows}, slices={**older.slices, **self.slices}, error=self.error)
 
 
+def frame_of(batch: Batch) -> pl.DataFrame:
+    """A batch as a frame; a frame is one already."""
+    return batch if isinstance(batch, pl.DataFrame) else pl.DataFrame(batch)
+
+
 def keys_of(frame: pl.DataFrame, unit: EndpointUnitDescriptor) -> list[str]:
     """Keys of the rows as text."""
     return ["/".join(map(str, parts)) for parts in frame.select(unit.primary_key).iter_rows()]
@@ -105,6 +111,11 @@ def _comparable(value: Any, address: str, is_json: bool) -> Any:  # noqa: FBT001
         return dumps(loads(text.encode())).decode()
     except ValueError:
         return f"no JSON: {text}"
+
+
+def bare(keys: Iterable[str]) -> dict[str, Row]:
+    """Keys as rows without columns: their difference is that of the keys."""
+    return {key: {} for key in keys}
 
 
 def difference(truth: Mapping[str, Row], got: Mapping[str, Row], without: Sequence[str] = ()) -> str:

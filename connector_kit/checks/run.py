@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from connector_kit.checks.bench import Bench
-from connector_kit.checks.check import Check, Finding, Outcome
+from connector_kit.checks.check import Check, Finding, Outcome, failed
 from connector_kit.checks.every import CHECKS, TITLES, chosen, group_of
 from connector_kit.checks.lab import SkippedError
 from connector_kit.checks.scorecard import Scorecard
@@ -86,7 +86,7 @@ def _within_limit(check: Check, bench: Bench) -> Outcome | str:
     thread.join(LIMIT_S)
     if found:
         return found[0]
-    return Outcome(False, check.title, f"it did not come to an end within {LIMIT_S:g} s", "an end, good or bad")
+    return failed(check.title, f"it did not come to an end within {LIMIT_S:g} s", "an end, good or bad")
 
 
 def _outcome(check: Check, bench: Bench) -> Outcome | str:
@@ -95,8 +95,6 @@ def _outcome(check: Check, bench: Bench) -> Outcome | str:
     except SkippedError as skipped:
         return str(skipped)
     except IngestionError as error:
-        return Outcome(False, check.title, f"an error where none belongs: {error.code}: {error}", "no error")
+        return failed(check.title, f"an error where none belongs: {error.code}: {error}", "no error")
     except Exception as error:  # noqa: BLE001 - whatever a connector raises is a finding
-        return Outcome(
-            False, check.title, f"an untyped error: {type(error).__name__}: {error}"[:400], "rows, or a typed error"
-        )
+        return failed(check.title, f"an untyped error: {type(error).__name__}: {error}"[:400], "rows, or a typed error")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from connector_kit.checks.check import Group, Outcome
+from connector_kit.checks.check import Group, Outcome, failed, passed
 from connector_kit.checks.verdicts import did, in_words, rows_or_told, same_rows
 from connector_kit.tape.pages import EditField, EditRow
 from connector_kit.tape.shape import GONE
@@ -47,7 +47,9 @@ def misfits(frame: pl.DataFrame, unit: EndpointUnitDescriptor) -> str:
     for column in unit.columns:
         found = frame.schema[column.name]
         if not _fits(column, found):
-            return f"column {column.name} is declared {column.declared_type} ({column.logical_type}) and comes as {found}"
+            return (
+                f"column {column.name} is declared {column.declared_type} ({column.logical_type}) and comes as {found}"
+            )
         if not column.nullable and frame[column.name].null_count():
             return f"column {column.name} is declared not null and has nulls"
         if column.logical_type == "json" and not all(map(_is_json, frame[column.name].drop_nulls())):
@@ -83,9 +85,9 @@ def batches(bench: Bench) -> Outcome:
                 wrong = [line for frame in frames if (line := misfits(frame, unit))]
                 if wrong or not frames:
                     told = wrong[0] if wrong else "no batch at all, not even one that carries the columns"
-                    return Outcome(False, sent, f"{unit.unit_id}: {told}", expected)
+                    return failed(sent, f"{unit.unit_id}: {told}", expected)
                 seen += len(frames)
-    return Outcome(True, sent, f"so in {seen} batches", expected)
+    return passed(sent, f"so in {seen} batches", expected)
 
 
 @GROUP.check("no-rows", "A slice without rows has a batch that carries the columns", "I12")
@@ -102,8 +104,8 @@ def no_rows(bench: Bench) -> Outcome:
     for read in reading.slices.values():
         wrong = misfits(read.frames[0], plan.unit) if read.frames else "no batch"
         if wrong:
-            return Outcome(False, did(spoil), wrong, expected)
-    return Outcome(True, did(spoil), f"{len(reading.rows)} rows, and the columns", expected)
+            return failed(did(spoil), wrong, expected)
+    return passed(did(spoil), f"{len(reading.rows)} rows, and the columns", expected)
 
 
 def _edited(bench: Bench, name: str, value: Any, rows: int | None = None) -> tuple[str, Reading]:
@@ -141,22 +143,27 @@ def other_type(bench: Bench) -> Outcome:
     """A number where a text was, a text where a number was, an object where a moment was."""
     expected = "a typed error with a next step, or the value as exact text"
     told = []
-    for kind, value in (("text", {"now": "an object"}), ("integer", "seventeen"), ("decimal", "much"), ("moment", "soon")):
+    for kind, value in (
+        ("text", {"now": "an object"}),
+        ("integer", "seventeen"),
+        ("decimal", "much"),
+        ("moment", "soon"),
+    ):
         if kind not in bench.lab.places:
             continue
         place = bench.lab.places[kind]
         sent, reading = _edited(bench, place.json, value, 1)
         if reading.error is not None:
             if not reading.error.next_step:
-                return Outcome(False, sent, in_words(reading.error), expected)
+                return failed(sent, in_words(reading.error), expected)
             told.append(f"{kind}: {reading.error.code}")
             continue
         texts = [str(row[place.column]) for row in reading.rows.values() if row[place.column] is not None]
         right = any(word in text for text in texts for word in ("an object", "seventeen", "much", "soon"))
         if not right and not reading.gaps:
-            return Outcome(False, sent, f"no error, and column {place.column} does not hold it", expected)
+            return failed(sent, f"no error, and column {place.column} does not hold it", expected)
         told.append(f"{kind}: kept")
-    return Outcome(True, "a field of another type", ", ".join(told) or "the unit has no such field", expected)
+    return passed("a field of another type", ", ".join(told) or "the unit has no such field", expected)
 
 
 @GROUP.check("no-key", "A row without its key is an error, and not left out", "I1 I9")
@@ -187,7 +194,7 @@ def no_object(bench: Bench) -> Outcome:
 def other_shape(bench: Bench) -> Outcome:
     """200, and JSON that is no page."""
     spot, truth = bench.lab.pages, bench.truth
-    outcome = Outcome(True, "", "", "")
+    outcome = passed("", "", "")
     for body in (b"{}", b"[]", b"null", b'{"error": "come back tomorrow"}', b'"ok"'):
         reading = bench.spoiled(Status(200, body=body, nth=2, times=None, path=spot.path, method=spot.method))
         outcome = rows_or_told(f"200 with {body.decode()} from the second page on", truth, reading)

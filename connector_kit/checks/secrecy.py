@@ -6,7 +6,7 @@ import logging
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from connector_kit.checks.check import Group, Outcome
+from connector_kit.checks.check import Group, Outcome, failed, passed
 from connector_kit.checks.increments import run
 from connector_kit.checks.lab import SkippedError
 from connector_kit.tape.cassette import Cassette
@@ -42,8 +42,8 @@ def in_errors(bench: Bench) -> Outcome:
             one.tape.spoil = Status(status, {"X-Why": one.secrets[0]}, body, times=None)
             for told in _told(one, plan):
                 if found := one.sees(told):
-                    return Outcome(False, f"{status} with the credentials in it", f"{found} in: {told[:80]}", expected)
-    return Outcome(True, sent, "none in any", expected)
+                    return failed(f"{status} with the credentials in it", f"{found} in: {told[:80]}", expected)
+    return passed(sent, "none in any", expected)
 
 
 def _told(one: Connected, plan: Any) -> Iterator[str]:

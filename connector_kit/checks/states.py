@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from connector_kit.checks.bench import receipts_of
-from connector_kit.checks.check import Group, Outcome
+from connector_kit.checks.check import Group, Outcome, failed, passed
 from connector_kit.checks.increments import full, run
 from connector_kit.checks.lab import SkippedError
 from connector_kit.checks.verdicts import did, in_words, same_rows
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from connector_kit.checks.bench import Bench
     from connector_kit.tape.spoil import Spoil
+    from contracts.model import Json
 
 GROUP = Group("state", "Checkpoints")
 _MOST_BYTES = 64 * 1024
@@ -113,16 +114,17 @@ def foreign(bench: Bench) -> Outcome:
     truth = bench.truth
     with bench.connected() as one:
         run(one)
-        for strange in ({"watermark": "yesterday"}, {"offset": 17}):
+        others: tuple[Json, ...] = ({"watermark": "yesterday"}, {"offset": 17})
+        for strange in others:
             try:
                 reading = one.read(one.plan("incremental", strange))
             except IngestionError as error:
                 if not error.next_step:
-                    return Outcome(False, sent, in_words(error), expected)
+                    return failed(sent, in_words(error), expected)
                 continue
             if missed := set(truth) - set(reading.rows):
-                return Outcome(False, sent, f"{strange}: {len(missed)} rows were not read", expected)
-    return Outcome(True, sent, "refused, or all rows", expected)
+                return failed(sent, f"{strange}: {len(missed)} rows were not read", expected)
+    return passed(sent, "refused, or all rows", expected)
 
 
 @GROUP.check("future-row", "A row dated far in the future does not become the watermark", "I4 I1")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from connector_kit.checks.check import Group, Outcome
+from connector_kit.checks.check import Group, Outcome, failed
 from connector_kit.checks.rows import difference, same, shown
 from connector_kit.checks.verdicts import in_words
 from connector_kit.tape.pages import EditRow
@@ -51,12 +51,14 @@ def _exactly(bench: Bench, kind: str, value: Any, wanted: Sequence[Any], told: s
     place = bench.lab.place(kind)
     sent = f"{told} in field {place.json}"
     right = " or ".join(shown(one) for one in wanted)
-    expected = f"{right}{', or' if wanted and refusable else ''}{' a typed error with a next step' if refusable else ''}"
+    expected = (
+        f"{right}{', or' if wanted and refusable else ''}{' a typed error with a next step' if refusable else ''}"
+    )
     found, error, other = one_value(bench, place, value)
     if error is not None:
         return Outcome(refusable and bool(error.next_step), sent, in_words(error), expected)
     if other:
-        return Outcome(False, sent, other, expected)
+        return failed(sent, other, expected)
     return Outcome(any(same(found, one) for one in wanted), sent, shown(found), expected)
 
 
@@ -68,7 +70,7 @@ def decimals(bench: Bench) -> Outcome:
         column = one.unit.dataset.column(place.column)
     if column is None or column.logical_type != "decimal":
         declared = "no column" if column is None else f"declared {column.declared_type}"
-        return Outcome(False, f"decimals in field {place.json}", f"column {place.column}: {declared}", "a decimal column")
+        return failed(f"decimals in field {place.json}", f"column {place.column}: {declared}", "a decimal column")
     digits = ("1234567890" * 4)[: column.precision or 30]
     value = Decimal(digits).scaleb(-(column.scale if column.scale is not None else 15))
     wanted = [value] if column.precision is not None else [str(value)]
@@ -119,7 +121,10 @@ def floats(bench: Bench) -> Outcome:
 def nul(bench: Bench) -> Outcome:
     """A text with a NUL in its middle."""
     place = bench.lab.place("text")
-    sent, expected = f"a text with a NUL in field {place.json}", "the text without the NUL, both halves; or a typed error"
+    sent, expected = (
+        f"a text with a NUL in field {place.json}",
+        "the text without the NUL, both halves; or a typed error",
+    )
     found, error, other = one_value(bench, place, _NUL)
     if error is not None:
         return Outcome(bool(error.next_step), sent, in_words(error), expected)
@@ -131,7 +136,10 @@ def nul(bench: Bench) -> Outcome:
 def surrogates(bench: Bench) -> Outcome:
     """A text that no encoding of Unicode holds."""
     place = bench.lab.place("text")
-    sent, expected = f"a text with half a surrogate pair in field {place.json}", "text that can be encoded; or a typed error"
+    sent, expected = (
+        f"a text with half a surrogate pair in field {place.json}",
+        "text that can be encoded; or a typed error",
+    )
     found, error, other = one_value(bench, place, "before\ud83dafter")
     if error is not None:
         return Outcome(bool(error.next_step), sent, in_words(error), expected)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from connector_kit.checks.check import Outcome
+from connector_kit.checks.check import Outcome, failed, passed
 from connector_kit.checks.lab import SkippedError
 from connector_kit.checks.rows import difference
 
@@ -32,15 +32,15 @@ def same_rows(
     """
     expected = f"all {len(truth)} rows as they are, each once, and reports that say nothing is missing"
     if reading.error is not None:
-        return Outcome(False, sent, in_words(reading.error), expected)
+        return failed(sent, in_words(reading.error), expected)
     if said := difference(truth, reading.rows, without):
         told = f"; the reports say {reading.gaps[0]}" if reading.gaps else "; the reports say nothing is missing"
-        return Outcome(False, sent, said + told, expected)
+        return failed(sent, said + told, expected)
     if reading.doubled:
-        return Outcome(False, sent, f"{len(reading.doubled)} rows came twice ({reading.doubled[0]}, …)", expected)
+        return failed(sent, f"{len(reading.doubled)} rows came twice ({reading.doubled[0]}, …)", expected)
     if reading.gaps and whole:
-        return Outcome(False, sent, f"all rows, and a report that speaks of {reading.gaps[0]}", expected)
-    return Outcome(True, sent, f"all {len(truth)} rows", expected)
+        return failed(sent, f"all rows, and a report that speaks of {reading.gaps[0]}", expected)
+    return passed(sent, f"all {len(truth)} rows", expected)
 
 
 def rows_or_told(

@@ -6,7 +6,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from connector_kit.checks.lab import HookMissingError, SkippedError
-from connector_kit.checks.rows import keys_of
+from connector_kit.checks.rows import frame_of, keys_of
 from connector_kit.tape.pages import PageSpoil
 from connector_kit.tape.shape import get
 from contracts.endpoint import SupportsDeleteDetection
@@ -62,4 +62,4 @@ def listed_keys(one: Connected, plan: IngestionPlan) -> set[str]:
     if not isinstance(one.source, SupportsDeleteDetection):
         raise SkippedError("the connector cannot list keys")
     frames = one.source.export_keys(plan)
-    return {key for frame in frames for key in keys_of(frame, plan.unit)}
+    return {key for frame in frames for key in keys_of(frame_of(frame), plan.unit)}

@@ -23,8 +23,8 @@ class Redactor:
 
     Args:
         settings: Its ``SecretStr`` fields are secret.
-        headers: Sent with every request; those that carry credentials by name are secret, others if they hold a secret of
-            the settings.
+        headers: Sent with every request. Those that carry credentials by their name are secret, others if they hold a
+            secret of the settings.
     """
 
     def __init__(self, settings: HttpSettings, headers: Mapping[str, str]) -> None:

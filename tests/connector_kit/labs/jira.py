@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import bisect
-from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from connector_kit.checks.lab import Lab, Place, Spot
 from connector_kit.tape.shape import PageShape
 from connectors.jira.factory import FACTORY
 from sandbox.jira import JiraSite, SandboxJira
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 
 class JiraLab(Lab):

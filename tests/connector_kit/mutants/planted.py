@@ -1,26 +1,19 @@
-"""Bugs of lists, plans, increments and faults."""
+"""Bugs of lists, plans, increments and checkpoints."""
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-import httpx
-from pydantic import Field
-
-from connectors.http import client, listing, paged, planning, progress, reading, windows
-from connectors.http.client import HttpClient, Refusal
-from connectors.http.governor import Governor
-from connectors.http.json_api import JsonApi, PagedSettings
+from connectors.http import listing, paged, progress, reading, windows
+from connectors.http.client import Refusal
 from connectors.http.listing import Listing
-from connectors.http.redaction import Redactor
-from connectors.http.paging import Account, Page
 from connectors.openshelf.client import OpenshelfClient
-from connectors.openshelf.source import FACTORY, OpenshelfSource
-from contracts.errors import SourceAuthError, SourcePageFailedError, SourceUnreachableError
+from connectors.openshelf.source import OpenshelfSource
+from contracts.errors import SourceUnreachableError
 from contracts.plan import SliceReport
-from tests.connector_kit.mutants.planting import Mutant, answering, around, asking, put, shifted, swallowing
+from tests.connector_kit.labs.openshelf import LoansLab
+from tests.connector_kit.mutants.planting import Mutant, answering, around, asking, put, shifted
 
 DAY, MOMENT = timedelta(days=1), timedelta(milliseconds=1)
 
@@ -99,15 +92,6 @@ def _every_row(original, self, rows, reading_of):
     return list(rows)
 
 
-def _passed_over(status):
-    def change(original, self):
-        yield from original(self)
-        if self.refusal and self.refusal.status == status:
-            self.refusal = None
-
-    return around(Listing, "__iter__", change)
-
-
 def _stop_at_410(patch):
     def once(original, self, reading_of):
         try:
@@ -138,7 +122,11 @@ def _left_behind(patch):
 
 def _last_only(original, self, ask):
     page = original(self, ask)
-    return page if ask.token or not page.next else replace(page, rows=page.rows or [], next=page.next if page.rows else None, total=None)
+    return (
+        page
+        if ask.token or not page.next
+        else replace(page, rows=page.rows or [], next=page.next if page.rows else None, total=None)
+    )
 
 
 def _planned_in_memory(patch):
@@ -156,21 +144,6 @@ def _planned_in_memory(patch):
 
     around(OpenshelfSource, "plan", plan)(patch)
     around(OpenshelfSource, "export", export)(patch)
-
-
-def _keys_in_part(original, self, plan, view=None):
-    frames = original(self, plan, view)
-    try:
-        yield from frames
-    except Exception:
-        return
-
-
-def _at_next_host(original, self, ask):
-    if isinstance(ask.token, str) and ask.token.startswith("http"):
-        httpx.get(ask.token, headers=self._headers, verify=False)
-        return Page([])
-    return original(self, ask)
 
 
 def _stamped(original, probe, request, settings, now):
@@ -198,84 +171,42 @@ def _from_now(original, checkpoint, unit):
         return original({"watermark": datetime.now(UTC).isoformat(), "scope": original(None, unit).scope}, unit)
 
 
-def _by_server_clock(original, self, answer):
-    original(self, answer)
-    self.clock = datetime.strptime(answer.headers["Date"], "%a, %d %b %Y %H:%M:%S %Z").replace(tzinfo=UTC)
-
-
-def _until_server_clock(patch):
-    around(JsonApi, "_look_at", _by_server_clock)(patch)
-
-    def change(original, self, ask):
-        page, clock = original(self, ask), self.clock
-        kept = [row for row in page.rows if "title" not in row or datetime.fromisoformat(row["updated_at"]) <= clock]
-        return Page(kept, page.next, None)
-
-    around(OpenshelfClient, "books", change)(patch)
-
-
-class _Plain(PagedSettings):
-    token: str = Field(description="Access token of the account.")
-
-
-def _shown_config(patch):
-    patch.setattr(FACTORY, "config_class", _Plain)
-    headers = "Authorization"
-    around(
-        OpenshelfClient, "__init__", lambda _, self, config: JsonApi.__init__(self, config, {headers: f"Bearer {config.token}"})
-    )(patch)
-
-
-def _told_in_report(original, self):
-    account = original(self)
-    return Account(account.name, account.version, {"authorization": self._headers["Authorization"]})
-
-
-def _logged(original, self, method, path, where, how):
-    logging.getLogger("connectors.openshelf").debug("asking %s with %s", path, self._headers)
-    return original(self, method, path, where, how)
-
-
-def _capable(patch):
-    made = FACTORY.descriptor.model_copy(
-        update={"capabilities": (*FACTORY.descriptor.capabilities, "ingest.consistent_view")}
-    )
-    patch.setattr(FACTORY, "descriptor", made)
-    patch.setattr(OpenshelfSource, "descriptor", made)
-
-
-def _all_units(original, self, catalog):
-    return original(self, self.collect_catalog("checked"))
-
-
 def _for_ever(patch):
     patch.setattr(listing, "MOST_IDLE_PAGES", 10**9)
     around(listing._Reading, "follow", lambda original, self, token: setattr(self, "token", token))(patch)
-
-
-def _always_again(patch):
-    patch.setattr(Governor, "may_retry", lambda self: True)
-    patch.setattr(Governor, "backoff_s", lambda self, tries: 0.0)
-    around(HttpClient, "__init__", _many_tries)(patch)
-
-
-def _many_tries(original, self, base_url, settings, *args, **named):
-    original(self, base_url, settings.model_copy(update={"max_tries": 10**9}), *args, **named)
 
 
 def _once(original, self, base_url, settings, *args, **named):
     original(self, base_url, settings.model_copy(update={"max_tries": 1}), *args, **named)
 
 
-def _no_login(original, self):
-    try:
-        return original(self)
-    except SourceAuthError:
-        return Account("somebody", version="1")
-
-
 def _overlapping(ask):
     return shifted(ask, before=5 * DAY)
+
+
+def _nothing_next_time(patch):
+    def plan(original, probe, request, settings, now):
+        made = original(probe, request, settings, now)
+        return made.model_copy(update={"slices": made.slices[: None if request.checkpoint is None else 0]})
+
+    around(paged, "make_plan", plan)(patch)
+    put(paged, "late", lambda plan, epoch, overlap_s: ())(patch)
+
+
+def _a_day_back(original, after, before, receipts):
+    made = original(after, before, receipts)
+    earlier = datetime.fromisoformat(made["watermark"]) - DAY * (1 if before is None else 30)
+    return {**made, "watermark": earlier.isoformat()}
+
+
+def _as_of_the_last(original, after, before, receipts):
+    return original(after, before, receipts[-1:])
+
+
+def _keys_as_they_were(original, self, plan, view=None):
+    if not hasattr(self, "listed"):
+        self.listed = list(original(self, plan, view))
+    yield from self.listed
 
 
 MUTANTS = (
@@ -308,32 +239,12 @@ MUTANTS = (
     Mutant("a bookmark outlives a page that failed", "resume.every-page", _left_behind),
     Mutant("a bookmark outlives a reader that left", "resume.every-batch", _left_behind),
     Mutant("a slice read again lacks what was read", "resume.again", _with_memory),
-    Mutant("403 is swallowed", "errors.staying-403", _passed_over(403)),
-    Mutant("404 is swallowed", "errors.staying-404", _passed_over(404)),
-    Mutant("401 is an empty page", "errors.staying-401", swallowing(SourceAuthError)),
-    Mutant("a login that failed is a stranger's", "errors.login", around(OpenshelfClient, "me", _no_login)),
-    Mutant("a cut body is the end", "errors.staying-cut", swallowing(SourceUnreachableError)),
-    Mutant("a corrupt body is skipped", "errors.staying-corrupt", swallowing(SourcePageFailedError)),
-    Mutant("what fails once has failed", "errors.passing-503", around(HttpClient, "__init__", _once)),
-    Mutant("a connection that breaks once has failed", "errors.passing-cut", around(HttpClient, "__init__", _once)),
-    Mutant("failing is tried again for ever", "errors.retries-end", _always_again),
-    Mutant("Retry-After is ignored", "errors.retry-after", around(Governor, "was_throttled", lambda original, self, began, pause_s: original(self, began, 0.0))),
-    Mutant("Retry-After as a date is ignored", "errors.retry-after-date", around(client, "retry_after_s", lambda original, value: original(value) if value and value.isdecimal() else None)),
-    Mutant("an error has no next step", "errors.unreachable", put(client, "_unreachable", lambda error, where: SourceUnreachableError(str(error)))),
-    Mutant("an error is httpx's own", "errors.timeout", put(client, "_unreachable", lambda error, where: error)),
-    Mutant("keys are listed in part", "errors.keys", around(OpenshelfSource, "export_keys", _keys_in_part)),
-    Mutant("the server's clock is believed", "clock.behind", _until_server_clock),
-    Mutant("a capability is declared and absent", "capabilities.true", _capable),
-    Mutant("a preview is everything", "capabilities.preview", around(OpenshelfSource, "preview", lambda original, self, unit, limit, where=(): original(self, unit, limit + 1, where))),
-    Mutant("a closed source stays closed", "capabilities.reopen", put(HttpClient, "close", lambda self: self._http and self._http.close())),
-    Mutant("a unit is not in the catalog", "catalog.units", around(OpenshelfSource, "list_units", _all_units)),
-    Mutant("a catalog is never the same", "catalog.stable", around(paged, "datasets", lambda original, vendor, namespace, units: original(vendor, f"{namespace}{datetime.now(UTC).timestamp()}", units))),
     Mutant("all pages are held in memory", "memory.bound", around(reading.SliceReading, "frames", _gathered)),
     Mutant("batches are kept", "memory.released", around(reading.SliceReading, "frames", _kept)),
     Mutant("no rows, no batch", "schema.no-rows", around(reading.SliceReading, "frames", _no_batch)),
-    Mutant("a secret is in an error", "secrets.in-errors", put(Redactor, "text", lambda self, text: text)),
-    Mutant("a secret is in the report of the connection", "secrets.in-rows", around(OpenshelfClient, "me", _told_in_report)),
-    Mutant("a secret is plain text in the config", "secrets.in-config", _shown_config),
-    Mutant("a secret is logged", "secrets.in-logs", around(HttpClient, "_exchange", _logged)),
-    Mutant("credentials follow a link to another host", "secrets.elsewhere", around(OpenshelfClient, "books", _at_next_host)),
+    Mutant("an incremental run reads nothing", "incremental.equals-full", _nothing_next_time),
+    Mutant("the state goes back", "incremental.unchanged", around(paged, "folded", _a_day_back)),
+    Mutant("late rows of one slice are missed", "incremental.changed-meanwhile", put(paged, "late", lambda plan, epoch, overlap_s: ()), LoansLab),
+    Mutant("keys are those of the first listing", "incremental.removed", around(OpenshelfSource, "export_keys", _keys_as_they_were)),
+    Mutant("the state is that of the last receipt", "state.fold", around(paged, "folded", _as_of_the_last)),
 )  # fmt: skip

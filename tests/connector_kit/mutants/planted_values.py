@@ -93,11 +93,15 @@ def _lenient(body):
 
 
 def _strict(ask, page):
-    return replace(page, rows=[row for row in page.rows if not isinstance(row, dict) or "a_field_that_is_new" not in row])
+    return replace(
+        page, rows=[row for row in page.rows if not isinstance(row, dict) or "a_field_that_is_new" not in row]
+    )
 
 
 def _with_key(ask, page):
-    return replace(page, rows=[row for row in page.rows if not isinstance(row, dict) or row.get("id") is not None], total=None)
+    return replace(
+        page, rows=[row for row in page.rows if not isinstance(row, dict) or row.get("id") is not None], total=None
+    )
 
 
 def _objects(ask, page):
@@ -113,6 +117,32 @@ def _lists(original, self, ask):
 
 def _reversed(original, self, rows_of):
     return original(self, rows_of).select(list(self.schema)[::-1])
+
+
+def _as_before(patch):
+    """What a row lacks is what the row before had."""
+    before = {}
+
+    def change(original, self, row, cell):
+        found = original(self, row, cell)
+        if cell.column.name == "title":
+            found = before["title"] = found if "title" in row else before.get("title")
+        return found
+
+    around(RowReader, "_value", change)(patch)
+
+
+def _kept_title(patch):
+    """Rows are completed from what an earlier reading saw."""
+    known = {}
+
+    def change(original, self, row, cell):
+        found = original(self, row, cell)
+        if cell.column.name != "title":
+            return found
+        return known.setdefault(row.get("id"), found) if found is None else known.update({row["id"]: found}) or found
+
+    around(RowReader, "_value", change)(patch)
 
 
 MUTANTS = (
@@ -143,4 +173,6 @@ MUTANTS = (
     Mutant("rows that are no objects are left out", "schema.no-object", answering(_objects)),
     Mutant("an answer of another shape is an empty page", "schema.other-shape", around(OpenshelfClient, "books", _lists)),
     Mutant("an answer of another shape is an untyped error", "schema.other-shape", put(reading, "_SHAPE", ())),
+    Mutant("a value that is absent is the row's before", "rows.absent", _as_before),
+    Mutant("a field that is gone has the old value", "schema.field-gone", _kept_title),
 )  # fmt: skip

@@ -11,17 +11,19 @@ import pytest
 
 from connectors.http.paging import Ask, Page
 from connectors.openshelf.client import OpenshelfClient
+from tests.connector_kit.labs.openshelf import BooksLab, ShelfLab
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """A bug, and the check that must find it."""
+    """A bug, and the check that must find it, in that lab."""
 
     name: str
     check_id: str
     plant: Plant
+    lab_class: type[ShelfLab] = BooksLab
 
 
 def around(owner: Any, name: str, change: Callable[..., Any]) -> Plant:

@@ -6,16 +6,18 @@ import pytest
 
 from connector_kit.checks.every import CHECKS
 from connector_kit.checks.run import run_check
-from tests.connector_kit.labs.openshelf import BooksLab
-from tests.connector_kit.mutants import planted, planted_values
+from tests.connector_kit.mutants import planted, planted_faults, planted_values
 
-MUTANTS = (*planted.MUTANTS, *planted_values.MUTANTS)
+MUTANTS = (*planted.MUTANTS, *planted_faults.MUTANTS, *planted_values.MUTANTS)
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name.replace(" ", "-"))
 def test_a_planted_bug_is_found_by_the_check_meant_for_it(mutant, monkeypatch):
     mutant.plant(monkeypatch)
-    with BooksLab() as lab:
+    with mutant.lab_class() as lab:
         found = run_check(lab, CHECKS[mutant.check_id])
     assert found.verdict == "failed", f"{found.verdict}: {found.received} {found.reason}"
-    print(found.received)
+
+
+def test_every_check_can_fail():
+    assert {mutant.check_id for mutant in MUTANTS} == set(CHECKS)

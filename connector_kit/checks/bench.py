@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from connector_kit.checks.lab import SkippedError
 from connector_kit.checks.rows import Reading, Row, SliceRead, comparable, frame_of, keys_of
-from connector_kit.tape.scrub import Scrubber, secrets_of
+from connector_kit.tape.scrub import SHORTEST, Scrubber, secrets_of
 from connector_kit.tape.server import TapeServer
 from connectors.http.settings import HttpSettings
 from contracts.endpoint import PlanRequest, SupportsLateSlices
@@ -43,7 +43,7 @@ class Connected:
 
     def __init__(self, tape: TapeServer, config: Any, lab: Lab, made: ExitStack) -> None:
         self.tape, self.config = tape, config
-        self.secrets = tuple(dict.fromkeys([*secrets_of(config), *lab.secrets]))
+        self.secrets = tuple(one for one in dict.fromkeys([*secrets_of(config), *lab.secrets]) if len(one) >= SHORTEST)
         self._lab, self._made = lab, made
         self.source = lab.factory.source(config)
         made.callback(self.source.close)
@@ -138,6 +138,8 @@ class Bench:
         self.lab = lab
         self.unmatched: list[str] = []
         """Requests that the lab's cassette does not hold."""
+        self.secrets: set[str] = set()
+        """Of all configs that were made: no finding may hold one."""
 
     @contextmanager
     def connected(self, spoil: Spoil | None = None, **settings: Any) -> Iterator[Connected]:
@@ -154,7 +156,9 @@ class Bench:
         with TapeServer(upstream, spoil=spoil, settings=reach, most_requests=MOST_REQUESTS) as tape:
             try:
                 with ExitStack() as made:
-                    yield Connected(tape, self.config(tape.url, **settings), lab, made)
+                    one = Connected(tape, self.config(tape.url, **settings), lab, made)
+                    self.secrets |= set(one.secrets)
+                    yield one
             finally:
                 self.unmatched += tape.unmatched
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from connector_kit.checks.bench import MOST_REQUESTS
 from connector_kit.checks.check import Check, Group, Outcome, failed, passed
 from connector_kit.checks.lab import SkippedError
+from connector_kit.checks.rows import SliceRead
 from connector_kit.checks.verdicts import did, in_words, rows_or_told, same_rows
 from connector_kit.checks.wire import listed_keys
 from connector_kit.tape.spoil import Corrupt, Cut, Delay, Drop, Hang, Spoil, Status
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from connector_kit.checks.bench import Bench, Connected
     from connector_kit.checks.lab import Spot
+    from contracts.plan import IngestionPlan
 
 GROUP = Group("errors", "Faults")
 FAILED = ("E_SOURCE_PAGE_FAILED", "E_SOURCE_UNREACHABLE")
@@ -49,9 +51,10 @@ _TOLD = {"429": FAILED, "500": FAILED, "503": FAILED, **dict.fromkeys(_WIRE, FAI
 
 
 def _passing(name: str) -> Callable[[Bench], Outcome]:
-    """The second page is bad twice, then good."""
+    """A check in which the second page is bad twice, then good."""
 
     def run(bench: Bench) -> Outcome:
+        """The second page is bad twice, then good."""
         spoil, truth = PASSING[name](bench.lab.row_spot, 2, 2), bench.truth
         reading = bench.spoiled(spoil)
         return same_rows(did(spoil), truth, reading)
@@ -60,9 +63,10 @@ def _passing(name: str) -> Callable[[Bench], Outcome]:
 
 
 def _staying(name: str) -> Callable[[Bench], Outcome]:
-    """Every page from the first on is bad, then every page from the second on; of the list, and of the rows."""
+    """A check in which pages stay bad."""
 
     def run(bench: Bench) -> Outcome:
+        """Every page from the first on is bad, then every page from the second on; of the list, and of the rows."""
         lab, truth, codes = bench.lab, bench.truth, _TOLD.get(name, ())
         outcome = failed("", "nothing was tried", "")
         for spot in dict.fromkeys((lab.pages, lab.row_spot)):
@@ -119,15 +123,7 @@ def login(bench: Bench) -> Outcome:
     with bench.connected() as one:
         plan = bench.plan(one)
         one.tape.spoil = Status(401, times=None)
-        asked: dict[str, Callable[[], object]] = {
-            "test_connection": one.source.test_connection,
-            "collect_catalog": lambda: one.source.collect_catalog("checked"),
-            "plan": one.plan,
-            "export": lambda: one.slice(plan, plan.slices[-1]),
-            "preview": lambda: one.source.preview(one.unit, 3),
-        }
-        if isinstance(one.source, SupportsDeleteDetection):
-            asked["export_keys"] = lambda: listed_keys(one, plan)
+        asked = _methods(one, plan)
         for name, ask in asked.items():
             received = _raised(ask)
             if not received.startswith("E_SOURCE_AUTH") or "without a next step" in received:
@@ -142,6 +138,22 @@ def staying_401(bench: Bench) -> Outcome:
     spoil = Status(401, nth=2, times=None, path=spot.path, method=spot.method)
     reading = bench.spoiled(spoil)
     return rows_or_told(did(spoil), truth, reading, ("E_SOURCE_AUTH",), gap=False)
+
+
+@GROUP.check("refused", "A refusal is a typed error, whatever was asked", "I7 I9")
+def refused(bench: Bench) -> Outcome:
+    """403, then 404, then 400 to every request."""
+    expected = "a typed error with a next step from every method; from export, a gap will do"
+    for status in (403, 404, 400):
+        with bench.connected() as one:
+            plan = bench.plan(one)
+            one.tape.spoil = Status(status, times=None)
+            for name, ask in _methods(one, plan).items():
+                received = _raised(ask)
+                told = received.startswith("E_") or (name == "export" and received == "a gap")
+                if not told or "without a next step" in received:
+                    return failed(f"{status} to every request", f"{name}: {received}", expected)
+    return passed("403, 404 and 400 to every request", "so from every method", expected)
 
 
 @GROUP.check("planning", "A plan is not made of answers that are refused", "I1 I9")
@@ -259,9 +271,23 @@ def retries_end(bench: Bench) -> Outcome:
     return Outcome(reading.error is not None and asked <= min(200, MOST_REQUESTS), did(spoil), received, expected)
 
 
+def _methods(one: Connected, plan: IngestionPlan) -> dict[str, Callable[[], object]]:
+    """Everything that asks the system, by name."""
+    asked: dict[str, Callable[[], object]] = {
+        "test_connection": one.source.test_connection,
+        "collect_catalog": lambda: one.source.collect_catalog("checked"),
+        "plan": lambda: one.source.plan(one.request(plan.unit)),
+        "export": lambda: one.slice(plan, plan.slices[-1]),
+        "preview": lambda: one.source.preview(plan.unit, 3),
+    }
+    if isinstance(one.source, SupportsDeleteDetection):
+        asked["export_keys"] = lambda: listed_keys(one, plan)
+    return asked
+
+
 def _raised(ask: Callable[[], object]) -> str:
     try:
-        ask()
+        given = ask()
     except IngestionError as error:
         return in_words(error)
-    return "no error"
+    return "a gap" if isinstance(given, SliceRead) and given.report.gaps else "no error"

@@ -7,10 +7,11 @@ import time
 from typing import TYPE_CHECKING
 
 from connector_kit.checks.bench import Bench
-from connector_kit.checks.check import Check, Finding, Outcome, failed
+from connector_kit.checks.check import Check, Finding, Outcome, Verdict, failed
 from connector_kit.checks.every import CHECKS, TITLES, chosen, group_of
 from connector_kit.checks.lab import SkippedError
 from connector_kit.checks.scorecard import Scorecard
+from connector_kit.tape.scrub import Scrubber
 from contracts.errors import ConfigInvalidError, IngestionError
 
 if TYPE_CHECKING:
@@ -56,26 +57,38 @@ def check_connector(
 
 
 def run_check(lab: Lab, check: Check) -> Finding:
-    """Run one check on a system that is as it was."""
+    """Run one check on a system that is as it was. No secret of the config gets into the finding."""
     lab.reset()
     bench, began = Bench(lab), time.monotonic()
     outcome = _within_limit(check, bench)
-    seconds = time.monotonic() - began
-    named = {"check": check.check_id, "group": group_of(check), "title": check.title, "protects": check.protects}
+    if bench.unmatched:
+        outcome = f"the cassette does not hold {bench.unmatched[0]}"
+    seconds, scrub = time.monotonic() - began, Scrubber(bench.secrets)
+    verdict, reason = _verdict(outcome, lab.exceptions.get(check.check_id, ""))
+    said = outcome if isinstance(outcome, Outcome) else Outcome(passed=False, sent="", received="", expected="")
+    return Finding(
+        check=check.check_id,
+        group=group_of(check),
+        title=check.title,
+        protects=check.protects,
+        verdict=verdict,
+        sent=scrub.by_value(said.sent),
+        received=scrub.by_value(said.received),
+        expected=scrub.by_value(said.expected),
+        reason=scrub.by_value(reason),
+        seconds=seconds,
+    )
+
+
+def _verdict(outcome: Outcome | str, excepted: str) -> tuple[Verdict, str]:
+    """The verdict, and its reason. An exception that is not needed is a failure: it would hide the next one."""
     if isinstance(outcome, str):
-        return Finding(**named, verdict="skipped", reason=outcome, seconds=seconds)
-    if not outcome.passed and bench.unmatched:
-        why = f"the cassette does not hold {bench.unmatched[0]}"
-        return Finding(**named, verdict="skipped", reason=why, seconds=seconds)
-    said = {"sent": outcome.sent, "received": outcome.received, "expected": outcome.expected, "seconds": seconds}
-    reason = lab.exceptions.get(check.check_id, "")
-    if reason and outcome.passed:
-        return Finding(
-            **named, **{**said, "expected": "a failure: the lab excepts this check"}, verdict="failed",  # type: ignore[arg-type]
-            reason=f"the exception is not needed any more: {reason}",
-        )  # fmt: skip
-    verdict = "passed" if outcome.passed else "excepted" if reason else "failed"
-    return Finding(**named, **said, verdict=verdict, reason=reason)  # type: ignore[arg-type]
+        return "skipped", outcome
+    if outcome.passed and excepted:
+        return "failed", f"it passes, and the lab excepts it: {excepted}"
+    if outcome.passed:
+        return "passed", ""
+    return ("excepted", excepted) if excepted else ("failed", "")
 
 
 def _within_limit(check: Check, bench: Bench) -> Outcome | str:

@@ -25,7 +25,7 @@ _THROTTLED = frozenset({429, 503})
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)  # not frozen: context managers set the traceback
 class Refusal(Exception):  # noqa: N818 - an answer, not an error: the caller decides what it means
     """An answer with a 4xx status that trying again does not change. Never leaves a connector.
 

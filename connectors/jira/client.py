@@ -6,6 +6,7 @@ worklogs", "Projects", "Users", "Myself", "Rate limiting").
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -13,7 +14,7 @@ from urllib.parse import quote
 import msgspec
 
 from connectors.http.client import HttpClient, Refusal
-from contracts.errors import SourceAuthError, SourcePageFailedError, SourcePrivilegeError
+from contracts.errors import SourceAuthError, SourcePageFailedError, SourcePrivilegeError, SourceValueError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -256,6 +257,23 @@ def translated(refusal: Refusal) -> IngestionError:
     if refusal.status in {403, 404}:
         return SourcePrivilegeError(f"Jira refuses: {refusal}", "Give the account the permission it lacks.")
     return SourcePageFailedError(f"Jira refuses: {refusal}", "If it stays, report it with this message.")
+
+
+@contextmanager
+def typed() -> Iterator[None]:
+    """Refusals as typed errors, for what is refused as a whole or not at all."""
+    try:
+        yield
+    except Refusal as refusal:
+        raise translated(refusal) from refusal
+
+
+def misshapen(what: str, why: object) -> SourceValueError:
+    """A payload that the site wrote in another way than it documents."""
+    return SourceValueError(
+        f"A payload of {what} is not shaped as documented: {why}",
+        "Report it with this message; nothing of the slice was used.",
+    )
 
 
 def _refuse_strangers(answer: httpx.Response) -> None:

@@ -13,8 +13,8 @@ import msgspec
 import polars as pl
 
 from connectors.jira.adf import plain_text
+from connectors.jira.client import misshapen
 from connectors.jira.units import custom_fields
-from contracts.errors import SourceValueError
 
 if TYPE_CHECKING:
     from contracts.catalog import DatasetDescriptor
@@ -248,10 +248,7 @@ def framed(dataset: DatasetDescriptor, columns: Columns) -> pl.DataFrame:
     try:
         return frame.with_columns(_normalised(name, kind) for name, kind in kinds.items())
     except pl.exceptions.PolarsError as error:
-        raise SourceValueError(
-            f"A payload of {dataset.dataset_id} is not written as documented: {str(error).partition(' for ')[0]}",
-            "Report it with this message; nothing of the slice was used.",
-        ) from None  # polars shows the values
+        raise misshapen(dataset.dataset_id, str(error).partition(" for ")[0]) from None  # polars shows the values
 
 
 def _normalised(name: str, kind: str) -> pl.Expr:

@@ -101,3 +101,63 @@ class JiraLab(Lab):
     def _site_to_change(self) -> JiraSite:
         self._changed = True
         return self.server.site
+
+
+class _ListedLab(JiraLab):
+    """Of what the API lists whole; the site does not take any of it away."""
+
+    rows = None
+
+    def remove(self) -> str:
+        return Lab.remove(self)
+
+    def change(self, count: int) -> set[str]:
+        return Lab.change(self, count)
+
+
+class ProjectsLab(_ListedLab):
+    """By place in the list."""
+
+    unit_id = "jira.projects"
+    pages = Spot("/project/search", PageShape("values"), total="total")
+    places = {"text": Place("name", "name")}
+
+    def keys(self) -> set[str]:
+        return {project["id"] for project in self.server.site.projects(("live", "archived"))}
+
+
+class UsersLab(_ListedLab):
+    """Until a page is empty."""
+
+    unit_id = "jira.users"
+    pages = Spot("/users/search", PageShape(""), key="accountId")
+    places = {"text": Place("displayName", "display_name")}
+
+    def keys(self) -> set[str]:
+        return {person["accountId"] for person in self.server.site.people()}
+
+
+class CommentsLab(JiraLab):
+    """Come inside of their issues."""
+
+    unit_id = "jira.comments"
+    places = {}
+    exceptions = {"pages.every-row": "the rows are inside of issues, where the kit does not look"}
+
+    def keys(self) -> set[str]:
+        return {child.child_id for issue in self.server.site.issues() for child in issue.comments}
+
+    def change(self, count: int) -> set[str]:
+        site = self._site_to_change()
+        site.pass_time(3600)
+        return {site.comment(issue, "new").child_id for issue in site.issues()[:count]}
+
+    def change_late(self, seconds: float) -> str:
+        return Lab.change_late(self, seconds)
+
+    def remove(self) -> str:
+        site = self._site_to_change()
+        issue = next(issue for issue in site.issues() if issue.comments)
+        child = issue.comments[0]
+        site.remove_child(issue, child)
+        return child.child_id

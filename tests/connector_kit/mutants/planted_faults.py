@@ -191,6 +191,7 @@ MUTANTS = (
     Mutant("a secret is logged", "secrets.in-logs", around(HttpClient, "_exchange", _logged)),
     Mutant("credentials follow a link to another host", "secrets.elsewhere", around(OpenshelfClient, "books", _at_next_host)),
     Mutant("a field of the config is not described", "capabilities.described", _field_untold),
+    Mutant("a refusal leaves the connector", "errors.refused", put(paged.PagedSource, "_known", lambda self: self.account())),
     Mutant("a mode is declared and refused", "capabilities.modes", around(paged, "make_plan", _no_increments)),
     Mutant("a connection belongs to nobody", "capabilities.connection", around(OpenshelfClient, "me", lambda original, self: Account("", original(self).version))),
     Mutant("an unknown unit is the first one", "catalog.unknown", put(paged, "in_catalog", _first_unit)),

@@ -116,7 +116,7 @@ class TapeServer:
             else Live(self._from, tape, self._record, self._settings, self.failed)
         )
         self._began = time.monotonic()
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
         return self
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import httpx
 
 from connectors.http.governor import Governor
+from connectors.http.redaction import Redactor
 from contracts.errors import IngestionError, SourcePageFailedError, SourceTlsError, SourceUnreachableError
 
 if TYPE_CHECKING:
@@ -19,11 +20,12 @@ if TYPE_CHECKING:
     from connectors.http.settings import HttpSettings
 
 T = TypeVar("T")
+_LONGEST_MESSAGE = 400
 _THROTTLED = frozenset({429, 503})
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)  # not frozen: context managers set the traceback
 class Refusal(Exception):  # noqa: N818 - an answer, not an error: the caller decides what it means
     """An answer with a 4xx status that trying again does not change. Never leaves a connector.
 
@@ -49,7 +51,7 @@ class HttpClient:
         settings: Limits, time, proxy, TLS.
         headers: Sent with every request; may hold the credentials.
         check: Looks at every answer first; raises what makes it worthless (a login that failed).
-        message_of: The server's own words in a refusal's body.
+        message_of: The server's own words in a refusal's body; credentials in them are left out here.
     """
 
     def __init__(
@@ -58,10 +60,11 @@ class HttpClient:
         settings: HttpSettings,
         headers: Mapping[str, str],
         check: Callable[[httpx.Response], None] = lambda _answer: None,
-        message_of: Callable[[bytes], str] = lambda body: body[:200].decode("utf-8", "replace"),
+        message_of: Callable[[bytes], str] = lambda body: body.decode("utf-8", "replace"),
     ) -> None:
         self._base_url, self._settings, self._headers = base_url.rstrip("/"), settings, dict(headers)
         self._check, self._message_of = check, message_of
+        self._redactor = Redactor(settings, headers)
         self.governor = Governor(settings.concurrency, settings.retry_pause_s)
         self._lock = threading.Lock()
         self._http: httpx.Client | None = None
@@ -109,7 +112,9 @@ class HttpClient:
         if answer.status_code in _PASSING:
             raise self._passing(answer, began, where)
         if answer.status_code >= 300:
-            raise Refusal(answer.status_code, self._message_of(answer.content), where)
+            # Cut last: the beginning of a secret is not found any more.
+            message = self._redactor.text(self._message_of(answer.content))[:_LONGEST_MESSAGE]
+            raise Refusal(answer.status_code, message, where)
         try:
             decoded = decode(answer.content)
         except ValueError as error:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, field_validator
 
 from connectors.http.client import HttpClient, Refusal
 from connectors.http.settings import HttpSettings
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from contracts.errors import IngestionError
 
-_SHORTEST_SECRET = 6
 _LOGIN = "Check the credentials; an expired token has to be made anew. Nothing was changed."
 _decode_exactly = msgspec.json.Decoder(float_hook=Decimal).decode
 
@@ -60,10 +59,7 @@ class JsonApi(HttpClient):
     """
 
     def __init__(self, settings: PagedSettings, headers: Mapping[str, str]) -> None:
-        scrubbed = _Scrubbed(settings, headers)
-        super().__init__(
-            settings.base_url, settings, {"Accept": "application/json", **headers}, self._look_at, scrubbed.message
-        )
+        super().__init__(settings.base_url, settings, {"Accept": "application/json", **headers}, self._look_at)
         self._below = f"{settings.base_url}/"
         self._last = threading.local()
 
@@ -109,22 +105,6 @@ class JsonApi(HttpClient):
         self._last.link = answer.links.get("next", {}).get("url")
         if answer.status_code == 401:
             raise SourceAuthError("The service does not accept the login (401)", _LOGIN)
-
-
-class _Scrubbed:
-    """The server's words in a refusal, without the credentials that some servers repeat."""
-
-    def __init__(self, settings: PagedSettings, headers: Mapping[str, str]) -> None:
-        kept = [value.get_secret_value() for _, value in settings if isinstance(value, SecretStr)]
-        words = [word for value in headers.values() for word in (value, value.rpartition(" ")[2])]
-        self._secrets = sorted({one for one in (*kept, *words) if len(one) >= _SHORTEST_SECRET}, key=len, reverse=True)
-
-    def message(self, body: bytes) -> str:
-        """The beginning of the body."""
-        text = body.decode("utf-8", "replace")
-        for secret in self._secrets:
-            text = text.replace(secret, "…")
-        return text[:200]
 
 
 def decoded(body: bytes) -> Any:

@@ -6,6 +6,7 @@ worklogs", "Projects", "Users", "Myself", "Rate limiting").
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -13,7 +14,7 @@ from urllib.parse import quote
 import msgspec
 
 from connectors.http.client import HttpClient, Refusal
-from contracts.errors import SourceAuthError, SourcePageFailedError, SourcePrivilegeError
+from contracts.errors import SourceAuthError, SourcePageFailedError, SourcePrivilegeError, SourceValueError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -258,6 +259,23 @@ def translated(refusal: Refusal) -> IngestionError:
     return SourcePageFailedError(f"Jira refuses: {refusal}", "If it stays, report it with this message.")
 
 
+@contextmanager
+def typed() -> Iterator[None]:
+    """Refusals as typed errors, for what is refused as a whole or not at all."""
+    try:
+        yield
+    except Refusal as refusal:
+        raise translated(refusal) from refusal
+
+
+def misshapen(what: str, why: object) -> SourceValueError:
+    """A payload that the site wrote in another way than it documents."""
+    return SourceValueError(
+        f"A payload of {what} is not shaped as documented: {why}",
+        "Report it with this message; nothing of the slice was used.",
+    )
+
+
 def _refuse_strangers(answer: httpx.Response) -> None:
     """A login that failed is served as anonymous: 200, and nothing in it. The header tells."""
     reason = answer.headers.get("X-Seraph-LoginReason", "")
@@ -282,4 +300,4 @@ def _message_of(body: bytes) -> str:
         lines = [*said.get("errorMessages", []), *(f"{name}: {text}" for name, text in (errors or {}).items())]
         if lines or "detail" in said:
             return "; ".join(map(str, lines)) or str(said["detail"])
-    return body[:200].decode("utf-8", "replace")
+    return body.decode("utf-8", "replace")

@@ -13,7 +13,7 @@ from connectors.jira.client import translated
 from connectors.jira.progress import Progress
 from connectors.jira.scope import Scope, scope_of
 from connectors.jira.units import ENTITIES
-from contracts.errors import ModeUnsupportedError
+from contracts.errors import ModeUnsupportedError, SourceSchemaChangedError
 from contracts.plan import IngestionPlan, IngestionSlice
 
 if TYPE_CHECKING:
@@ -32,8 +32,15 @@ def make_plan(client: JiraClient, request: PlanRequest) -> IngestionPlan:
         SourceAuthError: The login does not count.
         FilterNotSupportedError: The policy selects what the unit does not know.
         ModeUnsupportedError: Incremental, for a unit that is listed whole.
+        SourceSchemaChangedError: The connector knows no such unit.
     """
-    entity = ENTITIES[request.unit.dataset.name]
+    entity = ENTITIES.get(request.unit.dataset.name)
+    if entity is None or not entity.is_unit:
+        raise SourceSchemaChangedError(
+            f"{request.unit.unit_id} is not known any more",
+            "Collect the catalog again; then run again.",
+            unit_id=request.unit.unit_id,
+        )
     scope = scope_of(request.unit, request.policy, selectable=entity.by_issue)
     if request.mode not in request.unit.supported_modes:
         raise ModeUnsupportedError(

@@ -16,9 +16,8 @@ import polars as pl
 
 from connectors.http.client import Refusal
 from connectors.jira import rows
-from connectors.jira.client import RECONCILED
+from connectors.jira.client import RECONCILED, misshapen, translated
 from connectors.jira.rows import ChildReader, IssueReader, Parent
-from contracts.errors import SourceValueError
 from contracts.plan import IngestionSlice, SliceReport
 
 if TYPE_CHECKING:
@@ -95,10 +94,9 @@ class SliceReading:
                     yield pl.concat(held)
                     held = []
         except msgspec.ValidationError as error:
-            raise SourceValueError(
-                f"A payload of {self._dataset.dataset_id} is not shaped as documented: {error}",
-                "Report it with this message; nothing of the slice was used.",
-            ) from error
+            raise misshapen(self._dataset.dataset_id, error) from error
+        except Refusal as refusal:
+            raise translated(refusal) from refusal
         if held:
             yield pl.concat(held)
         project = self._piece.params.get("project")
@@ -211,21 +209,32 @@ def _issue_of(orphan: _Orphan) -> str | None:
 
 
 def whole(client: JiraClient, dataset: DatasetDescriptor) -> Frames:
-    """Projects or users: the API lists them whole."""
-    base_url, expected = client.config.base_url, 0
-    if dataset.name == "projects":
-        listed = list(client.projects())
-        yield rows.projects(dataset, listed, base_url)
-        return SliceReport(expected_rows=len(listed))
-    yield rows.users(dataset, [], base_url)
-    seen: set[str] = set()
-    for page in client.users():
-        frame = rows.users(dataset, page, base_url).unique("account_id", keep="last", maintain_order=True)
-        fresh = frame.filter(~pl.col("account_id").is_in(list(seen)))
-        seen |= set(fresh["account_id"])
-        expected += fresh.height
+    """Projects or users: the API lists them whole.
+
+    Raises:
+        SourcePrivilegeError: The list is refused.
+        SourceValueError: A payload is not shaped as documented.
+    """
+    try:
+        return (yield from _listed(client, dataset))
+    except msgspec.ValidationError as error:
+        raise misshapen(dataset.dataset_id, error) from error
+    except Refusal as refusal:
+        raise translated(refusal) from refusal
+
+
+def _listed(client: JiraClient, dataset: DatasetDescriptor) -> Frames:
+    """Each row once: a list that is read by place shifts when rows come and go."""
+    make = rows.projects if dataset.name == "projects" else rows.users
+    pages = iter([list(client.projects())]) if dataset.name == "projects" else client.users()
+    key, seen = dataset.primary_key[0], set[str]()
+    yield make(dataset, [], client.config.base_url)
+    for page in pages:
+        frame = make(dataset, page, client.config.base_url).unique(key, keep="last", maintain_order=True)
+        fresh = frame.filter(~pl.col(key).is_in(list(seen)))
+        seen |= set(fresh[key])
         yield fresh
-    return SliceReport(expected_rows=expected)
+    return SliceReport(expected_rows=len(seen))
 
 
 def chunks(items: Sequence[str], size: int) -> Iterator[list[str]]:

@@ -13,6 +13,7 @@ import msgspec
 import polars as pl
 
 from connectors.jira.adf import plain_text
+from connectors.jira.client import misshapen
 from connectors.jira.units import custom_fields
 
 if TYPE_CHECKING:
@@ -238,7 +239,7 @@ def framed(dataset: DatasetDescriptor, columns: Columns) -> pl.DataFrame:
     """The columns in the dataset's order and types; moments in UTC with microseconds.
 
     Raises:
-        ValueError: A moment or a date is not written as documented.
+        SourceValueError: A moment or a date is not written as documented; the error names the column, not the value.
     """
     kinds = {column.name: column.logical_type for column in dataset.columns}
     texts = {"timestamptz", "date"}
@@ -247,7 +248,7 @@ def framed(dataset: DatasetDescriptor, columns: Columns) -> pl.DataFrame:
     try:
         return frame.with_columns(_normalised(name, kind) for name, kind in kinds.items())
     except pl.exceptions.PolarsError as error:
-        raise ValueError(f"{dataset.dataset_id}: {error}") from error
+        raise misshapen(dataset.dataset_id, str(error).partition(" for ")[0]) from None  # polars shows the values
 
 
 def _normalised(name: str, kind: str) -> pl.Expr:

@@ -10,7 +10,7 @@ import polars as pl
 
 from connectors.http.client import Refusal
 from connectors.jira import jql, units
-from connectors.jira.client import JiraClient, translated
+from connectors.jira.client import JiraClient, translated, typed
 from connectors.jira.descriptor import DESCRIPTOR
 from connectors.jira.planning import late, make_plan, selected_projects
 from connectors.jira.progress import Progress, without
@@ -59,8 +59,9 @@ class JiraSource:
 
     def test_connection(self) -> ConnectionReport:
         """Prove the login on an endpoint that no stranger is answered; name permissions that are missing."""
-        account, server = self._client.myself(), self._client.server_info()
-        given = self._client.permissions(tuple(_PERMISSIONS))
+        with typed():
+            account, server = self._client.myself(), self._client.server_info()
+            given = self._client.permissions(tuple(_PERMISSIONS))
         return ConnectionReport(
             server_version=str(server.get("version", "")),
             account=str(account.get("displayName") or account.get("accountId")),
@@ -79,17 +80,19 @@ class JiraSource:
 
     def collect_catalog(self, endpoint_id: str) -> CatalogSnapshot:
         """The datasets every site has; issues with the site's custom fields, by id."""
-        self._client.myself()
-        listed = [msgspec.json.decode(raw, type=_Field) for raw in self._client.list_of("field")]
+        with typed():
+            self._client.myself()
+            listed = [msgspec.json.decode(raw, type=_Field) for raw in self._client.list_of("field")]
+            issues = self._client.count("project is not EMPTY")
+            version = str(self._client.server_info().get("version", ""))
         fields = [
             units.CustomField(one.id, one.name, _kind(one)) for one in listed if one.id.startswith("customfield_")
         ]
-        issues = self._client.count("project is not EMPTY")
         return CatalogSnapshot(
             endpoint_id=endpoint_id,
             collected_at=datetime.now(UTC),
             datasets=units.datasets(self._client.config.source_system, fields, issues),
-            source_version=str(self._client.server_info().get("version", "")),
+            source_version=version,
         )
 
     def list_units(self, catalog: CatalogSnapshot) -> tuple[EndpointUnitDescriptor, ...]:
@@ -168,8 +171,7 @@ class JiraSource:
             return None
         since = min(one.last_updated for one in read) - timedelta(seconds=self._client.config.overlap_s)
         key = plan.unit.primary_key[0]
-        pages = self._client.deleted_worklogs(jql.milliseconds(since))
-        return (pl.DataFrame({key: page}, schema={key: pl.String}) for page in pages)
+        return self._deleted(jql.milliseconds(since), key)
 
     def repair_slices(self, plan: IngestionPlan, keys: Sequence[Json], epoch: int) -> tuple[IngestionSlice, ...]:
         """Issues, comments and worklogs by id; projects and users are listed whole once more."""
@@ -194,16 +196,18 @@ class JiraSource:
         if not units.ENTITIES[unit.dataset.name].by_issue:
             return pl.concat(list(whole(self._client, unit.dataset))).head(limit)
         query = jql.all_of([*scope.conditions, "project is not EMPTY"], "updated DESC")
-        ids = self._client.latest(query, limit)
+        with typed():
+            ids = self._client.latest(query, limit)
         piece = IngestionSlice(key="preview", sequence=0, params={"ids": list(ids)})
         return pl.concat(list(SliceReading(self._client, unit.dataset, piece).frames())).head(limit)
 
     def filter_options(self) -> dict[str, tuple[FilterOption, ...]]:
         """Projects, statuses and people there are now; a moment is free."""
-        self._client.myself()
-        projects = [msgspec.json.decode(raw, type=_Choice) for raw in self._client.projects()]
-        statuses = {msgspec.json.decode(raw, type=_Choice).name for raw in self._client.list_of("status")}
-        people = [msgspec.json.decode(raw, type=_Choice) for page in self._client.users() for raw in page]
+        with typed():
+            self._client.myself()
+            projects = [msgspec.json.decode(raw, type=_Choice) for raw in self._client.projects()]
+            statuses = {msgspec.json.decode(raw, type=_Choice).name for raw in self._client.list_of("status")}
+            people = [msgspec.json.decode(raw, type=_Choice) for page in self._client.users() for raw in page]
         return {
             "projectKeys": tuple(FilterOption(value=one.key, label=one.name) for one in projects),
             "statuses": tuple(FilterOption(value=name, label=name) for name in sorted(statuses)),
@@ -217,6 +221,11 @@ class JiraSource:
     def close(self) -> None:
         """Close connections."""
         self._client.close()
+
+    def _deleted(self, since_ms: int, key: str) -> Iterator[pl.DataFrame]:
+        with typed():
+            for page in self._client.deleted_worklogs(since_ms):
+                yield pl.DataFrame({key: page}, schema={key: pl.String})
 
     def _census_slices(self, plan: IngestionPlan) -> Iterator[IngestionSlice]:
         if not units.ENTITIES[plan.unit.dataset.name].by_issue:

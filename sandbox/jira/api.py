@@ -58,6 +58,8 @@ class Api:
     def __init__(self, site: JiraSite) -> None:
         self.site = site
         self.render = Renderer(site)
+        self.most_ids = IDS_PAGE
+        """Ids that a page of a search holds at most, whatever is asked for."""
         self.short_pages = False
         """True: pages of full issues come shorter than asked for, with more to come."""
 
@@ -143,7 +145,7 @@ class Api:
             raise Refused(400, "The max results parameter has to be between 1 and 5,000.")
         fields = asked.get("fields") or ["id"]
         ids_only = set(fields) <= {"id", "key"}
-        size = min(most, IDS_PAGE if ids_only else FULL_PAGE)
+        size = min(most, self.most_ids if ids_only else FULL_PAGE)
         if self.short_pages and not ids_only:
             size = max(1, size * 2 // 3)
         fresh = {str(one) for one in asked.get("reconcileIssues", [])}

@@ -98,7 +98,7 @@ class SandboxJira:
 
     def start(self) -> Self:
         """Serve in threads of this process."""
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
         return self
 

@@ -1,0 +1,117 @@
+"""What a connector says it can do, and what it can."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from connector_kit.checks.check import Group, Outcome, failed, passed
+from connector_kit.checks.rows import frame_of
+from connector_kit.checks.verdicts import in_words
+from contracts.endpoint import (
+    SupportsConsistentView,
+    SupportsContentHash,
+    SupportsDeleteDetection,
+    SupportsFilterOptions,
+)
+from contracts.errors import IngestionError
+
+if TYPE_CHECKING:
+    from connector_kit.checks.bench import Bench
+    from contracts.unit import IngestionMode
+
+GROUP = Group("capabilities", "Capabilities")
+TRAITS = {
+    "ingest.consistent_view": SupportsConsistentView,
+    "ingest.delete_detection": SupportsDeleteDetection,
+    "ingest.filter_options": SupportsFilterOptions,
+    "verify.content": SupportsContentHash,
+}
+
+
+@GROUP.check("true", "What is declared is there, and what is there is declared", "I7 I8")
+def declared(bench: Bench) -> Outcome:
+    """Capabilities against traits, and against the modes of units."""
+    with bench.connected() as one:
+        said = set(one.source.descriptor.capabilities)
+        units = one.source.list_units(one.source.collect_catalog("checked"))
+        there = {name: isinstance(one.source, trait) for name, trait in TRAITS.items()}
+    there["ingest.incremental"] = any("incremental" in unit.supported_modes for unit in units)
+    there["ingest.full"] = any("full" in unit.supported_modes for unit in units)
+    wrong = [
+        f"{name} is {'declared and absent' if name in said else 'there and not declared'}"
+        for name, real in there.items()
+        if (name in said) != real
+    ]
+    sent = f"the descriptor declares {', '.join(sorted(said))}"
+    return Outcome(not wrong, sent, "; ".join(wrong) or "the traits and modes are the same", "the same in the source")
+
+
+@GROUP.check("described", "The descriptor names every field of the config, and which are secret", "I10")
+def described(bench: Bench) -> Outcome:
+    """Fields of the descriptor against those of the config."""
+    factory = bench.lab.factory
+    real = set(factory.config_class.model_fields)
+    named = {field.name: field for field in factory.descriptor.fields}
+    wrong = [f"{name} is missing" for name in sorted(real - set(named))]
+    wrong += [f"{name} is no field" for name in sorted(set(named) - real)]
+    wrong += [f"{name} has no description" for name, field in sorted(named.items()) if not field.description]
+    secret = {name for name, one in factory.config_class.model_fields.items() if "Secret" in str(one.annotation)}
+    wrong += [f"{name} is secret and not marked so" for name in sorted(secret & set(named)) if not named[name].secret]
+    sent = f"a config of {len(real)} fields, {len(secret)} of them secret"
+    return Outcome(not wrong, sent, "; ".join(wrong) or "all described", "a description for each, secrets marked")
+
+
+@GROUP.check("modes", "A mode that a unit has can be planned, another is refused", "I7")
+def modes(bench: Bench) -> Outcome:
+    """Both modes are planned."""
+    sent, expected = "plans in mode full and incremental", "a plan for the unit's modes, a typed error for others"
+    seen = []
+    every: tuple[IngestionMode, ...] = ("full", "incremental")
+    with bench.connected() as one:
+        for mode in every:
+            has = mode in one.unit.supported_modes
+            try:
+                one.plan(mode)
+            except IngestionError as error:
+                if has or not error.next_step:
+                    return failed(sent, f"{mode}: {in_words(error)}", expected)
+                seen.append(f"{mode} is refused ({error.code})")
+            else:
+                if not has:
+                    return failed(sent, f"a plan in mode {mode}, which the unit does not have", expected)
+                seen.append(f"{mode} is planned")
+    return passed(sent, ", ".join(seen), expected)
+
+
+@GROUP.check("connection", "A connection that works says whom it belongs to, and to what", "I7")
+def connection(bench: Bench) -> Outcome:
+    """The report of the connection."""
+    with bench.connected() as one:
+        report = one.source.test_connection()
+    received = f"ok: {report.ok}, account {report.account!r}, version {report.server_version!r}"
+    right = report.ok and bool(report.account) and bool(report.server_version)
+    return Outcome(right, "good credentials", received, "ok, an account and a version")
+
+
+@GROUP.check("preview", "A preview is short and has the unit's columns", "I7")
+def preview(bench: Bench) -> Outcome:
+    """Three rows of each unit."""
+    sent, expected = "a preview of 3 rows of every unit", "at most 3 rows, the unit's columns in order"
+    with bench.connected() as one:
+        units = one.source.list_units(one.source.collect_catalog("checked"))
+        for unit in units:
+            frame = frame_of(one.source.preview(unit, 3))
+            if frame.height > 3 or frame.columns != [column.name for column in unit.columns]:
+                return failed(sent, f"{unit.unit_id}: {frame.height} rows of {frame.columns}", expected)
+    return passed(sent, f"so for {len(units)} units", expected)
+
+
+@GROUP.check("reopen", "A source that was closed can be used again", "I3")
+def reopen(bench: Bench) -> Outcome:
+    """Asked, closed twice, asked again."""
+    with bench.connected() as one:
+        one.source.test_connection()
+        one.source.close()
+        one.source.close()
+        report = one.source.test_connection()
+    return Outcome(report.ok, "the source is asked, closed twice and asked again", "an answer", "an answer")

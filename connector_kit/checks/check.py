@@ -1,0 +1,105 @@
+"""What a check is, and what it says in the end."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from connector_kit.checks.bench import Bench
+
+Verdict = Literal["passed", "failed", "skipped", "excepted"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a check saw. One plain sentence each.
+
+    Attributes:
+        passed: What came back is what was expected.
+        sent: What the system did, or what was asked of the connector.
+        received: What the connector made of it.
+        expected: What it should have made of it.
+    """
+
+    passed: bool
+    sent: str
+    received: str
+    expected: str
+
+
+def passed(sent: str, received: str, expected: str) -> Outcome:
+    """It is as it should be."""
+    return Outcome(passed=True, sent=sent, received=received, expected=expected)
+
+
+def failed(sent: str, received: str, expected: str) -> Outcome:
+    """It is not."""
+    return Outcome(passed=False, sent=sent, received=received, expected=expected)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One promise, tried.
+
+    Attributes:
+        check_id: ``<group>.<name>``; stays the same for ever.
+        title: The promise in one line.
+        protects: Which of the house's truths it guards (``I1`` …).
+        run: Tries it.
+    """
+
+    check_id: str
+    title: str
+    protects: str
+    run: Callable[[Bench], Outcome]
+
+
+@dataclass
+class Group:
+    """Checks that belong together."""
+
+    name: str
+    title: str
+    checks: list[Check] = field(default_factory=list)
+
+    def check(self, name: str, title: str, protects: str) -> Callable[[Callable[[Bench], Outcome]], Any]:
+        """Register the function as a check of this group."""
+
+        def register(run: Callable[[Bench], Outcome]) -> Callable[[Bench], Outcome]:
+            self.checks.append(Check(f"{self.name}.{name}", title, protects, run))
+            return run
+
+        return register
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What became of a check.
+
+    Attributes:
+        verdict: ``excepted``: it failed, and the lab names the reason.
+        reason: Of a check that was skipped or excepted.
+    """
+
+    check: str
+    group: str
+    title: str
+    protects: str
+    verdict: Verdict
+    sent: str = ""
+    received: str = ""
+    expected: str = ""
+    reason: str = ""
+    seconds: float = 0.0
+
+    @property
+    def good(self) -> bool:
+        """Whether a connector with this finding is fine."""
+        return self.verdict != "failed"
+
+    def to_json(self) -> dict[str, Any]:
+        """All fields."""
+        return asdict(self)

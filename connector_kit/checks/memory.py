@@ -1,0 +1,75 @@
+"""Memory does not grow with the unit."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from connector_kit.checks.check import Group, Outcome
+from connector_kit.checks.lab import HookMissingError, SkippedError
+from connector_kit.checks.rows import frame_of
+from connector_kit.checks.wire import Watch
+
+if TYPE_CHECKING:
+    from connector_kit.checks.bench import Bench, Connected
+    from contracts.plan import IngestionPlan, IngestionSlice
+
+GROUP = Group("memory", "Memory")
+ONE_SLICE = {"slice_rows": 5_000, "slice_issues": 5_000}
+
+
+def _grown(bench: Bench) -> None:
+    """A small system that can grow does."""
+    with suppress(HookMissingError):
+        bench.lab.grow(2 * bench.lab.held_rows)
+
+
+def _largest(bench: Bench, one: Connected, plan: IngestionPlan) -> IngestionSlice:
+    """The slice with most rows.
+
+    Raises:
+        SkippedError: It has too few to show anything.
+    """
+    sizes = {piece.key: len(one.slice(plan, piece).keys) for piece in plan.slices}
+    best = max(plan.slices, key=lambda piece: sizes[piece.key])
+    if sizes[best.key] < 2 * bench.lab.held_rows:
+        raise SkippedError(f"no slice has {2 * bench.lab.held_rows} rows, twice what the connector may hold")
+    return best
+
+
+@GROUP.check("bound", "Rows are handed on as they come, and not gathered", "I6")
+def bound(bench: Bench) -> Outcome:
+    """Rows on the wire against rows handed on, at every batch of the largest slice."""
+    most, watch = bench.lab.held_rows, Watch.at(bench.lab.row_spot)
+    _grown(bench)
+    with bench.connected(**bench.known(**ONE_SLICE)) as one:
+        plan = one.plan()
+        piece = _largest(bench, one, plan)
+        one.tape.spoil = watch
+        given = worst = 0
+        for batch in one.source.export(plan, piece):
+            sent = sum(len(page) for page in watch.pages)
+            worst = max(worst, sent - given)
+            given += frame_of(batch).height
+    expected = f"at most {most} rows between the system and the stages at any time"
+    return Outcome(worst <= most, f"a slice of {given} rows", f"{worst} rows were held", expected)
+
+
+@GROUP.check("released", "A batch that was handed on is let go", "I6")
+def released(bench: Bench) -> Outcome:
+    """Nobody else may hold the batches that came before."""
+    _grown(bench)
+    with bench.connected(**bench.known(**ONE_SLICE)) as one:
+        plan = one.plan()
+        piece = _largest(bench, one, plan)
+        seen: list[weakref.ref[object]] = []
+        most = 0
+        for batch in one.source.export(plan, piece):
+            seen.append(weakref.ref(batch))
+            del batch
+            gc.collect(0)
+            most = max(most, sum(one_of() is not None for one_of in seen))
+    expected = "at most two batches alive at any time"
+    return Outcome(most <= 2, f"a slice of {len(seen)} batches", f"{most} were alive", expected)

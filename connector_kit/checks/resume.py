@@ -1,0 +1,104 @@
+"""Killed anywhere: what was finished is kept, the rest is read again, and nothing is missing or twice."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from connector_kit.checks.check import Group, Outcome, failed, passed
+from connector_kit.checks.rows import Reading, Row, difference
+from connector_kit.checks.verdicts import in_words
+from connector_kit.tape.spoil import Drop
+from contracts.plan import IngestionPlan, IngestionSlice
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from connector_kit.checks.bench import Bench, Connected
+
+GROUP = Group("resume", "Restarts")
+MOST_CUTS = 10
+
+
+@GROUP.check("every-page", "The system dies after any page; a new process goes on", "I3 I1 I2")
+def every_page(bench: Bench) -> Outcome:
+    """The system is gone after k pages; slices without an end are read again by a new source."""
+    expected = "the rows of an undisturbed read, whatever page was the last"
+    spot, truth = bench.lab.row_spot, bench.truth
+    with bench.connected(**bench.known(max_tries=1)) as one:
+        plan = bench.plan(one)
+        asked = len(one.tape.requests)
+        one.read(plan)
+        pages = sum(spot.path in seen.path for seen in one.tape.requests[asked:])
+        plan = IngestionPlan.model_validate_json(plan.model_dump_json())
+        for last in _spread(pages):
+            spoil = Drop(path=spot.path, method=spot.method, nth=last + 1, times=None)
+            one.tape.spoil = spoil
+            before = one.anew().read(plan)
+            one.tape.spoil = None
+            rest = [piece for piece in plan.slices if piece.key not in before.slices]
+            after = one.anew().read(plan, rest)
+            sent = f"the connection is gone after {last} of {pages} pages; {len(rest)} slices are read again"
+            if before.error is None or after.error is not None:
+                return failed(sent, in_words(after.error) if after.error else "no error", expected)
+            if said := _together(truth, before, after):
+                return failed(sent, said, expected)
+    return passed(f"the connection is gone after each of {pages} pages", f"{len(truth)} rows each time", expected)
+
+
+@GROUP.check("every-batch", "A reader that goes away after any batch can come back", "I3")
+def every_batch(bench: Bench) -> Outcome:
+    """Each slice is left after k batches, then read by the same source and by a new one."""
+    sent, expected = "a slice is left after each of its batches and read again", "the same rows each time"
+    with bench.connected() as one:
+        plan = bench.plan(one)
+        for piece in _ends(plan.slices):
+            whole = one.read(plan, [piece])
+            batches = len(whole.slices[piece.key].frames)
+            for count in range(min(batches, MOST_CUTS)):
+                _leave(one, plan, piece.sequence, count)
+                for source in (one, one.anew()):
+                    again = source.read(plan, [piece])
+                    said = difference(whole.rows, again.rows) or (again.error and in_words(again.error))
+                    if said:
+                        return failed(sent, f"slice {piece.sequence}, batch {count + 1}: {said}", expected)
+    return passed(sent, "the same rows", expected)
+
+
+@GROUP.check("again", "A slice that is read again gives the same rows in the same order", "I2 I3")
+def again(bench: Bench) -> Outcome:
+    """Every slice twice, and the slices in another order."""
+    sent, expected = "every slice read twice, the second time from the last to the first", "the same rows and reports"
+    with bench.connected() as one:
+        plan = bench.plan(one)
+        first = one.read(plan)
+        second = one.read(plan, plan.slices[::-1])
+    for name, read in first.slices.items():
+        other = second.slices.get(name)
+        if other is None or read.keys != other.keys or read.report != other.report:
+            return failed(sent, f"slice {name} is not the same", expected)
+    said = difference(first.rows, second.rows)
+    return Outcome(not said, sent, said or f"{len(first.rows)} rows, twice", expected)
+
+
+def _together(truth: dict[str, Row], before: Reading, after: Reading) -> str:
+    twice = set(before.rows) & set(after.rows)
+    said = difference(truth, after.over(before).rows)
+    return said or (f"{len(twice)} rows came before and after" if twice else "")
+
+
+def _leave(one: Connected, plan: IngestionPlan, sequence: int, count: int) -> None:
+    """Take some batches, then go."""
+    batches = one.source.export(plan, plan.slices[sequence])
+    for _ in range(count):
+        next(batches)
+    batches.close()  # type: ignore[attr-defined]
+
+
+def _spread(pages: int) -> list[int]:
+    """Numbers of the last good page, from none to all but one; not all of them when there are many."""
+    step = max(1, -(-pages // MOST_CUTS))
+    return list(range(0, pages, step))
+
+
+def _ends(slices: Sequence[IngestionSlice]) -> list[IngestionSlice]:
+    return [slices[0]] if len(slices) == 1 else [slices[0], slices[-1]]

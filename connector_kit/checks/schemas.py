@@ -1,0 +1,203 @@
+"""The schema: what was promised is what comes, and a system that changes its answers is noticed."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from connector_kit.checks.check import Group, Outcome, failed, passed
+from connector_kit.checks.verdicts import did, in_words, rows_or_told, same_rows
+from connector_kit.tape.pages import EditField, EditRow
+from connector_kit.tape.shape import GONE
+from connector_kit.tape.spoil import Status
+
+if TYPE_CHECKING:
+    from connector_kit.checks.bench import Bench
+    from connector_kit.checks.rows import Reading
+    from contracts.catalog import ColumnDescriptor, LogicalType
+    from contracts.unit import EndpointUnitDescriptor
+
+GROUP = Group("schema", "Schema")
+_TYPES: dict[LogicalType, tuple[type[pl.DataType] | pl.DataType, ...]] = {
+    "bool": (pl.Boolean(),),
+    "int16": (pl.Int16(),),
+    "int32": (pl.Int32(),),
+    "int64": (pl.Int64(),),
+    "float32": (pl.Float32(),),
+    "float64": (pl.Float64(),),
+    "string": (pl.String(),),
+    "json": (pl.String(),),
+    "uuid": (pl.String(),),
+    "other": (pl.String(),),
+    "binary": (pl.Binary(),),
+    "date": (pl.Date(),),
+    "time": (pl.Time(),),
+    "timestamp": (pl.Datetime("us"),),
+    "timestamptz": (pl.Datetime("us", "UTC"),),
+}
+"""The table of types; an interval's and an unscaled decimal's own ways are not looked at."""
+
+
+def misfits(frame: pl.DataFrame, unit: EndpointUnitDescriptor) -> str:
+    """What is wrong with a batch, in words; empty when nothing is."""
+    if frame.columns != [column.name for column in unit.columns]:
+        return f"columns {frame.columns}, in this order"
+    for column in unit.columns:
+        found = frame.schema[column.name]
+        if not _fits(column, found):
+            return (
+                f"column {column.name} is declared {column.declared_type} ({column.logical_type}) and comes as {found}"
+            )
+        if not column.nullable and frame[column.name].null_count():
+            return f"column {column.name} is declared not null and has nulls"
+        if column.logical_type == "json" and not all(map(_is_json, frame[column.name].drop_nulls())):
+            return f"column {column.name} is declared JSON and holds something else"
+    return ""
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _fits(column: ColumnDescriptor, found: pl.DataType) -> bool:
+    if column.logical_type == "decimal":
+        scaled = column.precision is not None and column.scale is not None
+        return found == (pl.Decimal(column.precision, column.scale or 0) if scaled else pl.String())
+    return column.logical_type not in _TYPES or found in _TYPES[column.logical_type]
+
+
+@GROUP.check("batches", "Every batch has the columns that were promised, in their order and types", "I12")
+def batches(bench: Bench) -> Outcome:
+    """All units, all batches of the first slices; null only where it is allowed."""
+    sent, seen = "slices of every unit", 0
+    expected = "in every batch: the unit's columns in order, each of its type, nulls only where they are allowed"
+    with bench.connected() as one:
+        for unit in one.source.list_units(one.source.collect_catalog("checked")):
+            plan = one.source.plan(one.request(unit))
+            for piece in plan.slices[:4]:
+                frames = one.slice(plan, piece).frames
+                wrong = [line for frame in frames if (line := misfits(frame, unit))]
+                if wrong or not frames:
+                    told = wrong[0] if wrong else "no batch at all, not even one that carries the columns"
+                    return failed(sent, f"{unit.unit_id}: {told}", expected)
+                seen += len(frames)
+    return passed(sent, f"so in {seen} batches", expected)
+
+
+@GROUP.check("no-rows", "A slice without rows has a batch that carries the columns", "I12")
+def no_rows(bench: Bench) -> Outcome:
+    """All rows are taken out of the answers."""
+    spot = bench.lab.pages
+    spoil = EditRow(spot.shape, lambda _row: None, "took out all rows", path=spot.path, method=spot.method)
+    with bench.connected(spoil) as one:
+        plan = one.plan()
+        reading = one.read(plan)
+    expected = "an empty batch with all columns and types, or a typed error"
+    if reading.error is not None:
+        return Outcome(bool(reading.error.next_step), did(spoil), in_words(reading.error), expected)
+    for read in reading.slices.values():
+        wrong = misfits(read.frames[0], plan.unit) if read.frames else "no batch"
+        if wrong:
+            return failed(did(spoil), wrong, expected)
+    return passed(did(spoil), f"{len(reading.rows)} rows, and the columns", expected)
+
+
+def _edited(bench: Bench, name: str, value: Any, rows: int | None = None) -> tuple[str, Reading]:
+    spot = bench.lab.row_spot
+    spoil = EditField(spot.shape, name, value, rows, path=spot.path, method=spot.method)
+    reading = bench.spoiled(spoil)
+    return did(spoil), reading
+
+
+def _json_columns(bench: Bench) -> list[str]:
+    with bench.connected() as one:
+        return [column.name for column in one.unit.columns if column.logical_type == "json"]
+
+
+@GROUP.check("new-field", "A field that is new in the answers changes no other column", "I12")
+def new_field(bench: Bench) -> Outcome:
+    """Every row has one field more."""
+    truth, loose = bench.truth, _json_columns(bench)
+    sent, reading = _edited(bench, "a_field_that_is_new", {"x": [1, None]})
+    return same_rows(sent, truth, reading, loose)
+
+
+@GROUP.check("field-gone", "A field that is gone from the answers is null, or an error", "I12 I9")
+def field_gone(bench: Bench) -> Outcome:
+    """No row has the text any more."""
+    place = bench.lab.place("text")
+    truth, loose = bench.truth, _json_columns(bench)
+    sent, reading = _edited(bench, place.json, GONE)
+    without = {key: {**row, place.column: None} for key, row in truth.items()}
+    return rows_or_told(sent, without, reading, without=loose)
+
+
+@GROUP.check("other-type", "A field of another type is an error, or kept exactly; never null", "I12 I9")
+def other_type(bench: Bench) -> Outcome:
+    """A number where a text was, a text where a number was, an object where a moment was."""
+    expected = "a typed error with a next step, or the value as exact text"
+    told = []
+    for kind, value in (
+        ("text", {"now": "an object"}),
+        ("integer", "seventeen"),
+        ("decimal", "much"),
+        ("moment", "soon"),
+    ):
+        if kind not in bench.lab.places:
+            continue
+        place = bench.lab.places[kind]
+        sent, reading = _edited(bench, place.json, value, 1)
+        if reading.error is not None:
+            if not reading.error.next_step:
+                return failed(sent, in_words(reading.error), expected)
+            told.append(f"{kind}: {reading.error.code}")
+            continue
+        texts = [str(row[place.column]) for row in reading.rows.values() if row[place.column] is not None]
+        right = any(word in text for text in texts for word in ("an object", "seventeen", "much", "soon"))
+        if not right and not reading.gaps:
+            return failed(sent, f"no error, and column {place.column} does not hold it", expected)
+        told.append(f"{kind}: kept")
+    return passed("a field of another type", ", ".join(told) or "the unit has no such field", expected)
+
+
+@GROUP.check("no-key", "A row without its key is an error, and not left out", "I1 I9")
+def no_key(bench: Bench) -> Outcome:
+    """The first row of each page has no key."""
+    truth = bench.truth
+    sent, reading = _edited(bench, bench.lab.row_spot.key, GONE, 1)
+    return rows_or_told(sent, truth, reading)
+
+
+@GROUP.check("null-key", "A row whose key is null is an error, and not left out", "I1 I9")
+def null_key(bench: Bench) -> Outcome:
+    """The first row of each page has the key null."""
+    truth = bench.truth
+    sent, reading = _edited(bench, bench.lab.row_spot.key, None, 1)
+    return rows_or_told(sent, truth, reading)
+
+
+@GROUP.check("no-object", "A row that is no object is an error, and not left out", "I1 I9")
+def no_object(bench: Bench) -> Outcome:
+    """The first row of each page is a text."""
+    truth = bench.truth
+    sent, reading = _edited(bench, "", "not an object", 1)
+    return rows_or_told(sent, truth, reading)
+
+
+@GROUP.check("other-shape", "An answer of another shape is an error, and not an empty page", "I1 I9")
+def other_shape(bench: Bench) -> Outcome:
+    """200, and JSON that is no page."""
+    spot, truth = bench.lab.pages, bench.truth
+    outcome = passed("", "", "")
+    for body in (b"{}", b"[]", b"null", b'{"error": "come back tomorrow"}', b'"ok"'):
+        reading = bench.spoiled(Status(200, body=body, nth=2, times=None, path=spot.path, method=spot.method))
+        outcome = rows_or_told(f"200 with {body.decode()} from the second page on", truth, reading)
+        if not outcome.passed:
+            return outcome
+    return outcome

@@ -1,0 +1,183 @@
+"""Secrets stay secret: in errors, in gaps, in rows, in plans, in logs, and from other hosts."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import KW_ONLY, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from connector_kit.checks.check import Group, Outcome, failed, passed
+from connector_kit.checks.increments import run
+from connector_kit.checks.lab import SkippedError
+from connector_kit.tape.cassette import Cassette
+from connector_kit.tape.exchange import Answer, Ask
+from connector_kit.tape.pages import PageSpoil
+from connector_kit.tape.server import TapeServer
+from connector_kit.tape.spoil import Spoil, Status
+from contracts.errors import IngestionError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from connector_kit.checks.bench import Bench, Connected
+
+GROUP = Group("secrets", "Secrets")
+
+
+def _need(one: Connected) -> None:
+    if not one.secrets:
+        raise SkippedError("the config has no secrets")
+
+
+@GROUP.check("in-errors", "A system that repeats the credentials does not get them into errors or gaps", "I10")
+def in_errors(bench: Bench) -> Outcome:
+    """Refusals whose body and headers hold the secret, to every method."""
+    sent = "refusals that repeat the credentials"
+    expected = "errors and gaps without them, in message, facts and cause"
+    for status in (400, 401, 403, 404, 429, 500):
+        with bench.connected(**bench.known(max_tries=1)) as one:
+            _need(one)
+            plan = bench.plan(one)
+            body = f'{{"error": "bad token {" ".join(one.secrets)}", "errorMessages": ["{one.secrets[0]}"]}}'.encode()
+            one.tape.spoil = Status(status, {"X-Why": one.secrets[0]}, body, times=None)
+            for told in _told(one, plan):
+                if found := one.sees(told):
+                    return failed(f"{status} with the credentials in it", f"{found} in: {told[:80]}", expected)
+    return passed(sent, "none in any", expected)
+
+
+def _told(one: Connected, plan: Any) -> Iterator[str]:
+    """Everything that errors and gaps say."""
+    attempts: list[Callable[[], Any]] = [one.source.test_connection, one.plan, lambda: one.read(plan)]
+    for attempt in attempts:
+        try:
+            given = attempt()
+        except IngestionError as error:
+            yield from _words(error)
+        else:
+            if getattr(given, "error", None) is not None:
+                yield from _words(given.error)
+            yield from getattr(given, "gaps", [])
+
+
+def _words(error: BaseException | None) -> Iterator[str]:
+    while error is not None:
+        yield str(error)
+        yield repr(error)
+        if isinstance(error, IngestionError):
+            yield repr(error.to_json())
+        error = error.__cause__ or error.__context__
+
+
+@GROUP.check("in-rows", "Secrets are not in rows, plans, checkpoints or the catalog", "I10")
+def in_rows(bench: Bench) -> Outcome:
+    """All that a run writes down."""
+    with bench.connected() as one:
+        _need(one)
+        catalog, plan = one.source.collect_catalog("checked"), one.plan()
+        reading = one.read(plan)
+        written = {
+            "the catalog": catalog.model_dump_json(),
+            "a plan": plan.model_dump_json(),
+            "the report of the connection": one.source.test_connection().model_dump_json(),
+            "rows": repr(list(reading.rows.values())),
+            "reports": repr([read.report for read in reading.slices.values()]),
+        }
+        if "incremental" in one.unit.supported_modes:
+            written["a checkpoint"] = repr(run(one).checkpoint)
+        found = [f"{seen} in {what}" for what, text in written.items() if (seen := one.sees(text))]
+    return Outcome(not found, f"all of {', '.join(written)}", "; ".join(found) or "no secret", "no secret")
+
+
+@GROUP.check("in-config", "A config that is shown keeps its secrets", "I10")
+def in_config(bench: Bench) -> Outcome:
+    """The config as text and as JSON."""
+    with bench.connected() as one:
+        _need(one)
+        texts = {
+            "repr": repr(one.config),
+            "str": str(one.config),
+            "JSON": one.config.model_dump_json(),
+            "the source's repr": repr(one.source),
+        }
+        found = [f"{seen} in {what}" for what, text in texts.items() if (seen := one.sees(text))]
+    return Outcome(not found, "the config as text and as JSON", "; ".join(found) or "no secret", "no secret")
+
+
+@GROUP.check("in-logs", "Secrets are not logged, at any level", "I10")
+def in_logs(bench: Bench) -> Outcome:
+    """Everything is read with all loggers open, and one refusal."""
+    spot, kept = bench.lab.row_spot, _Kept()
+    root = logging.getLogger()
+    level = root.level
+    root.addHandler(kept)
+    root.setLevel(logging.DEBUG)
+    try:
+        with bench.connected() as one:
+            _need(one)
+            plan = bench.plan(one)
+            body = f"no: {one.secrets[0]}".encode()
+            one.tape.spoil = Status(403, body=body, nth=2, path=spot.path, method=spot.method)
+            one.read(plan)
+            # The loggers of HTTP libraries show what goes over the wire at DEBUG; ours must not.
+            lines = [line for name, line in kept.lines if not name.startswith(("httpcore", "httpx"))]
+            found = [seen for line in lines if (seen := one.sees(line))]
+    finally:
+        root.removeHandler(kept)
+        root.setLevel(level)
+    return Outcome(not found, "a read with all loggers open", f"{len(found)} lines with a secret", "none")
+
+
+class _Kept(logging.Handler):
+    """Keeps what is logged."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.lines: list[tuple[str, str]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append((record.name, record.getMessage()))
+
+
+@dataclass
+class _Listening(Spoil):
+    """Another host: keeps the headers and addresses it is sent."""
+
+    heard: list[str] = field(default_factory=list)
+
+    def instead(self, ask: Ask) -> Answer | None:
+        self.heard.append(f"{ask.headers} {ask.target} {ask.body!r}")
+        return Answer(404)
+
+
+@dataclass
+class _NextElsewhere(PageSpoil):
+    """The next page is said to be on another host."""
+
+    elsewhere: str = ""
+    _: KW_ONLY
+    times: int | None = None
+
+    def _edit(self, ask: Ask, page: Any, rows: list[Any]) -> Any:  # noqa: ARG002 - of all page spoils
+        self._did(ask, "the next page is said to be on another host")
+        return self.shape.with_token(page, f"{self.elsewhere}/next") if self.shape.token(page) else page
+
+
+@GROUP.check("elsewhere", "Credentials are not sent to another host, whatever the system says", "I10")
+def elsewhere(bench: Bench) -> Outcome:
+    """A redirect to another host, then a next page there."""
+    spot, other = bench.lab.pages, _Listening()
+    sent, expected = "a redirect to another host, and a next page that is there", "no request with credentials there"
+    with TapeServer(Cassette(), spoil=other) as foreign, bench.connected(**bench.known(max_tries=1)) as one:
+        _need(one)
+        plan = bench.plan(one)
+        moved = Status(302, {"Location": f"{foreign.url}/next"}, nth=1, times=None, path=spot.path, method=spot.method)
+        spoils: list[Spoil] = [moved]
+        if spot.shape.next is not None:
+            spoils.append(_NextElsewhere(spot.shape, foreign.url, path=spot.path, method=spot.method))
+        for spoil in spoils:
+            one.tape.spoil = spoil
+            one.read(plan)
+        found = [seen for line in other.heard if (seen := one.sees(line))]
+    received = f"{len(other.heard)} requests came there, {len(found)} of them with credentials"
+    return Outcome(not found, sent, received, expected)

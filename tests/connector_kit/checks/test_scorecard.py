@@ -1,0 +1,208 @@
+"""The kit's own machinery: verdicts, exceptions, scorecards, labs on recorded traffic."""
+
+from __future__ import annotations
+
+import json
+from html.parser import HTMLParser
+
+import pytest
+
+from connector_kit.checks import run
+from connector_kit.checks.check import Check, Group, Outcome
+from connector_kit.checks.every import CHECKS, GROUPS, TITLES
+from connector_kit.checks.rows import difference
+from connector_kit.checks.run import check_connector, run_check, run_checks
+from connector_kit.checks.scorecard import Scorecard
+from connector_kit.tape.cassette import Cassette
+from connector_kit.tape.scrub import Scrubber
+from connector_kit.tape.server import TapeServer
+from contracts.errors import ConfigInvalidError
+from tests.connector_kit.labs.openshelf import AuthorsLab, BooksLab
+
+QUICK = ("capabilities.connection", "secrets.in-config", "rows.empty")
+
+
+class Broken(BooksLab):
+    """Excepts a check that passes."""
+
+    exceptions = {"capabilities.connection": "<it is said to be broken>"}
+
+
+class Pages(HTMLParser):
+    """Refuses tags that are not closed in order."""
+
+    def __init__(self):
+        super().__init__()
+        self.stack, self.texts, self.opened = [], [], 0
+
+    def handle_starttag(self, tag, attrs):
+        self.opened += tag == "details" and ("open", None) in attrs
+        assert not {"src", "href"} & dict(attrs).keys(), "the page needs nothing else"
+        if tag != "meta":
+            self.stack.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.stack.pop() == tag
+
+    def handle_data(self, data):
+        self.texts.append(data)
+
+
+def check(run_it, name="made.up"):
+    return Check(name, "A promise", "I1", run_it)
+
+
+def verdict(lab, run_it):
+    return run_check(lab, check(run_it))
+
+
+def test_ids_are_unique_named_by_group_and_described():
+    assert len(CHECKS) == sum(len(group.checks) for group in GROUPS)
+    for group in GROUPS:
+        assert all(one.check_id.startswith(f"{group.name}.") for one in group.checks)
+    assert all(one.title and one.protects.split()[0][0] == "I" for one in CHECKS.values())
+    assert all(one.run.__doc__ for one in CHECKS.values())
+
+
+def test_a_scorecard_is_written_and_readable(tmp_path):
+    card = check_connector(Broken(), tmp_path / "made" / "card.json", tmp_path / "made" / "card.html", QUICK)
+    said = json.loads((tmp_path / "made" / "card.json").read_text())
+    assert (said["good"], said["counts"]["failed"], said["counts"]["passed"]) == (False, 1, 2)
+    assert {one["check"] for one in said["findings"]} == set(QUICK)
+    assert all(one["sent"] and one["received"] and one["expected"] for one in said["findings"])
+    page = Pages()
+    page.feed((tmp_path / "made" / "card.html").read_text())
+    text = "".join(page.texts)
+    assert page.stack == []
+    assert page.opened == 2  # in its group, and above among what failed
+    assert "One promise is broken." in text
+    assert "<it is said to be broken>" in text
+    assert "FAILED   capabilities.connection" in card.text()
+
+
+def test_a_scorecard_without_failures_says_so():
+    with BooksLab() as lab:
+        card = run_checks(lab, ["rows.empty"])
+    assert card.good
+    assert "It keeps every promise" in card.html()
+
+
+def test_an_exception_is_shown_with_its_reason_and_one_that_is_not_needed_fails():
+    class Excepting(BooksLab):
+        exceptions = {"made.up": "the system cannot do it"}
+
+    for passed, expected in ((False, "excepted"), (True, "failed")):
+        with Excepting() as lab:
+            found = verdict(lab, lambda _bench, passed=passed: Outcome(passed, "sent", "received", "expected"))
+        assert found.verdict == expected
+        assert "the system cannot do it" in found.reason
+
+
+def test_an_exception_for_a_check_that_does_not_exist_is_refused():
+    class Mistaken(BooksLab):
+        exceptions = {"rows.emtpy": "misspelt"}
+
+    with Mistaken() as lab, pytest.raises(ConfigInvalidError, match="emtpy"):
+        run_checks(lab, QUICK)
+
+
+def test_a_check_or_group_that_does_not_exist_is_refused():
+    with BooksLab() as lab, pytest.raises(ConfigInvalidError, match="no check 'row'"):
+        run_checks(lab, ["row"])
+
+
+def test_a_hook_that_is_missing_skips_the_check_and_says_which():
+    class Silent(BooksLab):
+        def change(self, count):
+            return super(BooksLab.__mro__[1], self).change(count)
+
+    with Silent() as lab:
+        found = run_check(lab, CHECKS["incremental.equals-full"])
+    assert found.verdict == "skipped"
+    assert "no change()" in found.reason
+    assert found.good
+
+
+def test_an_untyped_error_is_a_failure_and_not_the_kits_end():
+    with BooksLab() as lab:
+        found = verdict(lab, lambda _bench: {}["nothing"])
+    assert found.verdict == "failed"
+    assert "KeyError" in found.received
+
+
+def test_a_connector_that_comes_to_no_end_is_a_failure(monkeypatch):
+    monkeypatch.setattr(run, "LIMIT_S", 0.05)
+    with BooksLab() as lab:
+        found = verdict(lab, lambda bench: run.time.sleep(0.5))
+    assert found.verdict == "failed"
+    assert "did not come to an end" in found.received
+
+
+def test_no_secret_of_the_config_is_in_a_finding():
+    def leak(bench):
+        with bench.connected() as one:
+            return Outcome(False, "sent", f"the token is {one.secrets[0]}", "no token")
+
+    with BooksLab() as lab:
+        lab.reset()
+        token = lab.server.token
+        found = verdict(lab, leak)
+    assert token not in repr(found)
+    assert "the token is SCRUBBED" in found.received
+
+
+def test_a_lab_on_recorded_traffic(tmp_path):
+    """What was recorded is checked; what needs more than that is skipped, and names the request."""
+    with AuthorsLab() as lab:
+        lab.reset()
+        cassette = Cassette(scrub=Scrubber([lab.server.token]))
+        with TapeServer(lab.upstream, record=cassette) as tape:
+            source = lab.factory.source(lab.factory.config_class(**lab.config(tape.url)))
+            unit = next(one for one in source.list_units(source.collect_catalog("e")) if one.unit_id == lab.unit_id)
+            source.preview(unit, 1_000)
+            source.close()
+    cassette.save(tmp_path / "authors.jsonl")
+
+    class Recorded(AuthorsLab):
+        upstream = Cassette.load(tmp_path / "authors.jsonl")
+
+        def reset(self):
+            """Nothing changes."""
+
+        def config(self, url):
+            return {"base_url": url, "token": "not-the-real-one"}
+
+        secrets = ("not-the-real-one",)
+
+        def keys(self):
+            return super(AuthorsLab.__mro__[1], self).keys()
+
+    with Recorded() as recorded:
+        card = run_checks(recorded, ["plan", "pages", "resume", "rows.unicode", "errors.staying-403", "schema.batches"])
+    found = {one.check: one for one in card.findings}
+    assert card.good, card.text()
+    passed = {name for name, one in found.items() if one.verdict == "passed"}
+    assert {"plan.covering", "pages.every-row", "pages.short", "rows.unicode", "errors.staying-403"} <= passed
+    assert found["schema.batches"].verdict == "skipped"
+    assert "GET /v1/books" in found["schema.batches"].reason
+
+
+def test_rows_differ_by_type_and_value_and_the_words_say_where():
+    truth = {"1": {"a": 1, "b": "x"}, "2": {"a": 2, "b": "y"}}
+    assert difference(truth, {"2": {"a": 2, "b": "y"}, "1": {"a": 1, "b": "x"}}) == ""
+    assert (
+        difference(truth, {"1": {"a": 1.0, "b": "x"}, "2": {"a": 2, "b": "y"}})
+        == "1 rows differ (row 1, a: 1.0 instead of 1)"
+    )
+    assert difference(truth, {"1": {"b": "x", "a": 1}, "2": truth["2"]}) == "1 rows differ (row 1 has other columns)"
+    assert difference(truth, {"1": truth["1"], "3": truth["2"]}) == (
+        "1 of 2 rows are missing (2), 1 rows are there that should not be (3)"
+    )
+    nan = {"1": {"a": float("nan")}}
+    assert difference(nan, {"1": {"a": float("nan")}}) == ""
+
+
+def test_groups_have_titles():
+    assert isinstance(Scorecard("t", "u", (), TITLES).html(), str)
+    assert set(TITLES) == {group.name for group in GROUPS}
+    assert Group("x", "X").checks == []

@@ -1,0 +1,163 @@
+"""A site of Jira as a lab."""
+
+from __future__ import annotations
+
+import bisect
+from typing import TYPE_CHECKING, Any
+
+from connector_kit.checks.lab import Lab, Place, Spot
+from connector_kit.tape.shape import PageShape
+from connectors.jira.factory import FACTORY
+from sandbox.jira import JiraSite, SandboxJira
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+class JiraLab(Lab):
+    """Owns a small site; checks that change it are followed by a new one."""
+
+    factory = FACTORY
+    unit_id = "jira.issues"
+    pages = Spot("/search/jql", PageShape("issues", next="nextPageToken"), method="POST")
+    rows = Spot("/issue/bulkfetch", PageShape("issues"), method="POST")
+    places = {
+        "text": Place("fields.summary", "summary"),
+        "moment": Place("fields.updated", "updated"),
+    }
+    settings = {"page_size": 15, "slice_issues": 40}
+    smallest_overlap = {"overlap_s": 60}
+    held_rows = 600
+    steady = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._server: SandboxJira | None = None
+        self._changed = False
+
+    @property
+    def server(self) -> SandboxJira:
+        assert self._server is not None
+        return self._server
+
+    @property
+    def upstream(self) -> str:
+        return self.server.url
+
+    def config(self, url: str) -> dict[str, Any]:
+        return {"base_url": url, "email": self.server.email, "api_token": self.server.token}
+
+    def reset(self) -> None:
+        if self._server is None or self._changed:
+            self._began(JiraSite(projects=("AND", "OPS"), issues=110))
+
+    def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+    def moment(self, moment: datetime) -> str:
+        """As Jira writes it: no colon in the offset."""
+        return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}{moment:%z}"
+
+    def keys(self) -> set[str]:
+        return {issue.issue_id for issue in self.server.site.issues()}
+
+    def change(self, count: int) -> set[str]:
+        site = self._site_to_change()
+        site.pass_time(3600)
+        changed = sorted(site.issues(), key=lambda issue: issue.updated_ms)[:count]
+        for issue in changed:
+            site.edit(issue, summary="changed")
+        return {issue.issue_id for issue in changed}
+
+    def change_late(self, seconds: float) -> str:
+        site = self._site_to_change()
+        issue, moment = site.issues()[0], site.now_ms - int(seconds * 1000)
+        site.edit(issue, summary="late")
+        with site.lock:
+            site._by_updated.remove((issue.updated_ms, issue.issue_id))
+            issue.updated_ms = moment
+            bisect.insort(site._by_updated, (moment, issue.issue_id))
+            issue.rendered.clear()
+        return issue.issue_id
+
+    def remove(self) -> str:
+        site = self._site_to_change()
+        issue = site.issues()[4]
+        site.delete(issue)
+        return issue.issue_id
+
+    def grow(self, rows: int) -> None:
+        self._began(JiraSite(projects=("AND",), issues=rows, comments=0, worklogs=0))
+        self._changed = True
+
+    def _began(self, site: JiraSite) -> None:
+        self.close()
+        self._changed = False
+        self._server = SandboxJira(site).start()
+        self._server.api.most_ids = 12
+
+    def _site_to_change(self) -> JiraSite:
+        self._changed = True
+        return self.server.site
+
+
+class _ListedLab(JiraLab):
+    """Of what the API lists whole; the site does not take any of it away."""
+
+    rows = None
+
+    def remove(self) -> str:
+        return Lab.remove(self)
+
+    def change(self, count: int) -> set[str]:
+        return Lab.change(self, count)
+
+
+class ProjectsLab(_ListedLab):
+    """By place in the list."""
+
+    unit_id = "jira.projects"
+    pages = Spot("/project/search", PageShape("values"), total="total")
+    places = {"text": Place("name", "name")}
+
+    def keys(self) -> set[str]:
+        return {project["id"] for project in self.server.site.projects(("live", "archived"))}
+
+
+class UsersLab(_ListedLab):
+    """Until a page is empty."""
+
+    unit_id = "jira.users"
+    pages = Spot("/users/search", PageShape(""), key="accountId")
+    places = {"text": Place("displayName", "display_name")}
+
+    def keys(self) -> set[str]:
+        return {person["accountId"] for person in self.server.site.people()}
+
+
+class CommentsLab(JiraLab):
+    """Come inside of their issues."""
+
+    unit_id = "jira.comments"
+    places = {}
+    exceptions = {"pages.every-row": "the rows are inside of issues, where the kit does not look"}
+
+    def keys(self) -> set[str]:
+        return {child.child_id for issue in self.server.site.issues() for child in issue.comments}
+
+    def change(self, count: int) -> set[str]:
+        site = self._site_to_change()
+        site.pass_time(3600)
+        return {site.comment(issue, "new").child_id for issue in site.issues()[:count]}
+
+    def change_late(self, seconds: float) -> str:
+        return Lab.change_late(self, seconds)
+
+    def remove(self) -> str:
+        site = self._site_to_change()
+        issue = next(issue for issue in site.issues() if issue.comments)
+        child = issue.comments[0]
+        site.remove_child(issue, child)
+        return child.child_id

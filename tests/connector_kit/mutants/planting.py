@@ -1,0 +1,74 @@
+"""How bugs are planted: a method is put in the place of one of the connector's, for as long as a test lasts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import wraps
+from typing import Any
+
+import pytest
+
+from connectors.http.paging import Ask, Page
+from connectors.openshelf.client import OpenshelfClient
+from tests.connector_kit.labs.openshelf import BooksLab, ShelfLab
+
+Plant = Callable[[pytest.MonkeyPatch], None]
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A bug, and the check that must find it, in that lab."""
+
+    name: str
+    check_id: str
+    plant: Plant
+    lab_class: type[ShelfLab] = BooksLab
+
+
+def around(owner: Any, name: str, change: Callable[..., Any]) -> Plant:
+    """``change(original, *args)`` in the place of the original."""
+
+    def plant(patch: pytest.MonkeyPatch) -> None:
+        original = getattr(owner, name)
+
+        @wraps(original)
+        def planted(*args: Any, **named: Any) -> Any:
+            return change(original, *args, **named)
+
+        patch.setattr(owner, name, planted)
+
+    return plant
+
+
+def put(owner: Any, name: str, value: Any) -> Plant:
+    """Another value in the place of an attribute."""
+    return lambda patch: patch.setattr(owner, name, value)
+
+
+def asking(change: Callable[[Ask], Ask]) -> Plant:
+    """The client asks for books in another way."""
+    return around(OpenshelfClient, "books", lambda original, self, ask: original(self, change(ask)))
+
+
+def answering(change: Callable[[Ask, Page], Page]) -> Plant:
+    """The client makes something else of a page of books."""
+    return around(OpenshelfClient, "books", lambda original, self, ask: change(ask, original(self, ask)))
+
+
+def swallowing(*errors: type[BaseException]) -> Plant:
+    """The client takes an error for the end of the list."""
+
+    def change(original: Any, self: Any, ask: Ask) -> Page:
+        try:
+            return original(self, ask)
+        except errors:
+            return Page([])
+
+    return around(OpenshelfClient, "books", change)
+
+
+def shifted(ask: Ask, **by: Any) -> Ask:
+    """The bounds of a question moved."""
+    moved = {name: getattr(ask, name) + delta for name, delta in by.items() if getattr(ask, name) is not None}
+    return replace(ask, **moved)

@@ -1,0 +1,23 @@
+"""The kit itself is tested: each planted bug is found by the check that is meant for it."""
+
+from __future__ import annotations
+
+import pytest
+
+from connector_kit.checks.every import CHECKS
+from connector_kit.checks.run import run_check
+from tests.connector_kit.mutants import planted, planted_faults, planted_values
+
+MUTANTS = (*planted.MUTANTS, *planted_faults.MUTANTS, *planted_values.MUTANTS)
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name.replace(" ", "-"))
+def test_a_planted_bug_is_found_by_the_check_meant_for_it(mutant, monkeypatch):
+    mutant.plant(monkeypatch)
+    with mutant.lab_class() as lab:
+        found = run_check(lab, CHECKS[mutant.check_id])
+    assert found.verdict == "failed", f"{found.verdict}: {found.received} {found.reason}"
+
+
+def test_every_check_can_fail():
+    assert {mutant.check_id for mutant in MUTANTS} == set(CHECKS)

@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from cli import catalogs, cdm, checkpoints, endpoints, staging_area, templates, units
+from cli import catalogs, cdm, checkpoints, connectors, endpoints, staging_area, templates, units
 from cli.api import api
 from cli.copy import copy
 from cli.explore import plan, preview
@@ -36,6 +36,7 @@ for name, group in (
     ("cdm", cdm),
     ("checkpoint", checkpoints),
     ("staging", staging_area),
+    ("connector", connectors),
 ):
     app.add_typer(group.app, name=name)
 

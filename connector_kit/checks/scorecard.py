@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from html import escape
 from typing import TYPE_CHECKING, get_args
 
 from connector_kit.checks.check import Verdict
@@ -70,6 +71,11 @@ class Scorecard:
             if finding.reason:
                 lines.append(f"{'':>12}{finding.reason}")
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """The page inside a notebook, in a frame of its own: its styles are not the notebook's."""
+        inside = escape(self.html(), quote=True)
+        return f'<iframe srcdoc="{inside}" style="width: 100%; height: 720px; border: 0"></iframe>'
 
     def html(self) -> str:
         """One page that needs nothing else; see :mod:`connector_kit.checks.page`."""

@@ -1,4 +1,4 @@
-"""The test that is written beside a promoted connector: the shared suite over the notebook's lab."""
+"""The test that is written beside a promoted connector: every check of the kit, over the notebook's lab."""
 
 from __future__ import annotations
 
@@ -7,45 +7,29 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from connector_kit.promote.home import Home
 
-_OURS = '''"""What every source over an API does, done by ``{template_id}``."""
+_TEST = '''"""What every source over HTTP promises, checked for ``{template_id}``."""
 
 from __future__ import annotations
 
-import pytest
-
-from {lab} import lab as opened
-from tests.conformance.api_source_suite import ApiSourceSuite
+from connector_kit.checks.pytest_suite import ConnectorSuite
+from {lab} import {camel}Lab
 
 
-class Test{camel}(ApiSourceSuite):
-    @pytest.fixture
-    def lab(self):
-        with opened() as lab:
-            yield lab
+class Test{camel}(ConnectorSuite):
+    lab_class = {camel}Lab
 '''
-_THEIRS = '''"""``{template_id}`` is found by its entry point and reads from its lab."""
-
-from __future__ import annotations
-
-from contextlib import closing
-
-from connectors.registry import EndpointRegistry
-from {lab} import lab as opened
-
+_THEIRS = """
 
 def test_it_is_registered():
     assert EndpointRegistry().get("{template_id}").descriptor.template_id == "{template_id}"
-
-
-def test_it_connects_and_lists_its_unit():
-    with opened() as lab, closing(lab.source()) as source:
-        assert source.test_connection().ok
-        units = source.list_units(source.collect_catalog("endpoint"))
-        assert lab.unit_id in {{unit.unit_id for unit in units}}
-'''
+"""
 
 
 def test_text(home: Home, template_id: str) -> str:
-    """The text of the test module."""
-    camel = "".join(word.capitalize() for word in home.name.split("_"))
-    return (_OURS if home.ours else _THEIRS).format(lab=home.dotted("lab"), camel=camel, template_id=template_id)
+    """The text of the test module; a third party's also asks whether the entry point is installed."""
+    text = _TEST.format(lab=home.dotted("lab"), camel=home.camel, template_id=template_id)
+    if home.ours:
+        return text
+    found = "from connector_kit.checks.pytest_suite import ConnectorSuite\n"
+    registry = found + "from connectors.registry import EndpointRegistry\n"
+    return text.replace(found, registry) + _THEIRS.format(template_id=template_id)

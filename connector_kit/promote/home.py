@@ -17,7 +17,18 @@ from typing import Any
 from connector_kit.promote.problems import Problem, ProblemsFoundError
 
 OURS = frozenset(
-    {"cdm_mappers", "cli", "connector_kit", "connectors", "contracts", "flows", "sandbox", "staging", "state"}
+    {
+        "cdm_mappers",
+        "cli",
+        "connector_kit",
+        "connectors",
+        "contracts",
+        "flows",
+        "metadata_api",
+        "sandbox",
+        "staging",
+        "state",
+    }
 )
 
 
@@ -38,6 +49,11 @@ class Home:
     ours: bool
     package: str
     folder: str
+
+    @property
+    def camel(self) -> str:
+        """The name as classes begin with it."""
+        return "".join(word.capitalize() for word in self.name.split("_"))
 
     def dotted(self, section: str) -> str:
         """Dotted name of a section's module; a mapper's is told by :meth:`mapper`."""

@@ -88,6 +88,25 @@ def promote(notebook: Path, root: Path, *, check: Callable[[str], list[str]] | N
     return Promotion(home.name, tuple(changed), (*(notes if changed else ()), *edited))
 
 
+def rehearse(notebook: Path, root: Path, look: Callable[[str], object]) -> None:
+    """Build everything as :func:`promote` would, let ``look`` see the repository as it would be, and write nothing.
+
+    Raises:
+        PromotionRefusedError: The notebook cannot become modules as it is.
+    """
+
+    def seen(shadow: str) -> list[str]:
+        look(shadow)
+        return []
+
+    try:
+        home = home_of(root.resolve(), notebook.stem)
+        read_notebook = read(notebook.resolve())
+        _built(read_notebook, home, sections_of(read_notebook, home), seen)
+    except ProblemsFoundError as error:
+        raise refusal(notebook.name, error.problems) from None
+
+
 def _built(
     notebook: Notebook, home: Home, sections: Sections, check: Callable[[str], list[str]] | None
 ) -> tuple[dict[str, bytes], tuple[str, ...]]:

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from connector_kit.promote.cells import Notebook
     from connector_kit.promote.home import Home
 
-_WANTED = {"lab": "Write a context manager `lab()` in a cell of that tag: it gives what the tests need of the system."}
+_WANTED = {
+    "lab": "Write a subclass of connector_kit.checks.lab.Lab in a cell of that tag: the system, as checks see it."
+}
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,8 @@ def sections_of(notebook: Notebook, home: Home) -> Sections:
                 drafts[section] = draft_of(section, cells)
             except ProblemsFoundError as error:
                 problems += error.problems
-    if "lab" in drafts and "lab" not in drafts["lab"].defined:
-        problems.append(drafts["lab"].cells[0].problem(0, "there is no function `lab`", _WANTED["lab"]))
+    if "lab" in drafts and f"{home.camel}Lab" not in drafts["lab"].defined:
+        problems.append(drafts["lab"].cells[0].problem(0, f"there is no class `{home.camel}Lab`", _WANTED["lab"]))
     if problems:
         raise ProblemsFoundError(*problems)
     modules = {section: _module(notebook, home, section) for section in PROMOTED if notebook.of(section)}

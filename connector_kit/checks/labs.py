@@ -1,0 +1,100 @@
+"""The labs of a module, found; and the checks run over them in a process that imports from another folder."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from connector_kit.checks.lab import Lab
+from connector_kit.checks.run import check_connector
+from contracts.errors import ConfigInvalidError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+LIMIT_S = 900.0
+
+
+@dataclass(frozen=True)
+class Card:
+    """A scorecard that another process made.
+
+    Attributes:
+        good: No check failed.
+        json: See :meth:`connector_kit.checks.scorecard.Scorecard.json`.
+        html: A page.
+        text: A table.
+    """
+
+    good: bool
+    json: str
+    html: str
+    text: str
+
+    @property
+    def failures(self) -> list[str]:
+        """What failed, a sentence each: the check, what was sent, what came, what was expected."""
+        found = [each for each in json.loads(self.json)["findings"] if each["verdict"] == "failed"]
+        return [
+            f"{each['check']} ({each['title']}): sent {each['sent']}; received {each['received']}; expected "
+            f"{each['expected']}"
+            for each in found
+        ]
+
+
+def labs_of(module: str) -> list[type[Lab]]:
+    """The labs that the module defines and that name a unit, in order of definition.
+
+    Raises:
+        ConfigInvalidError: There is none.
+    """
+    loaded = importlib.import_module(module)
+    kinds = [each for each in vars(loaded).values() if inspect.isclass(each) and issubclass(each, Lab)]
+    found = [
+        each for each in kinds if each.__module__ == module and hasattr(each, "unit_id") and hasattr(each, "factory")
+    ]
+    if not found:
+        raise ConfigInvalidError(
+            f"{module} defines no lab",
+            "Write a subclass of connector_kit.checks.lab.Lab with factory and unit_id there.",
+        )
+    return found
+
+
+def cards_in(root: Path, module: str, only: Sequence[str] = ()) -> list[Card]:
+    """Scorecards of the module's labs, one each; modules are imported from ``root`` first.
+
+    Raises:
+        ConfigInvalidError: The module cannot be imported, or the checks came to no end; the error says why.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "connector_kit.checks", module, folder, *only]
+        try:
+            done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False, timeout=LIMIT_S)
+        except subprocess.TimeoutExpired:
+            raise ConfigInvalidError(
+                f"The checks of {module} took more than {LIMIT_S:.0f} s", "Make its system smaller."
+            ) from None
+        if done.returncode:
+            last = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
+            raise ConfigInvalidError(f"The checks of {module} could not be run: {' '.join(last)}", "Mend the lab.")
+        return [_card(Path(folder), number) for number in range(len(list(Path(folder).glob("*.json"))))]
+
+
+def write_cards(module: str, folder: Path, only: Sequence[str]) -> None:
+    """What the process does: ``<number>.json``, ``.html`` and ``.txt`` for each lab."""
+    for number, kind in enumerate(labs_of(module)):
+        card = check_connector(kind(), folder / f"{number}.json", folder / f"{number}.html", only or None)
+        (folder / f"{number}.txt").write_text(card.text(), encoding="utf-8")
+
+
+def _card(folder: Path, number: int) -> Card:
+    data, page, text = ((folder / f"{number}.{kind}").read_text(encoding="utf-8") for kind in ("json", "html", "txt"))
+    return Card(bool(json.loads(data)["good"]), data, page, text)

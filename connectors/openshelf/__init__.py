@@ -1,1 +1,1 @@
-"""Openshelf as a source: books, authors and loans of a lending service."""
+"""Connector ``openshelf``."""

@@ -17,12 +17,13 @@ from connector_kit.tape.cassette import Cassette
 from connector_kit.tape.scrub import Scrubber
 from connector_kit.tape.server import TapeServer
 from contracts.errors import ConfigInvalidError
-from tests.connector_kit.labs.openshelf import AuthorsLab, BooksLab
+from tests.connectors.openshelf.lab import OpenshelfLab
+from tests.connectors.openshelf.lists import AuthorsLab
 
 QUICK = ("capabilities.connection", "secrets.in-config", "rows.empty")
 
 
-class Broken(BooksLab):
+class Broken(OpenshelfLab):
     """Excepts a check that passes."""
 
     exceptions = {"capabilities.connection": "<it is said to be broken>"}
@@ -81,14 +82,14 @@ def test_a_scorecard_is_written_and_readable(tmp_path):
 
 
 def test_a_scorecard_without_failures_says_so():
-    with BooksLab() as lab:
+    with OpenshelfLab() as lab:
         card = run_checks(lab, ["rows.empty"])
     assert card.good
     assert "It keeps every promise" in card.html()
 
 
 def test_an_exception_is_shown_with_its_reason_and_one_that_is_not_needed_fails():
-    class Excepting(BooksLab):
+    class Excepting(OpenshelfLab):
         exceptions = {"made.up": "the system cannot do it"}
 
     for passed, expected in ((False, "excepted"), (True, "failed")):
@@ -99,7 +100,7 @@ def test_an_exception_is_shown_with_its_reason_and_one_that_is_not_needed_fails(
 
 
 def test_an_exception_for_a_check_that_does_not_exist_is_refused():
-    class Mistaken(BooksLab):
+    class Mistaken(OpenshelfLab):
         exceptions = {"rows.emtpy": "misspelt"}
 
     with Mistaken() as lab, pytest.raises(ConfigInvalidError, match="emtpy"):
@@ -107,14 +108,14 @@ def test_an_exception_for_a_check_that_does_not_exist_is_refused():
 
 
 def test_a_check_or_group_that_does_not_exist_is_refused():
-    with BooksLab() as lab, pytest.raises(ConfigInvalidError, match="no check 'row'"):
+    with OpenshelfLab() as lab, pytest.raises(ConfigInvalidError, match="no check 'row'"):
         run_checks(lab, ["row"])
 
 
 def test_a_hook_that_is_missing_skips_the_check_and_says_which():
-    class Silent(BooksLab):
+    class Silent(OpenshelfLab):
         def change(self, count):
-            return super(BooksLab.__mro__[1], self).change(count)
+            return super(OpenshelfLab.__mro__[1], self).change(count)
 
     with Silent() as lab:
         found = run_check(lab, CHECKS["incremental.equals-full"])
@@ -124,7 +125,7 @@ def test_a_hook_that_is_missing_skips_the_check_and_says_which():
 
 
 def test_an_untyped_error_is_a_failure_and_not_the_kits_end():
-    with BooksLab() as lab:
+    with OpenshelfLab() as lab:
         found = verdict(lab, lambda _bench: {}["nothing"])
     assert found.verdict == "failed"
     assert "KeyError" in found.received
@@ -132,7 +133,7 @@ def test_an_untyped_error_is_a_failure_and_not_the_kits_end():
 
 def test_a_connector_that_comes_to_no_end_is_a_failure(monkeypatch):
     monkeypatch.setattr(run, "LIMIT_S", 0.05)
-    with BooksLab() as lab:
+    with OpenshelfLab() as lab:
         found = verdict(lab, lambda bench: run.time.sleep(0.5))
     assert found.verdict == "failed"
     assert "did not come to an end" in found.received
@@ -143,7 +144,7 @@ def test_no_secret_of_the_config_is_in_a_finding():
         with bench.connected() as one:
             return Outcome(False, "sent", f"the token is {one.secrets[0]}", "no token")
 
-    with BooksLab() as lab:
+    with OpenshelfLab() as lab:
         lab.reset()
         token = lab.server.token
         found = verdict(lab, leak)

@@ -12,8 +12,8 @@ from connectors.openshelf.client import OpenshelfClient
 from connectors.openshelf.source import OpenshelfSource
 from contracts.errors import SourceUnreachableError
 from contracts.plan import SliceReport
-from tests.connector_kit.labs.openshelf import LoansLab
 from tests.connector_kit.mutants.planting import Mutant, answering, around, asking, put, shifted
+from tests.connectors.openshelf.lists import LoansLab
 
 DAY, MOMENT = timedelta(days=1), timedelta(milliseconds=1)
 

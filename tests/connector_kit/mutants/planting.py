@@ -11,7 +11,7 @@ import pytest
 
 from connectors.http.paging import Ask, Page
 from connectors.openshelf.client import OpenshelfClient
-from tests.connector_kit.labs.openshelf import BooksLab, ShelfLab
+from tests.connectors.openshelf.lab import OpenshelfLab
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 
@@ -23,7 +23,7 @@ class Mutant:
     name: str
     check_id: str
     plant: Plant
-    lab_class: type[ShelfLab] = BooksLab
+    lab_class: type[OpenshelfLab] = OpenshelfLab
 
 
 def around(owner: Any, name: str, change: Callable[..., Any]) -> Plant:

@@ -1,13 +1,9 @@
+"""Loans and authors, whose lists are not like that of the books: the checks that see the difference."""
+
 from __future__ import annotations
 
 from connector_kit.checks.pytest_suite import ConnectorSuite
-from tests.connector_kit.labs.openshelf import AuthorsLab, BooksLab, LoansLab
-
-
-class TestBooks(ConnectorSuite):
-    """Windows of time; every check."""
-
-    lab_class = BooksLab
+from tests.connectors.openshelf.lists import AuthorsLab, LoansLab
 
 
 class TestLoans(ConnectorSuite):

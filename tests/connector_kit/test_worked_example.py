@@ -18,6 +18,7 @@ KEPT = Path(__file__).with_name("worked_example") / "openshelf.ipynb"
 PROTOTYPE = "notebooks/prototypes/openshelf.ipynb"
 MODULES = tuple(f"connectors/openshelf/{name}.py" for name in ("__init__", "config", "client", "units", "source"))
 TESTS = ("tests/connectors/openshelf/lab.py", "tests/connectors/openshelf/test_openshelf.py")
+CASSETTE = "tests/connectors/openshelf/cassettes/tour.jsonl"
 REGISTRY = "connectors/registry.py"
 REST = ("connector_kit", "flows", "sandbox", "staging", "state")
 UNKNOWN = '        "http.openshelf": "connectors.openshelf.source:FACTORY",\n'
@@ -37,7 +38,7 @@ def before(tmp_path_factory):
     registry = root / REGISTRY
     assert UNKNOWN in registry.read_text()
     registry.write_text(registry.read_text().replace(UNKNOWN, ""))
-    (root / PROTOTYPE).parent.mkdir(parents=True)
+    shutil.copytree((ROOT / PROTOTYPE).with_suffix(""), (root / PROTOTYPE).with_suffix(""))
     shutil.copy(KEPT, root / PROTOTYPE)
     return root
 
@@ -55,7 +56,7 @@ def promoted(before, tmp_path_factory):
 
 def test_the_connector_is_what_its_notebook_became(promoted):
     root, done = promoted
-    wanted = (*MODULES, *TESTS, REGISTRY, PROTOTYPE)
+    wanted = (*MODULES, *TESTS, CASSETTE, REGISTRY, PROTOTYPE)
     assert set(done.written) >= set(wanted)
     assert said(root, wanted) == said(ROOT, wanted)
 

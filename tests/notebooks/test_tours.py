@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 import nbformat
 import papermill
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.notebooks.shown import ROOT, dull, executed, outputs, untidy
+
 TOURS = sorted((ROOT / "notebooks" / "tours").glob("*.ipynb"))
 STAGES = {"plan", "export", "stage", "map", "upsert"}
 named = pytest.mark.parametrize("tour", TOURS, ids=lambda path: path.stem)
@@ -26,32 +24,15 @@ def test_each_connector_and_each_stage_has_a_tour():
 @named
 def test_it_runs(tour, addresses, tmp_path):
     asked = {name: addresses[name] for name in papermill.inspect_notebook(tour)}
-    done = papermill.execute_notebook(
-        tour, tmp_path / tour.name, asked, kernel_name="python3", cwd=ROOT, progress_bar=False
-    )
-    outputs = [output for cell in done.cells if cell.cell_type == "code" for output in cell.outputs]
-    said = [output.text for output in outputs if output.output_type == "stream"]
-    assert said == [], "a tour shows things, and warns of nothing"
+    cells = executed(tour, tmp_path, asked)
     kept = [value for value in asked.values() if secret(value)]
-    assert [value for value in kept if value in str(outputs)] == []
-    assert dull(done.cells) == []
+    assert [value for value in kept if value in str(outputs(cells))] == []
+    assert dull(cells) == []
 
 
 def secret(value: str) -> bool:
     """Whether it is more than an address."""
     return not value.startswith("http://") and "@example" not in value
-
-
-def dull(cells: list[Any]) -> list[str]:
-    """Headings below which nothing is shown."""
-    found, heading = [], ""
-    for cell in cells:
-        if cell.cell_type == "markdown" and cell.source.startswith("## "):
-            found.append(heading)
-            heading = cell.source.partition("\n")[0]
-        elif cell.cell_type == "code" and any("text/html" in output.get("data", {}) for output in cell.outputs):
-            heading = ""
-    return [one for one in [*found, heading] if one]
 
 
 def test_a_dull_step_would_be_seen():
@@ -65,11 +46,7 @@ def test_a_dull_step_would_be_seen():
 
 @named
 def test_it_is_committed_without_outputs(tour):
-    notebook = nbformat.read(tour, as_version=4)
-    nbformat.validate(notebook)
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    assert [cell.id for cell in code if cell.outputs or cell.execution_count is not None] == []
-    assert [cell.id for cell in code if len(cell.source.splitlines()) > 24] == [], "a cell is taken in at a glance"
+    assert untidy(tour) == []
 
 
 @named

@@ -177,7 +177,7 @@ def test_a_lab_on_recorded_traffic(tmp_path):
         secrets = ("not-the-real-one",)
 
         def keys(self):
-            return super(AuthorsLab.__mro__[1], self).keys()
+            return Lab.keys(self)
 
     with Recorded() as recorded:
         card = run_checks(recorded, ["plan", "pages", "resume", "rows.unicode", "errors.staying-403", "schema.batches"])

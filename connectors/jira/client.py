@@ -35,6 +35,10 @@ class _Id(msgspec.Struct):
     id: str
 
 
+class _Account(msgspec.Struct):
+    accountId: str  # noqa: N815 - Jira's name
+
+
 class _IdPage(msgspec.Struct):
     issues: list[_Id]
     nextPageToken: str | None = None  # noqa: N815 - Jira's name
@@ -74,6 +78,8 @@ class _Worklogs(msgspec.Struct):
     total: int
 
 
+_id = msgspec.json.Decoder(_Id).decode
+_account = msgspec.json.Decoder(_Account).decode
 _ids = msgspec.json.Decoder(_IdPage).decode
 _fetched = msgspec.json.Decoder(_Fetched).decode
 _count = msgspec.json.Decoder(_Count).decode
@@ -125,26 +131,41 @@ class JiraClient:
         return self.http.get(f"{_API}/{what}", _raws)
 
     def projects(self) -> Iterator[msgspec.Raw]:
-        """Live and archived projects, to the last page."""
-        start = 0
+        """Live and archived projects, to the last page.
+
+        Raises:
+            SourcePageFailedError: Fewer came than the site says there are: the list shifted while it was read.
+        """
+        seen: set[str] = set()
         while True:
-            asked = {"startAt": start, "maxResults": 100, "expand": "description,lead", "status": ["live", "archived"]}
+            asked = {
+                "startAt": len(seen),
+                "maxResults": 100,
+                "expand": "description,lead",
+                "status": ["live", "archived"],
+            }
             page = self.http.get(f"{_API}/project/search", _values, asked)
             yield from page.values
-            start += len(page.values)
-            if page.isLast or not page.values:
-                if page.total is not None and start < page.total:
+            known = len(seen)
+            seen |= {_id(raw).id for raw in page.values}
+            if page.isLast or len(seen) == known:
+                if page.total is not None and len(seen) < page.total:
                     raise SourcePageFailedError(
-                        f"The list of projects ended after {start} of {page.total}", "Run again.", received=start
+                        f"The list of projects ended after {len(seen)} of {page.total}",
+                        "Run again.",
+                        received=len(seen),
                     )
                 return
 
     def users(self) -> Iterator[list[msgspec.Raw]]:
         """Accounts page by page, inactive ones too, until an empty page."""
-        start = 0
-        while page := self.http.get(f"{_API}/users/search", _raws, {"startAt": start, "maxResults": 200}):
+        seen: set[str] = set()
+        while page := self.http.get(f"{_API}/users/search", _raws, {"startAt": len(seen), "maxResults": 200}):
             yield page
-            start += len(page)
+            known = len(seen)
+            seen |= {_account(raw).accountId for raw in page}
+            if len(seen) == known:
+                raise SourcePageFailedError("The list of users gives the same page again", "Run again.", received=known)
 
     def count(self, jql: str) -> int:
         """About how many issues match; lags and is approximate."""
@@ -261,11 +282,13 @@ def translated(refusal: Refusal) -> IngestionError:
 
 @contextmanager
 def typed() -> Iterator[None]:
-    """Refusals as typed errors, for what is refused as a whole or not at all."""
+    """Refusals and payloads of another shape as typed errors, for what is asked as a whole."""
     try:
         yield
     except Refusal as refusal:
         raise translated(refusal) from refusal
+    except msgspec.ValidationError as error:
+        raise misshapen("the site", error) from error
 
 
 def misshapen(what: str, why: object) -> SourceValueError:

@@ -136,36 +136,29 @@ class JiraClient:
         Raises:
             SourcePageFailedError: Fewer came than the site says there are: the list shifted while it was read.
         """
-        seen: set[str] = set()
+        start, seen = 0, set[str]()
         while True:
-            asked = {
-                "startAt": len(seen),
-                "maxResults": 100,
-                "expand": "description,lead",
-                "status": ["live", "archived"],
-            }
+            status = ["live", "archived"]
+            asked = {"startAt": start, "maxResults": 100, "expand": "description,lead", "status": status}
             page = self.http.get(f"{_API}/project/search", _values, asked)
             yield from page.values
-            known = len(seen)
-            seen |= {_id(raw).id for raw in page.values}
-            if page.isLast or len(seen) == known:
+            ids = {_id(raw).id for raw in page.values}
+            start, seen = start + len(ids), seen | ids
+            if page.isLast or not page.values:
                 if page.total is not None and len(seen) < page.total:
+                    came = len(seen)
                     raise SourcePageFailedError(
-                        f"The list of projects ended after {len(seen)} of {page.total}",
-                        "Run again.",
-                        received=len(seen),
+                        f"The list of projects ended after {came} of {page.total}", "Run again.", received=came
                     )
                 return
 
     def users(self) -> Iterator[list[msgspec.Raw]]:
         """Accounts page by page, inactive ones too, until an empty page."""
-        seen: set[str] = set()
-        while page := self.http.get(f"{_API}/users/search", _raws, {"startAt": len(seen), "maxResults": 200}):
+        start = 0
+        while page := self.http.get(f"{_API}/users/search", _raws, {"startAt": start, "maxResults": 200}):
             yield page
-            known = len(seen)
-            seen |= {_account(raw).accountId for raw in page}
-            if len(seen) == known:
-                raise SourcePageFailedError("The list of users gives the same page again", "Run again.", received=known)
+            # A row that comes twice in a page takes one place.
+            start += len({_account(raw).accountId for raw in page})
 
     def count(self, jql: str) -> int:
         """About how many issues match; lags and is approximate."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from connectors.jira import jql, windows
-from connectors.jira.client import typed
+from connectors.jira.faults import typed
 from connectors.jira.progress import Progress
 from connectors.jira.scope import Scope, scope_of
 from connectors.jira.units import ENTITIES

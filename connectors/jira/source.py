@@ -10,8 +10,9 @@ import polars as pl
 
 from connectors.http.client import Refusal
 from connectors.jira import jql, units
-from connectors.jira.client import JiraClient, typed
+from connectors.jira.client import JiraClient
 from connectors.jira.descriptor import DESCRIPTOR
+from connectors.jira.faults import typed
 from connectors.jira.planning import late, make_plan, selected_projects
 from connectors.jira.progress import Progress, without
 from connectors.jira.reading import SliceReading, chunks, whole

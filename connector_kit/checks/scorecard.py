@@ -80,3 +80,7 @@ class Scorecard:
     def html(self) -> str:
         """One page that needs nothing else; see :mod:`connector_kit.checks.page`."""
         return page_of(self.title, self.unit, self.counts, self.findings, self.titles, datetime.now(UTC))
+
+    def _repr_html_(self) -> str:
+        """The page in a frame of its own: a notebook's styles and the page's leave each other alone."""
+        return f'<iframe srcdoc="{escape(self.html())}" style="width:100%;height:40rem;border:0"></iframe>'

@@ -130,6 +130,7 @@ def remove(endpoint_id: EndpointId, *, as_json: JsonFlag = False) -> None:
     def forget(ws: "Workspace") -> None:
         ws.endpoints.template(endpoint_id)
         ws.endpoints.remove(endpoint_id)
+        ws.switches.forget(endpoint_id)
 
     workspace.in_workspace(forget)
     Output(as_json=as_json).show({"removed": endpoint_id}, f"Removed {endpoint_id}.")

@@ -79,7 +79,7 @@ class Connected:
             endpoint_id=ENDPOINT,
             unit=unit,
             mode=mode,
-            policy=policy or unit.default_policy,
+            policy=policy or unit.default_policy.model_copy(update=dict(self._lab.policy)),
             checkpoint=json.loads(json.dumps(checkpoint)),
         )
 

@@ -11,7 +11,7 @@ from connector_kit.checks.lab import SkippedError
 from connector_kit.checks.rows import Reading, Row, SliceRead, bare, difference, frame_of, keys_of
 from connector_kit.checks.verdicts import in_words, same_rows
 from connector_kit.checks.wire import listed_keys
-from contracts.endpoint import SupportsDeleteDetection
+from contracts.endpoint import SupportsConsistentView, SupportsDeleteDetection
 from contracts.plan import IngestionPlan, SliceReport
 
 if TYPE_CHECKING:
@@ -93,6 +93,11 @@ def unchanged(bench: Bench) -> Outcome:
     return Outcome(before == after, "two more runs while nothing changes", received, "the same rows both times")
 
 
+def _no_view(one: Connected) -> None:
+    if isinstance(one.source, SupportsConsistentView):
+        raise SkippedError("the source shows one moment to a run: what changes later is the next run's")
+
+
 def _after_late_change(bench: Bench, seconds: float, sent: str, **settings: Any) -> Outcome:
     with bench.connected(**settings) as one:
         first = run(one)
@@ -121,6 +126,7 @@ def moved(bench: Bench) -> Outcome:
     """Slices are read from the last to the first; meanwhile rows of the first change and belong to the last."""
     with bench.connected() as one:
         plan = bench.plan(one)
+        _no_view(one)
         if len(plan.slices) < 2:
             raise SkippedError("the unit is one slice")
         reading = Reading()
@@ -151,6 +157,7 @@ def changed_meanwhile(bench: Bench) -> Outcome:
                 changed = changed or bench.lab.change(3)
             keys = [key for frame in frames for key in keys_of(frame, plan.unit)]
             reading.add(piece.key, SliceRead(frames, SliceReport(), keys), one.rows(frames))
+        _no_view(one)
         later = one.late(plan)
         if not later and "incremental" not in one.unit.supported_modes:
             raise SkippedError("the unit is read whole, and nothing tells what changed meanwhile")

@@ -69,6 +69,7 @@ class Lab:
         places: ``text``, ``decimal``, ``integer``, ``float``, ``moment`` (the cursor's, if there is one), each a
             column of that type, as far as the unit has one.
         settings: Over the kit's own; retries are quick by default.
+        policy: Fields of the unit's policy that an operator has to set (``cursor_columns``, say).
         exceptions: Id of a check to the reason why the connector need not pass it.
         steady: After every :meth:`reset` there are the same rows, so that they are read once for all checks.
         smallest_overlap: Settings under which an incremental run reads as little as it can once more.
@@ -81,6 +82,7 @@ class Lab:
     rows: Spot | None = None
     places: ClassVar[Mapping[str, Place]] = MappingProxyType({})
     settings: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    policy: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     exceptions: ClassVar[Mapping[str, str]] = MappingProxyType({})
     steady: bool = False
     smallest_overlap: ClassVar[Mapping[str, Any]] = MappingProxyType({})

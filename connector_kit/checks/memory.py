@@ -53,6 +53,8 @@ def bound(bench: Bench) -> Outcome:
             sent = sum(len(page) for page in watch.pages)
             worst = max(worst, sent - given)
             given += frame_of(batch).height
+    if not watch.pages:
+        raise SkippedError("no page of rows went over the tape")
     expected = f"at most {most} rows between the system and the stages at any time"
     return Outcome(worst <= most, f"a slice of {given} rows", f"{worst} rows were held", expected)
 

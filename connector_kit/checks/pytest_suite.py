@@ -1,4 +1,4 @@
-"""The checks as tests.
+"""The checks as tests; the one module of the kit that needs pytest.
 
 A connector's test file is this::
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from connector_kit.checks.check import Group, Outcome, failed, passed
+from connector_kit.checks.lab import SkippedError
 from connector_kit.checks.rows import Reading, Row, difference
 from connector_kit.checks.verdicts import in_words
 from connector_kit.tape.spoil import Drop
@@ -29,6 +30,8 @@ def every_page(bench: Bench) -> Outcome:
         asked = len(one.tape.requests)
         one.read(plan)
         pages = sum(spot.path in seen.path for seen in one.tape.requests[asked:])
+        if not pages:
+            raise SkippedError("no page of rows went over the tape")
         plan = IngestionPlan.model_validate_json(plan.model_dump_json())
         for last in _spread(pages):
             spoil = Drop(path=spot.path, method=spot.method, nth=last + 1, times=None)

@@ -72,11 +72,10 @@ class Scorecard:
                 lines.append(f"{'':>12}{finding.reason}")
         return "\n".join(lines)
 
-    def _repr_html_(self) -> str:
-        """The page inside a notebook, in a frame of its own: its styles are not the notebook's."""
-        inside = escape(self.html(), quote=True)
-        return f'<iframe srcdoc="{inside}" style="width: 100%; height: 720px; border: 0"></iframe>'
-
     def html(self) -> str:
         """One page that needs nothing else; see :mod:`connector_kit.checks.page`."""
         return page_of(self.title, self.unit, self.counts, self.findings, self.titles, datetime.now(UTC))
+
+    def _repr_html_(self) -> str:
+        """The page in a frame of its own: a notebook's styles and the page's leave each other alone."""
+        return f'<iframe srcdoc="{escape(self.html())}" style="width:100%;height:40rem;border:0"></iframe>'

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from connector_kit.checks.check import Group, Outcome, failed, passed
 from connector_kit.checks.increments import run
 from connector_kit.checks.lab import SkippedError
+from connector_kit.checks.verdicts import did
 from connector_kit.tape.cassette import Cassette
 from connector_kit.tape.exchange import Answer, Ask
 from connector_kit.tape.pages import PageSpoil
@@ -39,10 +40,11 @@ def in_errors(bench: Bench) -> Outcome:
             _need(one)
             plan = bench.plan(one)
             body = f'{{"error": "bad token {" ".join(one.secrets)}", "errorMessages": ["{one.secrets[0]}"]}}'.encode()
-            one.tape.spoil = Status(status, {"X-Why": one.secrets[0]}, body, times=None)
-            for told in _told(one, plan):
-                if found := one.sees(told):
-                    return failed(f"{status} with the credentials in it", f"{found} in: {told[:80]}", expected)
+            one.tape.spoil = spoil = Status(status, {"X-Why": one.secrets[0]}, body, times=None)
+            told = list(_told(one, plan))
+            did(spoil)
+            if found := [f"{seen} in: {line[:80]}" for line in told if (seen := one.sees(line))]:
+                return failed(f"{status} with the credentials in it", found[0], expected)
     return passed(sent, "none in any", expected)
 
 
@@ -178,6 +180,7 @@ def elsewhere(bench: Bench) -> Outcome:
         for spoil in spoils:
             one.tape.spoil = spoil
             one.read(plan)
+        did(moved)
         found = [seen for line in other.heard if (seen := one.sees(line))]
     received = f"{len(other.heard)} requests came there, {len(found)} of them with credentials"
     return Outcome(not found, sent, received, expected)

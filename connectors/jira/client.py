@@ -6,7 +6,6 @@ worklogs", "Projects", "Users", "Myself", "Rate limiting").
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -14,25 +13,26 @@ from urllib.parse import quote
 import msgspec
 
 from connectors.http.client import HttpClient, Refusal
-from contracts.errors import SourceAuthError, SourcePageFailedError, SourcePrivilegeError, SourceValueError
+from connectors.jira.faults import message_of, refuse_strangers, translated
+from contracts.errors import SourcePageFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    import httpx
-
     from connectors.jira.config import JiraConfig
-    from contracts.errors import IngestionError
 
 IDS_PER_PAGE = 5000
 RECONCILED = 50
 """Ids whose newest state one search can be made to see."""
 _API = "/rest/api/3"
-_LOGIN = "Check the account and its token; an expired token has to be made anew. Nothing was changed."
 
 
 class _Id(msgspec.Struct):
     id: str
+
+
+class _Account(msgspec.Struct):
+    accountId: str  # noqa: N815 - Jira's name
 
 
 class _IdPage(msgspec.Struct):
@@ -74,6 +74,8 @@ class _Worklogs(msgspec.Struct):
     total: int
 
 
+_id = msgspec.json.Decoder(_Id).decode
+_account = msgspec.json.Decoder(_Account).decode
 _ids = msgspec.json.Decoder(_IdPage).decode
 _fetched = msgspec.json.Decoder(_Fetched).decode
 _count = msgspec.json.Decoder(_Count).decode
@@ -97,7 +99,7 @@ class JiraClient:
             "X-Force-Accept-Language": "true",
             "Accept-Language": "en",
         }
-        self.http = HttpClient(config.api_url, config, headers, _refuse_strangers, _message_of)
+        self.http = HttpClient(config.api_url, config, headers, refuse_strangers, message_of)
 
     def myself(self) -> dict[str, Any]:
         """The account: ``accountId``, ``displayName``, ``timeZone``, … An anonymous caller gets no answer to this."""
@@ -125,17 +127,24 @@ class JiraClient:
         return self.http.get(f"{_API}/{what}", _raws)
 
     def projects(self) -> Iterator[msgspec.Raw]:
-        """Live and archived projects, to the last page."""
-        start = 0
+        """Live and archived projects, to the last page.
+
+        Raises:
+            SourcePageFailedError: Fewer came than the site says there are: the list shifted while it was read.
+        """
+        start, seen = 0, set[str]()
         while True:
-            asked = {"startAt": start, "maxResults": 100, "expand": "description,lead", "status": ["live", "archived"]}
+            status = ["live", "archived"]
+            asked = {"startAt": start, "maxResults": 100, "expand": "description,lead", "status": status}
             page = self.http.get(f"{_API}/project/search", _values, asked)
             yield from page.values
-            start += len(page.values)
+            ids = {_id(raw).id for raw in page.values}
+            start, seen = start + len(ids), seen | ids
             if page.isLast or not page.values:
-                if page.total is not None and start < page.total:
+                if page.total is not None and len(seen) < page.total:
+                    came = len(seen)
                     raise SourcePageFailedError(
-                        f"The list of projects ended after {start} of {page.total}", "Run again.", received=start
+                        f"The list of projects ended after {came} of {page.total}", "Run again.", received=came
                     )
                 return
 
@@ -144,7 +153,8 @@ class JiraClient:
         start = 0
         while page := self.http.get(f"{_API}/users/search", _raws, {"startAt": start, "maxResults": 200}):
             yield page
-            start += len(page)
+            # A row that comes twice in a page takes one place.
+            start += len({_account(raw).accountId for raw in page})
 
     def count(self, jql: str) -> int:
         """About how many issues match; lags and is approximate."""
@@ -248,56 +258,3 @@ def _whole(found: list[msgspec.Raw], total: int, what: str) -> list[msgspec.Raw]
     if len(found) < total:
         raise SourcePageFailedError(f"{len(found)} of {total} {what} came", "Run again.", received=len(found))
     return found
-
-
-def translated(refusal: Refusal) -> IngestionError:
-    """A refusal of a whole unit as a typed error."""
-    if refusal.status == 401:
-        return SourceAuthError(f"Jira does not accept the login ({refusal})", _LOGIN)
-    if refusal.status in {403, 404}:
-        return SourcePrivilegeError(f"Jira refuses: {refusal}", "Give the account the permission it lacks.")
-    return SourcePageFailedError(f"Jira refuses: {refusal}", "If it stays, report it with this message.")
-
-
-@contextmanager
-def typed() -> Iterator[None]:
-    """Refusals as typed errors, for what is refused as a whole or not at all."""
-    try:
-        yield
-    except Refusal as refusal:
-        raise translated(refusal) from refusal
-
-
-def misshapen(what: str, why: object) -> SourceValueError:
-    """A payload that the site wrote in another way than it documents."""
-    return SourceValueError(
-        f"A payload of {what} is not shaped as documented: {why}",
-        "Report it with this message; nothing of the slice was used.",
-    )
-
-
-def _refuse_strangers(answer: httpx.Response) -> None:
-    """A login that failed is served as anonymous: 200, and nothing in it. The header tells."""
-    reason = answer.headers.get("X-Seraph-LoginReason", "")
-    if "AUTHENTICATED_FAILED" in reason or "AUTHENTICATION_DENIED" in reason or answer.status_code == 401:
-        raise SourceAuthError(f"Jira does not accept the login ({reason or answer.status_code})", _LOGIN)
-    if (
-        answer.status_code == 403
-        and "rest/api" in str(answer.url)
-        and "Bearer" in answer.request.headers.get("Authorization", "")
-    ):
-        raise SourceAuthError("Jira does not accept the bearer token (403)", _LOGIN)
-
-
-def _message_of(body: bytes) -> str:
-    """``errorMessages`` and ``errors`` of Jira's error body, or the beginning of what it is."""
-    try:
-        said = _any(body)
-    except ValueError:
-        said = None
-    if isinstance(said, dict):
-        errors = said.get("errors") if isinstance(said.get("errors"), dict) else {}
-        lines = [*said.get("errorMessages", []), *(f"{name}: {text}" for name, text in (errors or {}).items())]
-        if lines or "detail" in said:
-            return "; ".join(map(str, lines)) or str(said["detail"])
-    return body.decode("utf-8", "replace")

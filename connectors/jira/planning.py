@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from connectors.http.client import Refusal
 from connectors.jira import jql, windows
-from connectors.jira.client import translated
+from connectors.jira.faults import typed
 from connectors.jira.progress import Progress
 from connectors.jira.scope import Scope, scope_of
 from connectors.jira.units import ENTITIES
@@ -51,10 +50,8 @@ def make_plan(client: JiraClient, request: PlanRequest) -> IngestionPlan:
     client.myself()
     if not entity.by_issue:
         return _whole(request)
-    try:
+    with typed():
         return _by_issue(client, request, scope)
-    except Refusal as refusal:
-        raise translated(refusal) from refusal
 
 
 def selected_projects(client: JiraClient, scope: Scope) -> tuple[list[str], list[str]]:

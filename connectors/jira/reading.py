@@ -16,7 +16,8 @@ import polars as pl
 
 from connectors.http.client import Refusal
 from connectors.jira import rows
-from connectors.jira.client import RECONCILED, misshapen, translated
+from connectors.jira.client import RECONCILED
+from connectors.jira.faults import misshapen, translated
 from connectors.jira.rows import ChildReader, IssueReader, Parent
 from contracts.plan import IngestionSlice, SliceReport
 

@@ -13,7 +13,7 @@ import msgspec
 import polars as pl
 
 from connectors.jira.adf import plain_text
-from connectors.jira.client import misshapen
+from connectors.jira.faults import misshapen
 from connectors.jira.units import custom_fields
 
 if TYPE_CHECKING:

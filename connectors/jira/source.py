@@ -10,8 +10,9 @@ import polars as pl
 
 from connectors.http.client import Refusal
 from connectors.jira import jql, units
-from connectors.jira.client import JiraClient, translated, typed
+from connectors.jira.client import JiraClient
 from connectors.jira.descriptor import DESCRIPTOR
+from connectors.jira.faults import typed
 from connectors.jira.planning import late, make_plan, selected_projects
 from connectors.jira.progress import Progress, without
 from connectors.jira.reading import SliceReading, chunks, whole
@@ -232,10 +233,8 @@ class JiraSource:
             yield from plan.slices
             return
         scope = scope_of(plan.unit, plan.policy, selectable=True)
-        try:
+        with typed():
             projects, unseen = selected_projects(self._client, scope)
-        except Refusal as refusal:
-            raise translated(refusal) from refusal
         if unseen:
             raise _incomplete(plan.unit.unit_id, f"project {unseen[0]} may not be seen")
         for index, project in enumerate(projects):

@@ -60,7 +60,9 @@ class Mutation:
     @strawberry.mutation
     def delete_endpoint(self, info: Info, id: strawberry.ID) -> bool:  # noqa: A002
         """Forget an endpoint; its state stays. False when there was none."""
-        removed = info.context.admin().endpoints.remove(id)
+        workspace = info.context.admin()
+        removed = workspace.endpoints.remove(id)
+        workspace.switches.forget(id)
         info.context.door.facts.forget()
         return removed
 

@@ -143,6 +143,7 @@ def test_units(shop):
     fails("E_CONFIG_INVALID", *configure, "--schedule", "now and then")
     succeeds("endpoint", "disable", "shop")
     assert shop.plane.schedules == {}
+    fails("E_ENDPOINT_DISABLED", "resume", "shop", REF.unit_id)
     succeeds("endpoint", "enable", "shop")
     assert len(shop.plane.schedules) == 1
     succeeds("pause", "shop", REF.unit_id)

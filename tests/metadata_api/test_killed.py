@@ -101,6 +101,31 @@ def bodies(postgres: SandboxPostgres, two_databases: tuple[str, str]) -> list[di
     ]
 
 
+@pytest.mark.timeout(400)
+def test_a_run_whose_worker_died_is_not_running_for_ever(
+    installation: Installation, postgres: SandboxPostgres, two_databases: tuple[str, str]
+) -> None:
+    body = bodies(postgres, two_databases)[0]
+    postgres.psql(
+        "INSERT INTO public.t0 SELECT g, repeat('x', 200) FROM generate_series(10000, 200000) g",
+        database=two_databases[0].rpartition("/")[2],
+    )
+    query = '{ ingestionStatus(endpointId: "there", unitId: "public.t0") { state lastErrorDetail { code } } }'
+    with closing(Caller(str(installation.note.door_url)).client) as client:
+        caller = Caller.__new__(Caller)
+        caller.client = client
+
+        def status() -> dict[str, Any]:
+            return dict(caller.data(query)["ingestionStatus"])
+
+        installation.accepted(body)
+        until(lambda: status()["state"] == "RUNNING")
+        time.sleep(2)
+        os.killpg(installation.note.pids["worker"], signal.SIGKILL)  # and the run's process with it
+        assert status()["state"] == "RUNNING", "nobody knows yet"
+        until(lambda: status() == {"state": "FAILED", "lastErrorDetail": {"code": "E_RUN_STOPPED"}}, timeout_s=120)
+
+
 @pytest.mark.timeout(600)
 def test_nothing_is_lost_and_nothing_doubled(
     installation: Installation, postgres: SandboxPostgres, two_databases: tuple[str, str]

@@ -29,6 +29,7 @@ class JiraLab(Lab):
     smallest_overlap = {"overlap_s": 60}
     held_rows = 600
     steady = True
+    site: dict[str, Any] = {"projects": ("AND", "OPS"), "issues": 110}
 
     def __init__(self) -> None:
         super().__init__()
@@ -49,7 +50,7 @@ class JiraLab(Lab):
 
     def reset(self) -> None:
         if self._server is None or self._changed:
-            self._began(JiraSite(projects=("AND", "OPS"), issues=110))
+            self._began(JiraSite(**self.site))
 
     def close(self) -> None:
         if self._server is not None:
@@ -119,6 +120,7 @@ class ProjectsLab(_ListedLab):
     """By place in the list."""
 
     unit_id = "jira.projects"
+    site = {"projects": [f"P{number}" for number in range(130)], "issues": 10}
     pages = Spot("/project/search", PageShape("values"), total="total")
     places = {"text": Place("name", "name")}
 
@@ -130,6 +132,7 @@ class UsersLab(_ListedLab):
     """Until a page is empty."""
 
     unit_id = "jira.users"
+    site = {"people": 450, "issues": 10}
     pages = Spot("/users/search", PageShape(""), key="accountId")
     places = {"text": Place("displayName", "display_name")}
 

@@ -152,7 +152,6 @@ CELLS = {
     "lab": '''
         """The system behind Acme, for the tests."""
 
-        from contextlib import contextmanager
 
 
         class AcmeLab:
@@ -162,12 +161,6 @@ CELLS = {
 
             def source(self):
                 return AcmeSource(AcmeConfig(base_url="http://127.0.0.1:9", token=SecretStr("t")))
-
-
-        @contextmanager
-        def lab():
-            """The lab, while it is open."""
-            yield AcmeLab()
     ''',
 }
 ORDER = tuple(CELLS)

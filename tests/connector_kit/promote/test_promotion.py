@@ -277,7 +277,7 @@ def test_a_missing_section_is_named(root, section):
 def test_no_factory_no_lab_no_mapper(root):
     (problem,) = refused(saved(root, notebook_of(source_2=CELLS["source 2"].replace("FACTORY =", "OTHER ="))), root)
     assert (problem["cell"], "FACTORY" in problem["what"]) == (number("source"), True)
-    (problem,) = refused(saved(root, notebook_of(lab=CELLS["lab"].replace("def lab(", "def other("))), root)
+    (problem,) = refused(saved(root, notebook_of(lab=CELLS["lab"].replace("AcmeLab", "OtherLab"))), root)
     assert problem["cell"] == number("lab")
     (problem,) = refused(saved(root, notebook_of(mapper=None)), root)
     assert (problem["cell"], "'things' is bound to cdm.work.item" in problem["what"]) == (number("units"), True)
@@ -324,7 +324,12 @@ def test_what_is_no_notebook_is_refused(root):
 
 def test_a_template_id_is_not_taken_twice(root):
     promote(saved(root, notebook_of()), root, check=None)
-    (problem,) = refused(saved(root, notebook_of(mapper=None, units="UNITS = ()"), "other"), root)
+    (problem,) = refused(
+        saved(
+            root, notebook_of(mapper=None, units="UNITS = ()", lab=CELLS["lab"].replace("AcmeLab", "OtherLab")), "other"
+        ),
+        root,
+    )
     assert "'http.acme' is registered already" in problem["what"]
 
 

@@ -1,0 +1,161 @@
+"""A scripted author, in a copy of the repository: from `connector new` to rows in Postgres, touching only the notebook."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import papermill
+import pytest
+
+from sandbox.openshelf import SandboxOpenshelf, ShelfSite
+from tests.architecture.rooms import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "__pycache__", ".*_cache", ".hypothesis", ".sandbox", "requirements")
+
+AUTHORS_LIST = '''
+    def authors(self, ask: Ask) -> Page:
+        """Authors, 50 to a numbered page."""
+        number = int(ask.token or 1)
+        answer = self.get_json("/v1/authors", page=number)
+        return Page(answer["items"], number + 1 if number < answer["pages"] else None)
+'''
+AUTHORS_UNIT = """
+    ApiUnit(
+        "authors",
+        "Authors",
+        description="Somebody who wrote a book",
+        columns=(Column("id", "int64"), Column("name"), Column("born", "int32")),
+        primary_key=("id",),
+    ),
+)
+"""
+
+
+class Author:
+    """Somebody at a terminal in a copy of the repository, with a notebook open."""
+
+    def __init__(self, root: Path, home: Path) -> None:
+        self.root, self.notebook = root, root / "notebooks" / "prototypes" / "acme.ipynb"
+        self.environ = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("PREFECT_", "NUCLEUS_")) and name != "PYTEST_CURRENT_TEST"
+        }
+        self.environ |= {"PYTHONPATH": str(root), "NUCLEUS_HOME": str(home), "PREFECT_HOME": str(home / "prefect")}
+
+    def types(self, *command: str, code: int = 0, **environ: str) -> str:
+        """A command line; what it said."""
+        done = subprocess.run(
+            [sys.executable, *command],
+            cwd=self.root,
+            env=self.environ | environ,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=240,
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout
+
+    def nucleus(self, *words: str, **environ: str) -> Any:
+        """A command's JSON document."""
+        return json.loads(self.types("-m", "cli", *words, "--json", **environ))
+
+    def edit(self, tag: str, before: str, after: str) -> None:
+        """In the one cell of that tag."""
+        held = json.loads(self.notebook.read_text())
+        (cell,) = [each for each in held["cells"] if tag in each["metadata"].get("tags", [])]
+        text = "".join(cell["source"])
+        assert before in text
+        cell["source"] = text.replace(before, after, 1).splitlines(keepends=True)
+        self.notebook.write_text(json.dumps(held, indent=1))
+
+    def runs_it(self, **parameters: Any) -> dict[str, Any]:
+        """The executed notebook."""
+        out = self.root.parent / "executed.ipynb"
+        before = os.environ.copy()
+        os.environ |= {"PYTHONPATH": str(self.root)}
+        try:
+            papermill.execute_notebook(
+                str(self.notebook), str(out), {"groups": ["plan"], **parameters}, cwd=str(self.root), progress_bar=False
+            )
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+        return dict(json.loads(out.read_text()))
+
+
+@pytest.fixture
+def author(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Author:
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    shutil.copytree(ROOT, tmp_path / "clone", ignore=LEFT_OUT)
+    return Author(tmp_path / "clone", tmp_path / "home")
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.filterwarnings("default::DeprecationWarning", "default::RuntimeWarning")
+def test_from_nothing_to_rows_in_postgres(author: Author, postgres: Any, two_databases: tuple[str, str]) -> None:
+    author.nucleus("connector", "new", "acme")
+    author.runs_it(traffic="record")
+    tape = author.root / "notebooks" / "prototypes" / "acme" / "tour.jsonl"
+    assert tape.stat().st_size > 1000
+    author.runs_it(traffic="replay", base_url="http://127.0.0.1:9")  # nobody answers there, and nobody is asked
+
+    # The list of authors is added as an author would, and forgotten in the source at first.
+    author.edit("client", "    def books(", AUTHORS_LIST.lstrip("\n") + "\n    def books(")
+    author.edit("units", "    ),\n)", "    )," + AUTHORS_UNIT)
+    author.edit("source", '{"books": self.client.books}', '{"books": self.client.book}')
+    refused = json.loads(author.types("-m", "cli", "connector", "promote", str(author.notebook), "--json", code=3))
+    assert refused["error"]["code"] == "E_PROMOTION_REFUSED"
+    assert '"AcmeClient" has no attribute "book"' in refused["error"]["message"]
+    assert not (author.root / "connectors" / "acme").exists()
+    lists = '{"books": self.client.books, "authors": self.client.authors}'
+    author.edit("source", '{"books": self.client.book}', lists)
+
+    checked = author.nucleus("connector", "check", "acme", "--only", "pages")
+    assert [card["good"] for card in checked["scorecards"]] == [True]
+    done = author.nucleus("connector", "promote", str(author.notebook))["promotion"]
+    assert "connectors/acme/source.py" in done["written"]
+    assert author.nucleus("connector", "promote", str(author.notebook))["promotion"]["changed"] is False
+    executed = author.runs_it()
+    assert any("from connectors.acme.source import" in "".join(cell["source"]) for cell in executed["cells"])
+    author.types("-m", "ruff", "check", ".")
+    author.types("-m", "pytest", "-q", "-x", "tests/connectors/acme", "-k", "schema or rows")
+
+    with SandboxOpenshelf(ShelfSite(books=150, authors=70, loans=0)) as shelf:
+        secrets = {"TOKEN": shelf.token, "LAKE": two_databases[1]}
+        author.nucleus("up", "--no-api")
+        try:
+            author.nucleus(
+                "endpoint", "add", "shelf", "--template", "http.acme", "--set", f"base_url={shelf.url}",
+                "--secret", "token=env:TOKEN", **secrets,
+            )  # fmt: skip
+            author.nucleus(
+                "endpoint", "add", "lake", "--template", "jdbc.postgres", "--secret", "url=env:LAKE", **secrets
+            )
+            author.nucleus("catalog", "collect", "shelf")
+            for unit in ("acme.books", "acme.authors"):
+                author.nucleus("ingest", "shelf", unit, "--sink", "lake")
+        finally:
+            author.nucleus("down")
+        database = two_databases[1].rpartition("/")[2]
+        there = postgres.psql("SELECT id, title, price FROM acme.books ORDER BY id", database=database)
+        books = sorted(shelf.site.rows("books"), key=lambda row: row["id"])
+        assert [line.split("|") for line in there.splitlines()] == [
+            [
+                str(row["id"]),
+                row["title"],
+                "" if row["price"] is None else str(Decimal(str(row["price"])).quantize(Decimal("0.01"))),
+            ]
+            for row in books
+        ]
+        assert int(postgres.psql("SELECT count(*) FROM acme.authors", database=database)) == 70

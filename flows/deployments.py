@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from flows.control_plane import ControlPlane
 
 POOL = "nucleus"
+_POOL_VARIABLES = ("env", "working_dir")
 HEARTBEAT_S = 30
 ZOMBIE_AFTER_S = 90
 """At least three heartbeats, or a slow moment would crash healthy runs."""
@@ -77,11 +78,20 @@ def register_blocks(plane: ControlPlane) -> tuple[str, ...]:
 
 
 def make_pool() -> None:
-    """The process work pool, if it is missing."""
+    """The process work pool, if it is missing.
+
+    The server checks the schema of the pool's variables whenever a run is created, which is a third of that call's
+    cost; so the pool has only those that a person changes: environment and working folder.
+    """
     with get_client(sync_client=True) as client:
         if any(pool.name == POOL for pool in client.read_work_pools()):
             return
-        template = ProcessWorker.get_default_base_job_template()
+        whole = ProcessWorker.get_default_base_job_template()
+        properties = whole["variables"]["properties"]
+        template = {
+            "job_configuration": {name: f"{{{{ {name} }}}}" for name in _POOL_VARIABLES},
+            "variables": {"type": "object", "properties": {name: properties[name] for name in _POOL_VARIABLES}},
+        }
         with suppress(ObjectAlreadyExists):  # a worker that starts makes it too
             client.create_work_pool(WorkPoolCreate(name=POOL, type="process", base_job_template=template))
 

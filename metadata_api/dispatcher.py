@@ -33,7 +33,7 @@ CALLBACK, KEY, ANNOUNCED, ATTEMPTS, NEXT_AT = (
     f"nucleus.{name}" for name in ("callback", "key", "announced", "attempts", "next")
 )
 """Labels: where to, signed by which key, the state that was told, tries so far, when the next one is due."""
-LOOK_EVERY_S = 1.0
+LOOK_EVERY_S = 2.0
 CARE_EVERY_S = 5.0
 SWEEP_EVERY_S = 600.0
 FIRST_DELAY_S, LONGEST_DELAY_S, GIVE_UP_AFTER_S = 2.0, 3_600.0, 86_400.0

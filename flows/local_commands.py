@@ -12,15 +12,17 @@ from flows.processes import LOOPBACK, port_of
 ROOT = Path(__file__).resolve().parent.parent
 
 SERVER: dict[str, str] = {
-    "PREFECTSERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     # In memory, a restarted server would forget leases and leave their slots taken for good.
-    "PREFECTSERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+    # Connections beyond the pool are opened for one call and closed after it, which on Postgres costs as much as the call.
+    "PREFECT_SERVER_DATABASE_SQLALCHEMY_POOL_SIZE": "30",
     # One transaction per event (the default) keeps SQLite so busy that callers get 503 and wait for seconds.
-    "PREFECTSERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "200",
-    "PREFECTSERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "50",
-    "PREFECTSERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
-    "PREFECTSERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": "200",
-    "PREFECTSERVER_SERVICES_EVENT_PERSISTER_READ_BATCH_SIZE": "50",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "200",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "50",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": "200",
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_READ_BATCH_SIZE": "50",
 }
 
 

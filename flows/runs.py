@@ -7,6 +7,7 @@ the idempotency key. There is no second place to write, so there is no moment at
 from __future__ import annotations
 
 import hashlib
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -27,6 +28,8 @@ ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 ALIVE = ("PENDING", "RUNNING", "CANCELLING")
 WAITING = ("SCHEDULED", "PAUSED")
 _PAGE = 200
+_KNOWN_FOR_S = 60.0
+"""How long a deployment is believed to be what it was: another version may be applied at any time."""
 
 
 class Run(NamedTuple):
@@ -63,6 +66,13 @@ class Run(NamedTuple):
         return RunRef.model_validate(names) if all(isinstance(each, str) for each in names.values()) else None
 
 
+class _Deployment(NamedTuple):
+    id: str
+    takes: frozenset[str]
+    """Names of the flow's parameters."""
+    read_at: float
+
+
 class Runs:
     """Flow runs on the server in use; safe between threads. Every method raises ControlPlaneError.
 
@@ -71,7 +81,7 @@ class Runs:
 
     def __init__(self, plane: ControlPlane) -> None:
         self._plane = plane
-        self._deployments: dict[str, str] = {}
+        self._deployments: dict[str, _Deployment] = {}
 
     def start(
         self,
@@ -100,15 +110,10 @@ class Runs:
             "idempotency_key": key,
             "labels": {**(labels or {})},
             "tags": [*tags],
+            # Checked here, by name; a server that checks spends a fifth of the call on whether the schema is a schema.
+            "enforce_parameter_schema": False,
         }
-        try:
-            made = self._create(deployment, body)
-        except AlreadyThereError:
-            raise ControlPlaneError(
-                f"The deployment {deployment!r} does not take these parameters",
-                "Apply the deployments of this version (`nucleus up`, or `prefect deploy --all`).",
-            ) from None
-        return _run(made)
+        return _run(self._create(deployment, body))
 
     def get(self, run_id: str) -> Run | None:
         """The run, or None."""
@@ -160,22 +165,43 @@ class Runs:
         self._plane.call("PATCH", f"/flow_runs/{run.run_id}", {"tags": tags})
 
     def _create(self, deployment: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        made = self._plane.call("POST", f"/deployments/{self.deployment_id(deployment)}/create_flow_run", body)
-        if made is None:  # deployed anew since: it has another id
+        for _ in range(2):  # a second time when it was deployed anew since: it has another id
+            known = self._known(deployment)
+            if not known.takes.issuperset(body["parameters"]):
+                raise ControlPlaneError(
+                    f"The deployment {deployment!r} does not take these parameters",
+                    "Apply the deployments of this version (`nucleus up`, or `prefect deploy --all`).",
+                    refused=sorted(body["parameters"].keys() - known.takes),
+                )
+            try:
+                made = self._plane.call("POST", f"/deployments/{known.id}/create_flow_run", body)
+            except AlreadyThereError:
+                raise ControlPlaneError(
+                    f"The Prefect server refuses runs of {deployment!r}",
+                    "Compare its job variables with those of its work pool.",
+                ) from None
+            if made is not None:
+                return dict(made)
             self._deployments.pop(deployment, None)
-            made = self._plane.call("POST", f"/deployments/{self.deployment_id(deployment)}/create_flow_run", body)
-        if made is None:
-            raise _missing(deployment)
-        return dict(made)
+        raise _missing(deployment)
 
     def deployment_id(self, deployment: str) -> str:
-        """Id of ``flow/deployment``; looked up once."""
-        if deployment not in self._deployments:
+        """Id of ``flow/deployment``.
+
+        Raises:
+            ControlPlaneError: There is none.
+        """
+        return self._known(deployment).id
+
+    def _known(self, deployment: str) -> _Deployment:
+        known = self._deployments.get(deployment)
+        if known is None or time.monotonic() - known.read_at > _KNOWN_FOR_S:
             found = self._plane.call("GET", f"/deployments/name/{deployment}")
             if found is None:
                 raise _missing(deployment)
-            self._deployments[deployment] = found["id"]
-        return self._deployments[deployment]
+            takes = (found.get("parameter_openapi_schema") or {}).get("properties") or {}
+            known = self._deployments[deployment] = _Deployment(found["id"], frozenset(takes), time.monotonic())
+        return known
 
 
 def key_of(*parts: str) -> str:

@@ -15,7 +15,7 @@ SERVER: dict[str, str] = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     # In memory, a restarted server would forget leases and leave their slots taken for good.
     "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
-    # Connections beyond the pool are opened for one call and closed after it, which on Postgres costs as much as the call.
+    # Connections beyond the pool are opened for one call and closed after it: on Postgres as much work as the call.
     "PREFECT_SERVER_DATABASE_SQLALCHEMY_POOL_SIZE": "30",
     # One transaction per event (the default) keeps SQLite so busy that callers get 503 and wait for seconds.
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "200",

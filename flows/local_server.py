@@ -1,4 +1,4 @@
-"""The Prefect server of ``nucleus up``: Prefect's own app, with two habits changed that cost its callers time.
+"""The Prefect server of ``nucleus up``: Prefect's own app, with some habits changed that cost its callers time.
 
 Prefect opens a write as ``BEGIN DEFERRED``: it reads first, and when another write commits before its own, SQLite ends
 it at once (SQLITE_BUSY_SNAPSHOT, which no timeout covers). Callers get 503, and Prefect's client then waits two, four,
@@ -14,6 +14,7 @@ Nothing of this applies to a server that somebody else runs.
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -42,8 +43,11 @@ def create_app() -> Any:
 
     AioSqliteConfiguration.begin_transaction = begin_immediate  # type: ignore[method-assign]
     validator = validation._VALIDATOR  # noqa: SLF001 - the class that checks parameters and job variables
-    validator.check_schema = staticmethod(remembering(validator.check_schema))  # type: ignore[method-assign]
-    return prefect_app()
+    validator.check_schema = staticmethod(remembering(validator.check_schema))
+    app = prefect_app()
+    gc.collect()
+    gc.freeze()  # hundreds of thousands of objects that last as long as the process: looking at them stops it
+    return app
 
 
 class WriteQueue:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 FactT = TypeVar("FactT")
 KEEP_S, KEEP_CONFIGS_S = 15.0, 2.0
+SOON = 0.6
+"""Part of a fact's time after which it is read again ahead of need."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class Facts:
         self._held: dict[tuple[str, ...], tuple[float, Any]] = {}
         self._locks: dict[tuple[str, ...], Lock] = {}
         self._lock = Lock()
+        self._changes = 0
 
     def endpoint(self, endpoint_id: str) -> EndpointFacts:
         """The endpoint as a source; raises EndpointUnknownError, ConfigInvalidError, ControlPlaneError."""
@@ -93,20 +96,35 @@ class Facts:
         """Read everything again when it is asked for: something was changed here."""
         with self._lock:
             self._held.clear()
+            self._changes += 1
 
     def _fact(self, name: tuple[str, ...], read: Callable[[], FactT], keep_s: float | None = None) -> FactT:
+        """Who asks first when a fact is soon too old reads it again; the others go on with what is held."""
         keep_s = self._keep_s if keep_s is None else keep_s
         with self._lock:
             one_reader = self._locks.setdefault(name, Lock())
-        with one_reader:
-            held = self._held.get(name)
-            if held is not None and self._clock() - held[0] < keep_s:
-                value: FactT = held[1]
-                return value
-            value = read()
-            with self._lock:
-                self._held[name] = (self._clock(), value)
-            return value
+        held: FactT
+        held, age = self._look(name)
+        if age < SOON * keep_s or not one_reader.acquire(blocking=age >= keep_s):
+            return held
+        try:
+            held, age = self._look(name)  # it may have been read while this thread waited
+            return held if age < SOON * keep_s else self._read(name, read)
+        finally:
+            one_reader.release()
+
+    def _look(self, name: tuple[str, ...]) -> tuple[Any, float]:
+        """The fact and how many seconds old it is."""
+        began, value = self._held.get(name) or (float("-inf"), None)
+        return value, self._clock() - began
+
+    def _read(self, name: tuple[str, ...], read: Callable[[], FactT]) -> FactT:
+        began, changes = self._clock(), self._changes
+        value = read()
+        with self._lock:
+            if changes == self._changes:
+                self._held[name] = (began, value)
+        return value
 
 
 def read_endpoint(workspace: Workspace, endpoint_id: str) -> EndpointFacts:

@@ -22,7 +22,7 @@ class Server:
     def call(self, method: str, path: str, body: Any = None) -> Any:
         if method == "GET":
             self.lookups += 1
-            return {"id": self.deployed, "parameter_openapi_schema": {"properties": dict.fromkeys(self.takes, {})}}
+            return {"id": self.deployed, "parameter_openapi_schema": {"properties": {name: {} for name in self.takes}}}
         if self.conflict:
             raise AlreadyThereError(path)
         if path != f"/deployments/{self.deployed}/create_flow_run":

@@ -1,0 +1,109 @@
+"""Facts are read before they are too old, by one thread, and never kept across a change made at this door."""
+
+from __future__ import annotations
+
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from contracts.unit import UnitConfig
+from metadata_api.facts import KEEP_CONFIGS_S, SOON, Facts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flows.wiring import Workspace
+
+
+class Units:
+    """Configs of one endpoint; a reading can be held up."""
+
+    def __init__(self) -> None:
+        self.reads, self.enabled = 0, True
+        self.before_answer: Callable[[], object] = lambda: None
+
+    def list(self, endpoint_id: str) -> tuple[UnitConfig, ...]:
+        self.reads += 1
+        found = (UnitConfig(endpoint_id=endpoint_id, unit_id="t", enabled=self.enabled),)
+        self.before_answer()
+        return found
+
+
+class FakeWorkspace:
+    def __init__(self) -> None:
+        self.units = Units()
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def units() -> Units:
+    return Units()
+
+
+@pytest.fixture
+def facts(units: Units, clock: Clock) -> Facts:
+    workspace: Any = FakeWorkspace()
+    workspace.units = units
+    return Facts(cast("Workspace", workspace), clock=clock)
+
+
+def test_a_young_fact_is_not_read_again_and_an_old_one_is(facts: Facts, units: Units, clock: Clock) -> None:
+    facts.config("shop", "t")
+    clock.now += KEEP_CONFIGS_S * SOON - 0.01
+    units.enabled = False
+    assert facts.config("shop", "t").enabled
+    clock.now += KEEP_CONFIGS_S
+    assert not facts.config("shop", "t").enabled
+    assert units.reads == 2
+
+
+def test_one_reads_ahead_while_the_others_go_on_with_what_is_held(facts: Facts, units: Units, clock: Clock) -> None:
+    facts.config("shop", "t")
+    clock.now += KEEP_CONFIGS_S * SOON + 0.01
+    reading, go_on = Event(), Event()
+    units.before_answer = lambda: (reading.set(), go_on.wait(10))
+    ahead = Thread(target=facts.config, args=("shop", "t"))
+    ahead.start()
+    assert reading.wait(10)
+    assert facts.config("shop", "t").enabled, "answered although the reading has not ended"
+    assert units.reads == 2
+    go_on.set()
+    ahead.join(10)
+    facts.config("shop", "t")
+    assert units.reads == 2
+
+
+def test_nobody_goes_on_with_what_is_too_old(facts: Facts, units: Units, clock: Clock) -> None:
+    facts.config("shop", "t")
+    clock.now += KEEP_CONFIGS_S + 0.01
+    units.enabled = False
+    reading, go_on = Event(), Event()
+    units.before_answer = lambda: (reading.set(), go_on.wait(10))
+    answers: list[bool] = []
+    threads = [Thread(target=lambda: answers.append(facts.config("shop", "t").enabled)) for _ in range(3)]
+    [each.start() for each in threads]
+    assert reading.wait(10)
+    assert answers == []
+    go_on.set()
+    [each.join(10) for each in threads]
+    assert answers == [False] * 3
+    assert units.reads == 2, "one reads, the others wait for it"
+
+
+def test_what_was_read_before_a_change_is_not_kept_after_it(facts: Facts, units: Units) -> None:
+    units.before_answer = facts.forget  # somebody changes the unit while it is being read
+    assert facts.config("shop", "t").enabled
+    units.before_answer, units.enabled = (lambda: None), False
+    assert not facts.config("shop", "t").enabled

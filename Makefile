@@ -48,14 +48,14 @@ $(READY): requirements/dev.lock pyproject.toml
 	@$(PYTHON) -c 'import ensurepip, venv' || \
 		{ echo "$(PYTHON) cannot make a virtual environment. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.lock
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements/dev.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(BENCH_READY): requirements/bench.lock $(READY)
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/bench.lock
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements/bench.lock
 	@touch $@
 
 $(NOTEBOOKS_READY): requirements/notebooks.lock $(READY)
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/notebooks.lock
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements/notebooks.lock
 	@touch $@

@@ -174,7 +174,8 @@ def dlt_environment(console: Console) -> Path | None:
     try:
         subprocess.run([sys.executable, "-m", "venv", home], check=True)
         lock = ROOT / "requirements" / "dlt.lock"
-        subprocess.run([home / "bin" / "pip", "install", "--quiet", "--require-hashes", "-r", lock], check=True)
+        install = [home / "bin" / "pip", "install", "--quiet", "--no-deps", "--require-hashes", "-r", lock]
+        subprocess.run(install, check=True)
     except subprocess.CalledProcessError as error:
         console.print(f"dlt is left out: its environment could not be made ({error})")
         shutil.rmtree(home, ignore_errors=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import tomllib
 from typing import TYPE_CHECKING, Any
 
@@ -58,3 +60,16 @@ def test_the_locks_agree(lock):
 def test_every_pin_has_a_hash(lock):
     text = (ROOT / "requirements" / f"{lock}.lock").read_text()
     assert len(PINNED.findall(text)) == len(re.findall(r"^\S+==.*\\\n    --hash=sha256:", text, re.MULTILINE))
+
+
+def test_locks_are_installed_as_they_are():
+    # pip that resolves looks at newer releases than the locked ones, finds no hash for them, and gives up.
+    lines = [*(ROOT / "Makefile").read_text().splitlines(), *(ROOT / "benchmarks" / "run.py").read_text().splitlines()]
+    installs = [line for line in lines if "--require-hashes" in line]
+    assert len(installs) >= 4
+    assert [line for line in installs if "--no-deps" not in line] == []
+
+
+def test_what_is_installed_lacks_nothing():
+    checked = subprocess.run([sys.executable, "-m", "pip", "check"], capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout

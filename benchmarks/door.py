@@ -24,6 +24,7 @@ from rich.table import Table
 from benchmarks.prefect_database import prefect_database
 from contracts.catalog import CatalogSnapshot, ColumnDescriptor, DatasetDescriptor
 from contracts.receipts import RunRef
+from flows.runs import DEPLOYMENT
 from metadata_api.signing import SIGNATURE, TIMESTAMP, sign
 from sandbox.postgres import SandboxPostgres
 
@@ -39,7 +40,6 @@ SETTLE_S = 3.0
 UNITS = 1_000
 KEY, TOKEN = "bench-key-0123456789", "bench-token-0123456789"
 HEADINGS = ("case", "p50 ms", "p99 ms", "reference p99 ms", "ratio", "aim")
-DEPLOYMENT = "ingest-unit/ingest-unit"
 
 
 def main() -> None:
@@ -113,7 +113,7 @@ def _register(workspace: Workspace, source: str, sink: str) -> None:
 
 def _accepting(note: ControlPlaneNote, workspace: Workspace, kind: str) -> dict[str, Any]:
     workspace.plane.call("PATCH", "/work_pools/nucleus", {"is_paused": True})
-    deployment = workspace.runs.deployment_id(DEPLOYMENT)
+    deployment = workspace.plane.call("GET", f"/deployments/name/{DEPLOYMENT}")["id"]
     parameters = {"endpoint_id": "source", "unit_id": "public.t", "sink_id": "sink"}
     door, server = httpx.Client(base_url=str(note.door_url)), httpx.Client(base_url=note.api_url, timeout=60)
 

@@ -113,11 +113,10 @@ def disable(endpoint_id: EndpointId, *, as_json: JsonFlag = False) -> None:
 
 def _switch(endpoint_id: str, out: Output, *, on: bool) -> None:
     def switched(ws: "Workspace") -> None:
-        from flows.run_control import sync
+        from flows.run_control import switch_endpoint
 
         ws.endpoints.template(endpoint_id)
-        ws.switches.switch(endpoint_id, on=on)
-        sync(ws)
+        switch_endpoint(ws, endpoint_id, on=on)
 
     workspace.in_workspace(switched)
     out.show({"endpoint_id": endpoint_id, "enabled": on}, f"{endpoint_id} is {'enabled' if on else 'disabled'}.")
@@ -128,9 +127,10 @@ def remove(endpoint_id: EndpointId, *, as_json: JsonFlag = False) -> None:
     """Forget an endpoint's connection. Rows, catalogs and checkpoints stay where they are."""
 
     def forget(ws: "Workspace") -> None:
+        from flows.run_control import remove_endpoint
+
         ws.endpoints.template(endpoint_id)
-        ws.endpoints.remove(endpoint_id)
-        ws.switches.forget(endpoint_id)
+        remove_endpoint(ws, endpoint_id)
 
     workspace.in_workspace(forget)
     Output(as_json=as_json).show({"removed": endpoint_id}, f"Removed {endpoint_id}.")

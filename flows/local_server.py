@@ -5,8 +5,8 @@ it at once (SQLITE_BUSY_SNAPSHOT, which no timeout covers). Callers get 503, and
 eight seconds. ``BEGIN IMMEDIATE`` waits for the other write instead. SQLite waits by sleeping and asking again, up to a
 tenth of a second at a time and in no order; so the writes of this process stand in a queue of their own before it.
 
-For every run it creates, Prefect asks whether the schema of the pool's variables is a schema, three times; jsonschema
-answers by checking it against its meta-schema, which is a third of the whole call. An answer for one text stands.
+For every run it creates, Prefect asks whether the schemas of parameters and of the pool's variables are schemas;
+jsonschema checks them against the meta-schema, which is a third of the whole call. An answer for one text stands.
 
 Nothing of this applies to a server that somebody else runs.
 """

@@ -1,4 +1,4 @@
-"""Start, pause and schedule units on the server in use: what the command and the API both do."""
+"""Start, pause and schedule units, switch endpoints on the server in use: what the command and the API both do."""
 
 from __future__ import annotations
 
@@ -73,6 +73,19 @@ def configure(workspace: Workspace, before: UnitConfig, after: UnitConfig) -> Un
     if _scheduled(before) != _scheduled(after):
         sync(workspace)
     return after
+
+
+def switch_endpoint(workspace: Workspace, endpoint_id: str, *, on: bool) -> None:
+    """Let the endpoint's units run, or not; their schedules follow."""
+    workspace.switches.switch(endpoint_id, on=on)
+    sync(workspace)
+
+
+def remove_endpoint(workspace: Workspace, endpoint_id: str) -> bool:
+    """Forget the connection and whether it was switched off; its state stays. False when there was none."""
+    removed = workspace.endpoints.remove(endpoint_id)
+    workspace.switches.forget(endpoint_id)
+    return removed
 
 
 def sync(workspace: Workspace) -> int:

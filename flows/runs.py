@@ -185,14 +185,6 @@ class Runs:
             self._deployments.pop(deployment, None)
         raise _missing(deployment)
 
-    def deployment_id(self, deployment: str) -> str:
-        """Id of ``flow/deployment``.
-
-        Raises:
-            ControlPlaneError: There is none.
-        """
-        return self._known(deployment).id
-
     def _known(self, deployment: str) -> _Deployment:
         known = self._deployments.get(deployment)
         if known is None or time.monotonic() - known.read_at > _KNOWN_FOR_S:

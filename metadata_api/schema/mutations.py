@@ -52,17 +52,14 @@ class Mutation:
         if input.config is not None:
             actions.update_endpoint(info.context.door, input.id, _object(input.config))
         if input.enabled is not None:
-            workspace.switches.switch(input.id, on=input.enabled)
-            info.context.door.sync_schedules()
+            run_control.switch_endpoint(workspace, input.id, on=input.enabled)
         info.context.door.facts.forget()
         return shown_endpoint(workspace, input.id)
 
     @strawberry.mutation
     def delete_endpoint(self, info: Info, id: strawberry.ID) -> bool:  # noqa: A002
         """Forget an endpoint; its state stays. False when there was none."""
-        workspace = info.context.admin()
-        removed = workspace.endpoints.remove(id)
-        workspace.switches.forget(id)
+        removed = run_control.remove_endpoint(info.context.admin(), id)
         info.context.door.facts.forget()
         return removed
 

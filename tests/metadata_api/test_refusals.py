@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contracts.unit import UnitConfig
+from flows.runs import ALIVE, ENDED, WAITING, Runs
 from metadata_api.facts import KEEP_CONFIGS_S
 from metadata_api.signing import TIMESTAMP
 
@@ -26,8 +27,8 @@ def runs(plane: ControlPlane, pair: Pair) -> Any:
     ours = {pair.source_id, pair.sink_id, "nobody", ""}
 
     def count() -> int:
-        found = plane.call("POST", "/flow_runs/filter", {"flows": {"name": {"any_": ["ingest-unit"]}}, "limit": 200})
-        return sum(each["parameters"].get("endpoint_id") in ours for each in found)
+        found = Runs(plane).find((*WAITING, *ALIVE, *ENDED))
+        return sum(run.parameters.get("endpoint_id") in ours for run in found)
 
     before = count()
     yield count

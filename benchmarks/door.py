@@ -24,14 +24,14 @@ from rich.table import Table
 from benchmarks.prefect_database import prefect_database
 from contracts.catalog import CatalogSnapshot, ColumnDescriptor, DatasetDescriptor
 from contracts.receipts import RunRef
-from flows.runs import DEPLOYMENT
+from flows.prefect_api.runs import DEPLOYMENT
 from metadata_api.signing import SIGNATURE, TIMESTAMP, sign
 from sandbox.postgres import SandboxPostgres
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from flows.up import ControlPlaneNote
+    from flows.local.up import ControlPlaneNote
     from flows.wiring import Workspace
 
 RATE, SECONDS, ROUNDS = 20, 10, 3
@@ -61,7 +61,7 @@ def main() -> None:
 
 
 def _rows(console: Console, kind: str, database: str | None) -> list[dict[str, Any]]:
-    from flows.up import down, up, using  # noqa: PLC0415 - loads Prefect
+    from flows.local.up import down, up, using  # noqa: PLC0415 - loads Prefect
     from flows.wiring import close_live, open_workspace  # noqa: PLC0415
 
     if database:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flows.processes import LOOPBACK, free_port
+from flows.local.processes import LOOPBACK, free_port
 from sandbox._postgres_files import ServerUser
 
 if TYPE_CHECKING:

@@ -32,7 +32,7 @@ def provision(endpoint_id: EndpointId, models: Models, *, as_json: JsonFlag = Fa
     wanted = [each for model in models for each in _matching(model)]
 
     def made(ws: "Workspace") -> "list[DatasetDescriptor]":
-        from flows.cdm import provision_cdm
+        from flows.operations.cdm import provision_cdm
 
         return [provision_cdm(ws, endpoint_id, model) for model in wanted]
 

@@ -48,7 +48,7 @@ def reset(endpoint_id: EndpointId, unit_id: UnitId, *, sink: SinkId = None, as_j
 
     def forget(ws: "Workspace") -> bool:
         from cli.requests import sink_for
-        from flows.watermarks import forget_watermark
+        from flows.operations.watermarks import forget_watermark
 
         ref = RunRef(endpoint_id=endpoint_id, unit_id=unit_id, sink_id=sink_for(ws, endpoint_id, unit_id, sink))
         return forget_watermark(ws, ref)
@@ -72,7 +72,7 @@ def set_(
 
     def move(ws: "Workspace") -> "Json":
         from cli.requests import sink_for
-        from flows.watermarks import set_watermark
+        from flows.operations.watermarks import set_watermark
 
         ref = RunRef(endpoint_id=endpoint_id, unit_id=unit_id, sink_id=sink_for(ws, endpoint_id, unit_id, sink))
         return set_watermark(ws, ref, value, "nucleus checkpoint set")

@@ -113,7 +113,7 @@ def disable(endpoint_id: EndpointId, *, as_json: JsonFlag = False) -> None:
 
 def _switch(endpoint_id: str, out: Output, *, on: bool) -> None:
     def switched(ws: "Workspace") -> None:
-        from flows.run_control import switch_endpoint
+        from flows.operations.run_control import switch_endpoint
 
         ws.endpoints.template(endpoint_id)
         switch_endpoint(ws, endpoint_id, on=on)
@@ -127,7 +127,7 @@ def remove(endpoint_id: EndpointId, *, as_json: JsonFlag = False) -> None:
     """Forget an endpoint's connection. Rows, catalogs and checkpoints stay where they are."""
 
     def forget(ws: "Workspace") -> None:
-        from flows.run_control import remove_endpoint
+        from flows.operations.run_control import remove_endpoint
 
         ws.endpoints.template(endpoint_id)
         remove_endpoint(ws, endpoint_id)

@@ -1,4 +1,4 @@
-"""Watching and stopping a flow that runs in this process, by what its tasks share (``flows.live``)."""
+"""Watching and stopping a flow that runs in this process, by what its tasks share (``flows.execution.live``)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from cli.progress import Quiet
     from contracts.receipts import RunRef
-    from flows.live import LiveRun
+    from flows.execution.live import LiveRun
 
 _LOOK_EVERY_S = 0.2
 
@@ -50,7 +50,7 @@ class Watch:
             self.observer.landed(receipt)
 
     def _live(self) -> LiveRun | None:
-        from flows.live import running
+        from flows.execution.live import running
 
         return running(self._ref)
 

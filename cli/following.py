@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from flows.artifacts import progress_of
-from flows.run_control import going_on
+from flows.execution.artifacts import progress_of
+from flows.operations.run_control import going_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from contracts.receipts import RunRef
-    from flows.runs import Run
+    from flows.prefect_api.runs import Run
     from flows.wiring import Workspace
 
 

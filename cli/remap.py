@@ -25,7 +25,7 @@ def remap(
 
     def done(ws: "Workspace") -> "RemapSummary":
         from cli.requests import sink_for
-        from flows.cdm import remap_unit
+        from flows.operations.cdm import remap_unit
 
         return remap_unit(ws, endpoint_id, unit_id, sink_for(ws, endpoint_id, unit_id, sink), staging)
 

@@ -36,7 +36,7 @@ def request_for(
     Raises:
         MetadataError: The unit is not in the catalog.
     """
-    from flows.unit_run import merged_policy
+    from flows.execution.unit_run import merged_policy
 
     unit, config = workspace.unit(endpoint_id, unit_id), workspace.units.config(endpoint_id, unit_id)
     ref = RunRef(endpoint_id=endpoint_id, unit_id=unit_id, sink_id=sink_id or config.sink_id or "")

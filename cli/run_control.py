@@ -10,7 +10,7 @@ from cli.output import Output
 
 if TYPE_CHECKING:
     from contracts.receipts import RunRef
-    from flows.runs import Run
+    from flows.prefect_api.runs import Run
     from flows.wiring import Workspace
 
 _LOOK_EVERY_S = 1.0
@@ -20,7 +20,7 @@ def pause(endpoint_id: EndpointId, unit_id: UnitId, *, sink: SinkId = None, as_j
     """Stop a unit after the slices in hand and hold its schedule back, until `nucleus resume`."""
 
     def paused(ws: "Workspace") -> "Run | None":
-        from flows.run_control import pause as ask
+        from flows.operations.run_control import pause as ask
 
         return ask(ws, _ref(ws, endpoint_id, unit_id, sink))
 
@@ -34,7 +34,7 @@ def resume(endpoint_id: EndpointId, unit_id: UnitId, *, sink: SinkId = None, as_
     """Let a worker run the unit: it goes on with the slices that are left. Releases a pause."""
 
     def resumed(ws: "Workspace") -> "Run":
-        from flows.run_control import start
+        from flows.operations.run_control import start
 
         ws.runnable(endpoint_id, unit_id)
         ref = _ref(ws, endpoint_id, unit_id, sink)
@@ -60,7 +60,7 @@ def watch(
 
     def followed(ws: "Workspace") -> dict[str, object]:
         from cli.following import follow
-        from flows.statuses import state_of
+        from flows.operations.statuses import state_of
 
         ref = _ref(ws, endpoint_id, unit_id, sink)
         follow(ws, ref, out.note, wait_s=wait_s, look_every_s=_LOOK_EVERY_S)

@@ -15,7 +15,7 @@ def status(
     as_json: JsonFlag = False,
 ) -> None:
     """Show the state and the last run of every unit that ever ran."""
-    from flows.statuses import states_of
+    from flows.operations.statuses import states_of
 
     found = workspace.in_workspace(lambda ws: states_of(ws, endpoint_id))
     rows = [

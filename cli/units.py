@@ -82,7 +82,7 @@ def configure(  # noqa: PLR0913 - every one is an option of the command
 ) -> None:
     """Change what is given and leave the rest; without options, show what is set."""
     from cli.unit_changes import changed
-    from flows.run_control import configure as keep
+    from flows.operations.run_control import configure as keep
 
     policy = {
         "cursor_columns": cursor, "key_columns": key, "filter": where, "target": target, "on_gone": on_gone,

@@ -21,7 +21,7 @@ def up(
     as_json: JsonFlag = False,
 ) -> None:
     """Start a Prefect server, a worker, the deployments and the API on loopback, and leave them running."""
-    from flows import up as control_plane
+    from flows.local import up as control_plane
 
     out = Output(as_json=as_json)
     out.note("Starting; the first time takes some ten seconds.")
@@ -34,7 +34,7 @@ def up(
 
 def down(*, as_json: JsonFlag = False) -> None:
     """End what `nucleus up` started. Everything that was saved stays."""
-    from flows import up as control_plane
+    from flows.local import up as control_plane
 
     was_running = interruptible(control_plane.down)
     Output(as_json=as_json).show({"ended": was_running}, "Ended." if was_running else "Nothing was running.")

@@ -35,7 +35,7 @@ def in_workspace(work: Callable[[Workspace], ResultT]) -> ResultT:
 
 def _before_prefect() -> None:
     """What Prefect reads once, when it is imported: which server, and that log lines are for it, not the terminal."""
-    from flows.control_plane import API_URL, running_api
+    from flows.prefect_api.client import API_URL, running_api
 
     if not os.environ.get(API_URL) and (found := running_api()):
         os.environ[API_URL] = found

@@ -10,9 +10,9 @@ from rich.table import Table
 from cdm_mappers.models import MODELS
 from contracts.unit import UnitPolicy
 from demo.world import CDM, SINK, SITE, STAGING
-from flows.cdm import provision_cdm
 from flows.collect_catalog import collect_catalog
 from flows.ingest_unit import ingest_unit
+from flows.operations.cdm import provision_cdm
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flows.up import running_control_plane
+from flows.local.up import running_control_plane
 from flows.wiring import Workspace, open_workspace
 from sandbox.data import Writer, create_every_type, fill_pgbench
 from sandbox.jira import JiraSite, SandboxJira
@@ -94,7 +94,7 @@ def _register(workspace: Workspace, postgres: SandboxPostgres, s3: SandboxS3) ->
     from prefect_aws import AwsCredentials  # noqa: PLC0415 - more than a second to load
     from prefect_aws.client_parameters import AwsClientParameters  # noqa: PLC0415
 
-    from flows.blocks_s3 import S3Staging  # noqa: PLC0415
+    from flows.blocks.s3 import S3Staging  # noqa: PLC0415
 
     for endpoint_id in (SOURCE, SINK):
         config = {"url": postgres.url(endpoint_id), "exclude_schemas": ("marks",)}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from prefect import flow, get_run_logger
 
-from flows.outcome import ended
+from flows.execution.outcome import ended
 from flows.wiring import Workspace, open_workspace
 from staging.expiry import clean
 

@@ -17,15 +17,15 @@ from prefect.exceptions import ObjectAlreadyExists
 from prefect.types.entrypoint import EntrypointType
 from prefect.workers.process import ProcessWorker
 
-from flows.block_documents import BlockDocuments
-from flows.blocks import Checkpoint, LocalStaging, MemoryStaging, StateEntry, endpoint_blocks
+from flows.blocks.types import Checkpoint, LocalStaging, MemoryStaging, StateEntry, endpoint_blocks
+from flows.prefect_api.block_documents import BlockDocuments
 
 if TYPE_CHECKING:
     from prefect.blocks.core import Block
     from prefect.deployments.runner import RunnerDeployment
     from prefect.flows import Flow
 
-    from flows.control_plane import ControlPlane
+    from flows.prefect_api.client import ControlPlane
 
 POOL = "nucleus"
 _POOL_VARIABLES = ("env", "working_dir")
@@ -61,7 +61,7 @@ DEPLOYMENTS = (
 
 def register_blocks(plane: ControlPlane) -> tuple[str, ...]:
     """Make every block type's form known to the server; their slugs, in order."""
-    from flows.blocks_s3 import S3Staging  # noqa: PLC0415 - slow to load
+    from flows.blocks.s3 import S3Staging  # noqa: PLC0415 - slow to load
 
     documents = BlockDocuments(plane)
     kinds: tuple[type[Block], ...] = (

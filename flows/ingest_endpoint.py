@@ -10,9 +10,9 @@ from prefect.futures import as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from contracts.errors import IngestionError, RunError
+from flows.execution.outcome import ended
+from flows.execution.policies import ends_endpoint
 from flows.ingest_unit import ingest_unit
-from flows.outcome import ended
-from flows.policies import ends_endpoint
 from flows.wiring import open_workspace
 
 if TYPE_CHECKING:

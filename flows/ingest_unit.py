@@ -12,10 +12,10 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from contracts.errors import RunPausedError
 from contracts.receipts import RunRef
-from flows import announce
-from flows.outcome import ended, settle
-from flows.pausing import PAUSED, pausable
-from flows.unit_run import FlowUnitRun
+from flows.execution import events as announce
+from flows.execution.outcome import ended, settle
+from flows.execution.pausing import PAUSED, pausable
+from flows.execution.unit_run import FlowUnitRun
 from flows.wiring import open_workspace
 
 MOST_IN_FLIGHT = 64

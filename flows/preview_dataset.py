@@ -6,8 +6,8 @@ from typing import Any
 
 from prefect import flow, get_run_logger
 
-from flows.artifacts import show_table
-from flows.outcome import ended
+from flows.execution.artifacts import show_table
+from flows.execution.outcome import ended
 from flows.wiring import open_workspace
 
 MOST_ROWS = 50

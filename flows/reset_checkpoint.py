@@ -7,8 +7,8 @@ from typing import Any
 from prefect import flow, get_run_logger
 
 from contracts.receipts import RunRef
-from flows.outcome import ended
-from flows.watermarks import forget_watermark
+from flows.execution.outcome import ended
+from flows.operations.watermarks import forget_watermark
 from flows.wiring import open_workspace
 
 

@@ -20,7 +20,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Self
 
 from contracts.errors import DatasetNotInCatalogError, EndpointUnknownError
-from flows.control_plane import ControlPlane, connect, home_folder
+from flows.prefect_api.client import ControlPlane, connect, home_folder
 from staging.config import LocalStagingConfig
 from staging.factory import open_staging, staging_config
 from state.catalogs import Catalogs
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from contracts.staging import StagingProvider
     from contracts.state import KvStore
     from contracts.unit import EndpointUnitDescriptor, UnitConfig
-    from flows.block_documents import BlockDocuments
-    from flows.endpoints import Endpoints
-    from flows.runs import Runs
+    from flows.blocks.endpoints import Endpoints
+    from flows.prefect_api.block_documents import BlockDocuments
+    from flows.prefect_api.runs import Runs
     from staging.config import StagingConfig
 
 LOCAL_SINK = "local-cdm"
@@ -68,21 +68,21 @@ class Workspace:
     @cached_property
     def documents(self) -> BlockDocuments:
         """Block documents by cheap calls."""
-        from flows.block_documents import BlockDocuments  # noqa: PLC0415
+        from flows.prefect_api.block_documents import BlockDocuments  # noqa: PLC0415
 
         return BlockDocuments(self.plane)
 
     @cached_property
     def runs(self) -> Runs:
         """Flow runs on the server in use."""
-        from flows.runs import Runs  # noqa: PLC0415 - needed by few
+        from flows.prefect_api.runs import Runs  # noqa: PLC0415 - needed by few
 
         return Runs(self.plane)
 
     @cached_property
     def endpoints(self) -> Endpoints:
         """The registered endpoints."""
-        from flows.endpoints import Endpoints  # noqa: PLC0415 - loads Prefect
+        from flows.blocks.endpoints import Endpoints  # noqa: PLC0415 - loads Prefect
 
         return Endpoints(self.documents)
 
@@ -91,7 +91,7 @@ class Workspace:
         """State: blocks, or the table that NUCLEUS_KV_URL names."""
         if url := os.environ.get("NUCLEUS_KV_URL"):
             return open_table_store(url)
-        from flows.block_store import BlockKvStore  # noqa: PLC0415 - loads Prefect
+        from flows.blocks.kv_store import BlockKvStore  # noqa: PLC0415 - loads Prefect
 
         return BlockKvStore(self.plane)
 
@@ -126,7 +126,7 @@ class Workspace:
 
     def vendor(self, endpoint_id: str) -> str:
         """The vendor in the endpoint's descriptor; raises EndpointUnknownError."""
-        from flows.blocks import factory_of  # noqa: PLC0415 - loads Prefect
+        from flows.blocks.types import factory_of  # noqa: PLC0415 - loads Prefect
 
         return factory_of(self.endpoints.template(endpoint_id)).descriptor.vendor
 
@@ -199,7 +199,7 @@ class Workspace:
         )
 
     def _endpoint(self, role: str, endpoint_id: str) -> Any:
-        from flows.blocks import factory_of  # noqa: PLC0415 - loads Prefect
+        from flows.blocks.types import factory_of  # noqa: PLC0415 - loads Prefect
 
         template_id, config = self._registered(role, endpoint_id)
         make = getattr(factory_of(template_id), role)
@@ -224,7 +224,7 @@ class Workspace:
         return LocalStagingConfig(path=folder)
 
     def _named_staging(self, staging_id: str) -> StagingConfig:
-        from flows.staging_blocks import load_staging  # noqa: PLC0415 - loads Prefect
+        from flows.blocks.staging import load_staging  # noqa: PLC0415 - loads Prefect
 
         config = load_staging(self.documents, staging_id)
         if config is None:

@@ -6,7 +6,7 @@ import json
 import sys
 
 from contracts.errors import IngestionError
-from flows.control_plane import find_api, home_folder
+from flows.prefect_api.client import find_api, home_folder
 from metadata_api.serve import serve
 from metadata_api.settings import FILE, load_settings
 

@@ -7,15 +7,15 @@ from uuid import uuid4
 
 from contracts.errors import ConfigInvalidError
 from contracts.receipts import RunRef
-from flows import run_control
-from flows.blocks import plain_fields
-from flows.runs import key_of
-from flows.watermarks import forget_watermark, set_watermark
+from flows.blocks.types import plain_fields
+from flows.operations import run_control
+from flows.operations.watermarks import forget_watermark, set_watermark
+from flows.prefect_api.runs import key_of
 from metadata_api.checks import admit, chosen_sink
 from metadata_api.requests import IngestionRequest
 
 if TYPE_CHECKING:
-    from flows.runs import Run
+    from flows.prefect_api.runs import Run
     from metadata_api.door import Door
 
 COLLECT = "collect-catalog/collect-catalog"

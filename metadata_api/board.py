@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from contracts.receipts import RunRef
 from contracts.unit import UnitState
-from flows.runs import ALIVE, ENDED
-from flows.statuses import checkpoints_of, corrected
+from flows.operations.statuses import checkpoints_of, corrected
+from flows.prefect_api.runs import ALIVE, ENDED
 
 if TYPE_CHECKING:
-    from flows.runs import Run
+    from flows.prefect_api.runs import Run
     from flows.wiring import Workspace
 
 WHOLE_EVERY_S = 45.0

@@ -18,8 +18,8 @@ from contracts.errors import (
 )
 from contracts.receipts import RunRef
 from contracts.unit import Predicate, UnitPolicy
-from flows.cdm import model_for
-from flows.unit_run import merged_policy
+from flows.execution.unit_run import merged_policy
+from flows.operations.cdm import model_for
 from metadata_api.errors import MalformedError
 from state.units import require_runnable
 

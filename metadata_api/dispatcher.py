@@ -15,7 +15,7 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 from contracts.errors import IngestionError
-from flows.runs import ENDED
+from flows.prefect_api.runs import ENDED
 from metadata_api.callbacks import Outcome, deliver
 from metadata_api.results import result_of
 from metadata_api.reviving import is_to_be_revived, revive
@@ -23,7 +23,7 @@ from metadata_api.reviving import is_to_be_revived, revive
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from flows.runs import Run, Runs
+    from flows.prefect_api.runs import Run, Runs
     from flows.wiring import Workspace
     from metadata_api.settings import ApiSettings
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from flows import run_control
+from flows.operations import run_control
 from flows.wiring import close_live, open_workspace
 from metadata_api.board import Board
 from metadata_api.dispatcher import Dispatcher
@@ -15,7 +15,7 @@ from metadata_api.replay import open_guard
 from metadata_api.settings import load_settings
 
 if TYPE_CHECKING:
-    from flows.runs import Runs
+    from flows.prefect_api.runs import Runs
     from flows.wiring import Workspace
     from metadata_api.replay import ReplayGuard
     from metadata_api.settings import ApiSettings
@@ -74,7 +74,7 @@ class Door:
         )
 
     def sync_schedules(self) -> int:
-        """See :func:`flows.run_control.sync`."""
+        """See :func:`flows.operations.run_control.sync`."""
         return run_control.sync(self.workspace)
 
     def close(self) -> None:

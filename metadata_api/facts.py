@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from contracts.errors import CatalogMissingError
 from contracts.unit import UnitConfig
-from flows.blocks import factory_of
+from flows.blocks.types import factory_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

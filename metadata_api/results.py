@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from contracts.errors import IngestionError
-from flows.outcome import stopped
-from flows.pausing import PAUSED
+from flows.execution.outcome import stopped
+from flows.execution.pausing import PAUSED
 
 if TYPE_CHECKING:
     from contracts.unit import UnitState
-    from flows.runs import Run
+    from flows.prefect_api.runs import Run
     from flows.wiring import Workspace
 
 _WORDS = {"COMPLETED": "SUCCEEDED", "FAILED": "FAILED", "CRASHED": "FAILED", "CANCELLED": "FAILED"}

@@ -9,10 +9,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from flows.runs import ACCEPTED
+from flows.prefect_api.runs import ACCEPTED
 
 if TYPE_CHECKING:
-    from flows.runs import Run, Runs
+    from flows.prefect_api.runs import Run, Runs
 
 CLAIMED_FOR_S = 120.0
 """A worker that took a run and did not begin it for so long is gone."""

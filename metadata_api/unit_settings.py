@@ -9,8 +9,8 @@ from pydantic import ValidationError
 
 from contracts.errors import ConfigInvalidError
 from contracts.unit import UnitConfig, UnitPolicy
-from flows.schedules import prefect_schedule
-from flows.unit_run import merged_policy
+from flows.execution.unit_run import merged_policy
+from flows.prefect_api.schedules import prefect_schedule
 from metadata_api.checks import require_data_mode, require_filter, require_mode
 from metadata_api.errors import MalformedError
 

@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse
 
 from contracts.errors import IngestionError
-from flows.runs import ACCEPTED, DEPLOYMENT, key_of, link_to
+from flows.prefect_api.runs import ACCEPTED, DEPLOYMENT, key_of, link_to
 from metadata_api.callbacks import allowed
 from metadata_api.checks import admit
 from metadata_api.dispatcher import CALLBACK, DUE, KEY

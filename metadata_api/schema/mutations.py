@@ -6,10 +6,10 @@ import polars as pl
 import strawberry
 
 from contracts.unit import UnitConfig
-from flows import run_control
-from flows.cdm import provision_cdm
+from flows.operations import run_control
+from flows.operations.cdm import provision_cdm
+from flows.prefect_api.runs import Run
 from flows.preview_dataset import MOST_ROWS, shown
-from flows.runs import Run
 from metadata_api import actions
 from metadata_api.errors import MalformedError
 from metadata_api.facts import Facts, read_endpoint

@@ -8,8 +8,8 @@ from contracts.catalog import CatalogSnapshot
 from contracts.errors import CatalogMissingError, EndpointUnknownError
 from contracts.receipts import RunRef
 from contracts.unit import UnitConfig, UnitState
-from flows.blocks import REGISTRY
-from flows.statuses import state_of
+from flows.blocks.types import REGISTRY
+from flows.operations.statuses import state_of
 from flows.wiring import Workspace
 from metadata_api.errors import MalformedError
 from metadata_api.facts import descriptor, read_endpoint, read_sink

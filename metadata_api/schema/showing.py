@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from contracts.catalog import CatalogSnapshot, DatasetDescriptor
     from contracts.endpoint import EndpointDescriptor
     from contracts.unit import EndpointUnitDescriptor, UnitConfig, UnitState
-    from flows.endpoints import EndpointEntry
+    from flows.blocks.endpoints import EndpointEntry
     from metadata_api.facts import SinkFacts
 
 ID = strawberry.ID

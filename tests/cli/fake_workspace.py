@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from connectors.describe import load_config
 from connectors.registry import EndpointRegistry
 from contracts.errors import ConfigInvalidError, EndpointUnknownError
-from flows.endpoints import EndpointEntry
+from flows.blocks.endpoints import EndpointEntry
 from flows.wiring import Workspace
 from state.memory import MemoryKvStore
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class FakeEndpoints:
-    """As ``flows.endpoints.Endpoints``, in memory."""
+    """As ``flows.blocks.endpoints.Endpoints``, in memory."""
 
     def __init__(self) -> None:
         self._held: dict[str, tuple[str, Any]] = {}

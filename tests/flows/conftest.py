@@ -11,16 +11,16 @@ import pytest
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
 from contracts.receipts import RunRef
-from flows.control_plane import connect
-from flows.up import down, up, using
+from flows.local.up import down, up, using
+from flows.prefect_api.client import connect
 from flows.wiring import close_live, open_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from flows.control_plane import ControlPlane
-    from flows.up import ControlPlaneNote
+    from flows.local.up import ControlPlaneNote
+    from flows.prefect_api.client import ControlPlane
     from flows.wiring import Workspace
     from sandbox.postgres import SandboxPostgres
 

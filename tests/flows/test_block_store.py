@@ -12,9 +12,9 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from contracts.errors import ConfigInvalidError, StateUnavailableError
 from contracts.receipts import RunRef
 from contracts.state import Checkpoint, KvKey, checkpoint_key
-from flows.block_documents import BlockDocuments
-from flows.block_store import BlockKvStore
-from flows.control_plane import ControlPlane
+from flows.blocks.kv_store import BlockKvStore
+from flows.prefect_api.block_documents import BlockDocuments
+from flows.prefect_api.client import ControlPlane
 from state.checkpoints import Checkpoints
 from tests.conformance.kv_suite import KvStoreSuite
 

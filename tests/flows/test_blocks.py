@@ -8,14 +8,14 @@ import pytest
 from pydantic import SecretStr
 
 from contracts.errors import ConfigInvalidError, EndpointUnknownError
-from flows import blocks
-from flows.staging_blocks import CLASSES, load_staging
+from flows.blocks import types as blocks
+from flows.blocks.staging import CLASSES, load_staging
 from staging.config import LocalStagingConfig, S3StagingConfig
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from flows.control_plane import ControlPlane
+    from flows.prefect_api.client import ControlPlane
     from flows.wiring import Workspace
 
 TEMPLATE = "jdbc.postgres"
@@ -87,7 +87,7 @@ def test_registered_endpoints(workspace: Workspace) -> None:
 def test_staging_blocks(workspace: Workspace, plane: ControlPlane, tmp_path: Path) -> None:
     from prefect_aws import MinIOCredentials  # noqa: PLC0415 - slow to load
 
-    from flows.blocks_s3 import S3Staging  # noqa: PLC0415
+    from flows.blocks.s3 import S3Staging  # noqa: PLC0415
 
     blocks.LocalStaging(folder=str(tmp_path / "made")).save("here", overwrite=True)
     assert load_staging(workspace.documents, "here") == LocalStagingConfig(path=tmp_path / "made")

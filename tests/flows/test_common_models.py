@@ -13,8 +13,8 @@ from cdm_mappers.models import MODELS
 from contracts.errors import CdmModelUnsupportedError, FilterNotSupportedError, SinkNotProvisionedError
 from contracts.receipts import RunRef, RunSummary
 from contracts.unit import UnitConfig, UnitPolicy
-from flows.cdm import provision_cdm, remap_unit
 from flows.ingest_unit import ingest_unit
+from flows.operations.cdm import provision_cdm, remap_unit
 from flows.wiring import LOCAL_SINK
 from sandbox.jira import JiraSite, SandboxJira
 

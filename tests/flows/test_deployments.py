@@ -14,7 +14,7 @@ from flows.deployments import DEPLOYMENTS, POOL
 if TYPE_CHECKING:
     import pytest
 
-    from flows.control_plane import ControlPlane
+    from flows.prefect_api.client import ControlPlane
 
 ROOT = Path(__file__).parents[2]
 

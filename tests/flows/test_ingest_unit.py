@@ -14,7 +14,7 @@ from flows.ingest_unit import ingest_unit
 from tests.flows.conftest import ROWS, SMALL
 
 if TYPE_CHECKING:
-    from flows.control_plane import ControlPlane
+    from flows.prefect_api.client import ControlPlane
     from flows.wiring import Workspace
     from tests.flows.conftest import Pair
 

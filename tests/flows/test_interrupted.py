@@ -18,7 +18,7 @@ from tests.flows.conftest import ROWS, SMALL
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from flows.control_plane import ControlPlane
+    from flows.prefect_api.client import ControlPlane
     from flows.wiring import Workspace
     from tests.flows.conftest import Pair
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from flows.local_commands import SERVER, environment
-from flows.local_server import WriteQueue, remembering
+from flows.local.commands import SERVER, environment
+from flows.local.prefect_server import WriteQueue, remembering
 
 SCHEMA = {"type": "object", "properties": {"id": {"type": "integer"}}}
 

@@ -21,7 +21,7 @@ from tests.flows.conftest import ROWS
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from flows.control_plane import ControlPlane
+    from flows.prefect_api.client import ControlPlane
     from flows.wiring import Workspace
     from tests.flows.conftest import Pair
 

@@ -5,8 +5,8 @@ from typing import Any, cast
 import pytest
 
 from contracts.errors import ControlPlaneError
-from flows.control_plane import AlreadyThereError, ControlPlane
-from flows.runs import DEPLOYMENT, Runs
+from flows.prefect_api.client import AlreadyThereError, ControlPlane
+from flows.prefect_api.runs import DEPLOYMENT, Runs
 
 PARAMETERS = {"endpoint_id": "source", "unit_id": "public.t", "sink_id": "sink"}
 
@@ -65,7 +65,7 @@ def test_a_deployment_made_anew_is_found(server: Server, runs: Runs) -> None:
 def test_an_older_version_applied_meanwhile_is_noticed(
     server: Server, runs: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flows.runs._KNOWN_FOR_S", 0.0)
+    monkeypatch.setattr("flows.prefect_api.runs._KNOWN_FOR_S", 0.0)
     runs.start(DEPLOYMENT, {**PARAMETERS, "mode": "full"}, key="1")
     server.takes = tuple(PARAMETERS)
     with pytest.raises(ControlPlaneError, match="does not take these"):

@@ -22,7 +22,7 @@ from contracts.errors import (
 )
 from contracts.plan import IngestionPlan, IngestionSlice
 from contracts.receipts import RunHandle, StageReceipt
-from flows import live, policies, tasks, unit_run
+from flows.execution import live, policies, tasks, unit_run
 from flows.ingest_unit import ingest_unit
 from tests.flows.conftest import ROWS, SMALL
 

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
-from flows.up import down, up, using
+from flows.local.up import down, up, using
 from metadata_api.signing import SIGNATURE, TIMESTAMP, sign
 from tests.flows.conftest import one_at_a_time, pair, plane, workspace
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from flows.up import ControlPlaneNote
+    from flows.local.up import ControlPlaneNote
 
 __all__ = ["pair", "plane", "workspace"]
 

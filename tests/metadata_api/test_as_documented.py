@@ -17,7 +17,7 @@ from tests.metadata_api.conftest import KEYS, TOKENS
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from flows.up import ControlPlaneNote
+    from flows.local.up import ControlPlaneNote
     from tests.flows.conftest import Pair
 
 pytestmark = pytest.mark.skipif(not (shutil.which("curl") and shutil.which("openssl")), reason="curl and openssl")

@@ -9,7 +9,7 @@ import pytest
 
 from contracts.receipts import RunRef
 from contracts.state import Checkpoint
-from flows.runs import ALIVE, Run
+from flows.prefect_api.runs import ALIVE, Run
 from metadata_api import board as module
 from metadata_api.board import Board
 from state.checkpoints import Checkpoints

@@ -15,7 +15,7 @@ from tests.metadata_api.conftest import Caller, until
 from tests.metadata_api.receiver import Receiver
 
 if TYPE_CHECKING:
-    from flows.control_plane import ControlPlane
+    from flows.prefect_api.client import ControlPlane
     from flows.wiring import Workspace
     from tests.flows.conftest import Pair
 

@@ -14,7 +14,7 @@ from tests.metadata_api.conftest import TOKENS, Caller, until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from flows.control_plane import ControlPlane
+    from flows.prefect_api.client import ControlPlane
     from flows.wiring import Workspace
     from sandbox.postgres import SandboxPostgres
     from tests.flows.conftest import Pair

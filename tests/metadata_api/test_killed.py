@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from flows.control_plane import connect
-from flows.up import down, up, using
+from flows.local.up import down, up, using
+from flows.prefect_api.client import connect
 from flows.wiring import close_live, open_workspace
 from tests.metadata_api.conftest import ENVIRONMENT, Caller, environment, signed_post, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from flows.up import ControlPlaneNote
+    from flows.local.up import ControlPlaneNote
     from sandbox.postgres import SandboxPostgres
 
 TABLES = 6

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tests.metadata_api.conftest import Caller, until
 
 if TYPE_CHECKING:
-    from flows.control_plane import ControlPlane
+    from flows.prefect_api.client import ControlPlane
     from flows.wiring import Workspace
     from tests.flows.conftest import Pair
 

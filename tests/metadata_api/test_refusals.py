@@ -10,12 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contracts.unit import UnitConfig
-from flows.runs import ALIVE, ENDED, WAITING, Runs
+from flows.prefect_api.runs import ALIVE, ENDED, WAITING, Runs
 from metadata_api.facts import KEEP_CONFIGS_S
 from metadata_api.signing import TIMESTAMP
 
 if TYPE_CHECKING:
-    from flows.control_plane import ControlPlane
+    from flows.prefect_api.client import ControlPlane
     from flows.wiring import Workspace
     from tests.flows.conftest import Pair
     from tests.metadata_api.conftest import Caller

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from contracts.receipts import RunRef
 from contracts.unit import UnitState
-from flows.outcome import stopped
-from flows.runs import ALIVE
+from flows.execution.outcome import stopped
+from flows.prefect_api.runs import ALIVE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from flows.runs import Run
+    from flows.prefect_api.runs import Run
     from flows.wiring import Workspace
 
 

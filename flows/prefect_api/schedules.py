@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from contracts.errors import ConfigInvalidError, ControlPlaneError
 from contracts.receipts import RunRef
-from flows.runs import DEPLOYMENT
+from flows.prefect_api.runs import DEPLOYMENT
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from contracts.unit import UnitConfig
-    from flows.control_plane import ControlPlane
+    from flows.prefect_api.client import ControlPlane
 
 _EVERY = re.compile(r"every (\d{1,9})")
 _SLUG = "unit-"

@@ -211,7 +211,7 @@ def _by_class_name() -> dict[str, str]:
 
 def __getattr__(name: str) -> Any:
     if name == "S3Staging":
-        from flows.blocks_s3 import S3Staging  # noqa: PLC0415 - prefect_aws is slow to load
+        from flows.blocks.s3 import S3Staging  # noqa: PLC0415 - prefect_aws is slow to load
 
         return S3Staging
     if template_id := _by_class_name().get(name):

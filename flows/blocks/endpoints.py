@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from connectors.describe import load_config
 from contracts.errors import ConfigInvalidError, EndpointUnknownError
-from flows import blocks
-from flows.control_plane import AlreadyThereError
+from flows.blocks import types as blocks
+from flows.prefect_api.client import AlreadyThereError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from flows.block_documents import BlockDocuments, Document
+    from flows.prefect_api.block_documents import BlockDocuments, Document
 
 
 class EndpointEntry(NamedTuple):

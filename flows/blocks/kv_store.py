@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from contracts.errors import ConfigInvalidError, ControlPlaneError, StateUnavailableError
 from contracts.state import Checkpoint, KvEntry, KvKey
-from flows import blocks
-from flows.block_documents import BlockDocuments
-from flows.control_plane import AlreadyThereError
+from flows.blocks import types as blocks
+from flows.prefect_api.block_documents import BlockDocuments
+from flows.prefect_api.client import AlreadyThereError
 from state.entries import conflict, decode, encode, read_as
 from state.keys import CHECKPOINTS
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from contracts.model import Json
-    from flows.block_documents import Document
-    from flows.control_plane import ControlPlane
+    from flows.prefect_api.block_documents import Document
+    from flows.prefect_api.client import ControlPlane
 
 _KINDS = {kind.get_block_type_slug(): kind for kind in (blocks.Checkpoint, blocks.StateEntry)}
 _CHECKPOINT = blocks.Checkpoint.get_block_type_slug()

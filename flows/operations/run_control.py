@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from contracts.errors import ConfigInvalidError
-from flows.runs import ACCEPTED, ALIVE, DEPLOYMENT, WAITING, key_of
-from flows.schedules import prefect_schedule, sync_schedules
+from flows.prefect_api.runs import ACCEPTED, ALIVE, DEPLOYMENT, WAITING, key_of
+from flows.prefect_api.schedules import prefect_schedule, sync_schedules
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from contracts.receipts import RunRef
     from contracts.unit import UnitConfig
-    from flows.runs import Run
+    from flows.prefect_api.runs import Run
     from flows.wiring import Workspace
 
 

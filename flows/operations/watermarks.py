@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from contracts.endpoint import SupportsWatermark
 from contracts.errors import CursorUnsupportedError
 from contracts.state import Checkpoint
-from flows.unit_run import merged_policy
+from flows.execution.unit_run import merged_policy
 
 if TYPE_CHECKING:
     from contracts.model import Json

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from contracts.errors import IngestionError
 from contracts.receipts import StageReceipt, UpsertReceipt
-from flows.policies import should_restage
+from flows.execution.policies import should_restage
+from flows.execution.tasks import export_and_stage, map_and_upsert
 from flows.stages.export import RunStopped
-from flows.tasks import export_and_stage, map_and_upsert
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from contracts.plan import IngestionSlice
     from contracts.receipts import RunHandle
-    from flows.live import LiveRun
+    from flows.execution.live import LiveRun
 
 DRAIN_S = 60.0
 """How long an interrupted run waits for the slices that are being written."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 END_TIMEOUT_S = 15.0
 LOOPBACK = "127.0.0.1"
-_MARKS = ("flows.local_server", "prefect worker", "metadata_api")
+_MARKS = ("flows.local.prefect_server", "prefect worker", "metadata_api")
 """What the command line of one of ours holds."""
 
 _children: dict[int, subprocess.Popen[bytes]] = {}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from contracts.errors import RunSupersededError
 from contracts.model import Contract
-from flows.cdm import mapper_for
+from flows.operations.cdm import mapper_for
 from flows.stages.plan import OpenRun
 from flows.wiring import open_workspace
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from contracts.plan import IngestionPlan
     from contracts.receipts import RunRef, RunSummary
     from contracts.staging import StagingHandle
-    from flows.control_plane import ControlPlane
+    from flows.prefect_api.client import ControlPlane
 
 RunLog: TypeAlias = "logging.Logger | logging.LoggerAdapter[logging.Logger]"
 """What a flow run logs with."""

@@ -7,9 +7,9 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from flows.processes import LOOPBACK, port_of
+from flows.local.processes import LOOPBACK, port_of
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 SERVER: dict[str, str] = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -54,7 +54,7 @@ def encryption_key(file: Path) -> str:
 
 def server_command(api_url: str) -> list[str]:
     """The Prefect server, at the address in its URL."""
-    app = ["--factory", "flows.local_server:create_app", "--timeout-keep-alive", "5"]
+    app = ["--factory", "flows.local.prefect_server:create_app", "--timeout-keep-alive", "5"]
     return [sys.executable, "-m", "uvicorn", "--host", LOOPBACK, "--port", str(port_of(api_url)), *app]
 
 
@@ -65,7 +65,7 @@ def worker_command() -> list[str]:
 
 def set_up_command(api_url: str) -> list[str]:
     """Blocks, pool and deployments; a process of its own, as this one may have loaded Prefect under other settings."""
-    return [sys.executable, "-c", f"from flows.up import set_up; set_up({api_url!r})"]
+    return [sys.executable, "-c", f"from flows.local.up import set_up; set_up({api_url!r})"]
 
 
 def api_command(port: int) -> list[str]:

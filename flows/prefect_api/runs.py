@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from contracts.errors import ControlPlaneError
 from contracts.receipts import RunRef
-from flows.control_plane import AlreadyThereError
+from flows.prefect_api.client import AlreadyThereError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from flows.control_plane import ControlPlane
+    from flows.prefect_api.client import ControlPlane
 
 FLOW = "ingest-unit"
 DEPLOYMENT = "ingest-unit/ingest-unit"

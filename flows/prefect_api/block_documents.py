@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from prefect.blocks.core import Block
 
-    from flows.control_plane import ControlPlane
+    from flows.prefect_api.client import ControlPlane
 
 _PAGE = 100
 

@@ -11,7 +11,7 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 from contracts.errors import IngestionError, RunPausedError
-from flows.live import running
+from flows.execution.live import running
 from flows.stages.export import RunStopped
 
 if TYPE_CHECKING:

@@ -14,8 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from contracts.errors import ControlPlaneError
-from flows.control_plane import connect, home_folder, running_api, up_file
-from flows.local_commands import (
+from flows.local.commands import (
     SERVER,
     api_command,
     encryption_key,
@@ -24,7 +23,8 @@ from flows.local_commands import (
     set_up_command,
     worker_command,
 )
-from flows.processes import LOOPBACK, end, forget, free_port, gone, healthy, is_free, port_of, start
+from flows.local.processes import LOOPBACK, end, forget, free_port, gone, healthy, is_free, port_of, start
+from flows.prefect_api.client import connect, home_folder, running_api, up_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

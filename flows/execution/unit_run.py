@@ -12,15 +12,15 @@ from pydantic import ValidationError
 from contracts.errors import CheckpointConflictError, ConfigInvalidError
 from contracts.state import Checkpoint
 from contracts.unit import EndpointUnitDescriptor, UnitConfig, UnitPolicy
-from flows.artifacts import Story
-from flows.cdm import mapper_for, model_for
-from flows.door import one_at_a_time
-from flows.live import WORKSPACE_ID, LiveRun, SlicePlace, filed
-from flows.outcome import note_failure, note_success, stats_of
-from flows.slices import SliceWindow
+from flows.execution.artifacts import Story
+from flows.execution.exclusive import one_at_a_time
+from flows.execution.live import WORKSPACE_ID, LiveRun, SlicePlace, filed
+from flows.execution.outcome import note_failure, note_success, stats_of
+from flows.execution.slices import SliceWindow
+from flows.execution.tasks import PlanFacts, census, finish, plan_run
+from flows.operations.cdm import mapper_for, model_for
 from flows.stages.plan import RunRequest, require_sink
 from flows.stages.run import reading_view
-from flows.tasks import PlanFacts, census, finish, plan_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from contracts.model import Json
     from contracts.receipts import RunRef, RunSummary
     from contracts.unit import DataMode, IngestionMode
-    from flows.artifacts import RunLog
+    from flows.execution.artifacts import RunLog
     from flows.wiring import Workspace
 
 

@@ -17,8 +17,8 @@ from contracts.errors import IngestionError
 from contracts.model import Contract
 from contracts.plan import IngestionSlice
 from contracts.receipts import RunHandle, RunSummary, StageReceipt, UpsertReceipt
-from flows.live import WORKSPACE_ID, LiveRun, SlicePlace, by_token, find_run, opened_as
-from flows.policies import AGAIN, hold_back, may_retry
+from flows.execution.live import WORKSPACE_ID, LiveRun, SlicePlace, by_token, find_run, opened_as
+from flows.execution.policies import AGAIN, hold_back, may_retry
 from flows.stages.plan import OpenRun, open_run
 from flows.stages.run import late_slices, summarise
 from flows.stages.stage import stage_slice

@@ -10,13 +10,13 @@ from pydantic import ValidationError
 from contracts.errors import ConfigInvalidError
 
 if TYPE_CHECKING:
-    from flows.block_documents import BlockDocuments
+    from flows.prefect_api.block_documents import BlockDocuments
     from staging.config import StagingConfig
 
 CLASSES = {
-    "nucleus-local-staging": "flows.blocks:LocalStaging",
-    "nucleus-memory-staging": "flows.blocks:MemoryStaging",
-    "nucleus-s3-staging": "flows.blocks_s3:S3Staging",
+    "nucleus-local-staging": "flows.blocks.types:LocalStaging",
+    "nucleus-memory-staging": "flows.blocks.types:MemoryStaging",
+    "nucleus-s3-staging": "flows.blocks.s3:S3Staging",
 }
 """Slug of the block type to its class; imported when a block of that type is used."""
 

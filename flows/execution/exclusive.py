@@ -17,7 +17,7 @@ from prefect.concurrency.asyncio import ConcurrencySlotAcquisitionError
 from prefect.concurrency.sync import concurrency
 
 from contracts.errors import RunInProgressError
-from flows.control_plane import AlreadyThereError
+from flows.prefect_api.client import AlreadyThereError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from contracts.endpoint import SinkEndpoint
     from contracts.receipts import RunRef
-    from flows.artifacts import RunLog
-    from flows.control_plane import ControlPlane
+    from flows.execution.artifacts import RunLog
+    from flows.prefect_api.client import ControlPlane
 
 LEASE_S = 60.0
 """The shortest that the server allows: a killed holder's slot is free after this and one sweep of the server."""

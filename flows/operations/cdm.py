@@ -103,7 +103,7 @@ def remap_unit(
     Raises:
         IngestionError: As :func:`flows.stages.remap.remap`.
     """
-    from flows.unit_run import merged_policy  # noqa: PLC0415 - loads Prefect
+    from flows.execution.unit_run import merged_policy  # noqa: PLC0415 - loads Prefect
 
     unit, config = workspace.runnable(endpoint_id, unit_id)
     model = model_for(unit, "cdm")

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Re-solve every lock file. Needs uv on the PATH (any recent one); pip installs from the result.
-# dev.lock is solved first and constrains the others, so the four never disagree about a version.
+# dev.lock is solved first and constrains the others, so the five never disagree about a version.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 solve() { # solve NAME [uv arguments]
@@ -11,6 +11,7 @@ solve() { # solve NAME [uv arguments]
 solve dev --group dev
 solve runtime --constraints requirements/dev.lock
 solve notebooks --group dev --group notebooks --constraints requirements/dev.lock
+solve docs --group docs --constraints requirements/dev.lock
 solve bench --group dev --group bench --constraints requirements/dev.lock
 # The peer the benchmarks measure against lives in an environment of its own.
 uv pip compile requirements/dlt.in --universal --python-version 3.11 --no-emit-index-url \

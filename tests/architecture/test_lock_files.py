@@ -18,7 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
-GROUPS_OF = {"runtime": (), "dev": ("dev",), "notebooks": ("dev", "notebooks"), "bench": ("dev", "bench")}
+GROUPS_OF = {
+    "runtime": (),
+    "dev": ("dev",),
+    "docs": ("docs",),
+    "notebooks": ("dev", "notebooks"),
+    "bench": ("dev", "bench"),
+}
 PINNED = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^]]*])?==(\S+)", re.MULTILINE)
 
 

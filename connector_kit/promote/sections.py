@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from connector_kit.promote.layout import ConnectorLayout
 
 _WANTED = {
-    "system": "Write a subclass of connector_kit.checks.system.TestSystem in a cell tagged `system`: it tells the checks "
-    "what they need to know of the system."
+    "system": "Write a subclass of connector_kit.checks.system.TestSystem in a cell tagged `system`: "
+    "it tells the checks what they need to know of the system."
 }
 
 

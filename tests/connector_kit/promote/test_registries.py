@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from connector_kit.promote import registers
+from connector_kit.promote import registries
 from connector_kit.promote.problems import ProblemsFoundError
 from tests.connector_kit.promote.authored_notebook import ROOT
 
@@ -28,7 +28,7 @@ def added(before, after):
 
 @pytest.mark.parametrize("name", ["aaa.first", "http.aaa", "http.kkk", "jdbc.zzz", "zzz.last"])
 def test_a_template_is_put_at_its_place(name):
-    after = registers.with_connector(CONNECTORS, name, "connectors.x.source:FACTORY")
+    after = registries.with_connector(CONNECTORS, name, "connectors.x.source:FACTORY")
     assert added(CONNECTORS, after) == [f'        "{name}": "connectors.x.source:FACTORY",']
     table = next(
         node for node in ast.parse(after).body if isinstance(node, ast.AnnAssign) and node.target.id == "BUILT_IN"
@@ -36,9 +36,9 @@ def test_a_template_is_put_at_its_place(name):
     keys = [key.value for key in table.value.args[0].keys]
     assert keys == sorted(keys)
     assert name in keys
-    assert registers.with_connector(after, name, "connectors.x.source:FACTORY") == after
+    assert registries.with_connector(after, name, "connectors.x.source:FACTORY") == after
     with pytest.raises(ProblemsFoundError, match="registered already"):
-        registers.with_connector(after, name, "connectors.y.source:FACTORY")
+        registries.with_connector(after, name, "connectors.y.source:FACTORY")
 
 
 @pytest.mark.parametrize(
@@ -46,19 +46,19 @@ def test_a_template_is_put_at_its_place(name):
 )
 def test_a_table_of_another_form_is_left_alone(text):
     for edit in (
-        lambda: registers.with_connector(text, "http.x", "x:F"),
-        lambda: registers.with_mapper(text, "http", "x.y", "cdm.work.item", "m:f"),
+        lambda: registries.with_connector(text, "http.x", "x:F"),
+        lambda: registries.with_mapper(text, "http", "x.y", "cdm.work.item", "m:f"),
     ):
         with pytest.raises(ProblemsFoundError, match="not in the form"):
             edit()
 
 
 def test_mappers_are_added_one_by_one(tmp_path):
-    one = registers.with_mapper(MAPPERS, "http", "x.things", "cdm.work.item", "cdm_mappers.x_work:item")
-    two = registers.with_mapper(one, "http", "x.boxes", "cdm.work.project", "cdm_mappers.x_work:project")
-    assert registers.with_mapper(two, "http", "x.things", "cdm.work.item", "cdm_mappers.x_work:item") == two
+    one = registries.with_mapper(MAPPERS, "http", "x.things", "cdm.work.item", "cdm_mappers.x_work:item")
+    two = registries.with_mapper(one, "http", "x.boxes", "cdm.work.project", "cdm_mappers.x_work:project")
+    assert registries.with_mapper(two, "http", "x.things", "cdm.work.item", "cdm_mappers.x_work:item") == two
     with pytest.raises(ProblemsFoundError, match="registered already"):
-        registers.with_mapper(two, "http", "x.things", "cdm.work.item", "cdm_mappers.y_work:item")
+        registries.with_mapper(two, "http", "x.things", "cdm.work.item", "cdm_mappers.y_work:item")
     before, after = table(MAPPERS), table(two)
     more = {(key.unit_kind, path) for key, path in after.items() if key not in before}
     assert more == {("x.things", "cdm_mappers.x_work:item"), ("x.boxes", "cdm_mappers.x_work:project")}
@@ -84,7 +84,7 @@ def table(text):
     ],
 )
 def test_an_entry_point_is_one_more_line(before):
-    after = registers.with_entry_point(before, "http.m", "p.m.source:FACTORY")
+    after = registries.with_entry_point(before, "http.m", "p.m.source:FACTORY")
     new = [line for line in added(before, after) if line and not line.startswith("[")]
     assert new == ['"http.m" = "p.m.source:FACTORY"']
-    assert registers.with_entry_point(after, "http.m", "p.m.source:FACTORY") == after
+    assert registries.with_entry_point(after, "http.m", "p.m.source:FACTORY") == after

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "__pycache__", ".*_cache", ".hypothesis", ".sandbox", "requirements")
 
 AUTHORS_LIST = '''
-    def authors(self, ask: Ask) -> Page:
+    def authors(self, request: PageRequest) -> Page:
         """Authors, 50 to a numbered page."""
-        number = int(ask.token or 1)
+        number = int(request.token or 1)
         answer = self.get_json("/v1/authors", page=number)
         return Page(answer["items"], number + 1 if number < answer["pages"] else None)
 '''

@@ -16,6 +16,7 @@ TABLE = {
         "E_ENDPOINT_UNKNOWN": "T",
         "E_DEPENDENCY_MISSING": "T",
         "E_CONTROL_PLANE_UNREACHABLE": "R",
+        "E_SERVER_SERVICE_FAILING": "R",
     },
     "MetadataError": {
         "E_CATALOG_MISSING": "T",

@@ -11,7 +11,8 @@ import pytest
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
 from contracts.receipts import RunRef
-from flows.local.up import down, up, using
+from flows.local.contexts import using
+from flows.local.up import down, up
 from flows.prefect_api.client import connect
 from flows.wiring import close_live, open_workspace
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from flows.local.up import ControlPlaneNote
+    from flows.local.control_plane import LocalControlPlane
     from flows.prefect_api.client import ControlPlane
     from flows.wiring import Workspace
     from sandbox.postgres import SandboxPostgres
@@ -55,7 +56,7 @@ class Pair(NamedTuple):
 
 
 @pytest.fixture(scope="session")
-def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlaneNote]:
+def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalControlPlane]:
     """Shared by the processes of pytest-xdist: the first starts it, the last ends it."""
     base = tmp_path_factory.getbasetemp()
     home = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "control-plane"
@@ -82,13 +83,13 @@ def one_at_a_time(home: Path) -> Iterator[None]:
 
 
 @pytest.fixture
-def plane(control_plane: ControlPlaneNote) -> Iterator[ControlPlane]:
+def plane(control_plane: LocalControlPlane) -> Iterator[ControlPlane]:
     with connect() as opened:
         yield opened
 
 
 @pytest.fixture
-def workspace(control_plane: ControlPlaneNote) -> Iterator[Workspace]:
+def workspace(control_plane: LocalControlPlane) -> Iterator[Workspace]:
     with open_workspace() as opened:
         yield opened
     close_live()

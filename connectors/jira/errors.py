@@ -30,17 +30,17 @@ def translated(refusal: Refusal) -> IngestionError:
 
 
 @contextmanager
-def typed() -> Iterator[None]:
+def typed_errors() -> Iterator[None]:
     """Refusals and payloads of another shape as typed errors, for what is asked as a whole."""
     try:
         yield
     except Refusal as refusal:
         raise translated(refusal) from refusal
     except msgspec.ValidationError as error:
-        raise misshapen("the site", error) from error
+        raise unexpected_payload("the site", error) from error
 
 
-def misshapen(what: str, why: object) -> SourceValueError:
+def unexpected_payload(what: str, why: object) -> SourceValueError:
     """A payload that the site wrote in another way than it documents."""
     return SourceValueError(
         f"A payload of {what} is not shaped as documented: {why}",
@@ -48,7 +48,7 @@ def misshapen(what: str, why: object) -> SourceValueError:
     )
 
 
-def refuse_strangers(answer: httpx.Response) -> None:
+def check_login(answer: httpx.Response) -> None:
     """A login that failed is served as anonymous: 200, and nothing in it. The header tells."""
     reason = answer.headers.get("X-Seraph-LoginReason", "")
     if "AUTHENTICATED_FAILED" in reason or "AUTHENTICATION_DENIED" in reason or answer.status_code == 401:

@@ -31,7 +31,7 @@ from sandbox.postgres import SandboxPostgres
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from flows.local.up import ControlPlaneNote
+    from flows.local.control_plane import LocalControlPlane
     from flows.wiring import Workspace
 
 RATE, SECONDS, ROUNDS = 20, 10, 3
@@ -61,7 +61,8 @@ def main() -> None:
 
 
 def _rows(console: Console, kind: str, database: str | None) -> list[dict[str, Any]]:
-    from flows.local.up import down, up, using  # noqa: PLC0415 - loads Prefect
+    from flows.local.contexts import using  # noqa: PLC0415 - loads Prefect
+    from flows.local.up import down, up  # noqa: PLC0415
     from flows.wiring import close_live, open_workspace  # noqa: PLC0415
 
     if database:
@@ -111,11 +112,11 @@ def _register(workspace: Workspace, source: str, sink: str) -> None:
         workspace.states.running(RunRef(endpoint_id="many", unit_id=each.dataset_id, sink_id="sink"), "before")
 
 
-def _accepting(note: ControlPlaneNote, workspace: Workspace, kind: str) -> dict[str, Any]:
+def _accepting(note: LocalControlPlane, workspace: Workspace, kind: str) -> dict[str, Any]:
     workspace.plane.call("PATCH", "/work_pools/nucleus", {"is_paused": True})
     deployment = workspace.plane.call("GET", f"/deployments/name/{DEPLOYMENT}")["id"]
     parameters = {"endpoint_id": "source", "unit_id": "public.t", "sink_id": "sink"}
-    door, server = httpx.Client(base_url=str(note.door_url)), httpx.Client(base_url=note.api_url, timeout=60)
+    door, server = httpx.Client(base_url=str(note.nucleus_api_url)), httpx.Client(base_url=note.api_url, timeout=60)
 
     def by_door(number: int) -> int:
         fields = {"endpointId": "source", "unitId": "public.t", "sinkId": "sink", "idempotencyKey": f"{kind}-{number}"}
@@ -149,10 +150,10 @@ def _accepting(note: ControlPlaneNote, workspace: Workspace, kind: str) -> dict[
     }
 
 
-def _beginning(note: ControlPlaneNote, workspace: Workspace, kind: str) -> dict[str, Any]:
+def _beginning(note: LocalControlPlane, workspace: Workspace, kind: str) -> dict[str, Any]:
     """Acceptance to the flow's first state RUNNING, five in a row; the first, which warms the worker, is left out."""
     took = []
-    with httpx.Client(base_url=str(note.door_url), timeout=60) as door:
+    with httpx.Client(base_url=str(note.nucleus_api_url), timeout=60) as door:
         for number in range(6):
             fields = {
                 "endpointId": "source",
@@ -170,11 +171,11 @@ def _beginning(note: ControlPlaneNote, workspace: Workspace, kind: str) -> dict[
     return _row(f"flow begins on a warm worker, {kind}", took[1:], "<= 5,000 ms")
 
 
-def _statuses(note: ControlPlaneNote, kind: str) -> dict[str, Any]:
+def _statuses(note: LocalControlPlane, kind: str) -> dict[str, Any]:
     query = {"query": '{ ingestionStatuses(endpointId: "many") { unitId state lastRunAt stats checkpoint } }'}
     headers = {"authorization": f"Bearer {TOKEN}"}
     took = []
-    with httpx.Client(base_url=str(note.door_url), timeout=60, headers=headers) as door:
+    with httpx.Client(base_url=str(note.nucleus_api_url), timeout=60, headers=headers) as door:
         for _ in range(12):
             began = time.perf_counter()
             found = door.post("/graphql", json=query).json()["data"]["ingestionStatuses"]

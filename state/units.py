@@ -1,22 +1,25 @@
-"""What an operator set for each unit, where each unit stands, and the one door that lets a unit run (I7)."""
+"""Unit settings and unit states, the check whether a unit may run (I7), and the policy it runs by."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from contracts.errors import IngestionError, UnitDisabledError
-from contracts.unit import UnitConfig, UnitState
+from pydantic import ValidationError
+
+from contracts.errors import ConfigInvalidError, IngestionError, UnitDisabledError
+from contracts.unit import UnitConfig, UnitPolicy, UnitState
 from state.entries import read_as
 from state.keys import UNIT_CONFIGS, UNIT_STATES, unit_config_key, unit_state_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from contracts.catalog import CatalogSnapshot, DatasetDescriptor
     from contracts.model import Json
     from contracts.receipts import RunRef
     from contracts.state import KvStore
+    from contracts.unit import EndpointUnitDescriptor
 
 
 def require_runnable(
@@ -43,6 +46,28 @@ def require_runnable(
             unit_id=unit_id,
         )
     return dataset
+
+
+def effective_policy(unit: EndpointUnitDescriptor, config: UnitConfig, asked: Mapping[str, Any] | None) -> UnitPolicy:
+    """The policy a run goes by: the unit's default, overridden by the operator's settings, then by the request.
+
+    Args:
+        unit: Whose default policy is the base.
+        config: The operator's settings; a field left at its default overrides nothing.
+        asked: Fields that this run's request overrides.
+
+    Raises:
+        ConfigInvalidError: A field is unknown or its value does not fit; the error lists every such field.
+    """
+    plain = UnitPolicy().model_dump(mode="json")
+    operator = {name: value for name, value in config.policy.model_dump(mode="json").items() if value != plain[name]}
+    try:
+        return UnitPolicy.model_validate({**unit.default_policy.model_dump(mode="json"), **operator, **(asked or {})})
+    except ValidationError as error:
+        problems = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors(include_input=False)]
+        raise ConfigInvalidError(
+            f"The policy cannot be used: {'; '.join(problems)}", "Correct these fields of the policy.", fields=problems
+        ) from None
 
 
 class UnitConfigs:

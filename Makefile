@@ -32,8 +32,6 @@ check: $(READY) ## Lint, format, types, floors, lock files: what CI asks before 
 
 bench: $(BENCH_READY) ## Measure against psql, dlt, an API's own latency and Prefect's (minutes, and some gigabytes of disk)
 	$(BIN)/python -m benchmarks.run $(ARGS)
-	$(BIN)/python -m benchmarks.tracker
-	$(BIN)/python -m benchmarks.api_latency
 
 lock: ## Solve the lock files again (needs uv)
 	./requirements/lock.sh

@@ -43,6 +43,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def found_markers(item: pytest.Item) -> set[str]:
     """What the fixtures and the imports of a test say that it needs."""
     markers = {marker for fixture, marker in FIXTURES.items() if fixture in getattr(item, "fixturenames", ())}
+    if isinstance(item, pytest.Function) and hasattr(item, "callspec"):  # a parameter that asks for the fixture itself
+        given = [each for each in item.callspec.params.values() if isinstance(each, str)]
+        markers |= {marker for fixture, marker in FIXTURES.items() if fixture in given}
     imported = vars(getattr(item, "module", sys)).values()
     return markers | {marker for program, marker in PROGRAMS.items() if any(each is program for each in imported)}
 
@@ -82,7 +85,7 @@ def forbid(program: type[SandboxPostgres | SandboxS3]) -> Callable[[], None]:
     """Let starting the program fail until the returned function is called."""
     start = program.start
 
-    def refuse(self: object) -> None:  # noqa: ARG001
+    def refuse(self: object) -> None:
         pytest.fail(f"This test starts a {program.__name__}: mark it `{PROGRAMS[program]}` (tests/selection.py)")
 
     program.start = refuse  # type: ignore[method-assign, assignment]

@@ -12,6 +12,8 @@ from connector_kit.promote.promotion import promote
 from contracts.errors import DependencyMissingError
 from tests.connector_kit.promote.authored import CELLS, ORDER, contents, notebook_of, number, python, run, saved
 
+pytestmark = pytest.mark.slow
+
 
 def refused(path, root, check=None):
     """The problems of a refusal that wrote nothing."""

@@ -15,6 +15,8 @@ from connector_kit.template.new import TEMPLATE, new
 from contracts.errors import ConfigInvalidError
 from tests.connector_kit.promote.authored import ROOT, run
 
+pytestmark = pytest.mark.slow
+
 REST = ("connector_kit", "flows", "sandbox", "staging", "state")
 
 

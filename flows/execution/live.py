@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from threading import Event, Lock
 from typing import TYPE_CHECKING
 
+from cdm_mappers.registry import mapper_for
 from contracts.errors import RunSupersededError
 from contracts.model import Contract
-from flows.operations.cdm import mapper_for
 from flows.stages.plan import OpenRun
 from flows.wiring import open_workspace
 

@@ -7,20 +7,18 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
-from contracts.errors import CheckpointConflictError, ConfigInvalidError
+from cdm_mappers.registry import mapper_for, model_for
+from contracts.errors import CheckpointConflictError
 from contracts.state import Checkpoint
-from contracts.unit import EndpointUnitDescriptor, UnitConfig, UnitPolicy
 from flows.execution.artifacts import Story
 from flows.execution.exclusive import one_at_a_time
 from flows.execution.live import WORKSPACE_ID, LiveRun, SlicePlace, filed
 from flows.execution.outcome import note_failure, note_success, stats_of
 from flows.execution.slices import SliceWindow
 from flows.execution.tasks import PlanFacts, census, finish, plan_run
-from flows.operations.cdm import mapper_for, model_for
 from flows.stages.plan import RunRequest, require_sink
 from flows.stages.run import reading_view
+from state.units import effective_policy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -79,7 +77,7 @@ class FlowUnitRun:
             ref=self._ref,
             unit=unit,
             mode=mode or config.mode,
-            policy=merged_policy(unit, config, policy),
+            policy=effective_policy(unit, config, policy),
             workspace_id=WORKSPACE_ID,
             checkpoint=checkpoint,
             cdm_model=model,
@@ -174,23 +172,6 @@ class FlowUnitRun:
         except BaseException as error:
             note_failure(self._workspace.states, self._ref, self._run_id, error)
             raise
-
-
-def merged_policy(unit: EndpointUnitDescriptor, config: UnitConfig, asked: Mapping[str, Any] | None) -> UnitPolicy:
-    """The unit's default policy, over it what the operator set, over that what this run asks for.
-
-    Raises:
-        ConfigInvalidError: A field is unknown or its value does not fit.
-    """
-    plain = UnitPolicy().model_dump(mode="json")
-    operator = {name: value for name, value in config.policy.model_dump(mode="json").items() if value != plain[name]}
-    try:
-        return UnitPolicy.model_validate({**unit.default_policy.model_dump(mode="json"), **operator, **(asked or {})})
-    except ValidationError as error:
-        problems = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors(include_input=False)]
-        raise ConfigInvalidError(
-            f"The policy cannot be used: {'; '.join(problems)}", "Correct these fields of the policy.", fields=problems
-        ) from None
 
 
 def in_words(summary: RunSummary) -> str:

@@ -108,8 +108,8 @@ def author(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Author:
 def test_from_nothing_to_rows_in_postgres(author: Author, postgres: Any, two_databases: tuple[str, str]) -> None:
     author.nucleus("connector", "new", "acme")
     author.runs_it(traffic="record")
-    tape = author.root / "notebooks" / "prototypes" / "acme" / "tour.jsonl"
-    assert tape.stat().st_size > 1000
+    proxy = author.root / "notebooks" / "prototypes" / "acme" / "tour.jsonl"
+    assert proxy.stat().st_size > 1000
     author.runs_it(traffic="replay", base_url="http://127.0.0.1:9")  # nobody answers there, and nobody is asked
 
     # The list of authors is added as an author would, and forgotten in the source at first.

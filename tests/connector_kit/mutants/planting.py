@@ -11,19 +11,19 @@ import pytest
 
 from connectors.http.paging import Page, PageRequest
 from connectors.openshelf.client import OpenshelfClient
-from tests.connectors.openshelf.lab import OpenshelfLab
+from tests.connectors.openshelf.system import OpenshelfTestSystem
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """A bug, and the check that must find it, in that lab."""
+    """A bug, and the check that must find it, in that system."""
 
     name: str
     check_id: str
     plant: Plant
-    lab_class: type[OpenshelfLab] = OpenshelfLab
+    system_class: type[OpenshelfTestSystem] = OpenshelfTestSystem
 
 
 def around(owner: Any, name: str, change: Callable[..., Any]) -> Plant:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.connector_kit.promote.authored import repository
+from tests.connector_kit.promote.authored_notebook import repository
 
 
 @pytest.fixture(scope="session")

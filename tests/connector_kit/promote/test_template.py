@@ -13,7 +13,7 @@ import pytest
 from connector_kit.promote.promotion import promote
 from connector_kit.template.new import TEMPLATE, new
 from contracts.errors import ConfigInvalidError
-from tests.connector_kit.promote.authored import ROOT, run
+from tests.connector_kit.promote.authored_notebook import ROOT, run
 
 pytestmark = pytest.mark.slow
 

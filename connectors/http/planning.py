@@ -9,11 +9,14 @@ from connectors.http import windows
 from connectors.http.paging import PageRequest
 from connectors.http.progress import PagedCheckpoint
 from connectors.http.rows import RowReader
+from connectors.slicing import key_chunks
 from contracts.errors import ModeUnsupportedError
 from contracts.plan import IngestionPlan, IngestionSlice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from pydantic import JsonValue
 
     from connectors.http.json_api import PagedSettings
     from connectors.http.paging import Page, Row
@@ -22,7 +25,8 @@ if TYPE_CHECKING:
     from contracts.model import Json
 
 _FUTURE = timedelta(days=1)
-_REPAIRED_TOGETHER = 1_000
+MAX_REPAIR_KEYS = 1_000
+"""Keys of one repair slice; fewer if they are long."""
 
 
 class UnitProbe:
@@ -98,16 +102,14 @@ def late(plan: IngestionPlan, epoch: int, overlap_s: float) -> tuple[IngestionSl
 
 def repairs(plan: IngestionPlan, keys: Sequence[Json], epoch: int) -> tuple[IngestionSlice, ...]:
     """Slices that keep the rows of these keys only."""
-    wanted = [[str(key[name]) for name in plan.unit.primary_key] for key in keys]
-    starts = range(0, len(wanted), _REPAIRED_TOGETHER)
-    chunks = [wanted[start : start + _REPAIRED_TOGETHER] for start in starts]
+    wanted: list[list[JsonValue]] = [[str(key[name]) for name in plan.unit.primary_key] for key in keys]
     return tuple(
         IngestionSlice(
             key=f"repair-{epoch}-{index}",
             sequence=len(plan.slices) + index,
-            params={"keys": chunk, "explain": f"{len(chunk)} missing row(s)"},
+            params={"keys": [*chunk], "explain": f"{len(chunk)} missing row(s)"},
         )
-        for index, chunk in enumerate(chunks)
+        for index, chunk in enumerate(key_chunks(wanted, MAX_REPAIR_KEYS))
     )
 
 

@@ -12,12 +12,16 @@ from connectors.jira.errors import typed_errors
 from connectors.jira.progress import JiraCheckpoint
 from connectors.jira.scope import Scope, scope_of
 from connectors.jira.units import ENTITIES
+from connectors.slicing import key_chunks
 from contracts.errors import ModeUnsupportedError, SourceSchemaChangedError
 from contracts.plan import IngestionPlan, IngestionSlice
 
 if TYPE_CHECKING:
     from connectors.jira.client import JiraClient
     from contracts.endpoint import PlanRequest
+
+
+_MAX_LATE_PROJECTS = 500
 
 
 class _ProjectKey(msgspec.Struct):
@@ -63,16 +67,25 @@ def selected_projects(client: JiraClient, scope: Scope) -> tuple[list[str], list
 
 
 def late(plan: IngestionPlan, epoch: int) -> tuple[IngestionSlice, ...]:
-    """One slice of everything in the plan's projects that was updated since the plan was made; none for other units."""
+    """What was updated since the plan was made, in slices of some hundred projects; none for units that are listed."""
     projects = sorted({str(piece.params["project"]) for piece in plan.slices if "jql" in piece.params})
     if plan.checkpoint_after is None or not projects:
         return ()
     scope = scope_of(plan.unit, plan.policy, selectable=True)
     read_at = JiraCheckpoint.model_validate(plan.checkpoint_after).since(projects[0])
     since_ms = jql.milliseconds(read_at) if read_at else 0
-    query = jql.all_of([jql.one_of("project", projects), *scope.conditions, jql.at_least("updated", since_ms)])
-    params = {"jql": query, "explain": "what changed since the plan was made"}
-    return (IngestionSlice(key=f"late-{epoch}", sequence=len(plan.slices), params=params),)
+    conditions = [*scope.conditions, jql.at_least("updated", since_ms)]
+    return tuple(
+        IngestionSlice(
+            key=f"late-{epoch}-{index}" if index else f"late-{epoch}",
+            sequence=len(plan.slices) + index,
+            params={
+                "jql": jql.all_of([jql.one_of("project", chunk), *conditions]),
+                "explain": "what changed since the plan was made",
+            },
+        )
+        for index, chunk in enumerate(key_chunks(projects, _MAX_LATE_PROJECTS))
+    )
 
 
 def _whole(request: PlanRequest) -> IngestionPlan:

@@ -15,8 +15,9 @@ from connectors.jira.descriptor import DESCRIPTOR
 from connectors.jira.errors import typed_errors
 from connectors.jira.planning import late, make_plan, selected_projects
 from connectors.jira.progress import JiraCheckpoint, with_projects_held
-from connectors.jira.reading import IssueSliceReader, chunks, whole
+from connectors.jira.reading import IssueSliceReader, whole
 from connectors.jira.scope import scope_of
+from connectors.slicing import key_chunks
 from contracts.catalog import CatalogSnapshot
 from contracts.endpoint import ConnectionReport, EndpointDescriptor, FilterOption
 from contracts.errors import CompletenessGapError, CursorUnsupportedError
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from contracts.unit import EndpointUnitDescriptor, Predicate, UnitPolicy
 
 _PERMISSIONS = {"BROWSE_PROJECTS": "issues", "USER_PICKER": "users"}
-_REPAIRED_TOGETHER = 1000
+_MAX_REPAIR_IDS = 1000
 
 
 class _FieldPayload(msgspec.Struct):
@@ -187,9 +188,9 @@ class JiraSource:
             IngestionSlice(
                 key=f"repair-{epoch}-{index}",
                 sequence=len(plan.slices) + index,
-                params={what: list(chunk), "explain": f"{len(chunk)} missing row(s)"},
+                params={what: [*chunk], "explain": f"{len(chunk)} missing row(s)"},
             )
-            for index, chunk in enumerate(chunks(ids, _REPAIRED_TOGETHER))
+            for index, chunk in enumerate(key_chunks(ids, _MAX_REPAIR_IDS))
         )
 
     def preview(self, unit: EndpointUnitDescriptor, limit: int, where: Sequence[Predicate] = ()) -> pl.DataFrame:

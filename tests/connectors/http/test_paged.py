@@ -130,11 +130,11 @@ def test_the_watermark_is_the_newest_row_and_incremental_runs_begin_there(source
 def test_the_checkpoint_never_passes_the_rows(source, receipts, expected):
     made = plan(source, unit_of(source))
     assert source.visits[-1][2] == datetime(2025, 3, 2, tzinfo=UTC)
-    checkpoint_from_receipts = source.checkpoint(
+    saved = source.checkpoint(
         made,
         [receipt(str(n), observed={"newest": seen} if seen else {}, **more) for n, (seen, more) in enumerate(receipts)],
     )
-    assert checkpoint_from_receipts["watermark"] == expected
+    assert saved["watermark"] == expected
 
 
 def test_gaps_leave_the_watermark_of_the_run_before(source):

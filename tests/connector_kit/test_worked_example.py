@@ -46,14 +46,12 @@ def before(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def promoted(before, tmp_path_factory):
+def promoted(before):
     """The repository after the promotion, and what it did."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MYPY_CACHE_DIR", str(tmp_path_factory.mktemp("mypy")))
-        draft = (before / PROTOTYPE).with_name("draft.ipynb")
-        draft.write_text((before / PROTOTYPE).read_text().replace("groups = ()", 'groups = (\\"plan\\",)'))
-        run(before, draft)
-        yield before, promote(before / PROTOTYPE, before, check=None)
+    draft = (before / PROTOTYPE).with_name("draft.ipynb")
+    draft.write_text((before / PROTOTYPE).read_text().replace("groups = ()", 'groups = (\\"plan\\",)'))
+    run(before, draft)
+    return before, promote(before / PROTOTYPE, before, check=None)
 
 
 def test_the_connector_is_what_its_notebook_became(promoted):

@@ -53,8 +53,7 @@ SOURCE = '''
 
 
 @pytest.fixture
-def theirs(tmp_path, monkeypatch, mypy_cache):
-    monkeypatch.setenv("MYPY_CACHE_DIR", str(mypy_cache))
+def theirs(tmp_path):
     root = tmp_path / "theirs"
     root.mkdir()
     (root / "pyproject.toml").write_text(PROJECT)

@@ -5,7 +5,6 @@ The floor is requests x latency / allowed concurrency. The site is served by thi
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import time
@@ -74,7 +73,7 @@ def _one(server: SandboxJira, sink: str, unit: str, mode: str, checkpoint: Any) 
     login = {"base_url": server.url, "email": server.email, "api_token": server.token, "concurrency": CONCURRENCY}
     asked = {"site": login, "sink": sink, "unit": unit, "mode": mode, "checkpoint": checkpoint}
     before = len(server.requests)
-    result: Measured = measured([sys.executable, "-m", "benchmarks.tracker_run", json.dumps(asked)])
+    result: Measured = measured([sys.executable, "-m", "benchmarks.issue_tracker_run", json.dumps(asked)])
     said = json.loads(result.output.strip().splitlines()[-1])
     made = {**said, "requests": len(server.requests) - before, "peak_mib": result.peak_mib, "cpu_s": result.cpu_s}
     return made, said["checkpoint"]
@@ -124,14 +123,7 @@ def printed(found: list[dict[str, Any]]) -> Table:
     return table
 
 
-def main() -> None:
-    """Run and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--issues", type=int, default=50_000)
-    options = parser.parse_args()
+def measure(issues: int) -> None:
+    """Run over a site of so many issues and print the table."""
     console = Console(width=None if sys.stdout.isatty() else 170)
-    console.print(printed(rows(console, options.issues)))
-
-
-if __name__ == "__main__":
-    main()
+    console.print(printed(rows(console, issues)))

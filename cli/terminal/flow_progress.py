@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _LOOK_EVERY_S = 0.2
 
 
-class Watch:
+class FlowRunWatcher:
     """Tells an observer what becomes of the run of ``ref``; ``stop`` asks that run to end."""
 
     def __init__(self, ref: RunRef, observer: Quiet) -> None:
@@ -56,11 +56,11 @@ class Watch:
 
 
 @contextmanager
-def watched(ref: RunRef, *, as_json: bool) -> Iterator[Watch]:
+def watched(ref: RunRef, *, as_json: bool) -> Iterator[FlowRunWatcher]:
     """Look at the run several times a second while the context is open."""
     over = Event()
     with observe(as_json=as_json) as observer:
-        watch = Watch(ref, observer)
+        watch = FlowRunWatcher(ref, observer)
 
         def keep_looking() -> None:
             while not over.wait(_LOOK_EVERY_S):

@@ -356,12 +356,6 @@ class StateUnavailableError(Retriable, StateError):
     code = "E_STATE_UNAVAILABLE"
 
 
-class StateRefusedError(Terminal, StateError):
-    """The KV store refused the credentials, or holds a value that cannot be read."""
-
-    code = "E_STATE_REFUSED"
-
-
 class RunStoppedError(Retriable, RunError):
     """The run was cancelled, or its process was killed, before its end."""
 

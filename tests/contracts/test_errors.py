@@ -56,7 +56,7 @@ TABLE = {
         "E_SINK_OWNER": "T",
         "E_SINK_WRITE_FAILED": "R",
     },
-    "StateError": {"E_CHECKPOINT_CONFLICT": "R", "E_STATE_REFUSED": "T", "E_STATE_UNAVAILABLE": "R"},
+    "StateError": {"E_CHECKPOINT_CONFLICT": "R", "E_STATE_UNAVAILABLE": "R"},
     "RunError": {
         "E_RUN_IN_PROGRESS": "R",
         "E_RUN_PAUSED": "R",
@@ -69,7 +69,8 @@ TABLE = {
 }
 
 CLASSES = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, IngestionError)]
-PHASES = IngestionError.__subclasses__()
+# Other rooms may add phases of their own in the same process.
+PHASES = [kind for kind in IngestionError.__subclasses__() if kind.__module__ == errors.__name__]
 LEAVES = [kind for kind in CLASSES if kind is not IngestionError and kind not in PHASES]
 
 

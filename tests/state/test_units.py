@@ -113,12 +113,11 @@ def test_a_run_that_was_replaced_notes_nothing(states):
     assert states.state(REF) == newer
 
 
-def test_pause_and_idle_keep_the_last_run(states):
+def test_a_pause_keeps_the_last_run(states):
     states.running(REF, "run-1")
     states.succeeded(REF, "run-1", {"rows": 5})
     paused = states.paused(REF)
     assert (paused.state, paused.last_run_id, paused.stats) == ("PAUSED", "run-1", {"rows": 5})
-    assert states.idle(REF) == paused.model_copy(update={"state": "IDLE"})
 
 
 def test_states_are_listed_by_endpoint(states):

@@ -11,6 +11,8 @@ from connector_kit.promote.problems import PromotionRefusedError
 from connector_kit.promote.promotion import promote
 from tests.connector_kit.promote.authored_notebook import CELLS, ROOT, contents, notebook_of, number, python, saved
 
+pytestmark = pytest.mark.slow
+
 PROJECT = """\
 [project]
 name = "acme-connectors"
@@ -51,8 +53,7 @@ SOURCE = '''
 
 
 @pytest.fixture
-def theirs(tmp_path, monkeypatch, mypy_cache):
-    monkeypatch.setenv("MYPY_CACHE_DIR", str(mypy_cache))
+def theirs(tmp_path):
     root = tmp_path / "theirs"
     root.mkdir()
     (root / "pyproject.toml").write_text(PROJECT)

@@ -1,7 +1,7 @@
 """The API under load: acceptance at 20 requests/s, start of the flow on a warm worker, statuses over 1,000 units.
 
 The reference is Prefect's own ``create_flow_run`` at the same rate, in turns with ours and beginning with as few
-waiting runs. The work pool is paused while requests are accepted: what is measured is the door and the server beside
+waiting runs. The work pool is paused while requests are accepted: what is measured is the API and the server beside
 it, not the runs.
 """
 
@@ -42,7 +42,7 @@ KEY, TOKEN = "bench-key-0123456789", "bench-token-0123456789"
 HEADINGS = ("case", "p50 ms", "p99 ms", "reference p99 ms", "ratio", "aim")
 
 
-def main() -> None:
+def measure() -> None:
     """Print the table; about six minutes."""
     console = Console()
     os.environ |= {
@@ -116,11 +116,11 @@ def _accepting(note: LocalControlPlane, workspace: Workspace, kind: str) -> dict
     workspace.plane.call("PATCH", "/work_pools/nucleus", {"is_paused": True})
     deployment = workspace.plane.call("GET", f"/deployments/name/{DEPLOYMENT}")["id"]
     parameters = {"endpoint_id": "source", "unit_id": "public.t", "sink_id": "sink"}
-    door, server = httpx.Client(base_url=str(note.nucleus_api_url)), httpx.Client(base_url=note.api_url, timeout=60)
+    client, server = httpx.Client(base_url=str(note.nucleus_api_url)), httpx.Client(base_url=note.api_url, timeout=60)
 
-    def by_door(number: int) -> int:
+    def by_webhook(number: int) -> int:
         fields = {"endpointId": "source", "unitId": "public.t", "sinkId": "sink", "idempotencyKey": f"{kind}-{number}"}
-        return _post(door, fields).status_code
+        return _post(client, fields).status_code
 
     def by_prefect(number: int) -> int:
         body = {"parameters": parameters, "idempotency_key": f"reference-{kind}-{number}"}
@@ -131,12 +131,12 @@ def _accepting(note: LocalControlPlane, workspace: Workspace, kind: str) -> dict
             time.sleep(0.05)
         return answer.status_code
 
-    with door, server:
+    with client, server:
         ours: list[float] = []
         theirs: list[float] = []
         for number in range(ROUNDS):
             first = number * RATE * SECONDS
-            for call, wanted, took in ((by_door, 202, ours), (by_prefect, 201, theirs)):
+            for call, wanted, took in ((by_webhook, 202, ours), (by_prefect, 201, theirs)):
                 _forget_waiting(workspace)
                 [call(-first - n) for n in range(1, 6)]  # connections and facts of a caller who is there all the time
                 took.extend(_at_rate(call, wanted, first))
@@ -153,7 +153,7 @@ def _accepting(note: LocalControlPlane, workspace: Workspace, kind: str) -> dict
 def _beginning(note: LocalControlPlane, workspace: Workspace, kind: str) -> dict[str, Any]:
     """Acceptance to the flow's first state RUNNING, five in a row; the first, which warms the worker, is left out."""
     took = []
-    with httpx.Client(base_url=str(note.nucleus_api_url), timeout=60) as door:
+    with httpx.Client(base_url=str(note.nucleus_api_url), timeout=60) as client:
         for number in range(6):
             fields = {
                 "endpointId": "source",
@@ -161,7 +161,7 @@ def _beginning(note: LocalControlPlane, workspace: Workspace, kind: str) -> dict
                 "sinkId": "sink",
                 "idempotencyKey": f"begin-{kind}-{number}",
             }
-            run_id, accepted_at = _post(door, fields).json()["runId"], datetime.now(UTC)
+            run_id, accepted_at = _post(client, fields).json()["runId"], datetime.now(UTC)
             while (run := workspace.runs.get(run_id)) is None or run.state != "COMPLETED":
                 if run is not None and run.state in {"FAILED", "CRASHED"}:
                     raise RuntimeError(run.message)
@@ -175,10 +175,10 @@ def _statuses(note: LocalControlPlane, kind: str) -> dict[str, Any]:
     query = {"query": '{ ingestionStatuses(endpointId: "many") { unitId state lastRunAt stats checkpoint } }'}
     headers = {"authorization": f"Bearer {TOKEN}"}
     took = []
-    with httpx.Client(base_url=str(note.nucleus_api_url), timeout=60, headers=headers) as door:
+    with httpx.Client(base_url=str(note.nucleus_api_url), timeout=60, headers=headers) as client:
         for _ in range(12):
             began = time.perf_counter()
-            found = door.post("/graphql", json=query).json()["data"]["ingestionStatuses"]
+            found = client.post("/graphql", json=query).json()["data"]["ingestionStatuses"]
             took.append(time.perf_counter() - began)
             if len(found) != UNITS:
                 raise RuntimeError(f"{len(found)} statuses of {UNITS}")
@@ -224,7 +224,3 @@ def _row(case: str, took_s: list[float], aim: str) -> dict[str, Any]:
 
 def _p99(took: list[float]) -> float:
     return sorted(took)[min(len(took) - 1, int(len(took) * 0.99))]
-
-
-if __name__ == "__main__":
-    main()

@@ -12,8 +12,8 @@ from urllib.parse import quote
 
 import msgspec
 
-from connectors.http.client import HttpClient, Refusal
-from connectors.jira.errors import check_login, message_of, translated
+from connectors.http.client import HttpClient
+from connectors.jira.errors import check_login, message_of, typed_errors
 from contracts.errors import SourcePageFailedError
 
 if TYPE_CHECKING:
@@ -103,10 +103,8 @@ class JiraClient:
 
     def myself(self) -> dict[str, Any]:
         """The account: ``accountId``, ``displayName``, ``timeZone``, … An anonymous caller gets no answer to this."""
-        try:
+        with typed_errors():
             return self._object(self.http.get(f"{_API}/myself", _any))
-        except Refusal as refusal:
-            raise translated(refusal) from refusal
 
     def server_info(self) -> dict[str, Any]:
         """``version``, ``deploymentType``, ``serverTime``, ``serverTimeZone``."""

@@ -17,7 +17,7 @@ import polars as pl
 from connectors.http.client import Refusal
 from connectors.jira import rows
 from connectors.jira.client import RECONCILED
-from connectors.jira.errors import translated, unexpected_payload
+from connectors.jira.errors import typed_errors
 from connectors.jira.rows import ChildReader, IssueReader, Parent
 from contracts.plan import IngestionSlice, SliceReport
 
@@ -88,16 +88,12 @@ class IssueSliceReader:
     def frames(self) -> Frames:
         """Batches of about 500 rows, at least one; then what was promised and what was withheld."""
         held: list[pl.DataFrame] = [self._empty()]
-        try:
+        with typed_errors(what=self._dataset.dataset_id):
             for frame in self._read():
                 held.append(frame)
                 if sum(one.height for one in held) >= _ROWS_PER_BATCH:
                     yield pl.concat(held)
                     held = []
-        except msgspec.ValidationError as error:
-            raise unexpected_payload(self._dataset.dataset_id, error) from error
-        except Refusal as refusal:
-            raise translated(refusal) from refusal
         if held:
             yield pl.concat(held)
         project = self._piece.params.get("project")
@@ -216,12 +212,8 @@ def whole(client: JiraClient, dataset: DatasetDescriptor) -> Frames:
         SourcePrivilegeError: The list is refused.
         SourceValueError: A payload is not shaped as documented.
     """
-    try:
+    with typed_errors(what=dataset.dataset_id):
         return (yield from _listed(client, dataset))
-    except msgspec.ValidationError as error:
-        raise unexpected_payload(dataset.dataset_id, error) from error
-    except Refusal as refusal:
-        raise translated(refusal) from refusal
 
 
 def _listed(client: JiraClient, dataset: DatasetDescriptor) -> Frames:

@@ -19,6 +19,8 @@ from tests.architecture.rooms import ROOT
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "__pycache__", ".*_cache", ".hypothesis", ".sandbox", "requirements")
 
 AUTHORS_LIST = '''

@@ -14,6 +14,8 @@ import pytest
 from connector_kit.promote.promotion import promote
 from tests.connector_kit.promote.authored_notebook import ROOT, repository, run
 
+pytestmark = pytest.mark.slow
+
 KEPT = Path(__file__).with_name("worked_example") / "openshelf.ipynb"
 PROTOTYPE = "notebooks/prototypes/openshelf.ipynb"
 MODULES = tuple(f"connectors/openshelf/{name}.py" for name in ("__init__", "config", "client", "units", "source"))

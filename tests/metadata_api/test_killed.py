@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from flows.local.control_plane import LocalControlPlane
     from sandbox.postgres import SandboxPostgres
 
+pytestmark = [pytest.mark.prefect, pytest.mark.slow]
+
 TABLES = 6
 ROWS = 3_000
 

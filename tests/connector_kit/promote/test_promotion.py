@@ -21,6 +21,8 @@ from tests.connector_kit.promote.authored_notebook import (
     saved,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def refused(path, root, check=None):
     """The problems of a refusal that wrote nothing."""

@@ -15,6 +15,8 @@ from connector_kit.template.new import TEMPLATE, new
 from contracts.errors import ConfigInvalidError
 from tests.connector_kit.promote.authored_notebook import ROOT, run
 
+pytestmark = pytest.mark.slow
+
 REST = ("connector_kit", "flows", "sandbox", "staging", "state")
 QUICK = {"groups = ()": 'groups = (\\"plan\\",)'}
 """All checks run once over the draft and once over the promoted connector; other runs of the notebook need only some."""

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import pytest
+
 from connector_kit.checks.pytest_suite import ConnectorSuite
 from tests.connector_kit.systems.postgres import PostgresTestSystem
+
+pytestmark = pytest.mark.postgres
 
 
 class TestPostgres(ConnectorSuite):

@@ -209,6 +209,10 @@ def _keys_as_they_were(original, self, plan, view=None):
     yield from self.listed
 
 
+def _keys_without_one(original, self, plan, view=None):
+    yield from (frame[1:] for frame in original(self, plan, view))
+
+
 MUTANTS = (
     Mutant("one page is skipped", "pages.every-row", around(OpenshelfClient, "books", _page_skipped)),
     Mutant("a tie at the end of a page is lost", "pages.every-row", _ties_dropped()),
@@ -245,6 +249,8 @@ MUTANTS = (
     Mutant("an incremental run reads nothing", "incremental.equals-full", _nothing_next_time),
     Mutant("the state goes back", "incremental.unchanged", around(paged, "folded", _a_day_back)),
     Mutant("late rows of one slice are missed", "incremental.changed-meanwhile", put(paged, "late", lambda plan, epoch, overlap_s: ()), LoansTestSystem),
+    Mutant("a key of every page is not listed", "incremental.keys", around(OpenshelfSource, "export_keys", _keys_without_one)),
+    Mutant("the total is not reported", "pages.promised", answering(lambda ask, page: replace(page, total=None))),
     Mutant("keys are those of the first listing", "incremental.removed", around(OpenshelfSource, "export_keys", _keys_as_they_were)),
     Mutant("the state is that of the last receipt", "state.fold", around(paged, "folded", _as_of_the_last)),
 )  # fmt: skip

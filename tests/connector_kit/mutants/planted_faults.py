@@ -86,12 +86,32 @@ def _logged(original, self, method, path, where, how):
     return original(self, method, path, where, how)
 
 
-def _capable(patch):
-    made = FACTORY.descriptor.model_copy(
-        update={"capabilities": (*FACTORY.descriptor.capabilities, "ingest.consistent_view")}
-    )
-    patch.setattr(FACTORY, "descriptor", made)
-    patch.setattr(OpenshelfSource, "descriptor", made)
+def _declaring_otherwise(capability):
+    """It is declared where it is absent, and not where it is there."""
+
+    def plant(patch):
+        declared = FACTORY.descriptor.capabilities
+        kept = tuple(one for one in declared if one != capability)
+        other = kept if len(kept) < len(declared) else (*declared, capability)
+        made = FACTORY.descriptor.model_copy(update={"capabilities": other})
+        patch.setattr(FACTORY, "descriptor", made)
+        patch.setattr(OpenshelfSource, "descriptor", made)
+
+    return plant
+
+
+def _planned_without_retries(patch):
+    planning = []
+
+    def plan(original, self, request):
+        planning.append(request)
+        try:
+            return original(self, request)
+        finally:
+            planning.pop()
+
+    around(OpenshelfSource, "plan", plan)(patch)
+    around(Governor, "may_retry", lambda original, self: not planning and original(self))(patch)
 
 
 def _all_units(original, self, catalog):
@@ -180,7 +200,9 @@ MUTANTS = (
     Mutant("an error is httpx's own", "errors.timeout", put(client, "_unreachable", lambda error, where: error)),
     Mutant("keys are listed in part", "errors.keys", around(OpenshelfSource, "export_keys", _keys_in_part)),
     Mutant("the server's clock is believed", "clock.behind", _until_server_clock),
-    Mutant("a capability is declared and absent", "capabilities.true", _capable),
+    Mutant("a capability is declared and absent", "capabilities.true", _declaring_otherwise("ingest.consistent_view")),
+    Mutant("watermarks are declared and cannot be set", "capabilities.true", _declaring_otherwise("ingest.set_watermark")),
+    Mutant("a plan gives up at the first failure", "errors.mixed", _planned_without_retries),
     Mutant("a preview is everything", "capabilities.preview", around(OpenshelfSource, "preview", lambda original, self, unit, limit, where=(): original(self, unit, limit + 1, where))),
     Mutant("a closed source stays closed", "capabilities.reopen", put(HttpClient, "close", lambda self: self._http and self._http.close())),
     Mutant("a unit is not in the catalog", "catalog.units", around(OpenshelfSource, "list_units", _all_units)),

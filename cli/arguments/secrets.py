@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from cli.reading import json_or_text, pair
-from cli.secrecy import MASK
+from cli.arguments.values import json_or_text, pair
+from cli.terminal.redaction import MASK
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli import workspace
-from cli.options import EndpointId, JsonFlag, SinkId, UnitId
-from cli.output import Output
+from cli.arguments.options import EndpointId, JsonFlag, SinkId, UnitId
+from cli.terminal.output import Output
 
 if TYPE_CHECKING:
     from contracts.receipts import RunRef
@@ -59,7 +59,7 @@ def watch(
     out = Output(as_json=as_json)
 
     def followed(ws: "Workspace") -> dict[str, object]:
-        from cli.following import follow
+        from cli.terminal.following import follow
         from flows.operations.statuses import state_of
 
         ref = _ref(ws, endpoint_id, unit_id, sink)
@@ -75,7 +75,7 @@ def watch(
 
 
 def _ref(ws: "Workspace", endpoint_id: str, unit_id: str, sink: str | None) -> "RunRef":
-    from cli.requests import sink_for
+    from cli.arguments.run_requests import sink_for
     from contracts.receipts import RunRef
 
     ws.unit(endpoint_id, unit_id)

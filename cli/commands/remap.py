@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli import workspace
-from cli.options import EndpointId, JsonFlag, SinkId, UnitId
-from cli.output import Output, table
+from cli.arguments.options import EndpointId, JsonFlag, SinkId, UnitId
+from cli.terminal.output import Output, table
 
 if TYPE_CHECKING:
     from flows.stages.remap import RemapSummary
@@ -24,7 +24,7 @@ def remap(
     """Map the unit's staged rows again with the current mapper, without asking the source for anything."""
 
     def done(ws: "Workspace") -> "RemapSummary":
-        from cli.requests import sink_for
+        from cli.arguments.run_requests import sink_for
         from flows.operations.cdm import remap_unit
 
         return remap_unit(ws, endpoint_id, unit_id, sink_for(ws, endpoint_id, unit_id, sink), staging)

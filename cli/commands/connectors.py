@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from cli.options import JsonFlag
-from cli.output import Output
+from cli.arguments.options import JsonFlag
+from cli.terminal.output import Output
 
 app = typer.Typer(no_args_is_help=True, help="From a notebook to a connector: make, check, promote.")
 

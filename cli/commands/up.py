@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
-from cli.interrupt import interruptible
-from cli.options import JsonFlag
-from cli.output import Output
+from cli.arguments.options import JsonFlag
+from cli.terminal.interrupts import interruptible
+from cli.terminal.output import Output
 
 
 def up(

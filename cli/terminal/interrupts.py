@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from cli.failure import Interrupted
+from cli.terminal.failures import Interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli import workspace
-from cli.options import EndpointId, JsonFlag, SinkId, UnitId
-from cli.output import Output, table
+from cli.arguments.options import EndpointId, JsonFlag, SinkId, UnitId
+from cli.terminal.output import Output, table
 
 if TYPE_CHECKING:
     from contracts.model import Json
@@ -47,7 +47,7 @@ def reset(endpoint_id: EndpointId, unit_id: UnitId, *, sink: SinkId = None, as_j
     from contracts.receipts import RunRef
 
     def forget(ws: "Workspace") -> bool:
-        from cli.requests import sink_for
+        from cli.arguments.run_requests import sink_for
         from flows.operations.watermarks import forget_watermark
 
         ref = RunRef(endpoint_id=endpoint_id, unit_id=unit_id, sink_id=sink_for(ws, endpoint_id, unit_id, sink))
@@ -71,7 +71,7 @@ def set_(
     from contracts.receipts import RunRef
 
     def move(ws: "Workspace") -> "Json":
-        from cli.requests import sink_for
+        from cli.arguments.run_requests import sink_for
         from flows.operations.watermarks import set_watermark
 
         ref = RunRef(endpoint_id=endpoint_id, unit_id=unit_id, sink_id=sink_for(ws, endpoint_id, unit_id, sink))

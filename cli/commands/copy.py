@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from cli.options import FreshFlag, JsonFlag
-from cli.output import Output
+from cli.arguments.options import FreshFlag, JsonFlag
+from cli.terminal.output import Output
 
 if TYPE_CHECKING:
     from contracts.unit import UnitPolicy
@@ -54,8 +54,8 @@ def copy(  # noqa: PLR0913 - every one is an option of the command
 
     No registration and no server. A password may come from PGPASSWORD or a pgpass file.
     """
-    from cli.copy_run import CopyOrder, opened, staging_area
-    from cli.summary import summary_table, verify_json, verify_words
+    from cli.terminal.summary import summary_table, verify_json, verify_words
+    from cli.url_copy import CopyOrder, opened, staging_area
     from flows.stages.verify import refuse_differences
 
     out = Output(as_json=as_json)
@@ -78,7 +78,7 @@ def copy(  # noqa: PLR0913 - every one is an option of the command
 def _policy(
     incremental: list[str] | None, key: list[str] | None, where: list[str] | None, slice_size: str
 ) -> "UnitPolicy":
-    from cli.reading import predicate, size_bytes
+    from cli.arguments.values import predicate, size_bytes
     from contracts.unit import UnitPolicy
 
     size = size_bytes(slice_size)

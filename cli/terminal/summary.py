@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from cli.output import mib, table
+from cli.terminal.output import mib, table
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cli import workspace
-from cli.options import JsonFlag
+from cli.arguments.options import JsonFlag
 
 LOOPBACK = "127.0.0.1"
 

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli import workspace
-from cli.options import EndpointId, JsonFlag
-from cli.output import Output, mib, table
+from cli.arguments.options import EndpointId, JsonFlag
+from cli.terminal.output import Output, mib, table
 
 if TYPE_CHECKING:
     from contracts.catalog import CatalogDiff, CatalogSnapshot

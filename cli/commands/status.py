@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from cli import workspace
-from cli.options import JsonFlag
-from cli.output import Output, table
+from cli.arguments.options import JsonFlag
+from cli.terminal.output import Output, table
 
 
 def status(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from cli.output import console_on, mib
+from cli.terminal.output import console_on, mib
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from cli import workspace
-from cli.options import EndpointId, JsonFlag
-from cli.output import Output, table
+from cli.arguments.options import EndpointId, JsonFlag
+from cli.terminal.output import Output, table
 
 if TYPE_CHECKING:
     from contracts.endpoint import ConnectionReport
@@ -36,7 +36,7 @@ def add(
     as_json: JsonFlag = False,
 ) -> None:
     """Register an endpoint. It is not contacted: `nucleus endpoint test` does that."""
-    from cli.secret_values import config_of, masked
+    from cli.arguments.secrets import config_of, masked
     from connectors.describe import load_config
     from connectors.registry import EndpointRegistry
 
@@ -61,7 +61,7 @@ def list_endpoints(*, as_json: JsonFlag = False) -> None:
 @app.command()
 def show(endpoint_id: EndpointId, *, as_json: JsonFlag = False) -> None:
     """Show an endpoint's template and config; secrets are stars."""
-    from cli.secret_values import masked
+    from cli.arguments.secrets import masked
     from connectors.registry import EndpointRegistry
 
     template_id, config = workspace.in_workspace(lambda ws: ws.endpoints.get(endpoint_id))

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from cli.failure import Interrupted
-from cli.interrupt import interruptible
-from cli.progress import observe
-from cli.reading import table_name
-from cli.scratch import scratch_folder
-from cli.urls import endpoint_of
+from cli.arguments.urls import endpoint_of
+from cli.arguments.values import table_name
+from cli.scratch_folder import scratch_folder
+from cli.terminal.failures import Interrupted
+from cli.terminal.interrupts import interruptible
+from cli.terminal.progress import observe
 from contracts.catalog import structure
 from contracts.errors import DatasetNotInCatalogError
 from contracts.receipts import RunRef
@@ -25,7 +25,7 @@ from staging.factory import open_staging
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cli.output import Output
+    from cli.terminal.output import Output
     from contracts.catalog import CatalogSnapshot
     from contracts.endpoint import SinkEndpoint, SourceEndpoint
     from contracts.model import Json

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from cli import workspace
-from cli.options import EndpointId, FreshFlag, JsonFlag, SinkId, UnitId
-from cli.output import Output
+from cli.arguments.options import EndpointId, FreshFlag, JsonFlag, SinkId, UnitId
+from cli.terminal.output import Output
 
 if TYPE_CHECKING:
     from contracts.receipts import RunSummary
@@ -30,8 +30,8 @@ def ingest(
     as_json: JsonFlag = False,
 ) -> None:
     """Move one unit to its sink. Run it again to continue or to bring the sink up to date."""
-    from cli.requests import sink_for
-    from cli.summary import summary_table
+    from cli.arguments.run_requests import sink_for
+    from cli.terminal.summary import summary_table
 
     def admitted(ws: "Workspace") -> str:
         # Asked here first: a missing server or a disabled unit needs no flow run to be told.
@@ -45,9 +45,9 @@ def ingest(
 
 
 def _run(endpoint_id: str, unit_id: str, sink_id: str, parameters: dict[str, Any], out: Output) -> "RunSummary":
-    from cli.failure import Interrupted
-    from cli.flow_run import watched
-    from cli.interrupt import interruptible
+    from cli.terminal.failures import Interrupted
+    from cli.terminal.flow_progress import watched
+    from cli.terminal.interrupts import interruptible
     from contracts.receipts import RunRef, RunSummary
     from flows.ingest_unit import ingest_unit
     from flows.stages.export import RunStopped

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from cli import workspace
-from cli.options import EndpointId, JsonFlag, SinkId, UnitId
-from cli.output import Output, table
+from cli.arguments.options import EndpointId, JsonFlag, SinkId, UnitId
+from cli.terminal.output import Output, table
 
 if TYPE_CHECKING:
     from contracts.endpoint import FilterOption
@@ -81,7 +81,7 @@ def configure(  # noqa: PLR0913 - every one is an option of the command
     as_json: JsonFlag = False,
 ) -> None:
     """Change what is given and leave the rest; without options, show what is set."""
-    from cli.unit_changes import changed
+    from cli.arguments.unit_changes import changed
     from flows.operations.run_control import configure as keep
 
     policy = {

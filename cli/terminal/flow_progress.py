@@ -6,12 +6,12 @@ from contextlib import contextmanager
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
-from cli.progress import observe
+from cli.terminal.progress import observe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cli.progress import Quiet
+    from cli.terminal.progress import Quiet
     from contracts.receipts import RunRef
     from flows.execution.live import LiveRun
 

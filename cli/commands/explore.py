@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from cli import workspace
-from cli.options import EndpointId, JsonFlag, SinkId, UnitId
-from cli.output import Output, table
+from cli.arguments.options import EndpointId, JsonFlag, SinkId, UnitId
+from cli.terminal.output import Output, table
 
 if TYPE_CHECKING:
     from contracts.plan import IngestionPlan
@@ -24,8 +24,8 @@ def preview(
     as_json: JsonFlag = False,
 ) -> None:
     """Show the first rows of a unit, in no promised order."""
-    from cli.cells import texts
-    from cli.reading import predicate
+    from cli.arguments.values import predicate
+    from cli.terminal.cells import texts
 
     conditions = [predicate(each) for each in where or ()]
 
@@ -52,7 +52,7 @@ def plan(
     from contracts.plan import explain
 
     def planned(ws: "Workspace") -> "IngestionPlan":
-        from cli.requests import request_for
+        from cli.arguments.run_requests import request_for
         from flows.stages.plan import make_plan
 
         return make_plan(ws.source(endpoint_id), request_for(ws, endpoint_id, unit_id, sink, mode), None)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from typer.core import TyperGroup
 
-from cli.failure import Interrupted, report
-from cli.secrecy import Redactor
+from cli.terminal.failures import Interrupted, report
+from cli.terminal.redaction import Redactor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING
 
 from cli import workspace
-from cli.options import EndpointId, JsonFlag, SinkId, UnitId
-from cli.output import Output
+from cli.arguments.options import EndpointId, JsonFlag, SinkId, UnitId
+from cli.terminal.output import Output
 
 if TYPE_CHECKING:
     from flows.stages.verify import VerifyReport
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 def verify(endpoint_id: EndpointId, unit_id: UnitId, *, sink: SinkId = None, as_json: JsonFlag = False) -> None:
     """Compare source and sink by counts and content hashes; exit code 3 names the slices that differ."""
-    from cli.requests import request_for, sink_for
-    from cli.summary import verify_json, verify_words
+    from cli.arguments.run_requests import request_for, sink_for
+    from cli.terminal.summary import verify_json, verify_words
     from flows.stages import verify as stage
     from flows.stages.plan import make_plan
 

@@ -22,7 +22,7 @@ import typer
 from contracts.errors import IngestionError
 
 if TYPE_CHECKING:
-    from cli.secrecy import Redactor
+    from cli.terminal.redaction import Redactor
 
 FAULT, USAGE, INGESTION, INTERRUPTED = 1, 2, 3, 130
 UsageError: type[Any] = typer.BadParameter.__base__  # type: ignore[assignment]  # click's, wherever typer keeps click

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.options import JsonFlag
-from cli.output import Output, table
+from cli.arguments.options import JsonFlag
+from cli.terminal.output import Output, table
 
 if TYPE_CHECKING:
     from contracts.endpoint import FieldDescriptor

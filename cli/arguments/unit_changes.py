@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 from pydantic import ValidationError
 
-from cli.reading import predicate, size_bytes, table_name
+from cli.arguments.values import predicate, size_bytes, table_name
 from contracts.unit import UnitConfig
 
 if TYPE_CHECKING:

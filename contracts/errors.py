@@ -361,6 +361,14 @@ class RunStoppedError(Retriable, RunError):
 
     code = "E_RUN_STOPPED"
 
+    def __init__(
+        self,
+        what: str = "The run was stopped before its end",
+        next_step: str = "Run it again: it goes on with the slices that are left.",
+        **facts: Any,
+    ) -> None:
+        super().__init__(what, next_step, **facts)
+
 
 class RunPausedError(Retriable, RunError):
     """Somebody paused the unit: what was read is in, and the next run goes on."""

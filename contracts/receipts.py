@@ -72,6 +72,7 @@ class UpsertReceipt(Contract):
     rows_updated: int = 0
     rows_unchanged: int = 0
     rows_deleted: int = 0
+    rows_tombstoned: int = 0
     rows_duplicate: int = 0
     """Rows of the slice that a later row of the same key in the same slice replaced."""
     bytes_staged: int = 0

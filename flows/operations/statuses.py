@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from contracts.errors import RunStoppedError
 from contracts.receipts import RunRef
 from contracts.unit import UnitState
-from flows.execution.outcome import stopped
 from flows.prefect_api.runs import ALIVE
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def corrected(noted: UnitState, alive: Run | None) -> UnitState:
         began_at = alive.began_at or noted.last_run_at
         return noted.model_copy(update={"state": "RUNNING", "last_run_id": alive.run_id, "last_run_at": began_at})
     if noted.state == "RUNNING":
-        error = {name: value for name, value in stopped().to_json().items() if name != "facts"}
+        error = {name: value for name, value in RunStoppedError().to_json().items() if name != "facts"}
         return noted.model_copy(update={"state": "FAILED", "last_error": error})
     return noted
 

@@ -11,8 +11,8 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from contracts.errors import IngestionError, RunError
 from flows.execution.outcome import to_flow_state
-from flows.stages.retries import ends_endpoint
 from flows.ingest_unit import ingest_unit
+from flows.stages.retries import ends_endpoint
 from flows.wiring import open_workspace
 
 if TYPE_CHECKING:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from contracts.errors import IngestionError
-from contracts.errors import RunStoppedError
+from contracts.errors import IngestionError, RunStoppedError
 from flows.execution.pausing import PAUSED
 
 if TYPE_CHECKING:

@@ -117,12 +117,15 @@ def _wait(ref: RunRef, name: str, waited_s: float, error: Exception, log: RunLog
 def _ensure_limit(plane: ControlPlane, name: str, log: RunLog) -> None:
     """Make sure the concurrency limit exists and its slot is free.
 
-    The caller holds the sink's lock, so it is the only live run: a slot that is taken belongs to a run that was killed.
-    Its limit is deleted and recreated; to the server that is another limit, and the dead run's lease expires on the old one.
+    The caller holds the sink's lock, so it is the only live run: a slot that is taken belongs to a run that was
+    killed. Its limit is deleted and recreated; to the server that is another limit, and the dead run's lease expires
+    on the old one.
     """
     limit = plane.call("GET", f"/v2/concurrency_limits/{name}")
     if limit is not None and limit["active_slots"] > 0:
-        log.warning("The slot of the Prefect concurrency limit %s was left by a killed run; the limit is recreated.", name)
+        log.warning(
+            "The slot of the Prefect concurrency limit %s was left by a killed run; the limit is recreated.", name
+        )
         plane.call("DELETE", f"/v2/concurrency_limits/{name}")
         limit = None
     if limit is None:

@@ -77,9 +77,7 @@ class FlowUnitRun(SilentObserver):
         control: By which others end the run early.
     """
 
-    def __init__(
-        self, workspace: Workspace, ref: RunRef, flow_run_id: UUID, log: RunLog, control: RunControl
-    ) -> None:
+    def __init__(self, workspace: Workspace, ref: RunRef, flow_run_id: UUID, log: RunLog, control: RunControl) -> None:
         self._workspace, self._ref, self._log = workspace, ref, log
         self._flow_run_id, self._control = flow_run_id, control
         self._artifacts = RunArtifacts(ref, log)

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from threading import Event
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
-from contracts.plan import IngestionSlice
-from contracts.receipts import StageReceipt, UpsertReceipt
 from flows.stages.stage import stage_slice
 from flows.stages.upsert import upsert_slice
 
@@ -21,8 +19,8 @@ if TYPE_CHECKING:
 
     from contracts.endpoint import SinkEndpoint, SourceEndpoint
     from contracts.mapping import CdmMapper
-    from contracts.plan import IngestionPlan
-    from contracts.receipts import RunHandle
+    from contracts.plan import IngestionPlan, IngestionSlice
+    from contracts.receipts import RunHandle, StageReceipt, UpsertReceipt
     from contracts.staging import StagingProvider
 
 ResultT = TypeVar("ResultT")

@@ -18,7 +18,7 @@ from contracts.endpoint import (
     SupportsDeleteDetection,
     SupportsLateSlices,
 )
-from contracts.receipts import CensusReceipt, RunSummary, StageReceipt, UpsertReceipt
+from contracts.receipts import RunSummary, StageReceipt, UpsertReceipt
 from flows.stages.executor import SliceContext, SliceExecutor, ThreadExecutor
 from flows.stages.plan import OpenRun, RunRequest, open_run
 from flows.stages.retries import with_retries
@@ -126,9 +126,9 @@ class UnitRun:
             with self._executor.running(context):
                 self._drive(opened.todo, opened)
                 self._drive(late_slices(self._source, opened), opened)
-                census, missing = self._phase("census", lambda: self._census(context))
+                missing = self._phase("census", lambda: self._census(context))
                 self._drive(self._repairs(opened, missing), opened)
-            summary = self._phase("finish", lambda: self._finish(opened, census, started))
+            summary = self._phase("finish", lambda: self._finish(opened, started))
         self._observer.finished(summary)
         return summary
 
@@ -162,8 +162,9 @@ class UnitRun:
     def _drive(self, pieces: Iterable[IngestionSlice], opened: OpenRun) -> None:
         SliceWindow(self._executor, self, self._control, opened.plan.policy.parallel_slices).drive(pieces)
 
-    def _census(self, context: SliceContext) -> tuple[CensusReceipt | None, tuple[Json, ...]]:
-        return take_census(
+    def _census(self, context: SliceContext) -> tuple[Json, ...]:
+        """Remove what is gone, and give the keys that the sink lacks; its receipt says what was removed."""
+        _, missing = take_census(
             context.source,
             context.sink,
             context.staging,
@@ -174,13 +175,14 @@ class UnitRun:
             workspace_id=context.workspace_id,
             stop=context.stop,
         )
+        return missing
 
     def _repairs(self, opened: OpenRun, missing: tuple[Json, ...]) -> tuple[IngestionSlice, ...]:
         if not missing or not isinstance(self._source, SupportsDeleteDetection):
             return ()
         return self._source.repair_slices(opened.plan, missing, opened.run.epoch)
 
-    def _finish(self, opened: OpenRun, census: CensusReceipt | None, started: float) -> RunSummary:
+    def _finish(self, opened: OpenRun, started: float) -> RunSummary:
         """Refuse what is not complete; note the end in the sink; count what the sink holds, and nothing else."""
         held = self._sink.receipts(opened.run)
         gap_lines = refuse_gaps(opened.plan, held.values(), written=self._receipts)

@@ -46,7 +46,7 @@ class RunControl:
         self.stop_event.set()
 
     def pause(self) -> None:
-        """Finish the slices in hand and begin no other; where none is in hand, stop. Call it until the run has ended."""
+        """Finish the slices in hand and begin no other; where none is in hand, stop. Call it until the run ends."""
         self._pause.set()
         if self._interruptible and not self._driving:
             self.stop()

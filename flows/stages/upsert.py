@@ -166,9 +166,7 @@ def gaps(plan: IngestionPlan, receipts: Iterable[UpsertReceipt], written: Iterab
     return tuple(lines)
 
 
-def refuse_gaps(
-    plan: IngestionPlan, receipts: Iterable[UpsertReceipt], written: Iterable[str] = ()
-) -> tuple[str, ...]:
+def refuse_gaps(plan: IngestionPlan, receipts: Iterable[UpsertReceipt], written: Iterable[str] = ()) -> tuple[str, ...]:
     """The gaps, when the policy allows a partial success.
 
     Raises:

@@ -6,13 +6,15 @@ from pkgutil import resolve_name
 from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
+from cdm_mappers.models import model_of
 from contracts.errors import CdmModelUnsupportedError
 from contracts.mapping import MapperKey
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from contracts.mapping import CdmMapper
+    from contracts.mapping import CdmMapper, CdmModel
+    from contracts.unit import DataMode, EndpointUnitDescriptor
 
 BUILT_IN: Mapping[MapperKey, str | CdmMapper] = MappingProxyType(
     {
@@ -73,6 +75,37 @@ class CdmMapperRegistry:
             **key.model_dump(),
             supported=list(models),
         )
+
+
+def model_for(unit: EndpointUnitDescriptor, data_mode: DataMode) -> CdmModel | None:
+    """The model that the unit's rows become; None for raw rows.
+
+    Raises:
+        CdmModelUnsupportedError: The unit has none, or there is no model of its id.
+    """
+    if data_mode == "raw":
+        return None
+    if unit.cdm_model_id is None:
+        raise CdmModelUnsupportedError(
+            f"Unit {unit.unit_id!r} has no common data model",
+            "Ingest it in data mode `raw`.",
+            unit_id=unit.unit_id,
+        )
+    return model_of(unit.cdm_model_id)
+
+
+def mapper_for(source_family: str, unit: EndpointUnitDescriptor, model: CdmModel | None) -> CdmMapper | None:
+    """The mapper from the unit's rows to the model's; None for raw rows.
+
+    Args:
+        source_family: In the descriptor of the unit's endpoint.
+        unit: Its kind selects the mapper.
+        model: As :func:`model_for` gives it.
+
+    Raises:
+        CdmModelUnsupportedError: There is no such mapper.
+    """
+    return None if model is None else CdmMapperRegistry().find(source_family, unit.kind, model.model_id)
 
 
 def supports(patterns: Iterable[str], cdm_model_id: str) -> bool:

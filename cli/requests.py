@@ -36,11 +36,11 @@ def request_for(
     Raises:
         MetadataError: The unit is not in the catalog.
     """
-    from flows.execution.unit_run import merged_policy
+    from state.units import effective_policy
 
     unit, config = workspace.unit(endpoint_id, unit_id), workspace.units.config(endpoint_id, unit_id)
     ref = RunRef(endpoint_id=endpoint_id, unit_id=unit_id, sink_id=sink_id or config.sink_id or "")
     chosen = mode or config.mode
     saved = workspace.checkpoints(workspace.vendor(endpoint_id)).progress(ref) if ref.sink_id else None
     start = saved if chosen == "incremental" else None
-    return RunRequest(ref=ref, unit=unit, mode=chosen, policy=merged_policy(unit, config, None), checkpoint=start)
+    return RunRequest(ref=ref, unit=unit, mode=chosen, policy=effective_policy(unit, config, None), checkpoint=start)

@@ -21,7 +21,7 @@ The tree is *phase*; *recovery* is mixed in, so a caller asks ``isinstance(error
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 
 class Retriable:
@@ -350,24 +350,15 @@ class StateUnavailableError(Retriable, StateError):
     code = "E_STATE_UNAVAILABLE"
 
 
-class StateRefusedError(Terminal, StateError):
-    """The KV store refused the credentials, or holds a value that cannot be read."""
-
-    code = "E_STATE_REFUSED"
-
-
 class RunStoppedError(Retriable, RunError):
     """The run was cancelled, or its process was killed, before its end."""
 
     code = "E_RUN_STOPPED"
 
-    def __init__(
-        self,
-        what: str = "The run was stopped before its end",
-        next_step: str = "Run it again: it goes on with the slices that are left.",
-        **facts: Any,
-    ) -> None:
-        super().__init__(what, next_step, **facts)
+    @classmethod
+    def resumable(cls) -> Self:
+        """Of a run whose process ended without a word: what is left can be run."""
+        return cls("The run was stopped before its end", "Run it again: it goes on with the slices that are left.")
 
 
 class RunPausedError(Retriable, RunError):

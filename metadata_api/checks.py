@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
+from cdm_mappers.registry import model_for
 from contracts.errors import (
     CatalogMissingError,
     CdmModelUnsupportedError,
@@ -18,10 +19,8 @@ from contracts.errors import (
 )
 from contracts.receipts import RunRef
 from contracts.unit import Predicate, UnitPolicy
-from flows.execution.unit_run import merged_policy
-from flows.operations.cdm import model_for
 from metadata_api.errors import MalformedError
-from state.units import require_runnable
+from state.units import effective_policy, require_runnable
 
 if TYPE_CHECKING:
     from contracts.unit import DataMode, EndpointUnitDescriptor, IngestionMode, UnitConfig
@@ -152,7 +151,7 @@ def run_policy(
         ConfigInvalidError: A field of the policy is unknown or malformed.
         FilterNotSupportedError: The filter is of another kind, or names what is not there.
     """
-    policy = merged_policy(unit, config, {**(request.policy or {}), **filter_of(request.filter)})
+    policy = effective_policy(unit, config, {**(request.policy or {}), **filter_of(request.filter)})
     require_filter(endpoint, unit, policy)
     return policy
 

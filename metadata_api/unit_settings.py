@@ -9,10 +9,10 @@ from pydantic import ValidationError
 
 from contracts.errors import ConfigInvalidError
 from contracts.unit import UnitConfig, UnitPolicy
-from flows.execution.unit_run import merged_policy
 from flows.prefect_api.schedules import prefect_schedule
 from metadata_api.checks import require_data_mode, require_filter, require_mode
 from metadata_api.errors import MalformedError
+from state.units import effective_policy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -96,7 +96,7 @@ def policy_shown(config: UnitConfig) -> dict[str, Any]:
 
 
 def _require_sound(facts: Facts, endpoint: EndpointFacts, unit: EndpointUnitDescriptor, config: UnitConfig) -> None:
-    policy = merged_policy(unit, config, None)
+    policy = effective_policy(unit, config, None)
     require_filter(endpoint, unit, policy)
     require_mode(unit, config.mode, policy)
     if config.sink_id is not None:

@@ -5,18 +5,21 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from contracts.errors import IngestionError, UnitDisabledError
-from contracts.unit import UnitConfig, UnitState
+from pydantic import ValidationError
+
+from contracts.errors import ConfigInvalidError, IngestionError, UnitDisabledError
+from contracts.unit import UnitConfig, UnitPolicy, UnitState
 from state.entries import read_as
 from state.keys import UNIT_CONFIGS, UNIT_STATES, unit_config_key, unit_state_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from contracts.catalog import CatalogSnapshot, DatasetDescriptor
     from contracts.model import Json
     from contracts.receipts import RunRef
     from contracts.state import KvStore
+    from contracts.unit import EndpointUnitDescriptor
 
 
 def require_runnable(
@@ -140,3 +143,20 @@ def _in_words(error: Exception) -> Json:
         return error.to_json()
     # The text of an error that is not ours may hold secrets (I10): the log has it, not the state.
     return {"code": IngestionError.code, "message": type(error).__name__}
+
+
+def effective_policy(unit: EndpointUnitDescriptor, config: UnitConfig, asked: Mapping[str, Any] | None) -> UnitPolicy:
+    """The unit's default policy, over it what the operator set, over that what this run asks for.
+
+    Raises:
+        ConfigInvalidError: A field is unknown or its value does not fit.
+    """
+    plain = UnitPolicy().model_dump(mode="json")
+    operator = {name: value for name, value in config.policy.model_dump(mode="json").items() if value != plain[name]}
+    try:
+        return UnitPolicy.model_validate({**unit.default_policy.model_dump(mode="json"), **operator, **(asked or {})})
+    except ValidationError as error:
+        problems = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors(include_input=False)]
+        raise ConfigInvalidError(
+            f"The policy cannot be used: {'; '.join(problems)}", "Correct these fields of the policy.", fields=problems
+        ) from None

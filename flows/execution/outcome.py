@@ -49,7 +49,7 @@ def record_failure(states: UnitStates, ref: RunRef, run_id: str, error: BaseExce
     """Record the failure in the unit state; a store that does not answer does not hide the error itself."""
     if isinstance(error, _NOT_OURS):
         return
-    reported = error if isinstance(error, Exception) else RunStoppedError()
+    reported = error if isinstance(error, Exception) else RunStoppedError.resumable()
     try:
         states.failed(ref, run_id, reported)
     except IngestionError as unavailable:
@@ -86,6 +86,6 @@ def _mark_orphan_failed(workspace: Workspace, ref: RunRef) -> None:
         with workspace.sink(ref.sink_id).exclusive(ref):
             state = workspace.states.state(ref)
             if state.state == "RUNNING" and state.last_run_id is not None:
-                workspace.states.failed(ref, state.last_run_id, RunStoppedError())
+                workspace.states.failed(ref, state.last_run_id, RunStoppedError.resumable())
     except RunInProgressError:
         return

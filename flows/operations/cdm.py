@@ -1,55 +1,23 @@
-"""Common-model runs: which model and mapper a unit has, and the explicit making of a model's table in a sink."""
+"""Provision a common model's table in a sink, and map staged rows of a unit again."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from cdm_mappers.models import model_of
+from cdm_mappers.registry import mapper_for, model_for
 from contracts.catalog import CatalogSnapshot
 from contracts.endpoint import SupportsCdm
 from contracts.errors import CatalogMissingError, CdmModelUnsupportedError
 from contracts.receipts import RunRef
 from flows.stages.plan import RunRequest
 from flows.stages.remap import RemapSummary, remap
+from state.units import effective_policy
 
 if TYPE_CHECKING:
     from contracts.catalog import DatasetDescriptor
-    from contracts.endpoint import SourceEndpoint
-    from contracts.mapping import CdmMapper, CdmModel
-    from contracts.unit import DataMode, EndpointUnitDescriptor
     from flows.wiring import Workspace
-
-
-def model_for(unit: EndpointUnitDescriptor, data_mode: DataMode) -> CdmModel | None:
-    """The model the unit's rows become; None for raw rows.
-
-    Raises:
-        CdmModelUnsupportedError: The unit has none, or it is not known here.
-    """
-    if data_mode == "raw":
-        return None
-    if unit.cdm_model_id is None:
-        raise CdmModelUnsupportedError(
-            f"Unit {unit.unit_id!r} has no common data model",
-            "Ingest it in data mode `raw`.",
-            unit_id=unit.unit_id,
-        )
-    from cdm_mappers.models import model_of  # noqa: PLC0415 - raw runs need none
-
-    return model_of(unit.cdm_model_id)
-
-
-def mapper_for(source: SourceEndpoint, unit: EndpointUnitDescriptor, model: CdmModel | None) -> CdmMapper | None:
-    """The mapper from the unit's rows to the model's; None for raw rows.
-
-    Raises:
-        CdmModelUnsupportedError: There is no such mapper.
-    """
-    if model is None:
-        return None
-    from cdm_mappers.registry import CdmMapperRegistry  # noqa: PLC0415 - raw runs need none
-
-    return CdmMapperRegistry().find(source.descriptor.family, unit.kind, model.model_id)
 
 
 def provision_cdm(workspace: Workspace, sink_endpoint_id: str, cdm_model_id: str) -> DatasetDescriptor:
@@ -60,8 +28,6 @@ def provision_cdm(workspace: Workspace, sink_endpoint_id: str, cdm_model_id: str
         CdmModelUnsupportedError: No such model, or the sink does not take it.
         SinkSchemaConflictError: A table of that name cannot be made to fit; nothing was changed.
     """
-    from cdm_mappers.models import model_of  # noqa: PLC0415
-
     model = model_of(cdm_model_id)
     sink = workspace.sink(sink_endpoint_id)
     if not isinstance(sink, SupportsCdm):
@@ -103,18 +69,16 @@ def remap_unit(
     Raises:
         IngestionError: As :func:`flows.stages.remap.remap`.
     """
-    from flows.execution.unit_run import merged_policy  # noqa: PLC0415 - loads Prefect
-
     unit, config = workspace.runnable(endpoint_id, unit_id)
     model = model_for(unit, "cdm")
-    mapper = mapper_for(workspace.source(endpoint_id), unit, model)
+    mapper = mapper_for(workspace.source(endpoint_id).descriptor.family, unit, model)
     if mapper is None:
         raise CdmModelUnsupportedError(f"Unit {unit_id!r} has no mapper", "Ingest it in data mode `raw`.")
     request = RunRequest(
         ref=RunRef(endpoint_id=endpoint_id, unit_id=unit_id, sink_id=sink_id),
         unit=unit,
         mode="full",
-        policy=merged_policy(unit, config, None),
+        policy=effective_policy(unit, config, None),
         cdm_model=model,
     )
     return remap(workspace.sink(sink_id), workspace.staging(staging_id), request, mapper)

@@ -42,7 +42,7 @@ def corrected(noted: UnitState, alive: Run | None) -> UnitState:
         began_at = alive.began_at or noted.last_run_at
         return noted.model_copy(update={"state": "RUNNING", "last_run_id": alive.run_id, "last_run_at": began_at})
     if noted.state == "RUNNING":
-        error = {name: value for name, value in RunStoppedError().to_json().items() if name != "facts"}
+        error = {name: value for name, value in RunStoppedError.resumable().to_json().items() if name != "facts"}
         return noted.model_copy(update={"state": "FAILED", "last_error": error})
     return noted
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from contracts.endpoint import SupportsWatermark
 from contracts.errors import CursorUnsupportedError
 from contracts.state import Checkpoint
-from flows.execution.unit_run import merged_policy
+from state.units import effective_policy
 
 if TYPE_CHECKING:
     from contracts.model import Json
@@ -66,5 +66,5 @@ def _at(workspace: Workspace, ref: RunRef, value: str) -> Json:
         raise CursorUnsupportedError(
             f"{ref.unit_id} has no watermark that is one value", "Give the whole checkpoint as a JSON object."
         )
-    policy = merged_policy(unit, workspace.units.config(ref.endpoint_id, ref.unit_id), None)
+    policy = effective_policy(unit, workspace.units.config(ref.endpoint_id, ref.unit_id), None)
     return source.checkpoint_at(unit, policy, value)

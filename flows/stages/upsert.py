@@ -154,7 +154,7 @@ def gaps(plan: IngestionPlan, receipts: Iterable[UpsertReceipt], written: Iterab
     by_key = {receipt.slice_key: receipt for receipt in receipts}
     promised = dict.fromkeys([*(piece.key for piece in plan.slices), *written])
     lines = [f"slice {key} has no receipt" for key in promised if key not in by_key]
-    for receipt in by_key.values():
+    for receipt in sorted(by_key.values(), key=lambda each: each.sequence):
         lines += [f"slice {receipt.slice_key}: {gap}" for gap in receipt.gaps]
         if receipt.expected_rows is not None and receipt.expected_rows != receipt.rows_staged:
             lines.append(f"slice {receipt.slice_key}: expected {receipt.expected_rows}, received {receipt.rows_staged}")

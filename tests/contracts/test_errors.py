@@ -55,7 +55,7 @@ TABLE = {
         "E_SINK_OWNER": "T",
         "E_SINK_WRITE_FAILED": "R",
     },
-    "StateError": {"E_CHECKPOINT_CONFLICT": "R", "E_STATE_REFUSED": "T", "E_STATE_UNAVAILABLE": "R"},
+    "StateError": {"E_CHECKPOINT_CONFLICT": "R", "E_STATE_UNAVAILABLE": "R"},
     "RunError": {
         "E_RUN_IN_PROGRESS": "R",
         "E_RUN_PAUSED": "R",

@@ -26,7 +26,7 @@ from flows.stages.run import UnitRun
 from flows.wiring import Workspace
 from staging.config import LocalStagingConfig
 from staging.local import LocalStaging
-from state.checkpoints import Checkpoints
+from state.units import UnitStates
 from tests.exactness.moving import request_of, unit_of
 
 if TYPE_CHECKING:
@@ -218,13 +218,13 @@ def on_threads(order: dict[str, Any], source: FusedSource, sink: FusedSink, stag
 
 def on_prefect(order: dict[str, Any], source: FusedSource, sink: FusedSink, staging: LocalStaging, fuse: Fuse) -> Any:
     """The flow that a deployment runs, against the server of the tests; only what the fuse needs is put in its way."""
-    save = Checkpoints.save_progress
+    succeeded = UnitStates.succeeded
 
-    def saved(self: Checkpoints, checkpoint: Any) -> None:
-        save(self, checkpoint)
-        fuse.at("checkpoint-saved")
+    def recorded(self: UnitStates, *arguments: Any) -> None:
+        fuse.at("checkpoint-saved")  # where there is one: a full run without a cursor has none
+        succeeded(self, *arguments)
 
-    Checkpoints.save_progress = saved  # type: ignore[method-assign, assignment]
+    UnitStates.succeeded = recorded  # type: ignore[method-assign, assignment]
     Workspace.source = lambda _self, _id: source  # type: ignore[method-assign, assignment, misc]
     Workspace.sink = lambda _self, _id: sink  # type: ignore[method-assign, assignment, misc]
     Workspace.staging = lambda _self, _id=None: staging  # type: ignore[method-assign, assignment, misc]

@@ -122,7 +122,7 @@ class Chain:
     def _start(self, kill: str, **changes: Any) -> RunProcess:
         order = {
             "executor": self.pair.executor,
-            "ref": (self.pair.endpoint_id, TABLE, self.pair.sink_id),
+            "ref": (self.pair.ref.endpoint_id, self.pair.ref.unit_id, self.pair.ref.sink_id),
             "environment": {name: value for name, value in os.environ.items() if name.startswith(_TOLD)},
             "kill": kill,
             "source": self.pair.source_url,

@@ -58,22 +58,21 @@ class Pair:
     executor: ExecutorName = "threads"
 
     @property
-    def endpoint_id(self) -> str:
-        """Of the source, where it is registered: unique among the processes of a test session."""
-        return f"{self.source}-{self.server.port}".replace("_", "-")
-
-    @property
-    def sink_id(self) -> str:
-        """The same for the sink."""
-        return f"{self.sink}-{self.sink_server.port}".replace("_", "-")
+    def ref(self) -> RunRef:
+        """What is run. On Prefect the ids are unique among the processes of a test session, which share a server."""
+        ids = ENDPOINT, SINK
+        if self.executor == "prefect":
+            names = f"{self.source}-{self.server.port}", f"{self.sink}-{self.sink_server.port}"
+            ids = names[0].replace("_", "-"), names[1].replace("_", "-")
+        return RunRef(endpoint_id=ids[0], unit_id=TABLE, sink_id=ids[1])
 
     def register(self) -> None:
         """Make both known on the Prefect server in use, with a catalog."""
         with open_workspace() as workspace:
-            workspace.endpoints.add(self.endpoint_id, "jdbc.postgres", {"url": self.source_url})
-            workspace.endpoints.add(self.sink_id, "jdbc.postgres", {"url": self.sink_url})
+            workspace.endpoints.add(self.ref.endpoint_id, "jdbc.postgres", {"url": self.source_url})
+            workspace.endpoints.add(self.ref.sink_id, "jdbc.postgres", {"url": self.sink_url})
             source = open_source(self.source_url)
-            workspace.catalogs.save(source.collect_catalog(self.endpoint_id))
+            workspace.catalogs.save(source.collect_catalog(self.ref.endpoint_id))
             source.close()
 
     @property
@@ -194,7 +193,9 @@ class Mover:
         self, mode: IngestionMode = "full", observer: RunObserver | None = None, *, fresh: bool = False
     ) -> RunSummary:
         """One run to its end; raises what it raises."""
-        request = request_of(self.unit, self.pair.policy, mode, self.checkpoint).model_copy(update={"fresh": fresh})
+        asked = request_of(self.unit, self.pair.policy, mode, self.checkpoint)
+        ref = self.pair.ref.model_copy(update={"unit_id": self.unit.unit_id})
+        request = asked.model_copy(update={"ref": ref, "fresh": fresh})
         run = UnitRun(
             self.source,
             self.sink,

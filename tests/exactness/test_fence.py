@@ -22,7 +22,6 @@ from tests.exactness.moving import (
     drop_pair,
     new_pair,
     open_sink,
-    request_of,
 )
 from tests.exactness.worker import fuse_upserts
 
@@ -69,6 +68,8 @@ class Gate(SilentObserver):
 def pair(postgres: SandboxPostgres, executor: ExecutorName) -> Iterator[Pair]:
     """Two databases."""
     made = new_pair(postgres, rows=FEW, executor=executor)
+    if executor == "prefect":
+        made.register()
     yield made
     drop_pair(made)
 
@@ -144,7 +145,7 @@ def _await_free_lock(mover: Mover) -> None:
     """The server has read the end of the lock's connection."""
     deadline = time.monotonic() + _PATIENCE_S
     while time.monotonic() < deadline:
-        with suppress(RunInProgressError), mover.sink.exclusive(request_of(mover.unit, mover.pair.policy).ref):
+        with suppress(RunInProgressError), mover.sink.exclusive(mover.pair.ref):
             return
         time.sleep(0.02)
     pytest.fail("the run lock outlives its connection")

@@ -2,17 +2,19 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+TESTS := $(BIN)/python -m pytest -n 2 --dist worksteal
+WITHOUT_SERVERS := not postgres and not prefect and not s3 and not notebook and not slow
 READY := $(VENV)/.ready
 BENCH_READY := $(VENV)/.bench-ready
 NOTEBOOKS_READY := $(VENV)/.notebooks-ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run notebooks test check bench lock clean
+.PHONY: help run notebooks test test-fast prove cover check docs bench lock clean
 .DELETE_ON_ERROR:
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(READY) ## Move real tables through the sandbox, on Prefect, and check every row
 	$(BIN)/python -m demo.run $(ARGS)
@@ -20,8 +22,17 @@ run: $(READY) ## Move real tables through the sandbox, on Prefect, and check eve
 notebooks: $(NOTEBOOKS_READY) ## JupyterLab with the tours, and the sandboxes they run against
 	$(BIN)/python -m notebooks.serve $(ARGS)
 
-test: $(READY) ## Run the tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+test: $(READY) ## Run all tests
+	$(TESTS) $(ARGS)
+
+test-fast: $(READY) ## Run the tests that need no server: a minute, while you work
+	$(TESTS) -m "$(WITHOUT_SERVERS)" $(ARGS)
+
+cover: $(READY) ## Run the fast tests and ask that no less is covered than before (slower than test-fast)
+	$(TESTS) -m "$(WITHOUT_SERVERS)" --cov --cov-report=term:skip-covered $(ARGS)
+
+prove: $(READY) ## Run the tests of exactness in their long forms: many kills, many seeds
+	NUCLEUS_PROVE=1 $(TESTS) tests/exactness $(ARGS)
 
 check: $(READY) ## Lint, format, types, floors, lock files: what CI asks before the tests
 	$(BIN)/ruff check .
@@ -32,8 +43,6 @@ check: $(READY) ## Lint, format, types, floors, lock files: what CI asks before 
 
 bench: $(BENCH_READY) ## Measure against psql, dlt, an API's own latency and Prefect's (minutes, and some gigabytes of disk)
 	$(BIN)/python -m benchmarks.run $(ARGS)
-	$(BIN)/python -m benchmarks.tracker
-	$(BIN)/python -m benchmarks.door
 
 lock: ## Solve the lock files again (needs uv)
 	./requirements/lock.sh

@@ -25,7 +25,7 @@ def rows(console: Console) -> list[dict[str, object]]:
     """One row of the benchmark's table; takes about a minute, most of it starting Prefect."""
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
     from contracts.unit import UnitPolicy  # noqa: PLC0415 - Prefect is loaded only here
-    from flows.local.up import running_control_plane  # noqa: PLC0415
+    from flows.local.contexts import running_control_plane  # noqa: PLC0415
     from flows.wiring import open_workspace  # noqa: PLC0415
 
     policy = UnitPolicy(target_slice_bytes=SLICE_BYTES)

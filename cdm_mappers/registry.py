@@ -1,4 +1,4 @@
-"""Finds the mapper of a unit: an immutable table, its mappers imported when first asked for."""
+"""Which common model and which mapper a unit has. Mappers and models are imported on first use."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from pkgutil import resolve_name
 from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
-from cdm_mappers.models import model_of
 from contracts.errors import CdmModelUnsupportedError
 from contracts.mapping import MapperKey
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
+    from contracts.endpoint import SourceEndpoint
     from contracts.mapping import CdmMapper, CdmModel
     from contracts.unit import DataMode, EndpointUnitDescriptor
 
@@ -78,10 +78,10 @@ class CdmMapperRegistry:
 
 
 def model_for(unit: EndpointUnitDescriptor, data_mode: DataMode) -> CdmModel | None:
-    """The model that the unit's rows become; None for raw rows.
+    """The common model that the unit's rows are mapped to; None in data mode ``raw``.
 
     Raises:
-        CdmModelUnsupportedError: The unit has none, or there is no model of its id.
+        CdmModelUnsupportedError: The unit names no model, or a model that does not exist here.
     """
     if data_mode == "raw":
         return None
@@ -91,33 +91,20 @@ def model_for(unit: EndpointUnitDescriptor, data_mode: DataMode) -> CdmModel | N
             "Ingest it in data mode `raw`.",
             unit_id=unit.unit_id,
         )
+    from cdm_mappers.models import model_of  # noqa: PLC0415 - raw runs need no models, and no polars
+
     return model_of(unit.cdm_model_id)
 
 
-def mapper_for(source_family: str, unit: EndpointUnitDescriptor, model: CdmModel | None) -> CdmMapper | None:
-    """The mapper from the unit's rows to the model's; None for raw rows.
-
-    Args:
-        source_family: In the descriptor of the unit's endpoint.
-        unit: Its kind selects the mapper.
-        model: As :func:`model_for` gives it.
+def mapper_for(source: SourceEndpoint, unit: EndpointUnitDescriptor, model: CdmModel | None) -> CdmMapper | None:
+    """The mapper from the unit's rows to rows of the model; None when there is no model (data mode ``raw``).
 
     Raises:
-        CdmModelUnsupportedError: There is no such mapper.
+        CdmModelUnsupportedError: There is no such mapper, or it cannot be imported.
     """
-    return None if model is None else CdmMapperRegistry().find(source_family, unit.kind, model.model_id)
-
-
-def supports(patterns: Iterable[str], cdm_model_id: str) -> bool:
-    """True when a pattern is the model's id, or ``prefix.*`` and the id goes on after ``prefix.``."""
-    return any(_fits(pattern, cdm_model_id) for pattern in patterns)
-
-
-def _fits(pattern: str, cdm_model_id: str) -> bool:
-    if not pattern.endswith(".*"):
-        return pattern == cdm_model_id
-    prefix = pattern.removesuffix("*")
-    return cdm_model_id.startswith(prefix) and cdm_model_id != prefix
+    if model is None:
+        return None
+    return CdmMapperRegistry().find(source.descriptor.family, unit.kind, model.model_id)
 
 
 def _load(key: MapperKey, path: str) -> CdmMapper:

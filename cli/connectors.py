@@ -45,7 +45,7 @@ def check(
     as_json: JsonFlag = False,
 ) -> None:
     """Put a connector through every fault of the kit; exit code 1 when it fails a check."""
-    from connector_kit.promote.rehearsal import scorecards
+    from connector_kit.promote.check_connector import scorecards
 
     cards = scorecards(name, root.resolve(), tuple(only or ()))
     if html is not None:
@@ -67,9 +67,9 @@ def promote(
     as_json: JsonFlag = False,
 ) -> None:
     """Move the tagged cells to modules, if checks, types and lint have nothing to say. Twice changes nothing."""
+    from connector_kit.promote.check_connector import failed_checks
     from connector_kit.promote.promotion import promote as move
-    from connector_kit.promote.rehearsal import objections
 
-    done = move(notebook, root.resolve(), check=objections(root.resolve(), notebook.stem))
+    done = move(notebook, root.resolve(), check=failed_checks(root.resolve(), notebook.stem))
     data = {"name": done.name, "written": [*done.written], "notes": [*done.notes], "changed": done.changed}
     Output(as_json=as_json).show({"promotion": data}, str(done))

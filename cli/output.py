@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.table import Table
 
+    from contracts.errors import IngestionError
+
 _WIDTH_OF_A_PIPE = 200
 
 
@@ -35,6 +37,13 @@ class Output:
     def note(self, text: str) -> None:
         """A word beside the result: what goes on, what to do next. Always on stderr."""
         typer.echo(text, err=True)
+
+    def problems(self, errors: Iterable[IngestionError]) -> list[dict[str, Any]]:
+        """Say what is wrong though the command succeeded; the same as data, for :meth:`show`."""
+        found = list(errors)
+        for error in found:
+            self.note(f"Warning: {error.code}: {error}")
+        return [{"code": error.code, "message": str(error), **error.facts} for error in found]
 
 
 def console_on(*, stderr: bool) -> Console:

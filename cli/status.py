@@ -15,8 +15,11 @@ def status(
     as_json: JsonFlag = False,
 ) -> None:
     """Show the state and the last run of every unit that ever ran."""
+    from flows.local.services import failing_services
     from flows.operations.statuses import states_of
+    from flows.prefect_api.client import find_api, home_folder, running_api
 
+    out = Output(as_json=as_json)
     found = workspace.in_workspace(lambda ws: states_of(ws, endpoint_id))
     rows = [
         (each.endpoint_id, each.unit_id, each.sink_id, each.state,
@@ -25,4 +28,7 @@ def status(
         for each in found
     ]  # fmt: skip
     columns = ("endpoint", "unit", "sink", "state", "last run (UTC)", "error", "rows read")
-    Output(as_json=as_json).show({"units": [each.model_dump(mode="json") for each in found]}, table("", columns, rows))
+    api_url = find_api()
+    problems = out.problems(failing_services(api_url, home_folder() if api_url == running_api() else None))
+    units = [each.model_dump(mode="json") for each in found]
+    out.show({"units": units, "problems": problems}, table("", columns, rows))

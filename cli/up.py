@@ -22,14 +22,24 @@ def up(
 ) -> None:
     """Start a Prefect server, a worker, the deployments and the API on loopback, and leave them running."""
     from flows.local import up as control_plane
+    from flows.local.services import SECOND_TRY_S, failing_services
 
     out = Output(as_json=as_json)
     out.note("Starting; the first time takes some ten seconds.")
-    note = interruptible(lambda: control_plane.up(port=port, api=api, api_port=api_port))
-    data = {"api_url": note.api_url, "ui_url": note.ui_url, "home": str(note.home), "pids": note.pids}
-    door = "" if note.door_url is None else f"The API answers at {note.door_url}; its keys are in api.json there. "
-    words = f"Prefect runs at {note.ui_url}; state and logs are in {note.home}. {door}End it with: nucleus down"
-    out.show({"control_plane": {**data, "door_url": note.door_url}}, words)
+    running = interruptible(lambda: control_plane.up(port=port, api=api, api_port=api_port))
+    problems = failing_services(running.api_url, running.home, second_try_s=SECOND_TRY_S)
+    url = running.nucleus_api_url
+    data = {
+        "api_url": running.api_url,
+        "ui_url": running.ui_url,
+        "home": str(running.home),
+        "pids": running.pids,
+        "door_url": url,
+        "problems": out.problems(problems),
+    }
+    api_words = "" if url is None else f"The API answers at {url}; its keys are in api.json there. "
+    words = f"Prefect runs at {running.ui_url}; state and logs are in {running.home}. {api_words}"
+    out.show({"control_plane": data}, f"{words}End it with: nucleus down")
 
 
 def down(*, as_json: JsonFlag = False) -> None:

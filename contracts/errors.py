@@ -142,6 +142,12 @@ class ControlPlaneError(Retriable, ConfigError):
     code = "E_CONTROL_PLANE_UNREACHABLE"
 
 
+class ServerServiceError(ControlPlaneError):
+    """The Prefect server answers, but one of its background services fails."""
+
+    code = "E_SERVER_SERVICE_FAILING"
+
+
 class CatalogMissingError(Terminal, MetadataError):
     """The endpoint's catalog was never collected."""
 

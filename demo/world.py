@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flows.local.up import running_control_plane
+from flows.local.contexts import running_control_plane
 from flows.wiring import Workspace, open_workspace
 from sandbox.data import Writer, create_every_type, fill_pgbench
 from sandbox.jira import JiraSite, SandboxJira

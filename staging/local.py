@@ -92,7 +92,8 @@ class LocalStore:
             except FileNotFoundError:
                 # Whoever deletes a session may prune the folder between these calls, and its parents within the second.
                 self._require_folder()
-                with suppress(FileNotFoundError):
+                # FileExistsError: it was there when it was to be made, and gone when Python looked what was there.
+                with suppress(FileNotFoundError, FileExistsError):
                     draft.parent.mkdir(parents=True, exist_ok=True)
         return draft.open("xb")
 

@@ -1,13 +1,12 @@
-"""Checkpoints of one vendor's endpoints: load, save at a bounded rate, reset, list.
+"""Checkpoints of one vendor's endpoints: load, save, reset, list.
 
-One run writes a key at a time. The versions seen here are shown with every save, so that a second writer is
-noticed where the store can compare (``KvStore.compare_and_set``). Exactness rests on the sink's receipts.
+Only one run writes a key at a time. Every save names the version that was read last, so that a store which can compare
+(``KvStore.compare_and_set``) rejects a second writer. Correctness rests on the sink's receipts, not on these values.
 """
 
 from __future__ import annotations
 
 import logging
-import time
 from threading import RLock
 from typing import TYPE_CHECKING
 
@@ -18,40 +17,27 @@ from state.entries import read_as
 from state.keys import CHECKPOINTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from contracts.model import Json
     from contracts.state import KvEntry, KvKey, KvStore
 
 TRANSIENT = "transient"
-"""Entry of a source's checkpoint that is kept beside it: cursors by dimension, for example by project."""
+"""Field of a source's checkpoint that is stored under its own key: cursors per dimension, for example per project."""
 
 _log = logging.getLogger(__name__)
 
 
 class Checkpoints:
-    """Saved progress per (endpoint, unit, sink); safe between threads, which wait for each other.
+    """Saved progress per (endpoint, unit, sink). Thread-safe: calls that use the store are serialised.
 
     Args:
         store: Where the values live.
         vendor: The endpoint's vendor, as its descriptor says; a part of every key.
-        save_every_s: Least seconds between two saves by ``offer``; ``save`` is never held back.
-        clock: Monotonic seconds.
     """
 
-    def __init__(
-        self,
-        store: KvStore,
-        vendor: str,
-        save_every_s: float = 30.0,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, store: KvStore, vendor: str) -> None:
         self._store = store
         self._vendor = vendor
-        self._save_every_s = save_every_s
-        self._clock = clock
         self._versions: dict[KvKey, int] = {}
-        self._saved_at: dict[KvKey, float] = {}
         self._lock = RLock()
 
     def load(self, ref: RunRef) -> Checkpoint | None:
@@ -59,53 +45,34 @@ class Checkpoints:
 
         Raises:
             StateUnavailableError: The store did not answer.
-            ConfigInvalidError: Somebody edited the value so that it cannot be read.
+            ConfigInvalidError: The stored value was edited and is no longer valid.
         """
         key = self._key(ref)
         entry = self._get(key)
         return None if entry is None else read_as(Checkpoint, entry.value, key)
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """Write now. The caller answers for I4: every row the cursor covers is committed in the sink.
+        """Write the checkpoint. The caller guarantees I4: every row that the cursor covers is committed in the sink.
 
         Raises:
-            CheckpointConflictError: Somebody wrote it since it was last loaded or saved here.
+            CheckpointConflictError: Another writer changed it since it was last loaded or saved here.
             StateUnavailableError: The store did not answer.
         """
         key = checkpoint_key(self._vendor, checkpoint.endpoint_id, checkpoint.unit_id, checkpoint.sink_id)
-        with self._lock:
-            self._put(key, checkpoint.model_dump(mode="json"))
-            self._saved_at[key] = self._clock()
-
-    def offer(self, checkpoint: Checkpoint) -> bool:
-        """Save unless the last save is younger than ``save_every_s``; True when it was saved.
-
-        What is not saved is not kept: the run offers a newer one later, and saves the last one itself.
-
-        Raises:
-            CheckpointConflictError: As ``save``.
-            StateUnavailableError: As ``save``.
-        """
-        key = checkpoint_key(self._vendor, checkpoint.endpoint_id, checkpoint.unit_id, checkpoint.sink_id)
-        with self._lock:
-            last = self._saved_at.get(key)
-            if last is not None and self._clock() - last < self._save_every_s:
-                return False
-            self.save(checkpoint)
-        return True
+        self._put(key, checkpoint.model_dump(mode="json"))
 
     def reset(self, ref: RunRef) -> bool:
-        """Forget checkpoint and transient state: the next run reads everything. False when there was none."""
+        """Delete checkpoint and transient state, so that the next run reads everything. False when there were none."""
         removed = [self._remove(key) for key in (self._key(ref), self._transient_key(ref))]
         return any(removed)
 
     def load_transient(self, ref: RunRef) -> Json | None:
-        """The cursors kept beside the checkpoint, or None."""
+        """The transient state (cursors per dimension), or None."""
         entry = self._get(self._transient_key(ref))
         return None if entry is None else entry.value
 
     def save_transient(self, ref: RunRef, value: Json) -> bool:
-        """Write the cursors kept beside the checkpoint; False when somebody else did first: a re-read, no data lost.
+        """Write the transient state. False when another writer was first: the next run reads more, no row is lost.
 
         Raises:
             StateUnavailableError: The store did not answer.
@@ -119,31 +86,34 @@ class Checkpoints:
         return True
 
     def progress(self, ref: RunRef) -> Json | None:
-        """What a source is given back: the cursor, and under ``transient`` what is kept beside it; None at first."""
-        held, beside = self.load(ref), self.load_transient(ref)
-        if held is None or beside is None:
-            return None if held is None else held.cursor
-        return {**held.cursor, TRANSIENT: beside}
+        """The checkpoint as its source wrote it: the cursor, with the transient state as its field ``transient``.
+
+        None before the first save.
+        """
+        checkpoint, transient = self.load(ref), self.load_transient(ref)
+        if checkpoint is None or transient is None:
+            return None if checkpoint is None else checkpoint.cursor
+        return {**checkpoint.cursor, TRANSIENT: transient}
 
     def save_progress(self, checkpoint: Checkpoint) -> None:
-        """Write a checkpoint as a source gave it: ``transient`` first and beside it, the rest as the cursor.
+        """Write a checkpoint as its source returned it: first the field ``transient`` under its own key, then the rest.
 
         Raises:
-            CheckpointConflictError: As ``save``. Of the transient part a lost race is only noted.
+            CheckpointConflictError: As ``save``. A conflict on the transient part is only logged.
             StateUnavailableError: As ``save``.
         """
-        beside = checkpoint.cursor.get(TRANSIENT)
-        if isinstance(beside, dict):
+        transient = checkpoint.cursor.get(TRANSIENT)
+        if isinstance(transient, dict):
             ref = RunRef(endpoint_id=checkpoint.endpoint_id, unit_id=checkpoint.unit_id, sink_id=checkpoint.sink_id)
-            self.save_transient(ref, beside)
+            self.save_transient(ref, transient)
         cursor = {name: value for name, value in checkpoint.cursor.items() if name != TRANSIENT}
         self.save(checkpoint.model_copy(update={"cursor": cursor}))
 
     def list(self, endpoint_id: str | None = None) -> tuple[Checkpoint, ...]:
-        """Every checkpoint of the vendor (and endpoint), by endpoint and key; transient state is left out.
+        """Every checkpoint of the vendor (of one endpoint if given), by endpoint and key; without transient state.
 
         Raises:
-            ConfigInvalidError: One of them cannot be read; the error names its key.
+            ConfigInvalidError: One of them is not valid; the error names its key.
         """
         entries = self._store.list(CHECKPOINTS, endpoint_id)
         return tuple(read_as(Checkpoint, each.value, each.key) for each in entries if self._is_checkpoint(each))
@@ -168,12 +138,11 @@ class Checkpoints:
         with self._lock:
             if key not in self._versions:
                 self._get(key)
-            # Popped, so that after any failure the next attempt looks at what is there.
+            # Popped, so that after a failure the next attempt reads the current version.
             expected = self._versions.pop(key)
             self._versions[key] = self._store.put(key, value, expected).version
 
     def _remove(self, key: KvKey) -> bool:
         with self._lock:
             self._versions.pop(key, None)
-            self._saved_at.pop(key, None)
             return self._store.delete(key)

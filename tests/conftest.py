@@ -1,4 +1,4 @@
-"""A real Postgres and a real S3: one server each per session, a fresh database or bucket per test."""
+"""A real Postgres and a real S3: one server each per process of tests, a fresh database or bucket per test."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ import pytest
 
 from sandbox.postgres import SandboxPostgres
 from sandbox.s3 import SandboxS3
+from tests.selection import _only_marked_tests_start_servers, pytest_collection_modifyitems
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+__all__ = ["_only_marked_tests_start_servers", "pytest_collection_modifyitems"]
 
 _numbers = count(1)
 

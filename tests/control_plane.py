@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING
 import pytest
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
-from flows.local.up import down, up, using
+from flows.local.contexts import using
+from flows.local.up import down, up
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from flows.local.up import ControlPlaneNote
+    from flows.local.control_plane import LocalControlPlane
 
 
 @pytest.fixture(scope="session")
-def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlaneNote]:
+def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalControlPlane]:
     """The first process of pytest-xdist starts it, the last one ends it."""
     base = tmp_path_factory.getbasetemp()
     home = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "control-plane"

@@ -1,1 +1,1 @@
-"""The conformance kit: what every source over HTTP has to do, tried against a system whose answers are spoiled."""
+"""The conformance kit: what every source over HTTP has to do, tried against a system whose responses are faulty."""

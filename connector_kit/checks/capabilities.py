@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from connector_kit.checks.check import Group, Outcome, failed, passed
+from connector_kit.checks.check import Group, Observation, failed, passed
+from connector_kit.checks.expectations import describe_error
 from connector_kit.checks.rows import frame_of
-from connector_kit.checks.verdicts import in_words
 from contracts.endpoint import (
     SupportsConsistentView,
     SupportsContentHash,
@@ -16,7 +16,7 @@ from contracts.endpoint import (
 from contracts.errors import IngestionError
 
 if TYPE_CHECKING:
-    from connector_kit.checks.bench import Bench
+    from connector_kit.checks.context import CheckContext
     from contracts.unit import IngestionMode
 
 GROUP = Group("capabilities", "Capabilities")
@@ -29,9 +29,9 @@ TRAITS = {
 
 
 @GROUP.check("true", "What is declared is there, and what is there is declared", "I7 I8")
-def declared(bench: Bench) -> Outcome:
+def declared(context: CheckContext) -> Observation:
     """Capabilities against traits, and against the modes of units."""
-    with bench.connected() as one:
+    with context.connected() as one:
         said = set(one.source.descriptor.capabilities)
         units = one.source.list_units(one.source.collect_catalog("checked"))
         there = {name: isinstance(one.source, trait) for name, trait in TRAITS.items()}
@@ -43,13 +43,15 @@ def declared(bench: Bench) -> Outcome:
         if (name in said) != real
     ]
     sent = f"the descriptor declares {', '.join(sorted(said))}"
-    return Outcome(not wrong, sent, "; ".join(wrong) or "the traits and modes are the same", "the same in the source")
+    return Observation(
+        not wrong, sent, "; ".join(wrong) or "the traits and modes are the same", "the same in the source"
+    )
 
 
 @GROUP.check("described", "The descriptor names every field of the config, and which are secret", "I10")
-def described(bench: Bench) -> Outcome:
+def described(context: CheckContext) -> Observation:
     """Fields of the descriptor against those of the config."""
-    factory = bench.lab.factory
+    factory = context.system.factory
     real = set(factory.config_class.model_fields)
     named = {field.name: field for field in factory.descriptor.fields}
     wrong = [f"{name} is missing" for name in sorted(real - set(named))]
@@ -58,23 +60,23 @@ def described(bench: Bench) -> Outcome:
     secret = {name for name, one in factory.config_class.model_fields.items() if "Secret" in str(one.annotation)}
     wrong += [f"{name} is secret and not marked so" for name in sorted(secret & set(named)) if not named[name].secret]
     sent = f"a config of {len(real)} fields, {len(secret)} of them secret"
-    return Outcome(not wrong, sent, "; ".join(wrong) or "all described", "a description for each, secrets marked")
+    return Observation(not wrong, sent, "; ".join(wrong) or "all described", "a description for each, secrets marked")
 
 
 @GROUP.check("modes", "A mode that a unit has can be planned, another is refused", "I7")
-def modes(bench: Bench) -> Outcome:
+def modes(context: CheckContext) -> Observation:
     """Both modes are planned."""
     sent, expected = "plans in mode full and incremental", "a plan for the unit's modes, a typed error for others"
     seen = []
     every: tuple[IngestionMode, ...] = ("full", "incremental")
-    with bench.connected() as one:
+    with context.connected() as one:
         for mode in every:
             has = mode in one.unit.supported_modes
             try:
                 one.plan(mode)
             except IngestionError as error:
                 if has or not error.next_step:
-                    return failed(sent, f"{mode}: {in_words(error)}", expected)
+                    return failed(sent, f"{mode}: {describe_error(error)}", expected)
                 seen.append(f"{mode} is refused ({error.code})")
             else:
                 if not has:
@@ -84,20 +86,20 @@ def modes(bench: Bench) -> Outcome:
 
 
 @GROUP.check("connection", "A connection that works says whom it belongs to, and to what", "I7")
-def connection(bench: Bench) -> Outcome:
+def connection(context: CheckContext) -> Observation:
     """The report of the connection."""
-    with bench.connected() as one:
+    with context.connected() as one:
         report = one.source.test_connection()
     received = f"ok: {report.ok}, account {report.account!r}, version {report.server_version!r}"
     right = report.ok and bool(report.account) and bool(report.server_version)
-    return Outcome(right, "good credentials", received, "ok, an account and a version")
+    return Observation(right, "good credentials", received, "ok, an account and a version")
 
 
 @GROUP.check("preview", "A preview is short and has the unit's columns", "I7")
-def preview(bench: Bench) -> Outcome:
+def preview(context: CheckContext) -> Observation:
     """Three rows of each unit."""
     sent, expected = "a preview of 3 rows of every unit", "at most 3 rows, the unit's columns in order"
-    with bench.connected() as one:
+    with context.connected() as one:
         units = one.source.list_units(one.source.collect_catalog("checked"))
         for unit in units:
             frame = frame_of(one.source.preview(unit, 3))
@@ -107,11 +109,11 @@ def preview(bench: Bench) -> Outcome:
 
 
 @GROUP.check("reopen", "A source that was closed can be used again", "I3")
-def reopen(bench: Bench) -> Outcome:
+def reopen(context: CheckContext) -> Observation:
     """Asked, closed twice, asked again."""
-    with bench.connected() as one:
+    with context.connected() as one:
         one.source.test_connection()
         one.source.close()
         one.source.close()
         report = one.source.test_connection()
-    return Outcome(report.ok, "the source is asked, closed twice and asked again", "an answer", "an answer")
+    return Observation(report.ok, "the source is asked, closed twice and asked again", "an answer", "an answer")

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from connector_kit.checks.check import Group, Outcome
-from connector_kit.checks.verdicts import in_words
+from connector_kit.checks.check import Group, Observation
+from connector_kit.checks.expectations import describe_error
 from contracts.errors import IngestionError
 
 if TYPE_CHECKING:
-    from connector_kit.checks.bench import Bench, Connected
+    from connector_kit.checks.context import CheckContext, ConnectedSource
     from contracts.unit import EndpointUnitDescriptor
 
 GROUP = Group("catalog", "Catalog")
 
 
 @GROUP.check("units", "Units come from the catalog and from nowhere else", "I7")
-def units(bench: Bench) -> Outcome:
+def units(context: CheckContext) -> Observation:
     """Units against datasets; an empty catalog has none."""
-    with bench.connected() as one:
+    with context.connected() as one:
         catalog = one.source.collect_catalog("checked")
         listed = one.source.list_units(catalog)
         of_none = one.source.list_units(catalog.model_copy(update={"datasets": ()}))
@@ -34,38 +34,38 @@ def units(bench: Bench) -> Outcome:
     wrong += [f"{unit.unit_id} is listed for an empty catalog" for unit in of_none]
     sent = f"a catalog of {len(there)} datasets, and one of none"
     expected = "units of those datasets with keys and cursors among their columns; no unit for an empty catalog"
-    return Outcome(not wrong, sent, "; ".join(wrong) or f"{len(listed)} units, and none", expected)
+    return Observation(not wrong, sent, "; ".join(wrong) or f"{len(listed)} units, and none", expected)
 
 
 @GROUP.check("stable", "A catalog that is collected again is the same", "I7")
-def stable(bench: Bench) -> Outcome:
+def stable(context: CheckContext) -> Observation:
     """Collected twice, by two sources."""
-    with bench.connected() as one:
+    with context.connected() as one:
         first = one.source.collect_catalog("checked")
-        second = one.anew().source.collect_catalog("checked")
+        second = one.new_process().source.collect_catalog("checked")
     received = f"version {first.version} and then {second.version}"
-    return Outcome(first.version == second.version, "nothing has changed between", received, "the same version")
+    return Observation(first.version == second.version, "nothing has changed between", received, "the same version")
 
 
 @GROUP.check("unknown", "A dataset that is not there any more is refused", "I7")
-def unknown(bench: Bench) -> Outcome:
+def unknown(context: CheckContext) -> Observation:
     """A unit whose dataset has another id."""
-    with bench.connected() as one:
+    with context.connected() as one:
         dataset = one.unit.dataset.model_copy(update={"dataset_id": "no.such", "name": "no_such"})
         received, passed = _planned(one, one.unit.model_copy(update={"unit_id": "no.such", "dataset": dataset}))
-    return Outcome(passed, "a unit of a dataset that does not exist", received, "a typed error with a next step")
+    return Observation(passed, "a unit of a dataset that does not exist", received, "a typed error with a next step")
 
 
 @GROUP.check(
     "other-columns", "A unit with other columns than the connector's is refused, or read with just those", "I7 I12"
 )
-def other_columns(bench: Bench) -> Outcome:
+def other_columns(context: CheckContext) -> Observation:
     """The unit lacks its last column."""
     sent, expected = (
         "a catalog whose unit lacks the last column",
         "a typed error with a next step, or just those columns",
     )
-    with bench.connected() as one:
+    with context.connected() as one:
         dataset = one.unit.dataset
         fewer = dataset.model_copy(update={"columns": dataset.columns[:-1]})
         unit = one.unit.model_copy(update={"dataset": fewer})
@@ -73,14 +73,14 @@ def other_columns(bench: Bench) -> Outcome:
             plan = one.source.plan(one.request(unit))
             columns = one.slice(plan, plan.slices[0]).frames[0].columns
         except IngestionError as error:
-            return Outcome(bool(error.next_step), sent, in_words(error), expected)
+            return Observation(bool(error.next_step), sent, describe_error(error), expected)
     right = columns == [column.name for column in fewer.columns]
-    return Outcome(right, sent, f"rows of {len(columns)} columns, {len(fewer.columns)} were asked for", expected)
+    return Observation(right, sent, f"rows of {len(columns)} columns, {len(fewer.columns)} were asked for", expected)
 
 
-def _planned(one: Connected, unit: EndpointUnitDescriptor) -> tuple[str, bool]:
+def _planned(one: ConnectedSource, unit: EndpointUnitDescriptor) -> tuple[str, bool]:
     try:
         plan = one.source.plan(one.request(unit))
     except IngestionError as error:
-        return in_words(error), bool(error.next_step)
+        return describe_error(error), bool(error.next_step)
     return f"a plan of {len(plan.slices)} slices", False

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from connector_kit.checks.bench import Bench
+    from connector_kit.checks.context import CheckContext
 
 Verdict = Literal["passed", "failed", "skipped", "excepted"]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Observation:
     """What a check saw. One plain sentence each.
 
     Attributes:
@@ -30,14 +30,14 @@ class Outcome:
     expected: str
 
 
-def passed(sent: str, received: str, expected: str) -> Outcome:
+def passed(sent: str, received: str, expected: str) -> Observation:
     """It is as it should be."""
-    return Outcome(passed=True, sent=sent, received=received, expected=expected)
+    return Observation(passed=True, sent=sent, received=received, expected=expected)
 
 
-def failed(sent: str, received: str, expected: str) -> Outcome:
+def failed(sent: str, received: str, expected: str) -> Observation:
     """It is not."""
-    return Outcome(passed=False, sent=sent, received=received, expected=expected)
+    return Observation(passed=False, sent=sent, received=received, expected=expected)
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Check:
     check_id: str
     title: str
     protects: str
-    run: Callable[[Bench], Outcome]
+    run: Callable[[CheckContext], Observation]
 
 
 @dataclass
@@ -65,10 +65,10 @@ class Group:
     title: str
     checks: list[Check] = field(default_factory=list)
 
-    def check(self, name: str, title: str, protects: str) -> Callable[[Callable[[Bench], Outcome]], Any]:
+    def check(self, name: str, title: str, protects: str) -> Callable[[Callable[[CheckContext], Observation]], Any]:
         """Register the function as a check of this group."""
 
-        def register(run: Callable[[Bench], Outcome]) -> Callable[[Bench], Outcome]:
+        def register(run: Callable[[CheckContext], Observation]) -> Callable[[CheckContext], Observation]:
             self.checks.append(Check(f"{self.name}.{name}", title, protects, run))
             return run
 
@@ -76,11 +76,11 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckResult:
     """What became of a check.
 
     Attributes:
-        verdict: ``excepted``: it failed, and the lab names the reason.
+        verdict: ``excepted``: it failed, and the test system names the reason.
         reason: Of a check that was skipped or excepted.
     """
 
@@ -97,7 +97,7 @@ class Finding:
 
     @property
     def good(self) -> bool:
-        """Whether a connector with this finding is fine."""
+        """Whether a connector with this result is fine."""
         return self.verdict != "failed"
 
     def to_json(self) -> dict[str, Any]:

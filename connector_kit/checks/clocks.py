@@ -8,98 +8,101 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
-from connector_kit.checks.check import Group, Outcome, failed, passed
-from connector_kit.checks.lab import SkippedError
+from connector_kit.checks.check import Group, Observation, failed, passed
+from connector_kit.checks.expectations import describe_error, describe_fault, same_rows
 from connector_kit.checks.rows import difference, shown
+from connector_kit.checks.system import SkippedError
 from connector_kit.checks.values import one_value
-from connector_kit.checks.verdicts import did, in_words, same_rows
-from connector_kit.tape.spoil import ServerClock
+from connector_kit.recording.faults import ShiftServerClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from connector_kit.checks.bench import Bench
+    from connector_kit.checks.context import CheckContext
 
 GROUP = Group("clock", "Clocks and zones")
 _OFFSETS = (timedelta(hours=5, minutes=30), timedelta(hours=-8), timedelta(), timedelta(hours=14))
 
 
-def _skewed(bench: Bench, offset_s: float) -> Outcome:
-    spoil, truth = ServerClock(offset_s), bench.truth
-    with bench.connected() as plain:
-        slices = bench.plan(plain).slices
-    with bench.connected(spoil) as one:
+def _skewed(context: CheckContext, offset_s: float) -> Observation:
+    fault, truth = ShiftServerClock(offset_s), context.truth
+    with context.connected() as plain:
+        slices = context.plan(plain).slices
+    with context.connected(fault) as one:
         plan = one.plan()
         reading = one.whole(plan)
     expected = "the same slices, the same rows"
     if plan.slices != slices:
-        return failed(did(spoil), "other slices", expected)
-    seen = same_rows(did(spoil), truth, reading)
-    return Outcome(seen.passed, did(spoil), seen.received, expected)
+        return failed(describe_fault(fault), "other slices", expected)
+    seen = same_rows(describe_fault(fault), truth, reading)
+    return Observation(seen.passed, describe_fault(fault), seen.received, expected)
 
 
 @GROUP.check("behind", "A system whose clock is a year behind loses no row", "I1")
-def behind(bench: Bench) -> Outcome:
+def behind(context: CheckContext) -> Observation:
     """Date headers of last year."""
-    return _skewed(bench, -31_536_000.0)
+    return _skewed(context, -31_536_000.0)
 
 
 @GROUP.check("ahead", "A system whose clock is a year ahead loses no row", "I1")
-def ahead(bench: Bench) -> Outcome:
+def ahead(context: CheckContext) -> Observation:
     """Date headers of next year."""
-    return _skewed(bench, 31_536_000.0)
+    return _skewed(context, 31_536_000.0)
 
 
 @GROUP.check("zones", "A moment is the same moment in every zone", "I12")
-def zones(bench: Bench) -> Outcome:
+def zones(context: CheckContext) -> Observation:
     """One moment, written with four offsets."""
-    place, moment = bench.lab.place("moment"), datetime(2025, 3, 30, 1, 30, 15, 123_000, tzinfo=UTC)
+    field, moment = context.system.field("timestamp"), datetime(2025, 3, 30, 1, 30, 15, 123_000, tzinfo=UTC)
     expected = f"{moment.isoformat()} each time"
     for offset in _OFFSETS:
-        text = bench.lab.moment(moment.astimezone(timezone(offset)))
+        text = context.system.timestamp(moment.astimezone(timezone(offset)))
         sent = f"a moment, written {text}"
-        value, error, _ = one_value(bench, place, text)
+        value, error, _ = one_value(context, field, text)
         if error is not None:
-            return failed(sent, in_words(error), expected)
+            return failed(sent, describe_error(error), expected)
         if not isinstance(value, datetime) or value.tzinfo is None or value != moment:
             return failed(sent, shown(value), expected)
     return passed("one moment, written with four offsets", "one moment", expected)
 
 
 @GROUP.check("naive", "A moment without an offset is not taken for any zone's", "I12")
-def naive(bench: Bench) -> Outcome:
+def naive(context: CheckContext) -> Observation:
     """The offset is missing."""
-    place = bench.lab.place("moment")
+    field = context.system.field("timestamp")
     sent, expected = "a moment without an offset, 2025-03-30T01:30:15.123", "a typed error with a next step"
-    value, error, _ = one_value(bench, place, "2025-03-30T01:30:15.123")
+    value, error, _ = one_value(context, field, "2025-03-30T01:30:15.123")
     if error is None:
         return failed(sent, shown(value), expected)
-    return Outcome(bool(error.next_step), sent, in_words(error), expected)
+    return Observation(bool(error.next_step), sent, describe_error(error), expected)
 
 
 @GROUP.check("our-zone", "The zone of the machine that reads does not matter", "I12 I1")
-def our_zone(bench: Bench) -> Outcome:
+def our_zone(context: CheckContext) -> Observation:
     """Everything is read again as if this machine stood on the other side of the world."""
-    truth = bench.truth
-    with _zone("Pacific/Auckland"), bench.connected() as one:
+    truth = context.truth
+    with _zone("Pacific/Auckland"), context.connected() as one:
         plan = one.plan()
         reading = one.read(plan)
     sent, expected = "the same system, read by a machine whose clock is set to Auckland", "the same rows"
     if reading.error is not None:
-        return failed(sent, in_words(reading.error), expected)
+        return failed(sent, describe_error(reading.error), expected)
     said = difference(truth, reading.rows)
-    return Outcome(not said, sent, said or "the same rows", expected)
+    return Observation(not said, sent, said or "the same rows", expected)
 
 
 @GROUP.check("edge", "A moment at the edge of the calendar is read exactly, or an error", "I12")
-def edge(bench: Bench) -> Outcome:
+def edge(context: CheckContext) -> Observation:
     """The first hours of year 1, in a zone where it is still year 0 in UTC."""
-    place, text = bench.lab.place("moment"), bench.lab.moment(datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14))))
+    field, text = (
+        context.system.field("timestamp"),
+        context.system.timestamp(datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14)))),
+    )
     sent, expected = f"a moment, written {text}", "the last day of the year before; or a typed error with a next step"
-    value, error, _ = one_value(bench, place, text)
+    value, error, _ = one_value(context, field, text)
     if error is None:
-        return Outcome(isinstance(value, str) and "12-31" in value, sent, shown(value), expected)
-    return Outcome(bool(error.next_step), sent, in_words(error), expected)
+        return Observation(isinstance(value, str) and "12-31" in value, sent, shown(value), expected)
+    return Observation(bool(error.next_step), sent, describe_error(error), expected)
 
 
 @contextmanager

@@ -7,26 +7,26 @@ import weakref
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from connector_kit.checks.check import Group, Outcome
-from connector_kit.checks.lab import HookMissingError, SkippedError
+from connector_kit.checks.check import Group, Observation
+from connector_kit.checks.observed_keys import KeyRecorder
 from connector_kit.checks.rows import frame_of
-from connector_kit.checks.wire import Watch
+from connector_kit.checks.system import HookMissingError, SkippedError
 
 if TYPE_CHECKING:
-    from connector_kit.checks.bench import Bench, Connected
+    from connector_kit.checks.context import CheckContext, ConnectedSource
     from contracts.plan import IngestionPlan, IngestionSlice
 
 GROUP = Group("memory", "Memory")
 ONE_SLICE = {"slice_rows": 5_000, "slice_issues": 5_000}
 
 
-def _grown(bench: Bench) -> None:
+def _grown(context: CheckContext) -> None:
     """A small system that can grow does."""
     with suppress(HookMissingError):
-        bench.lab.grow(2 * bench.lab.held_rows)
+        context.system.grow(2 * context.system.buffered_rows)
 
 
-def _largest(bench: Bench, one: Connected, plan: IngestionPlan) -> IngestionSlice:
+def _largest(context: CheckContext, one: ConnectedSource, plan: IngestionPlan) -> IngestionSlice:
     """The slice with most rows.
 
     Raises:
@@ -34,38 +34,38 @@ def _largest(bench: Bench, one: Connected, plan: IngestionPlan) -> IngestionSlic
     """
     sizes = {piece.key: len(one.slice(plan, piece).keys) for piece in plan.slices}
     best = max(plan.slices, key=lambda piece: sizes[piece.key])
-    if sizes[best.key] < 2 * bench.lab.held_rows:
-        raise SkippedError(f"no slice has {2 * bench.lab.held_rows} rows, twice what the connector may hold")
+    if sizes[best.key] < 2 * context.system.buffered_rows:
+        raise SkippedError(f"no slice has {2 * context.system.buffered_rows} rows, twice what the connector may hold")
     return best
 
 
 @GROUP.check("bound", "Rows are handed on as they come, and not gathered", "I6")
-def bound(bench: Bench) -> Outcome:
+def bound(context: CheckContext) -> Observation:
     """Rows on the wire against rows handed on, at every batch of the largest slice."""
-    most, watch = bench.lab.held_rows, Watch.at(bench.lab.row_spot)
-    _grown(bench)
-    with bench.connected(**bench.known(**ONE_SLICE)) as one:
+    most, watch = context.system.buffered_rows, KeyRecorder.at(context.system.row_location)
+    _grown(context)
+    with context.connected(**context.known(**ONE_SLICE)) as one:
         plan = one.plan()
-        piece = _largest(bench, one, plan)
-        one.tape.spoil = watch
+        piece = _largest(context, one, plan)
+        one.proxy.fault = watch
         given = worst = 0
         for batch in one.source.export(plan, piece):
             sent = sum(len(page) for page in watch.pages)
             worst = max(worst, sent - given)
             given += frame_of(batch).height
     if not watch.pages:
-        raise SkippedError("no page of rows went over the tape")
+        raise SkippedError("no page of rows went through the proxy")
     expected = f"at most {most} rows between the system and the stages at any time"
-    return Outcome(worst <= most, f"a slice of {given} rows", f"{worst} rows were held", expected)
+    return Observation(worst <= most, f"a slice of {given} rows", f"{worst} rows were held", expected)
 
 
 @GROUP.check("released", "A batch that was handed on is let go", "I6")
-def released(bench: Bench) -> Outcome:
+def released(context: CheckContext) -> Observation:
     """Nobody else may hold the batches that came before."""
-    _grown(bench)
-    with bench.connected(**bench.known(**ONE_SLICE)) as one:
+    _grown(context)
+    with context.connected(**context.known(**ONE_SLICE)) as one:
         plan = one.plan()
-        piece = _largest(bench, one, plan)
+        piece = _largest(context, one, plan)
         seen: list[weakref.ref[object]] = []
         most = 0
         for batch in one.source.export(plan, piece):
@@ -74,4 +74,4 @@ def released(bench: Bench) -> Outcome:
             gc.collect(0)
             most = max(most, sum(one_of() is not None for one_of in seen))
     expected = "at most two batches alive at any time"
-    return Outcome(most <= 2, f"a slice of {len(seen)} batches", f"{most} were alive", expected)
+    return Observation(most <= 2, f"a slice of {len(seen)} batches", f"{most} were alive", expected)

@@ -4,120 +4,126 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from connector_kit.checks.check import Group, Outcome, failed
-from connector_kit.checks.lab import SkippedError
+from connector_kit.checks.check import Group, Observation, failed
+from connector_kit.checks.expectations import describe_error, describe_fault, same_rows, same_rows_or_reported
+from connector_kit.checks.observed_keys import KeyRecorder
 from connector_kit.checks.rows import bare, difference
-from connector_kit.checks.verdicts import did, in_words, rows_or_told, same_rows
-from connector_kit.checks.wire import Watch
-from connector_kit.tape.pages import Duplicate, EditRow, EmptyPage, Reorder, RepeatToken, Short
-from connector_kit.tape.spoil import Status
+from connector_kit.checks.system import SkippedError
+from connector_kit.recording.faults import RespondWithStatus
+from connector_kit.recording.page_faults import EditRow, EmptyPage, ReorderRows, RepeatRows, RepeatToken, ShortenPage
 
 if TYPE_CHECKING:
-    from connector_kit.checks.bench import Bench
-    from connector_kit.tape.pages import PageSpoil
+    from connector_kit.checks.context import CheckContext
+    from connector_kit.recording.page_faults import PageFault
 
 GROUP = Group("pages", "Pages")
 MOST_PAGES = 300
-"""A list of a lab has fewer."""
+"""A list of a test system has fewer."""
 
 
 @GROUP.check("every-row", "Every row that the system sends comes out", "I1")
-def every_row(bench: Bench) -> Outcome:
+def every_row(context: CheckContext) -> Observation:
     """Keys on the wire against keys that came out."""
-    watch = Watch.at(bench.lab.row_spot)
-    reading = bench.spoiled(watch)
+    watch = KeyRecorder.at(context.system.row_location)
+    reading = context.read_with_fault(watch)
     if not watch.pages:
-        raise SkippedError("no page of rows went over the tape")
+        raise SkippedError("no page of rows went through the proxy")
     sent = f"{len(watch.keys)} rows in {len(watch.pages)} answers"
     expected = f"those {len(watch.keys)} rows, and no others"
     if reading.error is not None:
-        return failed(sent, in_words(reading.error), expected)
+        return failed(sent, describe_error(reading.error), expected)
     said = difference(bare(watch.keys), bare(reading.rows))
-    return Outcome(not said, sent, said or f"{len(reading.rows)} rows", expected)
+    return Observation(not said, sent, said or f"{len(reading.rows)} rows", expected)
 
 
-def _spoiled_pages(bench: Bench, spoil: PageSpoil) -> Outcome:
-    truth, reading = bench.truth, bench.spoiled(spoil)
-    return same_rows(did(spoil), truth, reading)
+def _with_page_fault(context: CheckContext, fault: PageFault) -> Observation:
+    truth, reading = context.truth, context.read_with_fault(fault)
+    return same_rows(describe_fault(fault), truth, reading)
 
 
 @GROUP.check("duplicate", "Rows that come twice are one row", "I2 I9")
-def duplicate(bench: Bench) -> Outcome:
+def duplicate(context: CheckContext) -> Observation:
     """The last two rows of every page come again on the next."""
-    spot = bench.lab.pages
-    return _spoiled_pages(bench, Duplicate(spot.shape, 2, path=spot.path, method=spot.method, times=None))
+    location = context.system.pages
+    return _with_page_fault(
+        context, RepeatRows(location.shape, 2, path=location.path, method=location.method, times=None)
+    )
 
 
 @GROUP.check("reordered", "The order of rows in a page does not matter", "I1")
-def reordered(bench: Bench) -> Outcome:
+def reordered(context: CheckContext) -> Observation:
     """Rows of every page are mixed."""
-    spot = bench.lab.row_spot
-    return _spoiled_pages(bench, Reorder(spot.shape, path=spot.path, method=spot.method, times=None))
+    location = context.system.row_location
+    return _with_page_fault(
+        context, ReorderRows(location.shape, path=location.path, method=location.method, times=None)
+    )
 
 
 @GROUP.check("short", "A short page is not the last one", "I1 I9")
-def short(bench: Bench) -> Outcome:
+def short(context: CheckContext) -> Observation:
     """Every page holds half of its rows."""
-    spot = bench.lab.pages
-    return _spoiled_pages(bench, Short(spot.shape, path=spot.path, method=spot.method, times=None))
+    location = context.system.pages
+    return _with_page_fault(
+        context, ShortenPage(location.shape, path=location.path, method=location.method, times=None)
+    )
 
 
 @GROUP.check("empty", "An empty page with a next page is not the last one", "I1 I9")
-def empty(bench: Bench) -> Outcome:
+def empty(context: CheckContext) -> Observation:
     """The second page has no rows; they come on the third."""
-    spot = bench.lab.pages
-    return _spoiled_pages(bench, EmptyPage(spot.shape, path=spot.path, method=spot.method, nth=2))
+    location = context.system.pages
+    return _with_page_fault(context, EmptyPage(location.shape, path=location.path, method=location.method, nth=2))
 
 
 @GROUP.check("empty-first", "A list that begins with an empty page is not empty", "I1 I9")
-def empty_first(bench: Bench) -> Outcome:
+def empty_first(context: CheckContext) -> Observation:
     """The first page has no rows; they come on the second."""
-    spot = bench.lab.pages
-    return _spoiled_pages(bench, EmptyPage(spot.shape, path=spot.path, method=spot.method))
+    location = context.system.pages
+    return _with_page_fault(context, EmptyPage(location.shape, path=location.path, method=location.method))
 
 
 @GROUP.check("token-repeats", "A bookmark that leads back to its own page does not go on for ever", "I1 I9")
-def token_repeats(bench: Bench) -> Outcome:
+def token_repeats(context: CheckContext) -> Observation:
     """The second page's bookmark is its own."""
-    spot = bench.lab.pages
-    if spot.shape.next is None:
+    location = context.system.pages
+    if location.shape.next is None:
         raise SkippedError("pages are numbered: there is no bookmark")
-    spoil, truth = RepeatToken(spot.shape, path=spot.path, method=spot.method), bench.truth
-    with bench.connected() as one:
-        plan = bench.plan(one)
-        one.tape.spoil = spoil
-        most = one.tape.most_requests = len(one.tape.requests) + MOST_PAGES
+    fault, truth = RepeatToken(location.shape, path=location.path, method=location.method), context.truth
+    with context.connected() as one:
+        plan = context.plan(one)
+        one.proxy.fault = fault
+        most = one.proxy.most_requests = len(one.proxy.requests) + MOST_PAGES
         reading = one.read(plan)
-        asked = len(one.tape.requests)
+        asked = len(one.proxy.requests)
     if asked >= most:
-        return failed(did(spoil), f"{MOST_PAGES} pages and no end", "a typed error after a few pages")
-    return rows_or_told(did(spoil), truth, reading, gap=False)
+        return failed(describe_fault(fault), f"{MOST_PAGES} pages and no end", "a typed error after a few pages")
+    return same_rows_or_reported(describe_fault(fault), truth, reading, gap=False)
 
 
 @GROUP.check("token-expires", "A bookmark that expires (410) loses no row", "I1 I9")
-def token_expires(bench: Bench) -> Outcome:
+def token_expires(context: CheckContext) -> Observation:
     """The third page is answered 410, once."""
-    spot, truth = bench.lab.pages, bench.truth
-    spoil = Status(410, nth=3, path=spot.path, method=spot.method)
-    reading = bench.spoiled(spoil)
-    return rows_or_told(did(spoil), truth, reading)
+    location, truth = context.system.pages, context.truth
+    fault = RespondWithStatus(410, nth=3, path=location.path, method=location.method)
+    reading = context.read_with_fault(fault)
+    return same_rows_or_reported(describe_fault(fault), truth, reading)
 
 
 @GROUP.check("total", "Fewer rows than the system promised are not passed over", "I9")
-def total(bench: Bench) -> Outcome:
+def total(context: CheckContext) -> Observation:
     """A row is held back although it was listed or counted."""
-    spot = bench.lab.row_spot
-    if spot is bench.lab.pages and spot.total is None:
+    location = context.system.row_location
+    if location is context.system.pages and location.total is None:
         raise SkippedError("the system makes no promise how many rows a list has")
     kept_back: list[str] = []
 
     def without_one(row: dict[str, object]) -> dict[str, object] | None:
-        key = str(row.get(spot.key))
+        key = str(row.get(location.key))
         if not kept_back:
             kept_back.append(key)
         return None if key in kept_back else row
 
-    truth = bench.truth
-    spoil = EditRow(spot.shape, without_one, "held back a row", path=spot.path, method=spot.method)
-    reading = bench.spoiled(spoil)
-    return rows_or_told(did(spoil), truth, reading)
+    truth = context.truth
+    fault = EditRow(location.shape, without_one, "held back a row", path=location.path, method=location.method)
+    reading = context.read_with_fault(fault)
+    return same_rows_or_reported(describe_fault(fault), truth, reading)

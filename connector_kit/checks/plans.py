@@ -4,27 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from connector_kit.checks.check import Group, Outcome, failed, passed
+from connector_kit.checks.check import Group, Observation, failed, passed
+from connector_kit.checks.expectations import describe_error
+from connector_kit.checks.observed_keys import keys_at_source
 from connector_kit.checks.rows import bare, difference
-from connector_kit.checks.verdicts import in_words
-from connector_kit.checks.wire import keys_there
 from contracts.errors import IngestionError, PlanError
 from contracts.plan import IngestionPlan, explain
 from contracts.unit import Predicate, UnitPolicy
 
 if TYPE_CHECKING:
-    from connector_kit.checks.bench import Bench
+    from connector_kit.checks.context import CheckContext
 
 GROUP = Group("plan", "Plans")
 _MOST_BYTES = 64 * 1024
 
 
 @GROUP.check("deterministic", "Same inputs, same plan", "I3")
-def deterministic(bench: Bench) -> Outcome:
+def deterministic(context: CheckContext) -> Observation:
     """Two sources plan the same unit."""
-    with bench.connected() as one:
+    with context.connected() as one:
         first, again = one.plan(), one.plan()
-    with bench.connected() as other:
+    with context.connected() as other:
         third = other.plan()
     sent = "one unit, planned twice by one source and once by another, while nothing changed"
     expected = "three plans with the same slices"
@@ -38,43 +38,43 @@ def deterministic(bench: Bench) -> Outcome:
 
 
 @GROUP.check("disjoint", "No row is in two slices", "I2")
-def disjoint(bench: Bench) -> Outcome:
+def disjoint(context: CheckContext) -> Observation:
     """Every slice is read; no key comes twice."""
-    with bench.connected() as one:
-        plan = bench.plan(one)
+    with context.connected() as one:
+        plan = context.plan(one)
         reading = one.read(plan)
     sent, expected = f"{len(plan.slices)} slices, read one after the other", "every key in one slice, once"
     if reading.error is not None:
-        return failed(sent, in_words(reading.error), expected)
+        return failed(sent, describe_error(reading.error), expected)
     if reading.doubled:
         return failed(sent, f"{len(reading.doubled)} keys came twice ({reading.doubled[0]}, …)", expected)
     return passed(sent, f"{len(reading.rows)} keys, each once", expected)
 
 
 @GROUP.check("covering", "Every row is in a slice", "I1")
-def covering(bench: Bench) -> Outcome:
+def covering(context: CheckContext) -> Observation:
     """The keys of all slices are those of the system."""
-    with bench.connected() as one:
-        there, known_by = keys_there(bench, one)
-        plan = bench.plan(one)
+    with context.connected() as one:
+        there, known_by = keys_at_source(context, one)
+        plan = context.plan(one)
         reading = one.read(plan)
     sent = f"{len(plan.slices)} slices of a unit that has {len(there)} rows, as {known_by} says"
     expected = f"{len(there)} keys"
     if reading.error is not None:
-        return failed(sent, in_words(reading.error), expected)
+        return failed(sent, describe_error(reading.error), expected)
     said = difference(bare(there), bare(reading.rows))
-    return Outcome(not said, sent, said or f"{len(reading.rows)} keys, the same", expected)
+    return Observation(not said, sent, said or f"{len(reading.rows)} keys, the same", expected)
 
 
 @GROUP.check("frozen", "A plan is data: written down and read back it reads the same rows", "I3 I5")
-def frozen(bench: Bench) -> Outcome:
+def frozen(context: CheckContext) -> Observation:
     """The plan goes through JSON and is followed by another source."""
-    with bench.connected() as one:
-        plan = bench.plan(one)
+    with context.connected() as one:
+        plan = context.plan(one)
         words = explain(plan)
     text = plan.model_dump_json()
     largest = max(len(piece.model_dump_json()) for piece in plan.slices)
-    with bench.connected() as other:
+    with context.connected() as other:
         reading = other.read(IngestionPlan.model_validate_json(text))
     sent = "a plan, written as JSON, read back and followed by another source"
     expected = f"the same plan, slices of at most {_MOST_BYTES} bytes each, a line for each, the same rows"
@@ -83,13 +83,13 @@ def frozen(bench: Bench) -> Outcome:
     if largest > _MOST_BYTES or len(words.splitlines()) < len(plan.slices):
         return failed(sent, f"a slice of {largest} bytes, {len(words.splitlines())} lines", expected)
     if reading.error is not None:
-        return failed(sent, in_words(reading.error), expected)
-    said = difference(bench.truth, reading.rows)
-    return Outcome(not said, sent, said or f"the same {len(reading.rows)} rows", expected)
+        return failed(sent, describe_error(reading.error), expected)
+    said = difference(context.truth, reading.rows)
+    return Observation(not said, sent, said or f"the same {len(reading.rows)} rows", expected)
 
 
 @GROUP.check("selection", "What cannot be selected is refused, not left out of account", "I1")
-def selection(bench: Bench) -> Outcome:
+def selection(context: CheckContext) -> Observation:
     """A filter by a column that is not there, and an unknown selector."""
     sent = "a filter by a column that does not exist, and a selector that does not exist"
     expected = "a PlanError with a next step, both times"
@@ -97,13 +97,13 @@ def selection(bench: Bench) -> Outcome:
         UnitPolicy(filter=(Predicate(column="no such column", op="eq", value=1),)),
         UnitPolicy(selectors={"no such selector": "x"}),
     )
-    with bench.connected() as one:
+    with context.connected() as one:
         for policy in policies:
             try:
                 made = one.plan(policy=policy)
             except IngestionError as error:
                 if not isinstance(error, PlanError) or not error.next_step:
-                    return failed(sent, in_words(error), expected)
+                    return failed(sent, describe_error(error), expected)
             else:
                 return failed(sent, f"a plan of {len(made.slices)} slices", expected)
     return passed(sent, "refused", expected)

@@ -3,7 +3,7 @@
 A connector's test file is this::
 
     class TestAcme(ConnectorSuite):
-        lab_class = AcmeLab
+        system_class = AcmeTestSystem
 """
 
 from __future__ import annotations
@@ -12,32 +12,32 @@ from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
-from connector_kit.checks.every import CHECKS, chosen
+from connector_kit.checks.all_checks import CHECKS, chosen
 from connector_kit.checks.run import run_check
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from connector_kit.checks.lab import Lab
+    from connector_kit.checks.system import TestSystem
 
 
 class ConnectorSuite:
-    """One test per check. An exception of the lab is an expected failure, a check that cannot be made is a skip.
+    """One test per check. An exception of the test system is an expected failure; a check that cannot run is skipped.
 
     Attributes:
-        lab_class: Makes the lab, once for all tests of the class; or override the fixture ``lab``.
+        system_class: Makes the test system, once for all tests of the class; or override the fixture ``system``.
         only: Ids of checks or names of groups; all when empty.
     """
 
-    lab_class: ClassVar[type[Lab]]
+    system_class: ClassVar[type[TestSystem]]
     only: ClassVar[tuple[str, ...]] = ()
 
     @pytest.fixture(scope="class")
     @classmethod
-    def lab(cls) -> Iterator[Lab]:
-        """The lab."""
-        with cls.lab_class() as lab:
-            yield lab
+    def system(cls) -> Iterator[TestSystem]:
+        """The test system."""
+        with cls.system_class() as system:
+            yield system
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """A test for each check."""
@@ -45,9 +45,9 @@ class ConnectorSuite:
             only = getattr(metafunc.cls, "only", ())
             metafunc.parametrize("check_id", [check.check_id for check in chosen(only or None)])
 
-    def test_conforms(self, lab: Lab, check_id: str) -> None:
+    def test_conforms(self, system: TestSystem, check_id: str) -> None:
         """The connector keeps the promise."""
-        found = run_check(lab, CHECKS[check_id])
+        found = run_check(system, CHECKS[check_id])
         if found.verdict == "skipped":
             pytest.skip(found.reason)
         if found.verdict == "excepted":

@@ -4,75 +4,75 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from connector_kit.checks.check import Group, Outcome, failed, passed
-from connector_kit.checks.lab import SkippedError
-from connector_kit.checks.rows import Reading, Row, difference
-from connector_kit.checks.verdicts import in_words
-from connector_kit.tape.spoil import Drop
+from connector_kit.checks.check import Group, Observation, failed, passed
+from connector_kit.checks.expectations import describe_error
+from connector_kit.checks.rows import ReadResult, Row, difference
+from connector_kit.checks.system import SkippedError
+from connector_kit.recording.faults import ResetConnection
 from contracts.plan import IngestionPlan, IngestionSlice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from connector_kit.checks.bench import Bench, Connected
+    from connector_kit.checks.context import CheckContext, ConnectedSource
 
 GROUP = Group("resume", "Restarts")
 MOST_CUTS = 10
 
 
 @GROUP.check("every-page", "The system dies after any page; a new process goes on", "I3 I1 I2")
-def every_page(bench: Bench) -> Outcome:
+def every_page(context: CheckContext) -> Observation:
     """The system is gone after k pages; slices without an end are read again by a new source."""
     expected = "the rows of an undisturbed read, whatever page was the last"
-    spot, truth = bench.lab.row_spot, bench.truth
-    with bench.connected(**bench.known(max_tries=1)) as one:
-        plan = bench.plan(one)
-        asked = len(one.tape.requests)
+    location, truth = context.system.row_location, context.truth
+    with context.connected(**context.known(max_tries=1)) as one:
+        plan = context.plan(one)
+        asked = len(one.proxy.requests)
         one.read(plan)
-        pages = sum(spot.path in seen.path for seen in one.tape.requests[asked:])
+        pages = sum(location.path in seen.path for seen in one.proxy.requests[asked:])
         if not pages:
-            raise SkippedError("no page of rows went over the tape")
+            raise SkippedError("no page of rows went through the proxy")
         plan = IngestionPlan.model_validate_json(plan.model_dump_json())
         for last in _spread(pages):
-            spoil = Drop(path=spot.path, method=spot.method, nth=last + 1, times=None)
-            one.tape.spoil = spoil
-            before = one.anew().read(plan)
-            one.tape.spoil = None
+            fault = ResetConnection(path=location.path, method=location.method, nth=last + 1, times=None)
+            one.proxy.fault = fault
+            before = one.new_process().read(plan)
+            one.proxy.fault = None
             rest = [piece for piece in plan.slices if piece.key not in before.slices]
-            after = one.anew().read(plan, rest)
+            after = one.new_process().read(plan, rest)
             sent = f"the connection is gone after {last} of {pages} pages; {len(rest)} slices are read again"
             if before.error is None or after.error is not None:
-                return failed(sent, in_words(after.error) if after.error else "no error", expected)
+                return failed(sent, describe_error(after.error) if after.error else "no error", expected)
             if said := _together(truth, before, after):
                 return failed(sent, said, expected)
     return passed(f"the connection is gone after each of {pages} pages", f"{len(truth)} rows each time", expected)
 
 
 @GROUP.check("every-batch", "A reader that goes away after any batch can come back", "I3")
-def every_batch(bench: Bench) -> Outcome:
+def every_batch(context: CheckContext) -> Observation:
     """Each slice is left after k batches, then read by the same source and by a new one."""
     sent, expected = "a slice is left after each of its batches and read again", "the same rows each time"
-    with bench.connected() as one:
-        plan = bench.plan(one)
+    with context.connected() as one:
+        plan = context.plan(one)
         for piece in _ends(plan.slices):
             whole = one.read(plan, [piece])
             batches = len(whole.slices[piece.key].frames)
             for count in range(min(batches, MOST_CUTS)):
                 _leave(one, plan, piece.sequence, count)
-                for source in (one, one.anew()):
+                for source in (one, one.new_process()):
                     again = source.read(plan, [piece])
-                    said = difference(whole.rows, again.rows) or (again.error and in_words(again.error))
+                    said = difference(whole.rows, again.rows) or (again.error and describe_error(again.error))
                     if said:
                         return failed(sent, f"slice {piece.sequence}, batch {count + 1}: {said}", expected)
     return passed(sent, "the same rows", expected)
 
 
 @GROUP.check("again", "A slice that is read again gives the same rows in the same order", "I2 I3")
-def again(bench: Bench) -> Outcome:
+def again(context: CheckContext) -> Observation:
     """Every slice twice, and the slices in another order."""
     sent, expected = "every slice read twice, the second time from the last to the first", "the same rows and reports"
-    with bench.connected() as one:
-        plan = bench.plan(one)
+    with context.connected() as one:
+        plan = context.plan(one)
         first = one.read(plan)
         second = one.read(plan, plan.slices[::-1])
     for name, read in first.slices.items():
@@ -80,16 +80,16 @@ def again(bench: Bench) -> Outcome:
         if other is None or read.keys != other.keys or read.report != other.report:
             return failed(sent, f"slice {name} is not the same", expected)
     said = difference(first.rows, second.rows)
-    return Outcome(not said, sent, said or f"{len(first.rows)} rows, twice", expected)
+    return Observation(not said, sent, said or f"{len(first.rows)} rows, twice", expected)
 
 
-def _together(truth: dict[str, Row], before: Reading, after: Reading) -> str:
+def _together(truth: dict[str, Row], before: ReadResult, after: ReadResult) -> str:
     twice = set(before.rows) & set(after.rows)
     said = difference(truth, after.over(before).rows)
     return said or (f"{len(twice)} rows came before and after" if twice else "")
 
 
-def _leave(one: Connected, plan: IngestionPlan, sequence: int, count: int) -> None:
+def _leave(one: ConnectedSource, plan: IngestionPlan, sequence: int, count: int) -> None:
     """Take some batches, then go."""
     batches = one.source.export(plan, plan.slices[sequence])
     for _ in range(count):

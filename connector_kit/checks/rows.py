@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 from polars import selectors as cs
 
-from connector_kit.tape.cassette import ORIGIN
-from connector_kit.tape.shape import dumps, loads
+from connector_kit.recording.cassette import ORIGIN
+from connector_kit.recording.page_shape import dumps, loads
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -43,7 +43,7 @@ class SliceRead:
 
 
 @dataclass
-class Reading:
+class ReadResult:
     """What came of reading slices. Slices that did not come to their end left no rows, as in a run.
 
     Attributes:
@@ -71,9 +71,9 @@ class Reading:
                 self.doubled.append(key)
             self.rows[key] = row
 
-    def over(self, older: Reading) -> Reading:
+    def over(self, older: ReadResult) -> ReadResult:
         """This reading on top of an older one."""
-        return Reading(rows={**older.rows, **self.rows}, slices={**older.slices, **self.slices}, error=self.error)
+        return ReadResult(rows={**older.rows, **self.rows}, slices={**older.slices, **self.slices}, error=self.error)
 
 
 def frame_of(batch: Batch) -> pl.DataFrame:

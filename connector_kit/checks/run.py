@@ -1,4 +1,4 @@
-"""Runs checks against a lab."""
+"""Runs checks against a test system."""
 
 from __future__ import annotations
 
@@ -6,49 +6,51 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from connector_kit.checks.bench import Bench
-from connector_kit.checks.check import Check, Finding, Outcome, Verdict, failed
-from connector_kit.checks.every import CHECKS, TITLES, chosen, group_of
-from connector_kit.checks.lab import SkippedError
+from connector_kit.checks.all_checks import CHECKS, TITLES, chosen, group_of
+from connector_kit.checks.check import Check, CheckResult, Observation, Verdict, failed
+from connector_kit.checks.context import CheckContext
 from connector_kit.checks.scorecard import Scorecard
-from connector_kit.tape.scrub import Scrubber
+from connector_kit.checks.system import SkippedError
+from connector_kit.recording.scrubbing import Scrubber
 from contracts.errors import ConfigInvalidError, IngestionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from connector_kit.checks.lab import Lab
+    from connector_kit.checks.system import TestSystem
 
 LIMIT_S = 60.0
 """A check that takes longer has found a connector that does not come to an end."""
 
 
-def run_checks(lab: Lab, only: Iterable[str] | None = None) -> Scorecard:
-    """Run all checks, or some of them (ids, or names of groups), one after the other. The lab is not closed.
+def run_checks(system: TestSystem, only: Iterable[str] | None = None) -> Scorecard:
+    """Run all checks, or some of them (ids, or names of groups), one after the other. The test system is not closed.
 
     Raises:
-        ConfigInvalidError: There is no such check or group, or the lab excepts one that does not exist.
+        ConfigInvalidError: There is no such check or group, or the test system excepts one that does not exist.
     """
     checks = chosen(only)
-    if unknown := sorted(set(lab.exceptions) - set(CHECKS)):
-        raise ConfigInvalidError(f"The lab excepts {unknown[0]!r}, which is no check", "Name one of the checks.")
-    unit = f"{lab.factory.descriptor.template_id}, {lab.unit_id}"
-    return Scorecard(lab.factory.descriptor.title, unit, tuple(run_check(lab, check) for check in checks), TITLES)
+    if unknown := sorted(set(system.exceptions) - set(CHECKS)):
+        raise ConfigInvalidError(
+            f"The test system excepts {unknown[0]!r}, which is no check", "Name one of the checks."
+        )
+    unit = f"{system.factory.descriptor.template_id}, {system.unit_id}"
+    return Scorecard(system.factory.descriptor.title, unit, tuple(run_check(system, check) for check in checks), TITLES)
 
 
 def check_connector(
-    lab: Lab, json_path: Path | None = None, html_path: Path | None = None, only: Iterable[str] | None = None
+    system: TestSystem, json_path: Path | None = None, html_path: Path | None = None, only: Iterable[str] | None = None
 ) -> Scorecard:
-    """Run checks, write the scorecard where paths are given, close the lab.
+    """Run checks, write the scorecard where paths are given, close the test system.
 
     Raises:
         ConfigInvalidError: As :func:`run_checks`.
     """
     try:
-        card = run_checks(lab, only)
+        card = run_checks(system, only)
     finally:
-        lab.close()
+        system.close()
     for path, text in ((json_path, card.json()), (html_path, card.html())):
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -56,17 +58,17 @@ def check_connector(
     return card
 
 
-def run_check(lab: Lab, check: Check) -> Finding:
-    """Run one check on a system that is as it was. No secret of the config gets into the finding."""
-    lab.reset()
-    bench, began = Bench(lab), time.monotonic()
-    outcome = _within_limit(check, bench)
-    if bench.unmatched:
-        outcome = f"the cassette does not hold {bench.unmatched[0]}"
-    seconds, scrub = time.monotonic() - began, Scrubber(bench.secrets)
-    verdict, reason = _verdict(outcome, lab.exceptions.get(check.check_id, ""))
-    said = outcome if isinstance(outcome, Outcome) else Outcome(passed=False, sent="", received="", expected="")
-    return Finding(
+def run_check(system: TestSystem, check: Check) -> CheckResult:
+    """Run one check on a system that is as it was. No secret of the config gets into the result."""
+    system.reset()
+    context, began = CheckContext(system), time.monotonic()
+    outcome = _within_limit(check, context)
+    if context.unmatched:
+        outcome = f"the cassette does not hold {context.unmatched[0]}"
+    seconds, scrub = time.monotonic() - began, Scrubber(context.secrets)
+    verdict, reason = _verdict(outcome, system.exceptions.get(check.check_id, ""))
+    said = outcome if isinstance(outcome, Observation) else Observation(passed=False, sent="", received="", expected="")
+    return CheckResult(
         check=check.check_id,
         group=group_of(check),
         title=check.title,
@@ -80,21 +82,21 @@ def run_check(lab: Lab, check: Check) -> Finding:
     )
 
 
-def _verdict(outcome: Outcome | str, excepted: str) -> tuple[Verdict, str]:
+def _verdict(outcome: Observation | str, excepted: str) -> tuple[Verdict, str]:
     """The verdict, and its reason. An exception that is not needed is a failure: it would hide the next one."""
     if isinstance(outcome, str):
         return "skipped", outcome
     if outcome.passed and excepted:
-        return "failed", f"it passes, and the lab excepts it: {excepted}"
+        return "failed", f"it passes, and the test system excepts it: {excepted}"
     if outcome.passed:
         return "passed", ""
     return ("excepted", excepted) if excepted else ("failed", "")
 
 
-def _within_limit(check: Check, bench: Bench) -> Outcome | str:
+def _within_limit(check: Check, context: CheckContext) -> Observation | str:
     """The outcome; or why there is none."""
-    found: list[Outcome | str] = []
-    thread = threading.Thread(target=lambda: found.append(_outcome(check, bench)), name=check.check_id, daemon=True)
+    found: list[Observation | str] = []
+    thread = threading.Thread(target=lambda: found.append(_outcome(check, context)), name=check.check_id, daemon=True)
     thread.start()
     thread.join(LIMIT_S)
     if found:
@@ -102,12 +104,12 @@ def _within_limit(check: Check, bench: Bench) -> Outcome | str:
     return failed(check.title, f"it did not come to an end within {LIMIT_S:g} s", "an end, good or bad")
 
 
-def _outcome(check: Check, bench: Bench) -> Outcome | str:
+def _outcome(check: Check, context: CheckContext) -> Observation | str:
     try:
-        return check.run(bench)
+        return check.run(context)
     except SkippedError as skipped:
         return str(skipped)
     except IngestionError as error:
         return failed(check.title, f"an error where none belongs: {error.code}: {error}", "no error")
-    except Exception as error:  # noqa: BLE001 - whatever a connector raises is a finding
+    except Exception as error:  # noqa: BLE001 - whatever a connector raises is a result
         return failed(check.title, f"an untyped error: {type(error).__name__}: {error}"[:400], "rows, or a typed error")

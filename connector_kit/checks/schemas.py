@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from connector_kit.checks.check import Group, Outcome, failed, passed
-from connector_kit.checks.verdicts import did, in_words, rows_or_told, same_rows
-from connector_kit.tape.pages import EditField, EditRow
-from connector_kit.tape.shape import GONE, loads
-from connector_kit.tape.spoil import Status
+from connector_kit.checks.check import Group, Observation, failed, passed
+from connector_kit.checks.expectations import describe_error, describe_fault, same_rows, same_rows_or_reported
+from connector_kit.recording.faults import RespondWithStatus
+from connector_kit.recording.page_faults import EditField, EditRow
+from connector_kit.recording.page_shape import GONE, loads
 
 if TYPE_CHECKING:
-    from connector_kit.checks.bench import Bench
-    from connector_kit.checks.rows import Reading
+    from connector_kit.checks.context import CheckContext
+    from connector_kit.checks.rows import ReadResult
     from contracts.catalog import ColumnDescriptor, LogicalType
     from contracts.unit import EndpointUnitDescriptor
 
@@ -73,11 +73,11 @@ def _fits(column: ColumnDescriptor, found: pl.DataType) -> bool:
 
 
 @GROUP.check("batches", "Every batch has the columns that were promised, in their order and types", "I12")
-def batches(bench: Bench) -> Outcome:
+def batches(context: CheckContext) -> Observation:
     """All units, all batches of the first slices; null only where it is allowed."""
     sent, seen = "slices of every unit", 0
     expected = "in every batch: the unit's columns in order, each of its type, nulls only where they are allowed"
-    with bench.connected() as one:
+    with context.connected() as one:
         for unit in one.source.list_units(one.source.collect_catalog("checked")):
             plan = one.source.plan(one.request(unit))
             for piece in plan.slices[:4]:
@@ -91,55 +91,57 @@ def batches(bench: Bench) -> Outcome:
 
 
 @GROUP.check("no-rows", "A slice without rows has a batch that carries the columns", "I12")
-def no_rows(bench: Bench) -> Outcome:
+def no_rows(context: CheckContext) -> Observation:
     """All rows are taken out of the answers."""
-    spot = bench.lab.pages
-    spoil = EditRow(spot.shape, lambda _row: None, "took out all rows", path=spot.path, method=spot.method)
-    with bench.connected(spoil) as one:
+    location = context.system.pages
+    fault = EditRow(location.shape, lambda _row: None, "took out all rows", path=location.path, method=location.method)
+    with context.connected(fault) as one:
         plan = one.plan()
         reading = one.read(plan)
     expected = "an empty batch with all columns and types, or a typed error"
     if reading.error is not None:
-        return Outcome(bool(reading.error.next_step), did(spoil), in_words(reading.error), expected)
+        return Observation(
+            bool(reading.error.next_step), describe_fault(fault), describe_error(reading.error), expected
+        )
     for read in reading.slices.values():
         wrong = misfits(read.frames[0], plan.unit) if read.frames else "no batch"
         if wrong:
-            return failed(did(spoil), wrong, expected)
-    return passed(did(spoil), f"{len(reading.rows)} rows, and the columns", expected)
+            return failed(describe_fault(fault), wrong, expected)
+    return passed(describe_fault(fault), f"{len(reading.rows)} rows, and the columns", expected)
 
 
-def _edited(bench: Bench, name: str, value: Any, rows: int | None = None) -> tuple[str, Reading]:
-    spot = bench.lab.row_spot
-    spoil = EditField(spot.shape, name, value, rows, path=spot.path, method=spot.method)
-    reading = bench.spoiled(spoil)
-    return did(spoil), reading
+def _edited(context: CheckContext, name: str, value: Any, rows: int | None = None) -> tuple[str, ReadResult]:
+    location = context.system.row_location
+    fault = EditField(location.shape, name, value, rows, path=location.path, method=location.method)
+    reading = context.read_with_fault(fault)
+    return describe_fault(fault), reading
 
 
-def _json_columns(bench: Bench) -> list[str]:
-    with bench.connected() as one:
+def _json_columns(context: CheckContext) -> list[str]:
+    with context.connected() as one:
         return [column.name for column in one.unit.columns if column.logical_type == "json"]
 
 
 @GROUP.check("new-field", "A field that is new in the answers changes no other column", "I12")
-def new_field(bench: Bench) -> Outcome:
+def new_field(context: CheckContext) -> Observation:
     """Every row has one field more."""
-    truth, loose = bench.truth, _json_columns(bench)
-    sent, reading = _edited(bench, "a_field_that_is_new", {"x": [1, None]})
+    truth, loose = context.truth, _json_columns(context)
+    sent, reading = _edited(context, "a_field_that_is_new", {"x": [1, None]})
     return same_rows(sent, truth, reading, loose)
 
 
 @GROUP.check("field-gone", "A field that is gone from the answers is null, or an error", "I12 I9")
-def field_gone(bench: Bench) -> Outcome:
+def field_gone(context: CheckContext) -> Observation:
     """No row has the text any more."""
-    place = bench.lab.place("text")
-    truth, loose = bench.truth, _json_columns(bench)
-    sent, reading = _edited(bench, place.json, GONE)
-    without = {key: {**row, place.column: None} for key, row in truth.items()}
-    return rows_or_told(sent, without, reading, without=loose)
+    field = context.system.field("text")
+    truth, loose = context.truth, _json_columns(context)
+    sent, reading = _edited(context, field.json, GONE)
+    without = {key: {**row, field.column: None} for key, row in truth.items()}
+    return same_rows_or_reported(sent, without, reading, without=loose)
 
 
 @GROUP.check("other-type", "A field of another type is an error, or kept exactly; never null", "I12 I9")
-def other_type(bench: Bench) -> Outcome:
+def other_type(context: CheckContext) -> Observation:
     """A number where a text was, a text where a number was, an object where a moment was."""
     expected = "a typed error with a next step, or the value as exact text"
     told = []
@@ -147,60 +149,62 @@ def other_type(bench: Bench) -> Outcome:
         ("text", {"now": "an object"}),
         ("integer", "seventeen"),
         ("decimal", "much"),
-        ("moment", "soon"),
+        ("timestamp", "soon"),
     ):
-        if kind not in bench.lab.places:
+        if kind not in context.system.fields:
             continue
-        place = bench.lab.places[kind]
-        sent, reading = _edited(bench, place.json, value, 1)
+        field = context.system.fields[kind]
+        sent, reading = _edited(context, field.json, value, 1)
         if reading.error is not None:
             if not reading.error.next_step:
-                return failed(sent, in_words(reading.error), expected)
+                return failed(sent, describe_error(reading.error), expected)
             told.append(f"{kind}: {reading.error.code}")
             continue
-        texts = [str(row[place.column]) for row in reading.rows.values() if row[place.column] is not None]
+        texts = [str(row[field.column]) for row in reading.rows.values() if row[field.column] is not None]
         right = any(word in text for text in texts for word in ("an object", "seventeen", "much", "soon"))
         if not right and not reading.gaps:
-            return failed(sent, f"no error, and column {place.column} does not hold it", expected)
+            return failed(sent, f"no error, and column {field.column} does not hold it", expected)
         told.append(f"{kind}: kept")
     return passed("a field of another type", ", ".join(told) or "the unit has no such field", expected)
 
 
 @GROUP.check("no-key", "A row without its key is an error, and not left out", "I1 I9")
-def no_key(bench: Bench) -> Outcome:
+def no_key(context: CheckContext) -> Observation:
     """The first row of each page has no key."""
-    truth = bench.truth
-    sent, reading = _edited(bench, bench.lab.row_spot.key, GONE, 1)
-    return rows_or_told(sent, truth, reading)
+    truth = context.truth
+    sent, reading = _edited(context, context.system.row_location.key, GONE, 1)
+    return same_rows_or_reported(sent, truth, reading)
 
 
 @GROUP.check("null-key", "A row whose key is null is an error, and not left out", "I1 I9")
-def null_key(bench: Bench) -> Outcome:
+def null_key(context: CheckContext) -> Observation:
     """The first row of each page has the key null."""
-    truth = bench.truth
-    sent, reading = _edited(bench, bench.lab.row_spot.key, None, 1)
-    return rows_or_told(sent, truth, reading)
+    truth = context.truth
+    sent, reading = _edited(context, context.system.row_location.key, None, 1)
+    return same_rows_or_reported(sent, truth, reading)
 
 
 @GROUP.check("no-object", "A row that is no object is an error, and not left out", "I1 I9")
-def no_object(bench: Bench) -> Outcome:
+def no_object(context: CheckContext) -> Observation:
     """The first row of each page is a text."""
-    truth = bench.truth
-    sent, reading = _edited(bench, "", "not an object", 1)
-    return rows_or_told(sent, truth, reading)
+    truth = context.truth
+    sent, reading = _edited(context, "", "not an object", 1)
+    return same_rows_or_reported(sent, truth, reading)
 
 
 @GROUP.check("other-shape", "An answer of another shape is an error, and not an empty page", "I1 I9")
-def other_shape(bench: Bench) -> Outcome:
+def other_shape(context: CheckContext) -> Observation:
     """200, and JSON that is no page."""
-    spot, truth = bench.lab.pages, bench.truth
+    location, truth = context.system.pages, context.truth
     outcome = passed("", "", "")
     bodies = (b"{}", b"[]", b"null", b'{"error": "come back tomorrow"}', b'"ok"')
     for body in bodies:
-        if spot.shape.rows(loads(body)) is not None:
+        if location.shape.rows(loads(body)) is not None:
             continue  # a page without rows, where pages are lists
-        reading = bench.spoiled(Status(200, body=body, nth=2, times=None, path=spot.path, method=spot.method))
-        outcome = rows_or_told(f"200 with {body.decode()} from the second page on", truth, reading)
+        reading = context.read_with_fault(
+            RespondWithStatus(200, body=body, nth=2, times=None, path=location.path, method=location.method)
+        )
+        outcome = same_rows_or_reported(f"200 with {body.decode()} from the second page on", truth, reading)
         if not outcome.passed:
             return outcome
     return outcome

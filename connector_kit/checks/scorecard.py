@@ -10,12 +10,12 @@ from html import escape
 from typing import TYPE_CHECKING, get_args
 
 from connector_kit.checks.check import Verdict
-from connector_kit.checks.page import page_of
+from connector_kit.checks.scorecard_html import page_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from connector_kit.checks.check import Finding
+    from connector_kit.checks.check import CheckResult
 
 _SIGNS = {"passed": "ok", "failed": "FAILED", "skipped": "skipped", "excepted": "excepted"}
 
@@ -27,35 +27,35 @@ class Scorecard:
     Attributes:
         title: Of the connector.
         unit: Template and unit.
-        findings: In the order of the checks.
+        results: In the order of the checks.
         titles: Of groups, by name.
     """
 
     title: str
     unit: str
-    findings: tuple[Finding, ...]
+    results: tuple[CheckResult, ...]
     titles: Mapping[str, str]
 
     @property
     def good(self) -> bool:
         """Whether no check failed."""
-        return all(finding.good for finding in self.findings)
+        return all(result.good for result in self.results)
 
     @property
     def counts(self) -> dict[Verdict, int]:
         """Findings of each verdict."""
-        counted = Counter(finding.verdict for finding in self.findings)
+        counted = Counter(result.verdict for result in self.results)
         return {verdict: counted[verdict] for verdict in get_args(Verdict)}
 
     def json(self) -> str:
-        """Shape: ``{connector, unit, good, counts, seconds, findings: [...]}``."""
+        """Shape: ``{connector, unit, good, counts, seconds, results: [...]}``."""
         said = {
             "connector": self.title,
             "unit": self.unit,
             "good": self.good,
             "counts": self.counts,
-            "seconds": round(sum(finding.seconds for finding in self.findings), 3),
-            "findings": [finding.to_json() for finding in self.findings],
+            "seconds": round(sum(result.seconds for result in self.results), 3),
+            "findings": [result.to_json() for result in self.results],
         }
         return json.dumps(said, indent=2, ensure_ascii=False) + "\n"
 
@@ -63,18 +63,18 @@ class Scorecard:
         """One line a check; what is not passed says why."""
         counts = ", ".join(f"{count} {verdict}" for verdict, count in self.counts.items() if count)
         lines = [f"{self.title} ({self.unit}): {counts}"]
-        for finding in self.findings:
-            lines.append(f"  {_SIGNS[finding.verdict]:<8} {finding.check:<28} {finding.title}")
-            if finding.verdict == "failed":
+        for result in self.results:
+            lines.append(f"  {_SIGNS[result.verdict]:<8} {result.check:<28} {result.title}")
+            if result.verdict == "failed":
                 names = ("sent", "received", "expected")
-                lines += [f"{'':>12}{name}: {value}" for name in names if (value := getattr(finding, name))]
-            if finding.reason:
-                lines.append(f"{'':>12}{finding.reason}")
+                lines += [f"{'':>12}{name}: {value}" for name in names if (value := getattr(result, name))]
+            if result.reason:
+                lines.append(f"{'':>12}{result.reason}")
         return "\n".join(lines)
 
     def html(self) -> str:
-        """One page that needs nothing else; see :mod:`connector_kit.checks.page`."""
-        return page_of(self.title, self.unit, self.counts, self.findings, self.titles, datetime.now(UTC))
+        """One page that needs nothing else; see :mod:`connector_kit.checks.scorecard_html`."""
+        return page_of(self.title, self.unit, self.counts, self.results, self.titles, datetime.now(UTC))
 
     def _repr_html_(self) -> str:
         """The page in a frame of its own: a notebook's styles and the page's leave each other alone."""

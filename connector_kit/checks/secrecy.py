@@ -6,49 +6,49 @@ import logging
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from connector_kit.checks.check import Group, Outcome, failed, passed
-from connector_kit.checks.increments import run
-from connector_kit.checks.lab import SkippedError
-from connector_kit.checks.verdicts import did
-from connector_kit.tape.cassette import Cassette
-from connector_kit.tape.exchange import Answer, Ask
-from connector_kit.tape.pages import PageSpoil
-from connector_kit.tape.server import TapeServer
-from connector_kit.tape.spoil import Spoil, Status
+from connector_kit.checks.check import Group, Observation, failed, passed
+from connector_kit.checks.expectations import describe_fault
+from connector_kit.checks.incremental import run
+from connector_kit.checks.system import SkippedError
+from connector_kit.recording.cassette import Cassette
+from connector_kit.recording.faults import Fault, RespondWithStatus
+from connector_kit.recording.messages import RecordedRequest, RecordedResponse
+from connector_kit.recording.page_faults import PageFault
+from connector_kit.recording.proxy import RecordingProxy
 from contracts.errors import IngestionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from connector_kit.checks.bench import Bench, Connected
+    from connector_kit.checks.context import CheckContext, ConnectedSource
 
 GROUP = Group("secrets", "Secrets")
 
 
-def _need(one: Connected) -> None:
+def _need(one: ConnectedSource) -> None:
     if not one.secrets:
         raise SkippedError("the config has no secrets")
 
 
 @GROUP.check("in-errors", "A system that repeats the credentials does not get them into errors or gaps", "I10")
-def in_errors(bench: Bench) -> Outcome:
+def in_errors(context: CheckContext) -> Observation:
     """Refusals whose body and headers hold the secret, to every method."""
     sent = "refusals that repeat the credentials"
     expected = "errors and gaps without them, in message, facts and cause"
     for status in (400, 401, 403, 404, 429, 500):
-        with bench.connected(**bench.known(max_tries=1)) as one:
+        with context.connected(**context.known(max_tries=1)) as one:
             _need(one)
-            plan = bench.plan(one)
+            plan = context.plan(one)
             body = f'{{"error": "bad token {" ".join(one.secrets)}", "errorMessages": ["{one.secrets[0]}"]}}'.encode()
-            one.tape.spoil = spoil = Status(status, {"X-Why": one.secrets[0]}, body, times=None)
+            one.proxy.fault = fault = RespondWithStatus(status, {"X-Why": one.secrets[0]}, body, times=None)
             told = list(_told(one, plan))
-            did(spoil)
+            describe_fault(fault)
             if found := [f"{seen} in: {line[:80]}" for line in told if (seen := one.sees(line))]:
                 return failed(f"{status} with the credentials in it", found[0], expected)
     return passed(sent, "none in any", expected)
 
 
-def _told(one: Connected, plan: Any) -> Iterator[str]:
+def _told(one: ConnectedSource, plan: Any) -> Iterator[str]:
     """Everything that errors and gaps say."""
     attempts: list[Callable[[], Any]] = [one.source.test_connection, one.plan, lambda: one.read(plan)]
     for attempt in attempts:
@@ -72,9 +72,9 @@ def _words(error: BaseException | None) -> Iterator[str]:
 
 
 @GROUP.check("in-rows", "Secrets are not in rows, plans, checkpoints or the catalog", "I10")
-def in_rows(bench: Bench) -> Outcome:
+def in_rows(context: CheckContext) -> Observation:
     """All that a run writes down."""
-    with bench.connected() as one:
+    with context.connected() as one:
         _need(one)
         catalog, plan = one.source.collect_catalog("checked"), one.plan()
         reading = one.read(plan)
@@ -88,13 +88,13 @@ def in_rows(bench: Bench) -> Outcome:
         if "incremental" in one.unit.supported_modes:
             written["a checkpoint"] = repr(run(one).checkpoint)
         found = [f"{seen} in {what}" for what, text in written.items() if (seen := one.sees(text))]
-    return Outcome(not found, f"all of {', '.join(written)}", "; ".join(found) or "no secret", "no secret")
+    return Observation(not found, f"all of {', '.join(written)}", "; ".join(found) or "no secret", "no secret")
 
 
 @GROUP.check("in-config", "A config that is shown keeps its secrets", "I10")
-def in_config(bench: Bench) -> Outcome:
+def in_config(context: CheckContext) -> Observation:
     """The config as text and as JSON."""
-    with bench.connected() as one:
+    with context.connected() as one:
         _need(one)
         texts = {
             "repr": repr(one.config),
@@ -103,23 +103,23 @@ def in_config(bench: Bench) -> Outcome:
             "the source's repr": repr(one.source),
         }
         found = [f"{seen} in {what}" for what, text in texts.items() if (seen := one.sees(text))]
-    return Outcome(not found, "the config as text and as JSON", "; ".join(found) or "no secret", "no secret")
+    return Observation(not found, "the config as text and as JSON", "; ".join(found) or "no secret", "no secret")
 
 
 @GROUP.check("in-logs", "Secrets are not logged, at any level", "I10")
-def in_logs(bench: Bench) -> Outcome:
+def in_logs(context: CheckContext) -> Observation:
     """Everything is read with all loggers open, and one refusal."""
-    spot, kept = bench.lab.row_spot, _Kept()
+    location, kept = context.system.row_location, _Kept()
     root = logging.getLogger()
     level = root.level
     root.addHandler(kept)
     root.setLevel(logging.DEBUG)
     try:
-        with bench.connected() as one:
+        with context.connected() as one:
             _need(one)
-            plan = bench.plan(one)
+            plan = context.plan(one)
             body = f"no: {one.secrets[0]}".encode()
-            one.tape.spoil = Status(403, body=body, nth=2, path=spot.path, method=spot.method)
+            one.proxy.fault = RespondWithStatus(403, body=body, nth=2, path=location.path, method=location.method)
             one.read(plan)
             # The loggers of HTTP libraries show what goes over the wire at DEBUG; ours must not.
             lines = [line for name, line in kept.lines if not name.startswith(("httpcore", "httpx"))]
@@ -127,7 +127,7 @@ def in_logs(bench: Bench) -> Outcome:
     finally:
         root.removeHandler(kept)
         root.setLevel(level)
-    return Outcome(not found, "a read with all loggers open", f"{len(found)} lines with a secret", "none")
+    return Observation(not found, "a read with all loggers open", f"{len(found)} lines with a secret", "none")
 
 
 class _Kept(logging.Handler):
@@ -142,45 +142,47 @@ class _Kept(logging.Handler):
 
 
 @dataclass
-class _Listening(Spoil):
+class _Listening(Fault):
     """Another host: keeps the headers and addresses it is sent."""
 
     heard: list[str] = field(default_factory=list)
 
-    def instead(self, ask: Ask) -> Answer | None:
-        self.heard.append(f"{ask.headers} {ask.target} {ask.body!r}")
-        return Answer(404)
+    def instead(self, request: RecordedRequest) -> RecordedResponse | None:
+        self.heard.append(f"{request.headers} {request.target} {request.body!r}")
+        return RecordedResponse(404)
 
 
 @dataclass
-class _NextElsewhere(PageSpoil):
+class _NextElsewhere(PageFault):
     """The next page is said to be on another host."""
 
     elsewhere: str = ""
     _: KW_ONLY
     times: int | None = None
 
-    def _edit(self, ask: Ask, page: Any, rows: list[Any]) -> Any:  # noqa: ARG002 - of all page spoils
-        self._did(ask, "the next page is said to be on another host")
+    def _edit(self, request: RecordedRequest, page: Any, rows: list[Any]) -> Any:  # noqa: ARG002 - of all page faults
+        self._did(request, "the next page is said to be on another host")
         return self.shape.with_token(page, f"{self.elsewhere}/next") if self.shape.token(page) else page
 
 
 @GROUP.check("elsewhere", "Credentials are not sent to another host, whatever the system says", "I10")
-def elsewhere(bench: Bench) -> Outcome:
+def elsewhere(context: CheckContext) -> Observation:
     """A redirect to another host, then a next page there."""
-    spot, other = bench.lab.pages, _Listening()
+    location, other = context.system.pages, _Listening()
     sent, expected = "a redirect to another host, and a next page that is there", "no request with credentials there"
-    with TapeServer(Cassette(), spoil=other) as foreign, bench.connected(**bench.known(max_tries=1)) as one:
+    with RecordingProxy(Cassette(), fault=other) as foreign, context.connected(**context.known(max_tries=1)) as one:
         _need(one)
-        plan = bench.plan(one)
-        moved = Status(302, {"Location": f"{foreign.url}/next"}, nth=1, times=None, path=spot.path, method=spot.method)
-        spoils: list[Spoil] = [moved]
-        if spot.shape.next is not None:
-            spoils.append(_NextElsewhere(spot.shape, foreign.url, path=spot.path, method=spot.method))
-        for spoil in spoils:
-            one.tape.spoil = spoil
+        plan = context.plan(one)
+        moved = RespondWithStatus(
+            302, {"Location": f"{foreign.url}/next"}, nth=1, times=None, path=location.path, method=location.method
+        )
+        faults: list[Fault] = [moved]
+        if location.shape.next is not None:
+            faults.append(_NextElsewhere(location.shape, foreign.url, path=location.path, method=location.method))
+        for fault in faults:
+            one.proxy.fault = fault
             one.read(plan)
-        did(moved)
+        describe_fault(moved)
         found = [seen for line in other.heard if (seen := one.sees(line))]
     received = f"{len(other.heard)} requests came there, {len(found)} of them with credentials"
-    return Outcome(not found, sent, received, expected)
+    return Observation(not found, sent, received, expected)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from connector_kit.drawing.shown import GREY, INK, Shown
+from connector_kit.drawing.drawing import GREY, INK, Drawing
 from connector_kit.drawing.svg import CHARACTER_PX, DASHED, SOLID, Sheet, shortened, ticks
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def bars(
     title: str = "",
     note: str = "",
     width: float = 900.0,
-) -> Shown:
+) -> Drawing:
     """A chart of bars.
 
     Args:
@@ -89,7 +89,7 @@ def bars(
     legend += [(shade, words) for firm, shade, words in _OUTLINES if firm in outlined]
     if legend:
         sheet.legend(bottom + 22, legend)
-    return Shown(sheet.done(), _plain(lines), title, note)
+    return Drawing(sheet.done(), _plain(lines), title, note)
 
 
 def _length(line: Bar) -> float:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
-from connector_kit.drawing.cells import NOTHING, Cell, cell, chips, code
-from connector_kit.drawing.shown import Shown
+from connector_kit.drawing.drawing import Drawing
 from connector_kit.drawing.table import record, table
+from connector_kit.drawing.values import NOTHING, TableCell, cell, chips, code
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from contracts.unit import EndpointUnitDescriptor
 
 
-def endpoint(descriptor: EndpointDescriptor) -> Shown:
+def endpoint(descriptor: EndpointDescriptor) -> Drawing:
     """What a template is and can do, and the fields of its config."""
     facts = {
         "template": code(descriptor.template_id),
-        "what": Cell(descriptor.description, wrap=True),
+        "what": TableCell(descriptor.description, wrap=True),
         "roles": chips(descriptor.roles),
-        "can": Cell(chips(descriptor.capabilities).text, chips(descriptor.capabilities).html, wrap=True),
+        "can": TableCell(chips(descriptor.capabilities).text, chips(descriptor.capabilities).html, wrap=True),
         "logs in by": chips(descriptor.auth_modes) if descriptor.auth_modes else NOTHING,
     }
     rows = [
@@ -36,36 +36,36 @@ def endpoint(descriptor: EndpointDescriptor) -> Shown:
             "required" if field.required else "",
             "secret" if field.secret else "",
             NOTHING if field.required or field.default is None else cell(field.default, 24, exact=True),
-            Cell(field.description, wrap=True),
+            TableCell(field.description, wrap=True),
         )
         for field in descriptor.fields
     ]
     head = record(facts, title=descriptor.title)
-    return Shown(
+    return Drawing(
         head.inner + "<div style='height:10px'></div>" + table(("field", "", "", "default", "meaning"), rows).body,
         f"{head.text}\n{table(('field', '', '', 'default', 'meaning'), rows).text}",
     )
 
 
-def config(values: BaseModel) -> Shown:
+def config(values: BaseModel) -> Drawing:
     """A config that is in use: what was set, secrets hidden."""
     given = {name: getattr(values, name) for name in type(values).model_fields if name in values.model_fields_set}
     return settings(given, title=type(values).__name__)
 
 
-def settings(values: Mapping[str, Any], title: str = "") -> Shown:
+def settings(values: Mapping[str, Any], title: str = "") -> Drawing:
     """Names and values; a ``SecretStr`` stays a secret."""
     return record({n: "•" * 8 if isinstance(v, SecretStr) else v for n, v in values.items()}, title=title)
 
 
-def connection(report: ConnectionReport) -> Shown:
+def connection(report: ConnectionReport) -> Drawing:
     """What answered, and as whom."""
     facts = {"server": report.server_version, "account": report.account, **report.details}
     told = {name: value for name, value in facts.items() if value not in {"", None}}
     return record(told, title="It answers", note="; ".join(report.warnings))
 
 
-def catalog(snapshot: CatalogSnapshot) -> Shown:
+def catalog(snapshot: CatalogSnapshot) -> Drawing:
     """Every dataset of a snapshot, one a line."""
     rows = [
         (
@@ -74,7 +74,7 @@ def catalog(snapshot: CatalogSnapshot) -> Shown:
             len(one.columns),
             ", ".join(one.primary_key) or NOTHING,
             NOTHING if one.rows_estimate is None else one.rows_estimate,
-            Cell(one.comment or "", wrap=True),
+            TableCell(one.comment or "", wrap=True),
         )
         for one in snapshot.datasets
     ]
@@ -86,7 +86,7 @@ def catalog(snapshot: CatalogSnapshot) -> Shown:
     )
 
 
-def columns(dataset: DatasetDescriptor | EndpointUnitDescriptor) -> Shown:
+def columns(dataset: DatasetDescriptor | EndpointUnitDescriptor) -> Drawing:
     """The columns of a dataset or unit: the source's own types beside the neutral ones."""
     candidates = getattr(dataset, "cursor_candidates", ())
     rows = [
@@ -96,7 +96,7 @@ def columns(dataset: DatasetDescriptor | EndpointUnitDescriptor) -> Shown:
             code(one.declared_type),
             "" if one.nullable else "never null",
             chips(_roles(one, dataset.primary_key, candidates)),
-            Cell(one.comment or "", wrap=True),
+            TableCell(one.comment or "", wrap=True),
         )
         for one in dataset.columns
     ]
@@ -105,7 +105,7 @@ def columns(dataset: DatasetDescriptor | EndpointUnitDescriptor) -> Shown:
     )
 
 
-def units(found: Iterable[EndpointUnitDescriptor]) -> Shown:
+def units(found: Iterable[EndpointUnitDescriptor]) -> Drawing:
     """Units, one a line: how each can be read, and what it can be mapped to."""
     rows = [
         (
@@ -113,7 +113,7 @@ def units(found: Iterable[EndpointUnitDescriptor]) -> Shown:
             one.display_name,
             chips(one.supported_modes),
             ", ".join(one.primary_key) or NOTHING,
-            Cell(", ".join(one.cursor_candidates), wrap=True),
+            TableCell(", ".join(one.cursor_candidates), wrap=True),
             code(one.cdm_model_id) if one.cdm_model_id else NOTHING,
         )
         for one in found
@@ -121,7 +121,7 @@ def units(found: Iterable[EndpointUnitDescriptor]) -> Shown:
     return table(("unit", "title", "modes", "key", "cursor|candidates", "common model"), rows, title="Units")
 
 
-def model(one: CdmModel) -> Shown:
+def model(one: CdmModel) -> Drawing:
     """A common model: its columns and what each means."""
     rows = [
         (
@@ -129,7 +129,7 @@ def model(one: CdmModel) -> Shown:
             column.logical_type,
             "" if column.nullable else "never null",
             code(column.references) if column.references else NOTHING,
-            Cell(column.meaning, wrap=True),
+            TableCell(column.meaning, wrap=True),
         )
         for column in one.columns
     ]

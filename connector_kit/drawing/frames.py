@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from connector_kit.drawing.cells import Cell, cell, code
-from connector_kit.drawing.shown import GREY, Shown
+from connector_kit.drawing.drawing import GREY, Drawing
 from connector_kit.drawing.table import table
+from connector_kit.drawing.values import TableCell, cell, code
 
 if TYPE_CHECKING:
     from contracts.staging import RecordReader
@@ -17,7 +17,7 @@ _WIDEST_CELL = 32
 _BAR_PX = 70
 
 
-def frame(rows: pl.DataFrame, most: int = 6, *, title: str = "") -> Shown:
+def frame(rows: pl.DataFrame, most: int = 6, *, title: str = "") -> Drawing:
     """The first rows of a frame, each column with its type."""
     headings = [f"{name}|{kind(dtype)}" for name, dtype in rows.schema.items()]
     shown = [[cell(value, _WIDEST_CELL, exact=True) for value in row] for row in rows.head(most).iter_rows()]
@@ -26,7 +26,7 @@ def frame(rows: pl.DataFrame, most: int = 6, *, title: str = "") -> Shown:
     return table(headings, shown, title=title or f"{rows.height:,} rows, {rows.width} columns", note=note)
 
 
-def profile(rows: pl.DataFrame, *, title: str = "") -> Shown:
+def profile(rows: pl.DataFrame, *, title: str = "") -> Drawing:
     """What each column holds: how much of it is null, how many different values, the smallest and the largest."""
     lines = [_profiled(rows[name], rows.height) for name in rows.columns]
     return table(
@@ -36,7 +36,7 @@ def profile(rows: pl.DataFrame, *, title: str = "") -> Shown:
     )
 
 
-def staged(reader: RecordReader, most: int = 6) -> Shown:
+def staged(reader: RecordReader, most: int = 6) -> Drawing:
     """A sealed slice: the parts it consists of, and its first rows."""
     manifest = reader.manifest
     parts = len(manifest.parts)
@@ -69,16 +69,18 @@ def _profiled(column: pl.Series, rows: int) -> list[Any]:
     low, high = (column.min(), column.max()) if ordered and there else (None, None)
     different = column.n_unique() - (1 if column.null_count() else 0)
     ends = (
-        (cell(low, _WIDEST_CELL, exact=True), cell(high, _WIDEST_CELL, exact=True)) if there else (Cell(""), Cell(""))
+        (cell(low, _WIDEST_CELL, exact=True), cell(high, _WIDEST_CELL, exact=True))
+        if there
+        else (TableCell(""), TableCell(""))
     )
     return [code(column.name), kind(column.dtype), _bar(share), different, *ends]
 
 
-def _bar(share: float) -> Cell:
+def _bar(share: float) -> TableCell:
     """A share of 1 as a small bar with its percentage."""
     told = "100 %" if share == 1 else f"{share:.0%}".replace("%", " %")
     bar = (
         f'<span style="display:inline-block;width:{_BAR_PX}px;height:9px;border-radius:2px;margin-right:8px;'
         f'background:linear-gradient(90deg,{GREY} {share:.1%},rgba(128,128,128,.18) {share:.1%})"></span>'
     )
-    return Cell(told, f"{bar}{told}")
+    return TableCell(told, f"{bar}{told}")

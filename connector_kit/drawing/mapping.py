@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from connector_kit.drawing.cells import NULL, cell
-from connector_kit.drawing.shown import AMBER, BLUE, GREEN, VIOLET, Shown
+from connector_kit.drawing.drawing import AMBER, BLUE, GREEN, VIOLET, Drawing
 from connector_kit.drawing.svg import Sheet, shortened
+from connector_kit.drawing.values import NULL, cell
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ _COLOURS = (BLUE, GREEN, AMBER, VIOLET)
 _WIDEST = 40
 
 
-def mapping(rows: pl.DataFrame, mapper: CdmMapper, context: MapContext, row: int = 0) -> Shown:
+def mapping(rows: pl.DataFrame, mapper: CdmMapper, context: MapContext, row: int = 0) -> Drawing:
     """One row before and after its mapper, with a line from each source column to what it feeds.
 
     Args:
@@ -54,7 +54,7 @@ def mapping(rows: pl.DataFrame, mapper: CdmMapper, context: MapContext, row: int
     plain = "\n".join(f"{name} -> {', '.join(feeds[name])}" for name in used)
     title = f"{context.dataset.dataset_id}: one row, {len(used)} of {rows.width} columns feed {len(fed)} common ones"
     note = "Faint on the left: used by nothing here. Faint on the right: told by the context, or constant."
-    return Shown(sheet.done(), plain, title, note)
+    return Drawing(sheet.done(), plain, title, note)
 
 
 def dependencies(rows: pl.DataFrame, mapper: CdmMapper, context: MapContext) -> Mapping[str, Sequence[str]]:

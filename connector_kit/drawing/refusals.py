@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from connector_kit.drawing.cells import Cell, code, words
 from connector_kit.drawing.table import record
+from connector_kit.drawing.values import TableCell, code, words
 from contracts.errors import IngestionError, OutcomeUnknown, Retriable, Skippable, Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from connector_kit.drawing.shown import Shown
+    from connector_kit.drawing.drawing import Drawing
 
 _RECOVERY: Mapping[type[Any], str] = {
     Retriable: "the same call may succeed later",
@@ -21,21 +21,21 @@ _RECOVERY: Mapping[type[Any], str] = {
 }
 
 
-def error(raised: IngestionError) -> Shown:
+def error(raised: IngestionError) -> Drawing:
     """A typed error: its stable code, its words, its facts."""
     recovery = next((told for kind, told in _RECOVERY.items() if isinstance(raised, kind)), "")
     facts = "; ".join(f"{name}: {words(value)}" for name, value in raised.facts.items())
     rows = {
         "code": code(raised.code),
-        "what": Cell(raised.what, wrap=True),
-        "do next": Cell(raised.next_step, wrap=True),
+        "what": TableCell(raised.what, wrap=True),
+        "do next": TableCell(raised.next_step, wrap=True),
         "recovery": recovery,
-        **({"facts": Cell(facts, wrap=True)} if facts else {}),
+        **({"facts": TableCell(facts, wrap=True)} if facts else {}),
     }
     return record(rows, title=type(raised).__name__)
 
 
-def refused(attempt: Callable[[], Any]) -> Shown:
+def refused(attempt: Callable[[], Any]) -> Drawing:
     """Do what must be refused, and show how it is.
 
     Raises:

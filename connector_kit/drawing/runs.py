@@ -6,9 +6,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from connector_kit.drawing.bars import Bar, Part, bars
-from connector_kit.drawing.cells import Cell, cell, duration, size
-from connector_kit.drawing.shown import AMBER, BLUE, GREEN, GREY, INK, RED, VIOLET, Shown, beside
+from connector_kit.drawing.drawing import AMBER, BLUE, GREEN, GREY, INK, RED, VIOLET, Drawing, beside
 from connector_kit.drawing.table import record, table
+from connector_kit.drawing.values import TableCell, cell, duration, size
 from contracts.plan import IngestionSlice
 from contracts.receipts import StageReceipt, UpsertReceipt
 
@@ -24,7 +24,7 @@ STAGES: Mapping[str, str] = {"plan": VIOLET, "export": BLUE, "stage": GREY, "ups
 Receipt = StageReceipt | UpsertReceipt
 
 
-def plan(made: IngestionPlan, receipts: Iterable[Receipt] = ()) -> Shown:
+def plan(made: IngestionPlan, receipts: Iterable[Receipt] = ()) -> Drawing:
     """A plan as a chart of its slices: rows that were promised or estimated, and rows that came.
 
     Args:
@@ -38,7 +38,7 @@ def plan(made: IngestionPlan, receipts: Iterable[Receipt] = ()) -> Shown:
     return bars(_folded(lines), "rows", title=what, note=made.reason)
 
 
-def slices(made: IngestionPlan) -> Shown:
+def slices(made: IngestionPlan) -> Drawing:
     """The plan's slices as a table: what each is told to read."""
     rows = [
         (
@@ -46,7 +46,7 @@ def slices(made: IngestionPlan) -> Shown:
             piece.key,
             str(piece.params.get("explain", "")),
             piece.expected_rows if piece.expected_rows is not None else piece.estimated_rows,
-            Cell("") if piece.estimated_bytes is None else size(piece.estimated_bytes),
+            TableCell("") if piece.estimated_bytes is None else size(piece.estimated_bytes),
         )
         for piece in made.slices[:MOST_LINES]
     ]
@@ -60,15 +60,15 @@ def slices(made: IngestionPlan) -> Shown:
     )
 
 
-def checkpoint(before: Json | None, after: Json | None) -> Shown:
+def checkpoint(before: Json | None, after: Json | None) -> Drawing:
     """Where a run began and how far it vouches for."""
     held = [_flat(before or {}), _flat(after or {})]
     names = dict.fromkeys([*held[0], *held[1]])
-    rows = [(name, *(Cell(one.get(name, ""), wrap=True) for one in held)) for name in names]
+    rows = [(name, *(TableCell(one.get(name, ""), wrap=True) for one in held)) for name in names]
     return table(("", "before", "after"), rows, title="Checkpoint")
 
 
-def summary(done: RunSummary) -> Shown:
+def summary(done: RunSummary) -> Drawing:
     """A finished run: counters, and where its seconds went."""
     rows: dict[str, Any] = {
         "run": f"{done.ref}, epoch {done.epoch}",
@@ -83,18 +83,18 @@ def summary(done: RunSummary) -> Shown:
     if done.rows_tombstoned:
         rows["marked as gone"] = f"{done.rows_tombstoned:,} rows"
     if done.gaps:
-        rows["gaps"] = Cell("; ".join(done.gaps), wrap=True)
+        rows["gaps"] = TableCell("; ".join(done.gaps), wrap=True)
     kind = "complete" if not done.gaps else "with gaps"
     head = record(rows, title=f"{done.ref.unit_id}: {done.mode} run, {kind}")
     return beside(head, _seconds(done.seconds_by_stage))
 
 
-def receipts(found: Iterable[UpsertReceipt]) -> Shown:
+def receipts(found: Iterable[UpsertReceipt]) -> Drawing:
     """Receipts of slices as they stand in the sink."""
     ordered = sorted(found, key=lambda receipt: receipt.sequence)
     rows = [
         (one.slice_key, one.strategy, one.rows_staged, one.rows_inserted, one.rows_updated, one.rows_unchanged,
-         one.rows_duplicate, cell(duration(one.seconds)), Cell(_json(one.observed), wrap=True))
+         one.rows_duplicate, cell(duration(one.seconds)), TableCell(_json(one.observed), wrap=True))
         for one in ordered
     ]  # fmt: skip
     headings = ("slice", "written by", "staged", "inserted", "updated", "unchanged", "duplicate", "took", "observed")
@@ -102,7 +102,7 @@ def receipts(found: Iterable[UpsertReceipt]) -> Shown:
     return table(headings[:most], [row[:most] for row in rows], title="Receipts")
 
 
-def _seconds(by_stage: Mapping[str, float]) -> Shown:
+def _seconds(by_stage: Mapping[str, float]) -> Drawing:
     lines = [
         Bar(stage, (Part(seconds, STAGES.get(stage, GREY), stage),), told=duration(seconds))
         for stage, seconds in by_stage.items()

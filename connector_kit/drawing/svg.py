@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connector_kit.drawing.shown import INK, safe
+from connector_kit.drawing.drawing import INK, safe
 
 DASHED, SOLID = "dashed", "solid"
 """Instead of a colour in a legend: an outline."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Protocol
 
-from connector_kit.drawing.cells import duration, size
-from connector_kit.drawing.shown import AMBER, BLUE, RED, VIOLET, Shown
+from connector_kit.drawing.drawing import AMBER, BLUE, RED, VIOLET, Drawing
 from connector_kit.drawing.svg import Sheet, ticks
+from connector_kit.drawing.values import duration, size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from connector_kit.tape.server import Seen
+    from connector_kit.recording.proxy import TimelineEntry
 
 _WIDTH, _LEFT, _LONGEST_NAME = 900.0, 250.0, 32
 _LANE_PX, _BAND_GAP_PX = 13.0, 9.0
@@ -26,16 +26,16 @@ class Waits(Protocol):
     waited_s: float
 
 
-def timeline(requests: Sequence[Seen], governor: Waits | None = None, *, title: str = "") -> Shown:
-    """What went over the tape, and when.
+def timeline(requests: Sequence[TimelineEntry], governor: Waits | None = None, *, title: str = "") -> Drawing:
+    """What went through the proxy, and when.
 
     Args:
-        requests: ``TapeServer.requests``, or a part of it.
+        requests: ``RecordingProxy.requests``, or a part of it.
         governor: Of the client that asked; adds how long its workers waited for their turn.
         title: Instead of the usual one.
     """
     if not requests:
-        return Shown("No requests.", "No requests.", title)
+        return Drawing("No requests.", "No requests.", title)
     start = min(one.began_s for one in requests)
     end = max(one.began_s + one.seconds for one in requests)
     bands = _bands(requests)
@@ -47,11 +47,11 @@ def timeline(requests: Sequence[Seen], governor: Waits | None = None, *, title: 
         sheet.line(_LEFT + at * scale, 0, _LEFT + at * scale, bottom, alpha=0.14)
         sheet.text(_LEFT + at * scale, bottom + 13, _moment(at), anchor="middle", px=10.5, alpha=0.6)
     sheet.legend(bottom + 22, _legend(requests))
-    return Shown(sheet.done(), _plain(bands, start), title or _title(requests, span), _note(requests, governor))
+    return Drawing(sheet.done(), _plain(bands, start), title or _title(requests, span), _note(requests, governor))
 
 
-def pauses(requests: Sequence[Seen]) -> list[tuple[float, float]]:
-    """(from, to) of stretches in which nobody asked after a throttled answer, in seconds since the tape began."""
+def pauses(requests: Sequence[TimelineEntry]) -> list[tuple[float, float]]:
+    """(from, to) of stretches in which nobody asked after a throttled answer, in seconds since the proxy began."""
     found: list[tuple[float, float]] = []
     for one in requests:
         if one.status != THROTTLED:
@@ -63,18 +63,18 @@ def pauses(requests: Sequence[Seen]) -> list[tuple[float, float]]:
     return sorted(set(found))
 
 
-def colour(one: Seen) -> tuple[str, str]:
+def colour(one: TimelineEntry) -> tuple[str, str]:
     """(colour, words) of an exchange."""
     if one.status == THROTTLED:
         return AMBER, "throttled"
     if one.status == 0 or one.status >= 400:
         return RED, "failed"
-    return (VIOLET, "spoiled on purpose") if one.spoiled else (BLUE, "answered")
+    return (VIOLET, "fault injected") if one.fault else (BLUE, "answered")
 
 
-def _bands(requests: Sequence[Seen]) -> dict[str, list[list[Seen]]]:
+def _bands(requests: Sequence[TimelineEntry]) -> dict[str, list[list[TimelineEntry]]]:
     """Requests by method and path, each path's in as few lanes as let none overlap."""
-    bands: dict[str, list[list[Seen]]] = defaultdict(list)
+    bands: dict[str, list[list[TimelineEntry]]] = defaultdict(list)
     for one in sorted(requests, key=lambda seen: seen.began_s):
         lanes = bands[f"{one.method} {one.path}"]
         free = next((lane for lane in lanes if lane[-1].began_s + lane[-1].seconds <= one.began_s), None)
@@ -85,7 +85,7 @@ def _bands(requests: Sequence[Seen]) -> dict[str, list[list[Seen]]]:
     return dict(bands)
 
 
-def _draw_bands(sheet: Sheet, bands: dict[str, list[list[Seen]]], start: float, scale: float) -> float:
+def _draw_bands(sheet: Sheet, bands: dict[str, list[list[TimelineEntry]]], start: float, scale: float) -> float:
     y = 4.0
     for name, lanes in bands.items():
         count = sum(len(lane) for lane in lanes)
@@ -115,23 +115,23 @@ def _draw_pauses(sheet: Sheet, found: list[tuple[float, float]], start: float, s
             sheet.text(x + width / 2, bottom - 4, f"pause {duration(end - begin)}", anchor="middle", px=10.5, alpha=0.8)
 
 
-def _legend(requests: Sequence[Seen]) -> list[tuple[str, str]]:
+def _legend(requests: Sequence[TimelineEntry]) -> list[tuple[str, str]]:
     return [(shade, words) for shade, words in dict.fromkeys(colour(one) for one in requests)]
 
 
-def _tip(one: Seen) -> str:
+def _tip(one: TimelineEntry) -> str:
     asked = "&".join(f"{name}={value}" for name, value in one.query)
     told = f"{one.status or 'no answer'}, {size(one.size_bytes)}, {duration(one.seconds)}"
-    return "\n".join(line for line in (f"{one.method} {one.path}?{asked}".rstrip("?"), told, one.spoiled) if line)
+    return "\n".join(line for line in (f"{one.method} {one.path}?{asked}".rstrip("?"), told, one.fault) if line)
 
 
-def _title(requests: Sequence[Seen], span: float) -> str:
+def _title(requests: Sequence[TimelineEntry], span: float) -> str:
     count = len(requests)
     sent = size(sum(one.size_bytes for one in requests))
     return f"{count:,} request{'s' if count != 1 else ''} in {duration(span)}, {sent}"
 
 
-def _note(requests: Sequence[Seen], governor: Waits | None) -> str:
+def _note(requests: Sequence[TimelineEntry], governor: Waits | None) -> str:
     slowed = sum(one.status == THROTTLED for one in requests)
     told = [f"{slowed} answered «too many»"] if slowed else []
     if governor is not None:
@@ -143,12 +143,12 @@ def _moment(at: float) -> str:
     return f"{at * 1000:.0f} ms" if 0 < at < 1 else f"{at:g} s"
 
 
-def _plain(bands: dict[str, list[list[Seen]]], start: float) -> str:
+def _plain(bands: dict[str, list[list[TimelineEntry]]], start: float) -> str:
     every = sorted(((one, name) for name, lanes in bands.items() for lane in lanes for one in lane), key=_begin)
     return "\n".join(
-        f"{duration(one.began_s - start):>8}  {one.status}  {name}  {one.spoiled}".rstrip() for one, name in every
+        f"{duration(one.began_s - start):>8}  {one.status}  {name}  {one.fault}".rstrip() for one, name in every
     )
 
 
-def _begin(pair: tuple[Seen, str]) -> float:
+def _begin(pair: tuple[TimelineEntry, str]) -> float:
     return pair[0].began_s

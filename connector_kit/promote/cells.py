@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 CHAIN = ("config", "client", "units", "source")
 """Sections that become modules of the connector; each may use names of those before it."""
-PROMOTED = (*CHAIN, "mapper", "lab")
+PROMOTED = (*CHAIN, "mapper", "system")
 """Sections whose cells become modules."""
 KNOWN = (*PROMOTED, "imports", "parameters")
 
 
 @dataclass(frozen=True)
-class Cell:
+class NotebookCell:
     """A code cell.
 
     Attributes:
-        number: Place among all cells of the notebook, from 1.
+        number: FieldLocation among all cells of the notebook, from 1.
         section: Its tag of :data:`KNOWN`, or empty for a cell of the tour.
         source: Its text.
         promoted: The module that its code went to, where that happened before; None for a draft.
@@ -53,13 +53,13 @@ class Notebook:
 
     path: Path
     data: dict[str, Any]
-    cells: tuple[Cell, ...]
+    cells: tuple[NotebookCell, ...]
 
-    def of(self, section: str) -> tuple[Cell, ...]:
+    def of(self, section: str) -> tuple[NotebookCell, ...]:
         """The cells of a section in order."""
         return tuple(cell for cell in self.cells if cell.section == section)
 
-    def drafts(self, section: str) -> tuple[Cell, ...]:
+    def drafts(self, section: str) -> tuple[NotebookCell, ...]:
         """The cells of a section whose code is in the notebook."""
         return tuple(cell for cell in self.of(section) if cell.promoted is None)
 
@@ -108,7 +108,7 @@ def _json(path: Path) -> Any:
         raise ProblemsFoundError(Problem(0, 0, f"{path} cannot be read: {error}", "Save it from Jupyter.")) from error
 
 
-def _cell(number: int, raw: dict[str, Any]) -> Cell:
+def _cell(number: int, raw: dict[str, Any]) -> NotebookCell:
     metadata = raw.get("metadata", {})
     sections = [tag for tag in metadata.get("tags", ()) if tag in KNOWN]
     if len(sections) > 1:
@@ -118,4 +118,4 @@ def _cell(number: int, raw: dict[str, Any]) -> Cell:
     source, mark = text_of(raw), metadata.get("nucleus") or {}
     module = mark.get("module")
     went = module if module and replacement(module, source) else None
-    return Cell(number, section, source, went, mark.get("sha256", ""))
+    return NotebookCell(number, section, source, went, mark.get("sha256", ""))

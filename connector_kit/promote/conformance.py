@@ -1,22 +1,22 @@
-"""The test that is written beside a promoted connector: every check of the kit, over the notebook's lab."""
+"""The test that is written beside a promoted connector: every check of the kit, over the notebook's test system."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from connector_kit.promote.home import Home
+    from connector_kit.promote.layout import ConnectorLayout
 
 _TEST = '''"""What every source over HTTP promises, checked for ``{template_id}``."""
 
 from __future__ import annotations
 
 from connector_kit.checks.pytest_suite import ConnectorSuite
-from {lab} import {camel}Lab
+from {system} import {camel}TestSystem
 
 
 class Test{camel}(ConnectorSuite):
-    lab_class = {camel}Lab
+    system_class = {camel}TestSystem
 '''
 _THEIRS = """
 
@@ -25,10 +25,10 @@ def test_it_is_registered():
 """
 
 
-def test_text(home: Home, template_id: str) -> str:
+def test_text(layout: ConnectorLayout, template_id: str) -> str:
     """The text of the test module; a third party's also asks whether the entry point is installed."""
-    text = _TEST.format(lab=home.dotted("lab"), camel=home.camel, template_id=template_id)
-    if home.ours:
+    text = _TEST.format(system=layout.dotted("system"), camel=layout.camel, template_id=template_id)
+    if layout.ours:
         return text
     found = "from connector_kit.checks.pytest_suite import ConnectorSuite\n"
     registry = found + "from connectors.registry import EndpointRegistry\n"

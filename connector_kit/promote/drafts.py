@@ -14,7 +14,7 @@ from connector_kit.promote.problems import Problem, ProblemsFoundError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from connector_kit.promote.cells import Cell
+    from connector_kit.promote.cells import NotebookCell
 
 _ACTIONS = (ast.Expr, ast.For, ast.While, ast.With, ast.Delete, ast.Assert, ast.Raise, ast.AsyncFor, ast.AsyncWith)
 
@@ -58,7 +58,7 @@ class Draft:
     """A section's code."""
 
     section: str
-    cells: tuple[Cell, ...]
+    cells: tuple[NotebookCell, ...]
     docstring: tuple[Line, ...]
     imports: tuple[Import, ...]
     body: tuple[Line, ...]
@@ -77,7 +77,7 @@ class Draft:
         return Line("", self.cells[0].number, 1)
 
 
-def draft_of(section: str, cells: Sequence[Cell]) -> Draft:
+def draft_of(section: str, cells: Sequence[NotebookCell]) -> Draft:
     """The section's cells as one draft.
 
     Raises:
@@ -95,18 +95,18 @@ def draft_of(section: str, cells: Sequence[Cell]) -> Draft:
     )
 
 
-def imports_of(cell: Cell) -> tuple[Import, ...]:
+def imports_of(cell: NotebookCell) -> tuple[Import, ...]:
     """The imports at the top of a cell; of a cell with notebook commands, those of its Python lines."""
     tree, source = _lenient(cell.source)
     return tuple(_imports(cell, tree.body, _comments(source)))
 
 
-def defined_in(cell: Cell) -> frozenset[str]:
+def defined_in(cell: NotebookCell) -> frozenset[str]:
     """What a cell outside the sections binds, imports included."""
     return frozenset(scope.bound(_lenient(cell.source)[1]))
 
 
-def used_by(cell: Cell) -> frozenset[str]:
+def used_by(cell: NotebookCell) -> frozenset[str]:
     """What a cell outside the sections takes from other cells."""
     return frozenset(scope.free(_lenient(cell.source)[1]))
 
@@ -120,7 +120,7 @@ def _lenient(source: str) -> tuple[ast.Module, str]:
         return ast.Module([], []), ""
 
 
-def _taken_apart(cell: Cell, *, first: bool) -> Draft:
+def _taken_apart(cell: NotebookCell, *, first: bool) -> Draft:
     tree, lines = _parsed(cell), cell.source.splitlines()
     docstring = tree.body[0] if ast.get_docstring(tree, clean=False) is not None else None
     found = list(_unfit(cell, tree, docstring if first else None))
@@ -138,7 +138,7 @@ def _taken_apart(cell: Cell, *, first: bool) -> Draft:
     )
 
 
-def _parsed(cell: Cell) -> ast.Module:
+def _parsed(cell: NotebookCell) -> ast.Module:
     try:
         compile(cell.source, "<cell>", "exec", dont_inherit=True)
         return ast.parse(cell.source)
@@ -147,7 +147,7 @@ def _parsed(cell: Cell) -> ast.Module:
         raise ProblemsFoundError(cell.problem(error.lineno or 0, f"not Python: {error.msg}", fix)) from error
 
 
-def _unfit(cell: Cell, tree: ast.Module, docstring: ast.stmt | None) -> Iterator[Problem]:
+def _unfit(cell: NotebookCell, tree: ast.Module, docstring: ast.stmt | None) -> Iterator[Problem]:
     begun: set[int] = set()
     for node in tree.body:
         if isinstance(node, _ACTIONS) and node is not docstring:
@@ -180,7 +180,7 @@ def _typing_block(node: ast.stmt) -> bool:
 
 
 def _imports(
-    cell: Cell, nodes: Iterable[ast.stmt], comments: dict[int, str], *, typing_only: bool = False
+    cell: NotebookCell, nodes: Iterable[ast.stmt], comments: dict[int, str], *, typing_only: bool = False
 ) -> Iterator[Import]:
     for node in nodes:
         if isinstance(node, ast.If) and _typing_block(node):
@@ -191,7 +191,9 @@ def _imports(
                 yield _import(cell, node, alias, said, typing_only=typing_only)
 
 
-def _import(cell: Cell, node: ast.Import | ast.ImportFrom, alias: ast.alias, said: str, *, typing_only: bool) -> Import:
+def _import(
+    cell: NotebookCell, node: ast.Import | ast.ImportFrom, alias: ast.alias, said: str, *, typing_only: bool
+) -> Import:
     spelled = f"{alias.name} as {alias.asname}" if alias.asname else alias.name
     origin = node.module or "" if isinstance(node, ast.ImportFrom) else ""
     return Import(
@@ -210,7 +212,7 @@ def _comments(source: str) -> dict[int, str]:
     return {token.start[0]: token.string for token in tokens if token.type == tokenize.COMMENT}
 
 
-def _lines(cell: Cell, node: ast.stmt, lines: Sequence[str]) -> Iterator[Line]:
+def _lines(cell: NotebookCell, node: ast.stmt, lines: Sequence[str]) -> Iterator[Line]:
     for number in _numbers(node):
         yield Line(lines[number - 1], cell.number, number)
 

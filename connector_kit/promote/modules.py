@@ -1,7 +1,7 @@
 """Drafts become the text of modules: each import goes where its name is used, names of other sections are imported.
 
-A section may use names of the sections before it (config, client, units, source); a lab may use all four. A mapper
-imports no connector, so it uses its own names only.
+A section may use names of the sections before it (config, client, units, source); a test system may use all four. A
+mapper imports no connector, so it uses its own names only.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Section:
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class NameLookup:
     """What a draft's names are looked up in.
 
     Attributes:
@@ -49,11 +49,11 @@ def below(section: str) -> tuple[str, ...]:
     """Sections whose names a section may use, the nearest first."""
     if section == "mapper":
         return ()
-    order = (*CHAIN, "lab")
+    order = (*CHAIN, "system")
     return tuple(reversed(order[: order.index(section)]))
 
 
-def assembled(draft: Draft, around: Surroundings) -> tuple[Line, ...]:
+def assembled(draft: Draft, around: NameLookup) -> tuple[Line, ...]:
     """The lines of the draft's module, in need of formatting; imports stand one to a line.
 
     Raises:
@@ -66,7 +66,7 @@ def assembled(draft: Draft, around: Surroundings) -> tuple[Line, ...]:
     return (*draft.docstring, Line(""), FUTURE, Line(""), *runtime, *block, Line(""), Line(""), *draft.body)
 
 
-def _resolved(draft: Draft, around: Surroundings) -> list[Import]:
+def _resolved(draft: Draft, around: NameLookup) -> list[Import]:
     problems = list(_upward_imports(draft, around))
     found: dict[str, Import] = {}
     for name, line in draft.used.items():
@@ -78,7 +78,7 @@ def _resolved(draft: Draft, around: Surroundings) -> list[Import]:
     return sorted(found.values(), key=lambda each: each.statement)
 
 
-def _lookup(draft: Draft, around: Surroundings, name: str, line: Line) -> list[Import]:
+def _lookup(draft: Draft, around: NameLookup, name: str, line: Line) -> list[Import]:
     own = [each for each in draft.imports if each.name == name]
     if own:
         return own
@@ -91,23 +91,23 @@ def _lookup(draft: Draft, around: Surroundings, name: str, line: Line) -> list[I
     return [each for each in around.shared if each.name == name and _may(draft, around, each)]
 
 
-def _may(draft: Draft, around: Surroundings, one: Import) -> bool:
+def _may(draft: Draft, around: NameLookup, one: Import) -> bool:
     return one.module not in _forbidden(draft, around)
 
 
-def _forbidden(draft: Draft, around: Surroundings) -> dict[str, str]:
+def _forbidden(draft: Draft, around: NameLookup) -> dict[str, str]:
     allowed = (draft.section, *below(draft.section))
     return {section.module: name for name, section in around.sections.items() if name not in allowed}
 
 
-def _upward_imports(draft: Draft, around: Surroundings) -> Iterator[Problem]:
+def _upward_imports(draft: Draft, around: NameLookup) -> Iterator[Problem]:
     forbidden = _forbidden(draft, around)
     for each in draft.imports:
         if each.module in forbidden:
             yield Problem(each.cell, each.line, *_upward(draft.section, each.name, forbidden[each.module]))
 
 
-def _unresolved(draft: Draft, around: Surroundings, name: str, line: Line) -> Problem:
+def _unresolved(draft: Draft, around: NameLookup, name: str, line: Line) -> Problem:
     for section, one in around.sections.items():
         if name in one.names:
             return Problem(line.cell, line.number, *_upward(draft.section, name, section))

@@ -13,7 +13,7 @@ from connector_kit.promote.modules import FUTURE
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from connector_kit.promote.cells import Cell, Notebook
+    from connector_kit.promote.cells import Notebook, NotebookCell
 
 _WIDTH = 120
 
@@ -44,7 +44,7 @@ def _replace(raw: dict[str, Any], source: str, module: str, digest: str) -> None
     raw["outputs"], raw["execution_count"] = [], None
 
 
-def _imports(cell: Cell, module: str, staying: Sequence[Cell]) -> str:
+def _imports(cell: NotebookCell, module: str, staying: Sequence[NotebookCell]) -> str:
     wanted = frozenset[str]().union(*map(used_by, staying))
     there = frozenset(each.name for one in staying for each in imports_of(one))
     brought = imports_of(cell)

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from connector_kit.promote.problems import ProblemsFoundError
-from connector_kit.promote.verify import Finding, asked
+from connector_kit.promote.tools import ToolMessage, asked
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from connector_kit.promote.home import Home
-    from connector_kit.promote.places import Places
+    from connector_kit.promote.layout import ConnectorLayout
+    from connector_kit.promote.source_map import SourceMap
 
 _PROGRAM = """
 import importlib, json, sys, traceback
@@ -56,7 +56,7 @@ class Binding:
 
 
 @dataclass(frozen=True)
-class Described:
+class ConnectorFacts:
     """What ``FACTORY.descriptor`` and ``UNITS`` say."""
 
     template_id: str
@@ -65,31 +65,31 @@ class Described:
     bound: tuple[Binding, ...]
 
 
-def described(tree: Path, home: Home, places: Places) -> Described:
+def connector_facts(tree: Path, layout: ConnectorLayout, source_map: SourceMap) -> ConnectorFacts:
     """Import the connector in a process of its own and ask it.
 
     Raises:
         ProblemsFoundError: It cannot be imported, has no ``FACTORY``, or its config class is incomplete.
     """
     try:
-        answer = asked(tree, _PROGRAM, home.package)
+        answer = asked(tree, _PROGRAM, layout.package)
     except RuntimeError as error:
-        raise ProblemsFoundError(places.told(f"importing it {error}", "Mend the cell.")) from error
+        raise ProblemsFoundError(source_map.told(f"importing it {error}", "Mend the cell.")) from error
     if "missing" in answer:
         fix = "Write FACTORY = source_only(DESCRIPTOR, <the config class>, <the source class>)."
-        raise ProblemsFoundError(places.problem(Finding(home.path("source"), 1, "there is no FACTORY", fix)))
+        raise ProblemsFoundError(source_map.problem(ToolMessage(layout.path("source"), 1, "there is no FACTORY", fix)))
     if "error" in answer:
-        raise ProblemsFoundError(places.problem(_failed(tree, home, answer["error"], answer["frames"])))
+        raise ProblemsFoundError(source_map.problem(_failed(tree, layout, answer["error"], answer["frames"])))
     bound = tuple(Binding(*each) for each in answer["bound"])
-    return Described(answer["template_id"], answer["family"], answer["title"], bound)
+    return ConnectorFacts(answer["template_id"], answer["family"], answer["title"], bound)
 
 
-def _failed(tree: Path, home: Home, error: str, frames: list[tuple[str, int]]) -> Finding:
+def _failed(tree: Path, layout: ConnectorLayout, error: str, frames: list[tuple[str, int]]) -> ToolMessage:
     what = f"importing it fails: {error}"
     below = [
-        (name.removeprefix(f"{tree}/"), line) for name, line in frames if name.startswith(f"{tree}/{home.folder}/")
+        (name.removeprefix(f"{tree}/"), line) for name, line in frames if name.startswith(f"{tree}/{layout.folder}/")
     ]
     if below:
-        return Finding(*below[-1], what, "Mend the cell.")
+        return ToolMessage(*below[-1], what, "Mend the cell.")
     fix = "A field's type must be there at run time: add the class's parent to ruff's runtime-evaluated-base-classes."
-    return Finding(home.path("config"), 1, what, fix)
+    return ToolMessage(layout.path("config"), 1, what, fix)

@@ -14,18 +14,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from connector_kit.promote import tree
+from connector_kit.promote.build import PromotionBuild
 from connector_kit.promote.cells import read
-from connector_kit.promote.home import home_of
+from connector_kit.promote.layout import layout_of
 from connector_kit.promote.notebook import rewritten
 from connector_kit.promote.problems import ProblemsFoundError, refusal
 from connector_kit.promote.sections import sections_of
-from connector_kit.promote.workshop import Workshop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from connector_kit.promote.cells import Notebook
-    from connector_kit.promote.home import Home
+    from connector_kit.promote.layout import ConnectorLayout
     from connector_kit.promote.sections import Sections
 
 
@@ -74,21 +74,21 @@ def promote(notebook: Path, root: Path, *, check: Callable[[str], list[str]] | N
         OSError: The files could not be written; what was written is put back.
     """
     try:
-        home = home_of(root.resolve(), notebook.stem)
+        layout = layout_of(root.resolve(), notebook.stem)
         read_notebook = read(notebook.resolve())
-        sections = sections_of(read_notebook, home)
-        files, notes = _built(read_notebook, home, sections, check)
+        sections = sections_of(read_notebook, layout)
+        files, notes = _built(read_notebook, layout, sections, check)
     except ProblemsFoundError as error:
         raise refusal(notebook.name, error.problems) from None
-    changed = tree.differing(home.root, files)
-    tree.write(home.root, changed)
+    changed = tree.differing(layout.root, files)
+    tree.write(layout.root, changed)
     edited = [
         f"{module} was edited since it was promoted; the notebook imports it as it is." for module in sections.edited
     ]
-    return Promotion(home.name, tuple(changed), (*(notes if changed else ()), *edited))
+    return Promotion(layout.name, tuple(changed), (*(notes if changed else ()), *edited))
 
 
-def rehearse(notebook: Path, root: Path, look: Callable[[str], object]) -> None:
+def build_only(notebook: Path, root: Path, look: Callable[[str], object]) -> None:
     """Build everything as :func:`promote` would, let ``look`` see the repository as it would be, and write nothing.
 
     Raises:
@@ -100,53 +100,53 @@ def rehearse(notebook: Path, root: Path, look: Callable[[str], object]) -> None:
         return []
 
     try:
-        home = home_of(root.resolve(), notebook.stem)
+        layout = layout_of(root.resolve(), notebook.stem)
         read_notebook = read(notebook.resolve())
-        _built(read_notebook, home, sections_of(read_notebook, home), seen)
+        _built(read_notebook, layout, sections_of(read_notebook, layout), seen)
     except ProblemsFoundError as error:
         raise refusal(notebook.name, error.problems) from None
 
 
 def _built(
-    notebook: Notebook, home: Home, sections: Sections, check: Callable[[str], list[str]] | None
+    notebook: Notebook, layout: ConnectorLayout, sections: Sections, check: Callable[[str], list[str]] | None
 ) -> tuple[dict[str, bytes], tuple[str, ...]]:
-    traffic = _cassettes(notebook.path, home)
+    traffic = _cassettes(notebook.path, layout)
     if not sections.drafts:
         return traffic, ()
     with tempfile.TemporaryDirectory(prefix="promotion-") as folder:
-        workshop = Workshop(home, sections, Path(folder).resolve())
-        workshop.add(traffic)
-        modules = workshop.build()
-        _unclaimed(notebook, home, modules)
-        workshop.verify(check)
-        built = dict(workshop.files)
+        build = PromotionBuild(layout, sections, Path(folder).resolve())
+        build.add(traffic)
+        modules = build.build()
+        _unclaimed(notebook, layout, modules)
+        build.verify(check)
+        built = dict(build.files)
     path = (
-        notebook.path.relative_to(home.root).as_posix()
-        if notebook.path.is_relative_to(home.root)
+        notebook.path.relative_to(layout.root).as_posix()
+        if notebook.path.is_relative_to(layout.root)
         else str(notebook.path)
     )
-    return {**built, path: rewritten(notebook, modules)}, workshop.notes
+    return {**built, path: rewritten(notebook, modules)}, build.notes
 
 
-def _unclaimed(notebook: Notebook, home: Home, modules: dict[str, tuple[str, bytes]]) -> None:
+def _unclaimed(notebook: Notebook, layout: ConnectorLayout, modules: dict[str, tuple[str, bytes]]) -> None:
     """A file that is there already is written over only when this notebook's promotion wrote it so."""
     problems = []
     for section, (dotted, content) in modules.items():
-        file, first = home.file(dotted), notebook.drafts(section)[0]
+        file, first = layout.file(dotted), notebook.drafts(section)[0]
         there = file.read_bytes() if file.exists() else content
         if there != content and sha256(there).hexdigest() not in {cell.sha256 for cell in notebook.drafts(section)}:
-            what = f"{home.below(dotted)} is there already, and is not what this notebook wrote"
+            what = f"{layout.below(dotted)} is there already, and is not what this notebook wrote"
             fix = "Take its changes into the cell and remove the file, or give the notebook another name."
             problems.append(first.problem(0, what, fix))
     if problems:
         raise ProblemsFoundError(*problems)
 
 
-def _cassettes(notebook: Path, home: Home) -> dict[str, bytes]:
+def _cassettes(notebook: Path, layout: ConnectorLayout) -> dict[str, bytes]:
     folder = notebook.with_suffix("")
     found = sorted(
         path
         for path in folder.rglob("*")
         if path.is_file() and not path.name.startswith(".") and ".ipynb_checkpoints" not in path.parts
     )
-    return {f"{home.cassettes}/{path.relative_to(folder).as_posix()}": path.read_bytes() for path in found}
+    return {f"{layout.cassettes}/{path.relative_to(folder).as_posix()}": path.read_bytes() for path in found}

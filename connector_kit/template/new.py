@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from connector_kit.promote.home import home_of
+from connector_kit.promote.layout import layout_of
 from connector_kit.promote.problems import ProblemsFoundError
 from contracts.errors import ConfigInvalidError
 
@@ -35,7 +35,7 @@ def new(name: str, root: Path) -> Path:
     """
     path = root / FOLDER / f"{name}.ipynb"
     try:
-        home = home_of(root, name)
+        home = layout_of(root, name)
     except ProblemsFoundError as error:
         first = error.problems[0]
         raise ConfigInvalidError(f"No connector can be made: {first.what}", first.fix, name=name) from None

@@ -8,7 +8,7 @@ from connectors.cdm_jdbc import tables
 from connectors.cdm_jdbc.descriptor import DESCRIPTOR
 from connectors.postgres.sink import TableSink
 from connectors.postgres.sql import ident, literal, where
-from connectors.postgres.target import Target, existing_columns
+from connectors.postgres.target import TargetTable, existing_columns
 from contracts.endpoint import EndpointDescriptor, ProvisionedModel
 from contracts.errors import CdmModelUnsupportedError, SinkNotProvisionedError
 from contracts.mapping import DELETED_AT, IDENTITY, INGESTED_AT
@@ -72,11 +72,11 @@ class CdmSink(TableSink):
         with self._client.session() as session:
             yield from session.stream(sql, _BATCH_BYTES, f"reading tombstones of {target.table}")
 
-    def _target(self, plan: IngestionPlan) -> Target:
+    def _target(self, plan: IngestionPlan) -> TargetTable:
         return self._table(_model_of(plan), owner=plan.endpoint_id, tombstones=plan.on_gone == "tombstone")
 
-    def _table(self, model: CdmModel, owner: str | None = None, *, tombstones: bool = True) -> Target:
-        return Target(
+    def _table(self, model: CdmModel, owner: str | None = None, *, tombstones: bool = True) -> TargetTable:
+        return TargetTable(
             schema=self._cdm.schema_of(model),
             name=self._cdm.table_of(model),
             columns=tables.columns_of(model),
@@ -97,7 +97,7 @@ class CdmSink(TableSink):
             )
 
     @staticmethod
-    def _require_table(session: Session, target: Target, model: CdmModel) -> None:
+    def _require_table(session: Session, target: TargetTable, model: CdmModel) -> None:
         existing = existing_columns(session, target)
         lacking = [name for name in target.columns if name not in existing]
         if lacking:

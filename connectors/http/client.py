@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
 
-from connectors.http.governor import Governor
+from connectors.http.governor import Governor, PauseTooLongError
 from connectors.http.redaction import Redactor
 from contracts.errors import IngestionError, SourcePageFailedError, SourceTlsError, SourceUnreachableError
 
@@ -65,7 +65,7 @@ class HttpClient:
         self._base_url, self._settings, self._headers = base_url.rstrip("/"), settings, dict(headers)
         self._check, self._message_of = check, message_of
         self._redactor = Redactor(settings, headers)
-        self.governor = Governor(settings.concurrency, settings.retry_pause_s)
+        self.governor = Governor(settings.concurrency, settings.retry_pause_s, max_wait_s=settings.max_wait_s)
         self._lock = threading.Lock()
         self._http: httpx.Client | None = None
         self.requests = 0
@@ -85,7 +85,8 @@ class HttpClient:
         Raises:
             Refusal: A 4xx that will not pass.
             SourceUnreachableError: No answer, whatever was tried.
-            SourcePageFailedError: Answers, but no good one; or the server asks for a pause that is too long.
+            SourcePageFailedError: Answers, but no good one; or the server asks for a pause that is too long. Its
+                ``retry_after_s`` is the pause the server asked for last, if it did.
         """
         where = f"{method} {path}"
         tries = 0
@@ -106,8 +107,11 @@ class HttpClient:
             http.close()
 
     def _once(self, method: str, path: str, decode: Callable[[bytes], T], where: str, how: Mapping[str, Any]) -> T:
-        with self.governor.turn() as began:
-            answer = self._exchange(method, path, where, how)
+        try:
+            with self.governor.turn() as began:
+                answer = self._exchange(method, path, where, how)
+        except PauseTooLongError as error:
+            raise _page_failed(f"{where} was not sent: {error}", error.pause_s, final=True) from error
         self._check(answer)
         if answer.status_code in _PASSING:
             raise self._passing(answer, began, where)
@@ -149,15 +153,11 @@ class HttpClient:
     def _passing(self, answer: httpx.Response, began: float, where: str) -> SourcePageFailedError:
         asked = retry_after_s(answer.headers.get("Retry-After"))
         if answer.status_code in _THROTTLED and (answer.status_code == 429 or asked is not None):
-            self.governor.was_throttled(began, min(asked or 0.0, self._settings.max_wait_s))
+            self.governor.was_throttled(began, asked or 0.0)
         too_long = asked is not None and asked > self._settings.max_wait_s
         pause = f", and asks for a pause of {asked:.0f} s" if asked else ""
-        return SourcePageFailedError(
-            f"{where}: the server answers {answer.status_code}{pause}",
-            "The server is busy or failing; run again later, the run goes on where it stopped.",
-            status=answer.status_code,
-            final=too_long,
-        )
+        what = f"{where}: the server answers {answer.status_code}{pause}"
+        return _page_failed(what, asked, status=answer.status_code, final=too_long)
 
 
 def retry_after_s(value: str | None, now: Callable[[], float] = time.time) -> float | None:
@@ -170,6 +170,14 @@ def retry_after_s(value: str | None, now: Callable[[], float] = time.time) -> fl
         return max(0.0, parsedate_to_datetime(value).timestamp() - now())
     except ValueError:
         return None
+
+
+def _page_failed(what: str, pause_s: float | None, **facts: Any) -> SourcePageFailedError:
+    """The error for a server that is busy or failing; ``pause_s`` is how long it asks to be left alone."""
+    again = "The server is busy or failing; run again later, the run goes on where it stopped."
+    error = SourcePageFailedError(what, again, **facts)
+    error.retry_after_s = pause_s
+    return error
 
 
 def _unreachable(error: httpx.HTTPError, where: str) -> IngestionError:

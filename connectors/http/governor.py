@@ -3,7 +3,8 @@
 Every worker's request goes through it, so what one worker is told by the server holds for all. Concurrency goes up by
 one per round of good answers and is halved by a throttled one (additive increase, multiplicative decrease, as in RFC
 5681). A pause the server asks for stops everybody. Retries are paid from a budget that good answers fill: a server that
-mostly works is retried for as long as it takes, one that mostly fails is given up soon.
+mostly works is retried for as long as it takes, one that mostly fails is given up soon. A pause that is longer than
+the endpoint is willing to wait is not waited for: every request ends with an error until it is over.
 """
 
 from __future__ import annotations
@@ -22,6 +23,14 @@ BUDGET = 100.0
 _REFILL = 1.0
 
 
+class PauseTooLongError(Exception):
+    """The server asked for a longer pause than may be waited for; ``pause_s`` seconds of it are left."""
+
+    def __init__(self, pause_s: float) -> None:
+        super().__init__(f"the server asked for a pause, of which {pause_s:.0f} s are left")
+        self.pause_s = pause_s
+
+
 class Governor:
     """Safe between threads.
 
@@ -30,6 +39,7 @@ class Governor:
         pause_s: Mean seconds of the first pause before a retry.
         clock: Monotonic seconds.
         chance: Jitter; seeded in tests.
+        max_wait_s: The longest pause that is waited for.
     """
 
     def __init__(
@@ -38,10 +48,11 @@ class Governor:
         pause_s: float = 0.5,
         clock: Callable[[], float] = time.monotonic,
         chance: random.Random | None = None,
+        max_wait_s: float = float("inf"),
     ) -> None:
         self._most = concurrency
         self._allowed = float(concurrency)
-        self._pause_s = pause_s
+        self._pause_s, self._max_wait_s = pause_s, max_wait_s
         self._clock = clock
         self._chance = chance or random.Random()  # noqa: S311 - jitter
         self._under_way = 0
@@ -59,11 +70,17 @@ class Governor:
 
     @contextmanager
     def turn(self) -> Iterator[float]:
-        """Wait for a turn, hold it while the request is under way; gives the moment it began."""
+        """Wait for a turn, hold it while the request is under way; gives the moment it began.
+
+        Raises:
+            PauseTooLongError: The server asked for a pause that is not waited for.
+        """
         with self._changed:
             asked = self._clock()
             while self._under_way >= self.allowed or self._clock() < self._not_before:
                 pause = self._not_before - self._clock()
+                if pause > self._max_wait_s:
+                    raise PauseTooLongError(pause)
                 self._changed.wait(pause if pause > 0 else None)
             self.waited_s += self._clock() - asked
             self._under_way += 1

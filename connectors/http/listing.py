@@ -15,7 +15,7 @@ from contracts.errors import SourcePageFailedError
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Sequence
 
-    from connectors.http.paging import Ask, Page, Row, Token
+    from connectors.http.paging import Page, PageRequest, Row, Token
 
 MOST_READINGS = 6
 """Times one list is begun before it counts as never standing still."""
@@ -29,7 +29,7 @@ class Listing:
 
     Args:
         page: Asks for a page.
-        ask: The first page.
+        request: The first page.
         key_of: What tells rows apart.
 
     Attributes:
@@ -38,8 +38,10 @@ class Listing:
         refusal: What the server refused to give; None when the list was read to its end.
     """
 
-    def __init__(self, page: Callable[[Ask], Page], ask: Ask, key_of: Callable[[Row], Hashable]) -> None:
-        self._page, self._ask, self._key_of = page, ask, key_of
+    def __init__(
+        self, page: Callable[[PageRequest], Page], request: PageRequest, key_of: Callable[[Row], Hashable]
+    ) -> None:
+        self._page, self._request, self._key_of = page, request, key_of
         self._seen: set[Hashable] = set()
         self._totals: set[int] = set()
         self.rows = self.duplicates = 0
@@ -56,7 +58,7 @@ class Listing:
     @property
     def refused(self) -> str:
         """The refusal in words; empty when there was none."""
-        return f"refused after {self.rows} row(s) of {self._ask.unit}: {self.refusal}" if self.refusal else ""
+        return f"refused after {self.rows} row(s) of {self._request.unit}: {self.refusal}" if self.refusal else ""
 
     def __iter__(self) -> Iterator[list[Row]]:
         """Rows of each page that were not there before.
@@ -66,7 +68,7 @@ class Listing:
         """
         before: set[Hashable] | None = None
         for _ in range(MOST_READINGS):
-            reading = _Reading()
+            reading = _ListingPass()
             try:
                 yield from self._once(reading)
             except Refusal as refusal:
@@ -79,12 +81,12 @@ class Listing:
                 return
             before = reading.keys
         raise SourcePageFailedError(
-            f"The list of {self._ask.unit} was begun {MOST_READINGS} times: its bookmarks expire, or it keeps changing",
+            f"The list of {self._request.unit} was begun {MOST_READINGS} times: its page tokens expire, or it changes",
             "Run again; with a smaller slice_rows or a larger page_size a list is read in less time.",
-            unit=self._ask.unit,
+            unit=self._request.unit,
         )
 
-    def _once(self, reading: _Reading) -> Iterator[list[Row]]:
+    def _once(self, reading: _ListingPass) -> Iterator[list[Row]]:
         idle = 0
         while True:
             page, known = self._asked(reading.token), len(reading.keys)
@@ -94,11 +96,13 @@ class Listing:
                 return
             if page.next in reading.tokens or idle > MOST_IDLE_PAGES:
                 what = "gave a page token twice" if page.next in reading.tokens else "gives nothing new and has no end"
-                raise SourcePageFailedError(f"The list of {self._ask.unit} {what}", "Run again.", unit=self._ask.unit)
+                raise SourcePageFailedError(
+                    f"The list of {self._request.unit} {what}", "Run again.", unit=self._request.unit
+                )
             reading.follow(page.next)
 
     def _asked(self, token: Token | None) -> Page:
-        page = self._page(replace(self._ask, token=token))
+        page = self._page(replace(self._request, token=token))
         if page.total is not None:
             self._totals.add(page.total)
         return page
@@ -108,7 +112,7 @@ class Listing:
         if self.expected not in {None, self.rows}:
             self._asked(None)
 
-    def _fresh(self, rows: Sequence[Row], reading: _Reading) -> list[Row]:
+    def _fresh(self, rows: Sequence[Row], reading: _ListingPass) -> list[Row]:
         """Rows with keys that no page had before; another reading of the list has them all twice by nature."""
         fresh: list[Row] = []
         for row in rows:
@@ -122,7 +126,7 @@ class Listing:
         return fresh
 
 
-class _Reading:
+class _ListingPass:
     """One reading of the list from its first page.
 
     Attributes:

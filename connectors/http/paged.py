@@ -22,13 +22,13 @@ import polars as pl
 from connectors.http.client import Refusal
 from connectors.http.json_api import JsonApi, PagedSettings, translated
 from connectors.http.listing import Listing
-from connectors.http.paging import Account, Ask, Page, Token
+from connectors.http.paging import Account, Page, PageRequest, Token
 from connectors.http.planning import UnitProbe, late, make_plan, repairs
-from connectors.http.progress import folded
-from connectors.http.reading import SliceReading, pages_of
+from connectors.http.progress import checkpoint_from_receipts
+from connectors.http.reading import PagedSliceReader, pages_of
 from connectors.http.registration import describe, source_only
 from connectors.http.rows import RowReader
-from connectors.http.scope import in_catalog, refuse_selection
+from connectors.http.scope import reject_selection, resolve_unit
 from connectors.http.units import ApiUnit, Column, datasets, units_of
 from contracts.catalog import CatalogSnapshot
 from contracts.endpoint import ConnectionReport
@@ -44,7 +44,16 @@ if TYPE_CHECKING:
     from contracts.unit import EndpointUnitDescriptor, Predicate
 
 __all__ = [
-    "Account", "ApiUnit", "Ask", "Column", "JsonApi", "Page", "PagedSettings", "PagedSource", "Token", "describe",
+    "Account",
+    "ApiUnit",
+    "Column",
+    "JsonApi",
+    "Page",
+    "PageRequest",
+    "PagedSettings",
+    "PagedSource",
+    "Token",
+    "describe",
     "source_only",
 ]  # fmt: skip
 ClientT = TypeVar("ClientT", bound=JsonApi)
@@ -69,17 +78,17 @@ class PagedSource(ABC, Generic[ClientT]):
         """Whom the credentials belong to; asked before anything is read, so it must not answer strangers."""
 
     @abstractmethod
-    def page(self, ask: Ask) -> Page:
-        """One page of ``ask.unit``. Errors of the client go through: the caller decides what a refusal means."""
+    def page(self, request: PageRequest) -> Page:
+        """One page of ``request.unit``. Errors of the client go through: the caller decides what a refusal means."""
 
     def test_connection(self) -> ConnectionReport:
         """Prove the login."""
-        account = self._known()
+        account = self._verify_login()
         return ConnectionReport(server_version=account.version, account=account.name, details=dict(account.details))
 
     def collect_catalog(self, endpoint_id: str) -> CatalogSnapshot:
         """One dataset per unit of the connector."""
-        account, vendor = self._known(), self.descriptor.vendor
+        account, vendor = self._verify_login(), self.descriptor.vendor
         return CatalogSnapshot(
             endpoint_id=endpoint_id,
             collected_at=datetime.now(UTC),
@@ -93,9 +102,9 @@ class PagedSource(ABC, Generic[ClientT]):
 
     def plan(self, request: PlanRequest) -> IngestionPlan:
         """Windows of the cursor column where the API can filter by it, else one slice."""
-        unit = in_catalog(request.unit, self.descriptor.vendor, self.units)
-        refuse_selection(request.unit, request.policy)
-        self._known()
+        unit = resolve_unit(request.unit, self.descriptor.vendor, self.units)
+        reject_selection(request.unit, request.policy)
+        self._verify_login()
         probe = UnitProbe(pages_of(self.page, unit), unit, self.config.page_size)
         try:
             return make_plan(probe, request, self.config, datetime.now(UTC))
@@ -106,14 +115,14 @@ class PagedSource(ABC, Generic[ClientT]):
         self, plan: IngestionPlan, piece: IngestionSlice, view: str | None = None
     ) -> Generator[pl.DataFrame, None, SliceReport]:
         """A batch per page; the report says how many rows the service promised, and what it refused."""
-        unit = in_catalog(plan.unit, self.descriptor.vendor, self.units)
-        return (yield from SliceReading(pages_of(self.page, unit), unit, piece, self.config.page_size).frames())
+        unit = resolve_unit(plan.unit, self.descriptor.vendor, self.units)
+        return (yield from PagedSliceReader(pages_of(self.page, unit), unit, piece, self.config.page_size).frames())
 
     def checkpoint(self, plan: IngestionPlan, receipts: Sequence[UpsertReceipt]) -> Json | None:
         """The planned watermark, or as far as the rows reached if that is less."""
         if plan.checkpoint_after is None:
             return None
-        return folded(plan.checkpoint_after, plan.checkpoint_before, receipts)
+        return checkpoint_from_receipts(plan.checkpoint_after, plan.checkpoint_before, receipts)
 
     def late_slices(self, plan: IngestionPlan, epoch: int) -> tuple[IngestionSlice, ...]:
         """What changed since the plan was made: such a row may have left a window before that was read."""
@@ -125,18 +134,18 @@ class PagedSource(ABC, Generic[ClientT]):
         Raises:
             CompletenessGapError: Part of them could not be listed: what is missing then is not gone.
         """
-        self._known()
-        unit = in_catalog(plan.unit, self.descriptor.vendor, self.units)
+        self._verify_login()
+        unit = resolve_unit(plan.unit, self.descriptor.vendor, self.units)
         reader = RowReader(unit, keys_only=True)
-        ask = Ask(unit.name, limit=self.config.page_size, keys_only=True)
-        listing = Listing(pages_of(self.page, unit), ask, reader.key)
+        request = PageRequest(unit.name, limit=self.config.page_size, keys_only=True)
+        listing = Listing(pages_of(self.page, unit), request, reader.key)
         yield reader.frame([])
         for rows in listing:
             yield reader.frame(rows)
         if listing.refused or listing.expected not in {None, listing.rows}:
             why = listing.refused or f"{listing.rows} of {listing.expected} came"
             raise CompletenessGapError(f"The keys of {plan.unit.unit_id} could not all be listed: {why}", "Run again.")
-        self._known()
+        self._verify_login()
 
     def repair_slices(self, plan: IngestionPlan, keys: Sequence[Json], epoch: int) -> tuple[IngestionSlice, ...]:
         """Slices that go through the list once more and keep the rows of these keys."""
@@ -144,13 +153,13 @@ class PagedSource(ABC, Generic[ClientT]):
 
     def preview(self, unit: EndpointUnitDescriptor, limit: int, where: Sequence[Predicate] = ()) -> pl.DataFrame:
         """The first rows, in the API's order."""
-        known = in_catalog(unit, self.descriptor.vendor, self.units)
-        refuse_selection(unit, unit.default_policy.model_copy(update={"filter": tuple(where)}))
-        self._known()
+        known = resolve_unit(unit, self.descriptor.vendor, self.units)
+        reject_selection(unit, unit.default_policy.model_copy(update={"filter": tuple(where)}))
+        self._verify_login()
         reader = RowReader(known)
         frames = [reader.frame([])]
-        ask = Ask(known.name, limit=max(1, min(limit, self.config.page_size)))
-        listing = Listing(pages_of(self.page, known), ask, reader.key)
+        request = PageRequest(known.name, limit=max(1, min(limit, self.config.page_size)))
+        listing = Listing(pages_of(self.page, known), request, reader.key)
         for rows in listing:
             frames.append(reader.frame(rows))
             if listing.rows >= limit:
@@ -163,7 +172,7 @@ class PagedSource(ABC, Generic[ClientT]):
         """Close connections; the source can be used again."""
         self.client.close()
 
-    def _known(self) -> Account:
+    def _verify_login(self) -> Account:
         try:
             return self.account()
         except Refusal as refusal:

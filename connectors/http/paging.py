@@ -17,7 +17,7 @@ shift when rows come and go, so the list is read until two readings agree."""
 
 
 @dataclass(frozen=True)
-class Ask:
+class PageRequest:
     """One page of one unit.
 
     Attributes:

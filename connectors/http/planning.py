@@ -6,14 +6,17 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from connectors.http import windows
-from connectors.http.paging import Ask
-from connectors.http.progress import PagedProgress
+from connectors.http.paging import PageRequest
+from connectors.http.progress import PagedCheckpoint
 from connectors.http.rows import RowReader
+from connectors.slicing import key_chunks
 from contracts.errors import ModeUnsupportedError
 from contracts.plan import IngestionPlan, IngestionSlice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from pydantic import JsonValue
 
     from connectors.http.json_api import PagedSettings
     from connectors.http.paging import Page, Row
@@ -22,7 +25,8 @@ if TYPE_CHECKING:
     from contracts.model import Json
 
 _FUTURE = timedelta(days=1)
-_REPAIRED_TOGETHER = 1_000
+MAX_REPAIR_KEYS = 1_000
+"""Keys of one repair slice; fewer if they are long."""
 
 
 class UnitProbe:
@@ -34,18 +38,18 @@ class UnitProbe:
         page_size: Rows of a page.
     """
 
-    def __init__(self, page: Callable[[Ask], Page], unit: ApiUnit, page_size: int) -> None:
+    def __init__(self, page: Callable[[PageRequest], Page], unit: ApiUnit, page_size: int) -> None:
         self.unit = unit
         self._page, self._page_size = page, page_size
         self._reader = RowReader(unit)
 
     def first_page(self, since: datetime | None, before: datetime | None = None) -> Page:
         """The first page of a window."""
-        return self._page(Ask(self.unit.name, since=since, before=before, limit=self._page_size))
+        return self._page(PageRequest(self.unit.name, since=since, before=before, limit=self._page_size))
 
     def count(self, since: datetime | None, before: datetime | None = None) -> int | None:
         """How many rows the window has, if the service says so."""
-        return self._page(Ask(self.unit.name, since=since, before=before, limit=1)).total
+        return self._page(PageRequest(self.unit.name, since=since, before=before, limit=1)).total
 
     def moment(self, row: Row) -> datetime | None:
         """When the row changed last."""
@@ -65,13 +69,17 @@ def make_plan(probe: UnitProbe, request: PlanRequest, settings: PagedSettings, n
             unit_id=request.unit.unit_id,
         )
     if probe.unit.cursor is None:
-        return _planned(request, [windows.Window()], "single", "the API lists it whole")
-    before = PagedProgress.read(request.checkpoint, request.unit)
+        return _planned(request, [windows.ChangeWindow()], "single", "the API lists it whole")
+    before = PagedCheckpoint.read(request.checkpoint, request.unit)
     since = before.since(settings.overlap_s) if request.mode == "incremental" else None
     top = windows.newest(probe, since, now + _FUTURE)
-    cut = windows.cut(probe, since, top, settings.slice_rows) if probe.unit.windows else [windows.Window(since=since)]
+    cut = (
+        windows.cut(probe, since, top, settings.slice_rows)
+        if probe.unit.windows
+        else [windows.ChangeWindow(since=since)]
+    )
     census = request.mode == "full" or (probe.unit.keys_only and before.census_due(now, request.policy.census_every_s))
-    after = PagedProgress(
+    after = PagedCheckpoint(
         scope=before.scope,
         watermark=max([one for one in (top, before.watermark) if one is not None], default=None),
         census_at=now if census else before.census_at,
@@ -85,7 +93,7 @@ def late(plan: IngestionPlan, epoch: int, overlap_s: float) -> tuple[IngestionSl
     """One slice of everything that changed since the plan was made; none for a unit without a cursor."""
     if plan.checkpoint_after is None:
         return ()
-    since = PagedProgress.model_validate(plan.checkpoint_after).since(overlap_s)
+    since = PagedCheckpoint.model_validate(plan.checkpoint_after).since(overlap_s)
     if since is None:
         return ()
     params: Json = {"since": since.isoformat(), "explain": "what changed since the plan was made"}
@@ -94,22 +102,20 @@ def late(plan: IngestionPlan, epoch: int, overlap_s: float) -> tuple[IngestionSl
 
 def repairs(plan: IngestionPlan, keys: Sequence[Json], epoch: int) -> tuple[IngestionSlice, ...]:
     """Slices that keep the rows of these keys only."""
-    wanted = [[str(key[name]) for name in plan.unit.primary_key] for key in keys]
-    starts = range(0, len(wanted), _REPAIRED_TOGETHER)
-    chunks = [wanted[start : start + _REPAIRED_TOGETHER] for start in starts]
+    wanted: list[list[JsonValue]] = [[str(key[name]) for name in plan.unit.primary_key] for key in keys]
     return tuple(
         IngestionSlice(
             key=f"repair-{epoch}-{index}",
             sequence=len(plan.slices) + index,
-            params={"keys": chunk, "explain": f"{len(chunk)} missing row(s)"},
+            params={"keys": [*chunk], "explain": f"{len(chunk)} missing row(s)"},
         )
-        for index, chunk in enumerate(chunks)
+        for index, chunk in enumerate(key_chunks(wanted, MAX_REPAIR_KEYS))
     )
 
 
 def _planned(
     request: PlanRequest,
-    cut: Sequence[windows.Window],
+    cut: Sequence[windows.ChangeWindow],
     strategy: str,
     reason: str,
     *,
@@ -130,7 +136,7 @@ def _planned(
     )
 
 
-def _slice(index: int, window: windows.Window) -> IngestionSlice:
+def _slice(index: int, window: windows.ChangeWindow) -> IngestionSlice:
     ends: dict[str, datetime | None] = {"since": window.since, "before": window.before}
     return IngestionSlice(
         key=window.since.isoformat() if window.since else "all" if window.before is None else "first",

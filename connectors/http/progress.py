@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from contracts.receipts import UpsertReceipt
     from contracts.unit import EndpointUnitDescriptor
 
-SEEN = "newest"
+NEWEST_KEY = "newest"
 """Under this name a slice's report holds the newest change among its rows."""
 
 
-class PagedProgress(Contract):
+class PagedCheckpoint(Contract):
     """A checkpoint.
 
     Attributes:
@@ -66,17 +66,17 @@ class PagedProgress(Contract):
         return self.census_at is None or (now - self.census_at).total_seconds() >= every_s
 
 
-def folded(after: Json, before: Json | None, receipts: Sequence[UpsertReceipt]) -> Json:
+def checkpoint_from_receipts(after: Json, before: Json | None, receipts: Sequence[UpsertReceipt]) -> Json:
     """The checkpoint after slices with these receipts.
 
     The watermark never passes the rows: it is the planned one or the newest change in the receipts, whichever is
     older. A run with gaps leaves it where it was.
     """
-    planned, old = PagedProgress.model_validate(after), PagedProgress.model_validate(before or {})
+    planned, old = PagedCheckpoint.model_validate(after), PagedCheckpoint.model_validate(before or {})
     kept = old.watermark if old.scope == planned.scope else None
     if not receipts:
         return after
-    seen = [datetime.fromisoformat(str(one.observed[SEEN])) for one in receipts if SEEN in one.observed]
+    seen = [datetime.fromisoformat(str(one.observed[NEWEST_KEY])) for one in receipts if NEWEST_KEY in one.observed]
     reached = max([*seen, *([kept] if kept else [])], default=None)
     if any(receipt.incomplete for receipt in receipts) or reached is None or planned.watermark is None:
         reached = kept

@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from connectors.http.listing import Listing
-from connectors.http.paging import Ask, Page
-from connectors.http.progress import SEEN
+from connectors.http.paging import Page, PageRequest
+from connectors.http.progress import NEWEST_KEY
 from connectors.http.rows import RowReader
 from contracts.errors import SourceValueError
 from contracts.plan import SliceReport
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 _SHAPE = (KeyError, TypeError, IndexError, AttributeError)
 
 
-def pages_of(page: Callable[[Ask], Page], unit: ApiUnit) -> Callable[[Ask], Page]:
+def pages_of(page: Callable[[PageRequest], Page], unit: ApiUnit) -> Callable[[PageRequest], Page]:
     """The author's function, with an answer that has another shape than it expects made a typed error."""
 
-    def checked(ask: Ask) -> Page:
+    def checked(request: PageRequest) -> Page:
         try:
-            given = page(ask)
+            given = page(request)
         except _SHAPE as error:
             raise _misshapen(unit, f"{type(error).__name__}: {error}") from error
         if not all(isinstance(row, dict) for row in given.rows):
@@ -40,7 +40,7 @@ def pages_of(page: Callable[[Ask], Page], unit: ApiUnit) -> Callable[[Ask], Page
     return checked
 
 
-class SliceReading:
+class PagedSliceReader:
     """One pass over one slice. Use once.
 
     Args:
@@ -50,11 +50,13 @@ class SliceReading:
         page_size: Rows of a page.
     """
 
-    def __init__(self, page: Callable[[Ask], Page], unit: ApiUnit, piece: IngestionSlice, page_size: int) -> None:
+    def __init__(
+        self, page: Callable[[PageRequest], Page], unit: ApiUnit, piece: IngestionSlice, page_size: int
+    ) -> None:
         since, before = (_moment(piece.params, name) for name in ("since", "before"))
         self._reader = RowReader(unit)
-        ask = Ask(unit.name, since=since, before=before, limit=page_size)
-        self._listing = Listing(page, ask, self._reader.key)
+        request = PageRequest(unit.name, since=since, before=before, limit=page_size)
+        self._listing = Listing(page, request, self._reader.key)
         self._wanted = _keys(piece.params)
         self._newest: datetime | None = None
 
@@ -70,7 +72,7 @@ class SliceReading:
         if not given:
             yield self._reader.frame([])
         listing = self._listing
-        observed: Json = {SEEN: self._newest.isoformat()} if self._newest else {}
+        observed: Json = {NEWEST_KEY: self._newest.isoformat()} if self._newest else {}
         if listing.duplicates:
             observed["duplicates"] = listing.duplicates
         return SliceReport(

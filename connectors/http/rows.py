@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Key = tuple[Any, ...]
 
 
-class _Cell(NamedTuple):
+class _ColumnPath(NamedTuple):
     """Where a column's values are and how they are read."""
 
     column: Column
@@ -63,7 +63,7 @@ class RowReader:
         """When the row changed last; None for a unit without a cursor."""
         return None if self._cursor is None else self._value(row, self._cursor)
 
-    def _value(self, row: Row, cell: _Cell) -> Any:
+    def _value(self, row: Row, cell: _ColumnPath) -> Any:
         found = row.get(cell.path[0]) if len(cell.path) == 1 else _at(row, cell.path)
         if found is None:
             if cell.nullable:
@@ -74,7 +74,7 @@ class RowReader:
         except UnfitError as error:
             raise self._refused(row, cell, str(error)) from error
 
-    def _refused(self, row: Row, cell: _Cell, why: str) -> SourceValueError:
+    def _refused(self, row: Row, cell: _ColumnPath, why: str) -> SourceValueError:
         key = ", ".join(str(_at(row, one.path))[:40] for one in self._keys)
         column = cell.column
         where = column.at if column.at is not None else f"/{column.name}"
@@ -86,9 +86,9 @@ class RowReader:
         )
 
 
-def _cell(unit: ApiUnit, column: Column) -> _Cell:
+def _cell(unit: ApiUnit, column: Column) -> _ColumnPath:
     kind = type_of(column.type, column.zone)
-    return _Cell(column, column.path, kind.convert, kind.dtype, unit.nullable(column))
+    return _ColumnPath(column, column.path, kind.convert, kind.dtype, unit.nullable(column))
 
 
 def _at(row: Any, path: tuple[str, ...]) -> Any:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from contracts.unit import EndpointUnitDescriptor, UnitPolicy
 
 
-def in_catalog(unit: EndpointUnitDescriptor, vendor: str, units: Sequence[ApiUnit]) -> ApiUnit:
+def resolve_unit(unit: EndpointUnitDescriptor, vendor: str, units: Sequence[ApiUnit]) -> ApiUnit:
     """The connector's unit behind a catalogued one.
 
     Raises:
@@ -30,7 +30,7 @@ def in_catalog(unit: EndpointUnitDescriptor, vendor: str, units: Sequence[ApiUni
     )
 
 
-def refuse_selection(unit: EndpointUnitDescriptor, policy: UnitPolicy) -> None:
+def reject_selection(unit: EndpointUnitDescriptor, policy: UnitPolicy) -> None:
     """Refuse what would be ignored otherwise.
 
     Raises:

@@ -21,7 +21,7 @@ _MOMENT = timedelta(milliseconds=1)
 _NARROWEST = timedelta(seconds=2)
 
 
-class Window(Contract):
+class ChangeWindow(Contract):
     """Rows changed from ``since`` on and before ``before``; None: open on that side."""
 
     since: datetime | None = None
@@ -74,7 +74,7 @@ def newest(probe: Probe, since: datetime | None, latest: datetime) -> datetime |
     return best
 
 
-def cut(probe: Probe, since: datetime | None, top: datetime | None, wanted: int) -> list[Window]:
+def cut(probe: Probe, since: datetime | None, top: datetime | None, wanted: int) -> list[ChangeWindow]:
     """Disjoint windows from ``since`` on, of about ``wanted`` rows each, open at the end.
 
     One window where the service gives no totals, or where the totals of two halves are not that of the whole: then it
@@ -86,19 +86,19 @@ def cut(probe: Probe, since: datetime | None, top: datetime | None, wanted: int)
         top: The newest change there is. Where to cut follows from the rows, not from the time of day.
         wanted: Rows per window.
     """
-    whole = Window(since=since, rows=probe.count(since))
+    whole = ChangeWindow(since=since, rows=probe.count(since))
     if top is None or whole.rows is None or whole.rows <= wanted * 3 // 2 or top - (since or _EPOCH) < _NARROWEST:
         return [whole]
     middle = _middle(since or _EPOCH, top)
     below, above = probe.count(since, middle), probe.count(middle)
     if below is None or above is None or below + above != whole.rows:
         return [whole]
-    low = Window(since=since, before=middle, rows=below)
-    high = Window(since=middle, rows=above)
+    low = ChangeWindow(since=since, before=middle, rows=below)
+    high = ChangeWindow(since=middle, rows=above)
     return _merged([*_pieces(probe, low, top, wanted), *_pieces(probe, high, top, wanted)], wanted)
 
 
-def _pieces(probe: Probe, window: Window, top: datetime, wanted: int) -> list[Window]:
+def _pieces(probe: Probe, window: ChangeWindow, top: datetime, wanted: int) -> list[ChangeWindow]:
     """The window, halved until each piece is small enough or too narrow to be cut."""
     low, high, rows = window.since or _EPOCH, window.before or top + _MOMENT, window.rows or 0
     if rows <= wanted * 3 // 2 or high - low < _NARROWEST:
@@ -106,19 +106,19 @@ def _pieces(probe: Probe, window: Window, top: datetime, wanted: int) -> list[Wi
     middle = _middle(low, high)
     below = probe.count(window.since, middle) or 0
     halves = (
-        Window(since=window.since, before=middle, rows=below),
-        Window(since=middle, before=window.before, rows=max(rows - below, 0)),
+        ChangeWindow(since=window.since, before=middle, rows=below),
+        ChangeWindow(since=middle, before=window.before, rows=max(rows - below, 0)),
     )
     return [piece for half in halves for piece in _pieces(probe, half, top, wanted)]
 
 
-def _merged(windows: list[Window], wanted: int) -> list[Window]:
+def _merged(windows: list[ChangeWindow], wanted: int) -> list[ChangeWindow]:
     """Neighbours that together hold no more than wanted become one."""
-    made: list[Window] = []
+    made: list[ChangeWindow] = []
     for window in windows:
         rows = (made[-1].rows or 0) + (window.rows or 0) if made else wanted + 1
         if rows <= wanted:
-            made[-1] = Window(since=made[-1].since, before=window.before, rows=rows)
+            made[-1] = ChangeWindow(since=made[-1].since, before=window.before, rows=rows)
         else:
             made.append(window)
     return made

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import msgspec
 
 from connectors.http.client import HttpClient, Refusal
-from connectors.jira.faults import message_of, refuse_strangers, translated
+from connectors.jira.errors import check_login, message_of, translated
 from contracts.errors import SourcePageFailedError
 
 if TYPE_CHECKING:
@@ -27,16 +27,16 @@ RECONCILED = 50
 _API = "/rest/api/3"
 
 
-class _Id(msgspec.Struct):
+class _IssueId(msgspec.Struct):
     id: str
 
 
-class _Account(msgspec.Struct):
+class _AccountId(msgspec.Struct):
     accountId: str  # noqa: N815 - Jira's name
 
 
 class _IdPage(msgspec.Struct):
-    issues: list[_Id]
+    issues: list[_IssueId]
     nextPageToken: str | None = None  # noqa: N815 - Jira's name
 
 
@@ -74,8 +74,8 @@ class _Worklogs(msgspec.Struct):
     total: int
 
 
-_id = msgspec.json.Decoder(_Id).decode
-_account = msgspec.json.Decoder(_Account).decode
+_id = msgspec.json.Decoder(_IssueId).decode
+_account = msgspec.json.Decoder(_AccountId).decode
 _ids = msgspec.json.Decoder(_IdPage).decode
 _fetched = msgspec.json.Decoder(_Fetched).decode
 _count = msgspec.json.Decoder(_Count).decode
@@ -99,7 +99,7 @@ class JiraClient:
             "X-Force-Accept-Language": "true",
             "Accept-Language": "en",
         }
-        self.http = HttpClient(config.api_url, config, headers, refuse_strangers, message_of)
+        self.http = HttpClient(config.api_url, config, headers, check_login, message_of)
 
     def myself(self) -> dict[str, Any]:
         """The account: ``accountId``, ``displayName``, ``timeZone``, … An anonymous caller gets no answer to this."""

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from connectors.jira import jql, windows
-from connectors.jira.faults import typed
-from connectors.jira.progress import Progress
+from connectors.jira.errors import typed_errors
+from connectors.jira.progress import JiraCheckpoint
 from connectors.jira.scope import Scope, scope_of
 from connectors.jira.units import ENTITIES
+from connectors.slicing import key_chunks
 from contracts.errors import ModeUnsupportedError, SourceSchemaChangedError
 from contracts.plan import IngestionPlan, IngestionSlice
 
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
     from contracts.endpoint import PlanRequest
 
 
-class _Named(msgspec.Struct):
+_MAX_LATE_PROJECTS = 500
+
+
+class _ProjectKey(msgspec.Struct):
     key: str
 
 
@@ -50,29 +54,38 @@ def make_plan(client: JiraClient, request: PlanRequest) -> IngestionPlan:
     client.myself()
     if not entity.by_issue:
         return _whole(request)
-    with typed():
+    with typed_errors():
         return _by_issue(client, request, scope)
 
 
 def selected_projects(client: JiraClient, scope: Scope) -> tuple[list[str], list[str]]:
     """(projects to read, selected ones that the account does not see), both in order."""
-    visible = {msgspec.json.decode(raw, type=_Named).key for raw in client.projects()}
+    visible = {msgspec.json.decode(raw, type=_ProjectKey).key for raw in client.projects()}
     allowed = visible & set(client.config.project_keys) if client.config.project_keys else visible
     wanted = set(scope.project_keys) or set(client.config.project_keys) or visible
     return sorted(wanted & allowed), sorted(wanted - allowed)
 
 
 def late(plan: IngestionPlan, epoch: int) -> tuple[IngestionSlice, ...]:
-    """One slice of everything in the plan's projects that was updated since the plan was made; none for other units."""
+    """What was updated since the plan was made, in slices of some hundred projects; none for units that are listed."""
     projects = sorted({str(piece.params["project"]) for piece in plan.slices if "jql" in piece.params})
     if plan.checkpoint_after is None or not projects:
         return ()
     scope = scope_of(plan.unit, plan.policy, selectable=True)
-    read_at = Progress.model_validate(plan.checkpoint_after).since(projects[0])
+    read_at = JiraCheckpoint.model_validate(plan.checkpoint_after).since(projects[0])
     since_ms = jql.milliseconds(read_at) if read_at else 0
-    query = jql.all_of([jql.one_of("project", projects), *scope.conditions, jql.at_least("updated", since_ms)])
-    params = {"jql": query, "explain": "what changed since the plan was made"}
-    return (IngestionSlice(key=f"late-{epoch}", sequence=len(plan.slices), params=params),)
+    conditions = [*scope.conditions, jql.at_least("updated", since_ms)]
+    return tuple(
+        IngestionSlice(
+            key=f"late-{epoch}-{index}" if index else f"late-{epoch}",
+            sequence=len(plan.slices) + index,
+            params={
+                "jql": jql.all_of([jql.one_of("project", chunk), *conditions]),
+                "explain": "what changed since the plan was made",
+            },
+        )
+        for index, chunk in enumerate(key_chunks(projects, _MAX_LATE_PROJECTS))
+    )
 
 
 def _whole(request: PlanRequest) -> IngestionPlan:
@@ -90,10 +103,10 @@ def _whole(request: PlanRequest) -> IngestionPlan:
 
 def _by_issue(client: JiraClient, request: PlanRequest, scope: Scope) -> IngestionPlan:
     now = client.now()
-    before = Progress.read(request.checkpoint, scope.fingerprint(request.unit))
+    before = JiraCheckpoint.read(request.checkpoint, scope.fingerprint(request.unit))
     projects, unseen = selected_projects(client, scope)
     wholes = [
-        windows.Window(project=key, conditions=tuple(_conditions(client, request, scope, before.since(key))))
+        windows.ProjectWindow(project=key, conditions=tuple(_conditions(client, request, scope, before.since(key))))
         for key in projects
     ]
     cut = windows.cut(client, wholes, client.config.slice_issues, client.config.concurrency)
@@ -124,7 +137,7 @@ def _conditions(client: JiraClient, request: PlanRequest, scope: Scope, since: d
     return made
 
 
-def _slice(index: int, window: windows.Window) -> IngestionSlice:
+def _slice(index: int, window: windows.ProjectWindow) -> IngestionSlice:
     return IngestionSlice(
         key=f"{window.project}:{window.low_ms or 0}",
         sequence=index,
@@ -137,7 +150,7 @@ def _slice(index: int, window: windows.Window) -> IngestionSlice:
     )
 
 
-def _in_words(window: windows.Window) -> str:
+def _in_words(window: windows.ProjectWindow) -> str:
     if window.low_ms is None and window.high_ms is None:
         return window.project
     return f"{window.project}, created {_moment(window.low_ms)} to {_moment(window.high_ms)}"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from contracts.model import Json
 
 
-class ProjectProgress(Contract):
+class ProjectWatermark(Contract):
     """One project's watermark."""
 
     last_updated: datetime = Field(alias="lastUpdated")
@@ -31,10 +31,10 @@ class ProjectProgress(Contract):
 class Transient(Contract):
     """The part that is kept beside the checkpoint, one entry per project."""
 
-    projects: dict[str, ProjectProgress] = Field(default_factory=dict)
+    projects: dict[str, ProjectWatermark] = Field(default_factory=dict)
 
 
-class Progress(Contract):
+class JiraCheckpoint(Contract):
     """A checkpoint.
 
     Attributes:
@@ -76,7 +76,7 @@ class Progress(Contract):
 
         A run that compares keys removes what other projects left in the sink, so it forgets how far they were read.
         """
-        read = {key: ProjectProgress(lastUpdated=moment) for key in projects}
+        read = {key: ProjectWatermark(lastUpdated=moment) for key in projects}
         kept = {} if census else self.transient.projects
         after = self.model_copy(
             update={
@@ -91,10 +91,10 @@ class Progress(Contract):
         return self.census_at is None or (now - self.census_at.astimezone(UTC)).total_seconds() >= every_s
 
 
-def without(checkpoint: Json, projects: Iterable[str], before: Json | None) -> Json:
+def with_projects_held(checkpoint: Json, projects: Iterable[str], before: Json | None) -> Json:
     """The checkpoint with some projects left where they were before: parts of them could not be read."""
-    held = Progress.model_validate(checkpoint)
-    old = Progress.model_validate(before) if before else Progress()
+    held = JiraCheckpoint.model_validate(checkpoint)
+    old = JiraCheckpoint.model_validate(before) if before else JiraCheckpoint()
     moved = dict(held.transient.projects)
     for key in projects:
         moved.pop(key, None)

@@ -17,7 +17,7 @@ import polars as pl
 from connectors.http.client import Refusal
 from connectors.jira import rows
 from connectors.jira.client import RECONCILED
-from connectors.jira.faults import misshapen, translated
+from connectors.jira.errors import translated, unexpected_payload
 from connectors.jira.rows import ChildReader, IssueReader, Parent
 from contracts.plan import IngestionSlice, SliceReport
 
@@ -36,12 +36,12 @@ class _Listed(msgspec.Struct):
     total: int = 0
 
 
-class _Project(msgspec.Struct):
+class _ProjectRef(msgspec.Struct):
     key: str | None = None
 
 
 class _ChildFields(msgspec.Struct):
-    project: _Project | None = None
+    project: _ProjectRef | None = None
     comment: _Listed | None = None
     worklog: _Listed | None = None
 
@@ -52,7 +52,7 @@ class _Issue(msgspec.Struct):
     fields: _ChildFields = msgspec.field(default_factory=_ChildFields)
 
 
-class _Id(msgspec.Struct):
+class _IssueId(msgspec.Struct):
     id: str
 
 
@@ -64,12 +64,12 @@ class _Orphan(msgspec.Struct):
     issueId: str | None = None  # noqa: N815 - Jira's name
 
 
-_issue, _id = msgspec.json.Decoder(_Issue).decode, msgspec.json.Decoder(_Id).decode
+_issue, _id = msgspec.json.Decoder(_Issue).decode, msgspec.json.Decoder(_IssueId).decode
 _orphan = msgspec.json.Decoder(_Orphan).decode
 _IN_ADDRESS = re.compile(r"/issue/(\d+)/comment/")
 
 
-class SliceReading:
+class IssueSliceReader:
     """One pass over one slice of a unit that is found through issues. Use once.
 
     Args:
@@ -95,7 +95,7 @@ class SliceReading:
                     yield pl.concat(held)
                     held = []
         except msgspec.ValidationError as error:
-            raise misshapen(self._dataset.dataset_id, error) from error
+            raise unexpected_payload(self._dataset.dataset_id, error) from error
         except Refusal as refusal:
             raise translated(refusal) from refusal
         if held:
@@ -170,12 +170,12 @@ class SliceReading:
         kind = self._dataset.name.removesuffix("s")
         for chunk in chunks(ids, 1000):
             payloads = self._client.children(kind, chunk)
-            hung = [(_issue_of(_orphan(payload)), payload) for payload in payloads]
+            children_with_issue = [(_issue_of(_orphan(payload)), payload) for payload in payloads]
             parents: dict[str, Parent] = {}
-            for some in chunks(sorted({one for one, _ in hung if one}), 100):
+            for some in chunks(sorted({one for one, _ in children_with_issue if one}), 100):
                 issues = [_issue(payload) for payload in self._client.issues(some, ("project",))]
                 parents |= {one.id: _parent(one) for one in issues}
-            found = [(parents[one], payload) for one, payload in hung if one in parents]
+            found = [(parents[one], payload) for one, payload in children_with_issue if one in parents]
             self._expected += len(chunk)
             if len(found) < len(chunk):
                 self._gaps.append(f"{len(chunk) - len(found)} {self._dataset.name} are listed and do not arrive")
@@ -219,7 +219,7 @@ def whole(client: JiraClient, dataset: DatasetDescriptor) -> Frames:
     try:
         return (yield from _listed(client, dataset))
     except msgspec.ValidationError as error:
-        raise misshapen(dataset.dataset_id, error) from error
+        raise unexpected_payload(dataset.dataset_id, error) from error
     except Refusal as refusal:
         raise translated(refusal) from refusal
 

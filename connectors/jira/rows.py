@@ -13,7 +13,7 @@ import msgspec
 import polars as pl
 
 from connectors.jira.adf import plain_text
-from connectors.jira.faults import misshapen
+from connectors.jira.errors import unexpected_payload
 from connectors.jira.units import custom_fields
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ Columns = dict[str, list[Any]]
 Lister = Callable[[Sequence[Any], Sequence[msgspec.Raw]], Columns]
 
 
-class _Named(msgspec.Struct, gc=False):
+class _Reference(msgspec.Struct, gc=False):
     id: str | None = None
     name: str | None = None
     key: str | None = None
@@ -49,26 +49,26 @@ class _Status(msgspec.Struct, gc=False):
     statusCategory: _Category | None = None  # noqa: N815 - Jira's name
 
 
-class _User(msgspec.Struct, gc=False):
+class _UserRef(msgspec.Struct, gc=False):
     accountId: str | None = None  # noqa: N815 - Jira's name
 
 
 _SYSTEM: list[tuple[str, Any, Any]] = [
     *((name, str | None, None) for name in ("summary", "created", "updated", "resolutiondate", "duedate")),
-    *((name, _Named | None, None) for name in ("project", "issuetype", "priority", "resolution", "parent")),
-    *((name, _User | None, None) for name in ("reporter", "assignee", "creator")),
+    *((name, _Reference | None, None) for name in ("project", "issuetype", "priority", "resolution", "parent")),
+    *((name, _UserRef | None, None) for name in ("reporter", "assignee", "creator")),
     ("status", _Status | None, None),
     *((name, msgspec.Raw, msgspec.Raw(_NULL)) for name in ("description", "labels")),
 ]
 
 
-class _Child(msgspec.Struct, gc=False):
+class _ChildPayload(msgspec.Struct, gc=False):
     """A comment or a worklog."""
 
     id: str
     self_: str | None = msgspec.field(name="self", default=None)
-    author: _User | None = None
-    updateAuthor: _User | None = None  # noqa: N815 - Jira's name
+    author: _UserRef | None = None
+    updateAuthor: _UserRef | None = None  # noqa: N815 - Jira's name
     body: msgspec.Raw = msgspec.Raw(_NULL)
     comment: msgspec.Raw = msgspec.Raw(_NULL)
     visibility: msgspec.Raw = msgspec.Raw(_NULL)
@@ -80,19 +80,19 @@ class _Child(msgspec.Struct, gc=False):
     jsdPublic: bool | None = None  # noqa: N815 - Jira's name
 
 
-class _Project(msgspec.Struct, gc=False):
+class _ProjectPayload(msgspec.Struct, gc=False):
     id: str
     key: str | None = None
     name: str | None = None
     description: str | None = None
-    lead: _User | None = None
+    lead: _UserRef | None = None
     projectTypeKey: str | None = None  # noqa: N815 - Jira's name
     projectCategory: _Category | None = None  # noqa: N815 - Jira's name
     isPrivate: bool | None = None  # noqa: N815 - Jira's name
     archived: bool | None = None
 
 
-class _Account(msgspec.Struct, gc=False):
+class _AccountPayload(msgspec.Struct, gc=False):
     accountId: str  # noqa: N815 - Jira's name
     accountType: str | None = None  # noqa: N815 - Jira's name
     displayName: str | None = None  # noqa: N815 - Jira's name
@@ -101,9 +101,9 @@ class _Account(msgspec.Struct, gc=False):
     timeZone: str | None = None  # noqa: N815 - Jira's name
 
 
-_children = msgspec.json.Decoder(_Child).decode
-_project = msgspec.json.Decoder(_Project).decode
-_account = msgspec.json.Decoder(_Account).decode
+_children = msgspec.json.Decoder(_ChildPayload).decode
+_project = msgspec.json.Decoder(_ProjectPayload).decode
+_account = msgspec.json.Decoder(_AccountPayload).decode
 
 
 class IssueReader:
@@ -248,7 +248,9 @@ def framed(dataset: DatasetDescriptor, columns: Columns) -> pl.DataFrame:
     try:
         return frame.with_columns(_normalised(name, kind) for name, kind in kinds.items())
     except pl.exceptions.PolarsError as error:
-        raise misshapen(dataset.dataset_id, str(error).partition(" for ")[0]) from None  # polars shows the values
+        raise unexpected_payload(
+            dataset.dataset_id, str(error).partition(" for ")[0]
+        ) from None  # polars shows the values
 
 
 def _normalised(name: str, kind: str) -> pl.Expr:

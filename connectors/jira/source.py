@@ -12,11 +12,12 @@ from connectors.http.client import Refusal
 from connectors.jira import jql, units
 from connectors.jira.client import JiraClient
 from connectors.jira.descriptor import DESCRIPTOR
-from connectors.jira.faults import typed
+from connectors.jira.errors import typed_errors
 from connectors.jira.planning import late, make_plan, selected_projects
-from connectors.jira.progress import Progress, without
-from connectors.jira.reading import SliceReading, chunks, whole
+from connectors.jira.progress import JiraCheckpoint, with_projects_held
+from connectors.jira.reading import IssueSliceReader, whole
 from connectors.jira.scope import scope_of
+from connectors.slicing import key_chunks
 from contracts.catalog import CatalogSnapshot
 from contracts.endpoint import ConnectionReport, EndpointDescriptor, FilterOption
 from contracts.errors import CompletenessGapError, CursorUnsupportedError
@@ -32,17 +33,17 @@ if TYPE_CHECKING:
     from contracts.unit import EndpointUnitDescriptor, Predicate, UnitPolicy
 
 _PERMISSIONS = {"BROWSE_PROJECTS": "issues", "USER_PICKER": "users"}
-_REPAIRED_TOGETHER = 1000
+_MAX_REPAIR_IDS = 1000
 
 
-class _Field(msgspec.Struct):
+class _FieldPayload(msgspec.Struct):
     id: str
     name: str = ""
     custom: bool = False
     schema: dict[str, object] | None = None
 
 
-class _Choice(msgspec.Struct):
+class _OptionPayload(msgspec.Struct):
     name: str = ""
     key: str = ""
     accountId: str = ""  # noqa: N815 - Jira's name
@@ -60,7 +61,7 @@ class JiraSource:
 
     def test_connection(self) -> ConnectionReport:
         """Prove the login on an endpoint that no stranger is answered; name permissions that are missing."""
-        with typed():
+        with typed_errors():
             account, server = self._client.myself(), self._client.server_info()
             given = self._client.permissions(tuple(_PERMISSIONS))
         return ConnectionReport(
@@ -81,9 +82,9 @@ class JiraSource:
 
     def collect_catalog(self, endpoint_id: str) -> CatalogSnapshot:
         """The datasets every site has; issues with the site's custom fields, by id."""
-        with typed():
+        with typed_errors():
             self._client.myself()
-            listed = [msgspec.json.decode(raw, type=_Field) for raw in self._client.list_of("field")]
+            listed = [msgspec.json.decode(raw, type=_FieldPayload) for raw in self._client.list_of("field")]
             issues = self._client.count("project is not EMPTY")
             version = str(self._client.server_info().get("version", ""))
         fields = [
@@ -110,7 +111,7 @@ class JiraSource:
         """Batches of about 500 rows; the report says how many the site promised, and what it withheld."""
         dataset = plan.unit.dataset
         if units.ENTITIES[dataset.name].by_issue:
-            return (yield from SliceReading(self._client, dataset, piece).frames())
+            return (yield from IssueSliceReader(self._client, dataset, piece).frames())
         return (yield from whole(self._client, dataset))
 
     def checkpoint(self, plan: IngestionPlan, receipts: Sequence[UpsertReceipt]) -> Json | None:
@@ -118,7 +119,9 @@ class JiraSource:
         if plan.checkpoint_after is None:
             return None
         held = {str(receipt.observed["project"]) for receipt in receipts if "project" in receipt.observed}
-        return without(plan.checkpoint_after, held, plan.checkpoint_before) if held else plan.checkpoint_after
+        return (
+            with_projects_held(plan.checkpoint_after, held, plan.checkpoint_before) if held else plan.checkpoint_after
+        )
 
     def checkpoint_at(self, unit: EndpointUnitDescriptor, policy: UnitPolicy, value: str) -> Json:
         """Every selected project read up to the moment, an ISO 8601 text; UTC where it names no zone.
@@ -134,7 +137,7 @@ class JiraSource:
         except ValueError:
             raise CursorUnsupportedError(f"{value[:60]!r} is no moment", "Write 2026-01-31T12:00:00+00:00.") from None
         projects, _ = selected_projects(self._client, scope)
-        begun = Progress(scope=scope.fingerprint(unit), census_at=datetime.now(UTC))
+        begun = JiraCheckpoint(scope=scope.fingerprint(unit), census_at=datetime.now(UTC))
         return begun.advanced(projects, moment if moment.tzinfo else moment.replace(tzinfo=UTC), census=False)
 
     def late_slices(self, plan: IngestionPlan, epoch: int) -> tuple[IngestionSlice, ...]:
@@ -167,7 +170,7 @@ class JiraSource:
         if plan.unit.dataset.name != "worklogs" or plan.checkpoint_before is None:
             return None
         scope = scope_of(plan.unit, plan.policy, selectable=True)
-        read = Progress.read(plan.checkpoint_before, scope.fingerprint(plan.unit)).transient.projects.values()
+        read = JiraCheckpoint.read(plan.checkpoint_before, scope.fingerprint(plan.unit)).transient.projects.values()
         if not read:
             return None
         since = min(one.last_updated for one in read) - timedelta(seconds=self._client.config.overlap_s)
@@ -185,9 +188,9 @@ class JiraSource:
             IngestionSlice(
                 key=f"repair-{epoch}-{index}",
                 sequence=len(plan.slices) + index,
-                params={what: list(chunk), "explain": f"{len(chunk)} missing row(s)"},
+                params={what: [*chunk], "explain": f"{len(chunk)} missing row(s)"},
             )
-            for index, chunk in enumerate(chunks(ids, _REPAIRED_TOGETHER))
+            for index, chunk in enumerate(key_chunks(ids, _MAX_REPAIR_IDS))
         )
 
     def preview(self, unit: EndpointUnitDescriptor, limit: int, where: Sequence[Predicate] = ()) -> pl.DataFrame:
@@ -197,18 +200,18 @@ class JiraSource:
         if not units.ENTITIES[unit.dataset.name].by_issue:
             return pl.concat(list(whole(self._client, unit.dataset))).head(limit)
         query = jql.all_of([*scope.conditions, "project is not EMPTY"], "updated DESC")
-        with typed():
+        with typed_errors():
             ids = self._client.latest(query, limit)
         piece = IngestionSlice(key="preview", sequence=0, params={"ids": list(ids)})
-        return pl.concat(list(SliceReading(self._client, unit.dataset, piece).frames())).head(limit)
+        return pl.concat(list(IssueSliceReader(self._client, unit.dataset, piece).frames())).head(limit)
 
     def filter_options(self) -> dict[str, tuple[FilterOption, ...]]:
         """Projects, statuses and people there are now; a moment is free."""
-        with typed():
+        with typed_errors():
             self._client.myself()
-            projects = [msgspec.json.decode(raw, type=_Choice) for raw in self._client.projects()]
-            statuses = {msgspec.json.decode(raw, type=_Choice).name for raw in self._client.list_of("status")}
-            people = [msgspec.json.decode(raw, type=_Choice) for page in self._client.users() for raw in page]
+            projects = [msgspec.json.decode(raw, type=_OptionPayload) for raw in self._client.projects()]
+            statuses = {msgspec.json.decode(raw, type=_OptionPayload).name for raw in self._client.list_of("status")}
+            people = [msgspec.json.decode(raw, type=_OptionPayload) for page in self._client.users() for raw in page]
         return {
             "projectKeys": tuple(FilterOption(value=one.key, label=one.name) for one in projects),
             "statuses": tuple(FilterOption(value=name, label=name) for name in sorted(statuses)),
@@ -224,7 +227,7 @@ class JiraSource:
         self._client.close()
 
     def _deleted(self, since_ms: int, key: str) -> Iterator[pl.DataFrame]:
-        with typed():
+        with typed_errors():
             for page in self._client.deleted_worklogs(since_ms):
                 yield pl.DataFrame({key: page}, schema={key: pl.String})
 
@@ -233,7 +236,7 @@ class JiraSource:
             yield from plan.slices
             return
         scope = scope_of(plan.unit, plan.policy, selectable=True)
-        with typed():
+        with typed_errors():
             projects, unseen = selected_projects(self._client, scope)
         if unseen:
             raise _incomplete(plan.unit.unit_id, f"project {unseen[0]} may not be seen")
@@ -253,7 +256,7 @@ class JiraSource:
                 return report
 
 
-def _kind(field: _Field) -> str:
+def _kind(field: _FieldPayload) -> str:
     """The field's type in words: ``number``, ``array of option``."""
     schema = field.schema or {}
     kind = str(schema.get("type", "any"))

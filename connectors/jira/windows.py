@@ -32,7 +32,7 @@ class Counts(Protocol):
         ...
 
 
-class Window(Contract):
+class ProjectWindow(Contract):
     """Issues of one project created from ``low_ms`` on and before ``high_ms``; None: open on that side."""
 
     project: str
@@ -53,7 +53,7 @@ class Window(Contract):
         return jql.all_of(parts)
 
 
-def cut(site: Counts, wholes: Sequence[Window], wanted: int, workers: int) -> list[Window]:
+def cut(site: Counts, wholes: Sequence[ProjectWindow], wanted: int, workers: int) -> list[ProjectWindow]:
     """Every whole window as windows of about ``wanted`` issues, in order; empty ones stay: they cost one request.
 
     Where to cut depends on the issues alone, not on the time of day: an unchanged site is cut the same way twice.
@@ -68,7 +68,7 @@ def cut(site: Counts, wholes: Sequence[Window], wanted: int, workers: int) -> li
         counted = list(pool.map(lambda whole: _counted(site, whole), wholes))
         large = [whole for whole in counted if whole.issues > wanted * 3 // 2]
         spans = dict(zip([whole.project for whole in large], pool.map(lambda w: _span(site, w), large), strict=True))
-        made: list[Window] = []
+        made: list[ProjectWindow] = []
         for whole in counted:
             span = spans.get(whole.project)
             if span is None:
@@ -79,17 +79,17 @@ def cut(site: Counts, wholes: Sequence[Window], wanted: int, workers: int) -> li
     return made
 
 
-def _counted(site: Counts, window: Window) -> Window:
+def _counted(site: Counts, window: ProjectWindow) -> ProjectWindow:
     return window.model_copy(update={"issues": site.count(window.jql)})
 
 
-def _span(site: Counts, window: Window) -> tuple[int, int] | None:
+def _span(site: Counts, window: ProjectWindow) -> tuple[int, int] | None:
     """Moments of the oldest issue and just after the newest."""
     first, last = site.edge(window.jql, "created ASC"), site.edge(window.jql, "created DESC")
     return (jql.milliseconds(first), jql.milliseconds(last) + 1) if first and last else None
 
 
-def _pieces(whole: Window, low_ms: int, high_ms: int, wanted: int) -> list[Window]:
+def _pieces(whole: ProjectWindow, low_ms: int, high_ms: int, wanted: int) -> list[ProjectWindow]:
     """Equal stretches of time between two moments, at least a minute each, open where the whole is open."""
     span = max(high_ms - low_ms, 1)
     count = max(2, min(_MOST_PIECES, -(-whole.issues // wanted), span // _MINUTE_MS))
@@ -102,18 +102,18 @@ def _pieces(whole: Window, low_ms: int, high_ms: int, wanted: int) -> list[Windo
 
 
 def _refined(
-    site: Counts, windows: Sequence[Window], wanted: int, last_ms: int, map_all: Callable[..., object]
-) -> list[Window]:
+    site: Counts, windows: Sequence[ProjectWindow], wanted: int, last_ms: int, map_all: Callable[..., object]
+) -> list[ProjectWindow]:
     """Count the windows; cut those that are still too large and can be cut."""
-    counted: list[Window] = list(map_all(lambda window: _counted(site, window), windows))  # type: ignore[call-overload]
-    made: list[Window] = []
+    counted: list[ProjectWindow] = list(map_all(lambda window: _counted(site, window), windows))  # type: ignore[call-overload]
+    made: list[ProjectWindow] = []
     for window in counted:
         edge = _halfway(site, window, last_ms) if window.issues > wanted * 3 // 2 else None
         made += [window] if edge is None else _refined(site, _split(window, edge), wanted, last_ms, map_all)
     return made
 
 
-def _halfway(site: Counts, window: Window, last_ms: int) -> int | None:
+def _halfway(site: Counts, window: ProjectWindow, last_ms: int) -> int | None:
     """A moment inside the window, of an open one between its oldest and newest issue; None where it is too narrow."""
     low = window.low_ms
     if low is None:
@@ -125,13 +125,13 @@ def _halfway(site: Counts, window: Window, last_ms: int) -> int | None:
     return (low + high) // 2
 
 
-def _split(window: Window, edge: int) -> list[Window]:
+def _split(window: ProjectWindow, edge: int) -> list[ProjectWindow]:
     return [window.model_copy(update={"high_ms": edge}), window.model_copy(update={"low_ms": edge})]
 
 
-def _merged(windows: Sequence[Window], wanted: int) -> list[Window]:
+def _merged(windows: Sequence[ProjectWindow], wanted: int) -> list[ProjectWindow]:
     """Neighbours that together hold no more than wanted become one."""
-    made: list[Window] = []
+    made: list[ProjectWindow] = []
     for window in windows:
         if made and made[-1].issues + window.issues <= wanted:
             last = made.pop()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connectors.http.paged import Account, Ask, Page, PagedSource, describe, source_only
+from connectors.http.paged import Account, Page, PagedSource, PageRequest, describe, source_only
 from connectors.openshelf.client import OpenshelfClient
 from connectors.openshelf.config import OpenshelfConfig
 from connectors.openshelf.units import UNITS
@@ -30,10 +30,10 @@ class OpenshelfSource(PagedSource[OpenshelfClient]):
         """The account behind the token."""
         return self.client.me()
 
-    def page(self, ask: Ask) -> Page:
+    def page(self, request: PageRequest) -> Page:
         """One page of books, authors or loans."""
         lists = {"books": self.client.books, "authors": self.client.authors, "loans": self.client.loans}
-        return lists[ask.unit](ask)
+        return lists[request.unit](request)
 
 
 FACTORY = source_only(DESCRIPTOR, OpenshelfConfig, OpenshelfSource)

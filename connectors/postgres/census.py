@@ -12,7 +12,7 @@ from contracts.receipts import CensusReceipt
 
 if TYPE_CHECKING:
     from connectors.postgres.client import Session
-    from connectors.postgres.target import Target
+    from connectors.postgres.target import TargetTable
     from contracts.model import Json
     from contracts.plan import IngestionPlan
     from contracts.staging import RecordReader
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MAX_MISSING = 10_000
 
 
-def live_rows(session: Session, target: Target) -> int:
+def live_rows(session: Session, target: TargetTable) -> int:
     """Rows of the target that are not tombstoned."""
     return int(
         session.value(
@@ -30,7 +30,7 @@ def live_rows(session: Session, target: Target) -> int:
 
 
 def reconcile(
-    session: Session, target: Target, existing: dict[str, str], plan: IngestionPlan, reader: RecordReader
+    session: Session, target: TargetTable, existing: dict[str, str], plan: IngestionPlan, reader: RecordReader
 ) -> tuple[CensusReceipt, tuple[Json, ...]]:
     """Compare, guard, remove; inside the caller's transaction."""
     _fill_keys(session, target, existing, reader)
@@ -41,7 +41,7 @@ def reconcile(
     on_gone = plan.on_gone
     _guard(target, plan, gone, in_sink)
     missing = _missing(session, target, plan)
-    statement = merge.treat_gone(target, on_gone, condition) if gone else None
+    statement = merge.remove_gone_sql(target, on_gone, condition) if gone else None
     if statement is not None:
         session.execute(statement, f"treating gone rows of {target.table}")
     receipt = CensusReceipt(
@@ -56,7 +56,7 @@ def reconcile(
 
 
 def remove(
-    session: Session, target: Target, existing: dict[str, str], plan: IngestionPlan, reader: RecordReader
+    session: Session, target: TargetTable, existing: dict[str, str], plan: IngestionPlan, reader: RecordReader
 ) -> CensusReceipt:
     """Treat rows of these keys as gone; inside the caller's transaction."""
     _fill_keys(session, target, existing, reader)
@@ -64,7 +64,7 @@ def remove(
     counting = f"SELECT count(*)::bigint AS n FROM {target.table} t WHERE {condition}"
     gone, in_sink = int(session.value(counting, f"looking in {target.table}")), live_rows(session, target)
     _guard(target, plan, gone, in_sink)
-    statement = merge.treat_gone(target, plan.on_gone, condition) if gone else None
+    statement = merge.remove_gone_sql(target, plan.on_gone, condition) if gone else None
     if statement is not None:
         session.execute(statement, f"treating gone rows of {target.table}")
     return CensusReceipt(
@@ -76,7 +76,7 @@ def remove(
     )
 
 
-def _fill_keys(session: Session, target: Target, existing: dict[str, str], reader: RecordReader) -> None:
+def _fill_keys(session: Session, target: TargetTable, existing: dict[str, str], reader: RecordReader) -> None:
     """The keys as a table of the target's own types, so that comparing them can use an index."""
     declared = ", ".join(f"{ident(name)} {existing[name]}" for name in target.identity)
     session.execute(f"CREATE TEMPORARY TABLE {ident(merge.KEYS)} ({declared}) ON COMMIT DROP", "making a keys table")
@@ -100,7 +100,7 @@ def _fill_keys(session: Session, target: Target, existing: dict[str, str], reade
     session.execute(f"ANALYZE pg_temp.{ident(merge.KEYS)}", "analysing the keys")
 
 
-def _guard(target: Target, plan: IngestionPlan, gone: int, in_sink: int) -> None:
+def _guard(target: TargetTable, plan: IngestionPlan, gone: int, in_sink: int) -> None:
     allowed = plan.policy.max_delete_fraction
     if plan.on_gone == "ignore" or gone <= in_sink * allowed:
         return
@@ -114,7 +114,7 @@ def _guard(target: Target, plan: IngestionPlan, gone: int, in_sink: int) -> None
     )
 
 
-def _missing(session: Session, target: Target, plan: IngestionPlan) -> tuple[Json, ...]:
+def _missing(session: Session, target: TargetTable, plan: IngestionPlan) -> tuple[Json, ...]:
     """Keys by the unit's own column names; of a shared table only units with one key column can be repaired."""
     rows = session.rows(merge.missing_keys(target, MAX_MISSING + 1), f"comparing keys of {target.table}")
     if len(rows) > MAX_MISSING:

@@ -16,7 +16,7 @@ from adbc_driver_postgresql import dbapi
 
 from connectors.postgres.arrow_stream import StreamError, frames
 from connectors.postgres.config import PostgresConfig, conninfo
-from connectors.postgres.faults import Side, translate
+from connectors.postgres.errors import Side, translate
 from connectors.postgres.sql import ident, literal
 from contracts.errors import IngestionError, SinkUnreachableError, SourceUnreachableError
 

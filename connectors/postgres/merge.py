@@ -15,7 +15,7 @@ from contracts.mapping import OWNER
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from connectors.postgres.target import Target
+    from connectors.postgres.target import TargetTable
     from connectors.postgres.types import ColumnWrite
     from contracts.unit import GonePolicy
 
@@ -33,14 +33,19 @@ def _selected(writes: Sequence[ColumnWrite]) -> str:
     return ", ".join(f"{write.cast} AS {ident(write.name)}" if write.cast else ident(write.name) for write in writes)
 
 
-def insert_all(target: Target, writes: Sequence[ColumnWrite]) -> str:
+def insert_all(target: TargetTable, writes: Sequence[ColumnWrite]) -> str:
     """Every work row into the target, without looking for what is there."""
     names = ", ".join(ident(write.name) for write in writes)
     return f"INSERT INTO {target.table} ({names}) SELECT {_selected(writes)} FROM pg_temp.{ident(WORK)}"
 
 
 def difference(
-    target: Target, writes: Sequence[ColumnWrite], bounds: Sequence[str], cursor: Sequence[str], *, duplicates: bool
+    target: TargetTable,
+    writes: Sequence[ColumnWrite],
+    bounds: Sequence[str],
+    cursor: Sequence[str],
+    *,
+    duplicates: bool,
 ) -> str:
     """One statement that writes only new and different rows. Result row: distinct, inserted, updated.
 
@@ -84,7 +89,7 @@ def difference(
     )
 
 
-def _fresh(target: Target, writes: Sequence[ColumnWrite], cursor: Sequence[str], *, duplicates: bool) -> str:
+def _fresh(target: TargetTable, writes: Sequence[ColumnWrite], cursor: Sequence[str], *, duplicates: bool) -> str:
     source = (
         f"SELECT {_selected(writes)}{', ctid AS nucleus_position' if duplicates else ''} FROM pg_temp.{ident(WORK)}"
     )
@@ -97,21 +102,21 @@ def _fresh(target: Target, writes: Sequence[ColumnWrite], cursor: Sequence[str],
     return f"SELECT DISTINCT ON ({key}) {columns} FROM ({source}) every ORDER BY {order}"
 
 
-def gone_condition(target: Target) -> str:
+def gone_condition(target: TargetTable) -> str:
     """Rows of the target (``t``) whose key is not in the keys table."""
     same = " AND ".join(f"k.{ident(name)} = t.{ident(name)}" for name in target.identity)
     live = "".join(f"t.{condition} AND " for condition in target.live)
     return f"{live}NOT EXISTS (SELECT 1 FROM pg_temp.{ident(KEYS)} k WHERE {same})"
 
 
-def listed_condition(target: Target) -> str:
+def listed_condition(target: TargetTable) -> str:
     """Live rows of the target (``t``) whose key is in the keys table."""
     same = " AND ".join(f"k.{ident(name)} = t.{ident(name)}" for name in target.identity)
     live = "".join(f"t.{condition} AND " for condition in target.live)
     return f"{live}EXISTS (SELECT 1 FROM pg_temp.{ident(KEYS)} k WHERE {same})"
 
 
-def missing_keys(target: Target, limit: int) -> str:
+def missing_keys(target: TargetTable, limit: int) -> str:
     """Keys of the keys table, as text, that the target lacks (or holds as a tombstone)."""
     same = " AND ".join(f"k.{ident(name)} = t.{ident(name)}" for name in target.identity)
     live = "".join(f" AND t.{condition}" for condition in target.live)
@@ -122,7 +127,7 @@ def missing_keys(target: Target, limit: int) -> str:
     )
 
 
-def moved_condition(target: Target) -> str:
+def moved_condition(target: TargetTable) -> str:
     """Live rows of the target (``t``) whose source row is in the work table under another key: it moved there."""
     (source_id,), (key,) = target.identity, target.key
     live = "".join(f" AND m.{condition}" for condition in target.live)
@@ -132,7 +137,7 @@ def moved_condition(target: Target) -> str:
     return f"t.{ident(key)} = ANY (ARRAY({moved})) AND NOT EXISTS ({taken})"
 
 
-def _looked_up(target: Target, alias: str, condition: str) -> str:
+def _looked_up(target: TargetTable, alias: str, condition: str) -> str:
     """Target rows looked up one work row (``w``) at a time; ``OFFSET 0`` keeps the planner from reading the table.
 
     Keys of a slice lie all over a shared table, and while it is being filled its statistics say nothing.
@@ -140,7 +145,7 @@ def _looked_up(target: Target, alias: str, condition: str) -> str:
     return f"LATERAL (SELECT * FROM {target.table} {alias} WHERE {condition} OFFSET 0)"
 
 
-def treat_gone(target: Target, on_gone: GonePolicy, condition: str) -> str | None:
+def remove_gone_sql(target: TargetTable, on_gone: GonePolicy, condition: str) -> str | None:
     """The statement that removes or marks rows (``t``); None where they are left alone."""
     if on_gone == "delete":
         return f"DELETE FROM {target.table} t WHERE {condition}"
@@ -149,7 +154,7 @@ def treat_gone(target: Target, on_gone: GonePolicy, condition: str) -> str | Non
     return None
 
 
-def strangers(target: Target) -> str:
+def rows_of_other_owners(target: TargetTable) -> str:
     """Keys of the work table that live rows of another owner hold, with that owner."""
     (key,) = target.key
     same = f"s.{ident(key)} = w.{ident(key)}"

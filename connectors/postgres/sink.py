@@ -12,7 +12,14 @@ from connectors.postgres.content import content_hash
 from connectors.postgres.descriptor import DESCRIPTOR
 from connectors.postgres.ledger import Ledger
 from connectors.postgres.sql import ident, literal, where
-from connectors.postgres.target import Target, existing_columns, has_unique_key, statements, target_of, type_statements
+from connectors.postgres.target import (
+    TargetTable,
+    existing_columns,
+    has_unique_key,
+    statements,
+    target_of,
+    type_statements,
+)
 from connectors.postgres.upsert import SliceUpsert, Written
 from contracts.endpoint import ConnectionReport, ContentHash, EndpointDescriptor
 from contracts.errors import RunInProgressError, SinkNotProvisionedError, SinkSchemaConflictError
@@ -152,7 +159,7 @@ class TableSink:
             tombstoned=found.rows_tombstoned + (earlier.rows_tombstoned if earlier else 0),
         )
 
-    def _target(self, plan: IngestionPlan) -> Target:
+    def _target(self, plan: IngestionPlan) -> TargetTable:
         """The table of a plan's rows."""
         raise NotImplementedError
 
@@ -192,16 +199,16 @@ class PostgresSink(TableSink):
         with self._client.session() as session:
             return content_hash(session, target.table, list(target.columns), conditions, f"hashing {target.table}")
 
-    def _target(self, plan: IngestionPlan) -> Target:
+    def _target(self, plan: IngestionPlan) -> TargetTable:
         return target_of(plan, self._config)
 
 
-def _missing_schema(session: Session, target: Target) -> list[str]:
+def _missing_schema(session: Session, target: TargetTable) -> list[str]:
     there = session.value(f"SELECT to_regnamespace({literal(ident(target.schema))}) IS NOT NULL AS there")
     return [] if there else [f"CREATE SCHEMA {ident(target.schema)}"]
 
 
-def _provisioned(session: Session, target: Target) -> dict[str, str]:
+def _provisioned(session: Session, target: TargetTable) -> dict[str, str]:
     existing = existing_columns(session, target)
     lacking = [name for name in target.columns if name not in existing]
     if not existing or lacking:

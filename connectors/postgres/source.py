@@ -15,6 +15,7 @@ from connectors.postgres.planner import make_plan, watermark_at
 from connectors.postgres.sql import literal, qualified
 from connectors.postgres.units import units_of
 from connectors.postgres.watermark import Observation, Observer, Watermark
+from connectors.slicing import key_chunks
 from contracts.endpoint import ConnectionReport, ContentHash, EndpointDescriptor, PlanRequest
 from contracts.errors import IngestionError, SliceRereadError, SourceViewLostError
 from contracts.plan import IngestionPlan, IngestionSlice
@@ -23,13 +24,15 @@ from contracts.unit import EndpointUnitDescriptor, Predicate, UnitPolicy
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from pydantic import JsonValue
+
     from connectors.postgres.config import PostgresConfig
     from contracts.catalog import CatalogSnapshot
     from contracts.model import Json
     from contracts.receipts import UpsertReceipt
 
 BATCH_BYTES = 8 * 1024 * 1024
-REPAIR_KEYS_PER_SLICE = 1_000
+MAX_REPAIR_KEYS = 1_000
 _READ = "ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 
@@ -151,17 +154,16 @@ class PostgresSource:
                 yield types.staged(frame, kinds, exact=True)
 
     def repair_slices(self, plan: IngestionPlan, keys: Sequence[Json], epoch: int) -> tuple[IngestionSlice, ...]:
-        """Slices of at most a thousand listed keys."""
+        """Slices of at most a thousand listed keys, fewer if they are long."""
         columns = list(plan.unit.primary_key)
-        values = [[str(key[name]) for name in columns] for key in keys]
-        chunks = [values[i : i + REPAIR_KEYS_PER_SLICE] for i in range(0, len(values), REPAIR_KEYS_PER_SLICE)]
+        values: list[list[JsonValue]] = [[str(key[name]) for name in columns] for key in keys]
         return tuple(
             IngestionSlice(
                 key=f"repair-{epoch}-{index:03d}",
                 sequence=index,
-                params={"keys": {"columns": columns, "values": chunk}, "explain": f"{len(chunk)} keys that moved"},
+                params={"keys": {"columns": [*columns], "values": [*chunk]}, "explain": f"{len(chunk)} missing row(s)"},
             )
-            for index, chunk in enumerate(chunks)
+            for index, chunk in enumerate(key_chunks(values, MAX_REPAIR_KEYS))
         )
 
     def checkpoint(self, plan: IngestionPlan, receipts: Sequence[UpsertReceipt]) -> Json | None:  # noqa: ARG002 - the contract's

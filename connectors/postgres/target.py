@@ -33,7 +33,7 @@ _WIDER: dict[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True)
-class Target:
+class TargetTable:
     """A table to write to.
 
     Attributes:
@@ -80,11 +80,11 @@ class Target:
         return (IDENTITY[1],) if self.owner is not None else self.key
 
 
-def target_of(plan: IngestionPlan, config: PostgresConfig) -> Target:
+def target_of(plan: IngestionPlan, config: PostgresConfig) -> TargetTable:
     """Where a plan's rows go: policy first, then the sink's config, then the source's own names."""
     dataset, policy = plan.unit.dataset, plan.policy
     made = [definition for column in dataset.columns for definition in column.type_definitions]
-    return Target(
+    return TargetTable(
         schema=policy.target_namespace or config.target_schema or dataset.namespace,
         name=policy.target_name or dataset.name,
         columns={column.name: types.declared_type(column, dataset.dialect) for column in dataset.columns},
@@ -94,7 +94,7 @@ def target_of(plan: IngestionPlan, config: PostgresConfig) -> Target:
     )
 
 
-def existing_columns(session: Session, target: Target) -> dict[str, str]:
+def existing_columns(session: Session, target: TargetTable) -> dict[str, str]:
     """Declared type by column name of the table as it is; empty when there is no table."""
     rows = session.rows(
         "SELECT a.attname::text AS name, format_type(a.atttypid, a.atttypmod) AS declared "
@@ -107,7 +107,7 @@ def existing_columns(session: Session, target: Target) -> dict[str, str]:
     return dict(rows)
 
 
-def has_unique_key(session: Session, target: Target) -> bool:
+def has_unique_key(session: Session, target: TargetTable) -> bool:
     """True when a unique index covers exactly the key's columns, none of which may be NULL: ON CONFLICT can use it."""
     wanted = ", ".join(literal(name) for name in sorted(target.key))
     found = session.value(
@@ -122,7 +122,7 @@ def has_unique_key(session: Session, target: Target) -> bool:
     return bool(found)
 
 
-def statements(target: Target, existing: dict[str, str]) -> list[str]:
+def statements(target: TargetTable, existing: dict[str, str]) -> list[str]:
     """DDL that makes the table fit, in order; empty when it does.
 
     Raises:
@@ -152,7 +152,7 @@ def statements(target: Target, existing: dict[str, str]) -> list[str]:
     return lines
 
 
-def _create_table(target: Target, wanted: dict[str, str]) -> str:
+def _create_table(target: TargetTable, wanted: dict[str, str]) -> str:
     columns = [f"{ident(name)} {declared}" for name, declared in wanted.items()]
     key = [f"PRIMARY KEY ({', '.join(ident(name) for name in target.key)})"] if target.key else []
     return f"CREATE TABLE {target.table} ({', '.join(columns + key)})"
@@ -184,7 +184,7 @@ def _modifiers_widen(base: str, narrow: tuple[int, ...], wide: tuple[int, ...]) 
     return base in ("character varying", "bit varying") and wide[0] >= narrow[0]
 
 
-def type_statements(session: Session, target: Target) -> list[str]:
+def type_statements(session: Session, target: TargetTable) -> list[str]:
     """DDL that makes the user types the columns need; an enum that has new labels at the source gets them in place.
 
     Raises:

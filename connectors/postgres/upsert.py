@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from connectors.postgres import merge
-from connectors.postgres.faults import server_message
+from connectors.postgres.errors import server_message
 from connectors.postgres.sql import ident, row_of, typed
 from connectors.postgres.types import ColumnWrite, column_write
 from contracts.errors import IngestionError, SinkOwnerError, SinkValueError
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from connectors.postgres.client import Session
-    from connectors.postgres.target import Target
+    from connectors.postgres.target import TargetTable
     from contracts.staging import RecordReader
     from contracts.unit import GonePolicy
 
@@ -51,7 +51,7 @@ class SliceUpsert:
     def __init__(
         self,
         session: Session,
-        target: Target,
+        target: TargetTable,
         existing: dict[str, str],
         cursor: Sequence[str],
         on_gone: GonePolicy = "delete",
@@ -77,8 +77,8 @@ class SliceUpsert:
 
     def _shared(self, reader: RecordReader, rows: int) -> Written:
         """Into a table of several owners: nobody else's row is touched, and a row that moved leaves its old key."""
-        written = self._difference(reader, rows, self._refuse_strangers)
-        moved = merge.treat_gone(self._target, self._on_gone, merge.moved_condition(self._target))
+        written = self._difference(reader, rows, self._refuse_rows_of_other_owners)
+        moved = merge.remove_gone_sql(self._target, self._on_gone, merge.moved_condition(self._target))
         if moved is None:
             return written
         counted = f"WITH gone AS ({moved} RETURNING 1) SELECT count(*)::bigint AS n FROM gone"
@@ -86,8 +86,10 @@ class SliceUpsert:
             written, deleted=int(self._session.value(counted, f"treating moved rows of {self._target.table}"))
         )
 
-    def _refuse_strangers(self) -> None:
-        found = self._session.rows(merge.strangers(self._target), f"looking for other owners in {self._target.table}")
+    def _refuse_rows_of_other_owners(self) -> None:
+        found = self._session.rows(
+            merge.rows_of_other_owners(self._target), f"looking for other owners in {self._target.table}"
+        )
         if found:
             key, owner = found[0]
             raise SinkOwnerError(

@@ -133,6 +133,6 @@ def context_from_sink(run: RunHandle, route: SliceRoute) -> SliceContext:
         plan=frozen.plan,
         started_at=frozen.started_at,
         view=route.view,
-        mapper=mapper_for(source.descriptor.family, frozen.plan.unit, frozen.plan.cdm_model),
+        mapper=mapper_for(source, frozen.plan.unit, frozen.plan.cdm_model),
         workspace_id=WORKSPACE_ID,
     )

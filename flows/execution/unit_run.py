@@ -148,7 +148,7 @@ class FlowUnitRun(SilentObserver):
             sink,
             self._workspace.staging(staging_id),
             request.model_copy(update={"checkpoint": begin}),
-            mapper=mapper_for(source.descriptor.family, request.unit, request.cdm_model),
+            mapper=mapper_for(source, request.unit, request.cdm_model),
             observer=self._observers(),
             executor=PrefectExecutor(staging_id),
             control=self._control,

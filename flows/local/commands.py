@@ -27,7 +27,7 @@ SERVER: dict[str, str] = {
 
 
 def environment(home: Path, api_url: str) -> dict[str, str]:
-    """What every process of ours is told."""
+    """The environment of every process of ours."""
     return {
         **os.environ,
         "DO_NOT_TRACK": "1",
@@ -42,7 +42,7 @@ def environment(home: Path, api_url: str) -> dict[str, str]:
 
 
 def encryption_key(file: Path) -> str:
-    """Made once. Whoever has it and the database has the secrets."""
+    """The key in the file, made when there is none. Whoever has it and the database has the secrets."""
     from cryptography.fernet import Fernet  # noqa: PLC0415 - Prefect brings it
 
     with suppress(FileExistsError):
@@ -65,7 +65,7 @@ def worker_command() -> list[str]:
 
 def set_up_command(api_url: str) -> list[str]:
     """Blocks, pool and deployments; a process of its own, as this one may have loaded Prefect under other settings."""
-    return [sys.executable, "-c", f"from flows.local.up import set_up; set_up({api_url!r})"]
+    return [sys.executable, "-m", "flows.local.set_up", api_url]
 
 
 def api_command(port: int) -> list[str]:

@@ -1,14 +1,20 @@
-"""The Prefect server of ``nucleus up``: Prefect's own app, with some habits changed that cost its callers time.
+"""The Prefect server of ``nucleus up``: Prefect's own app, with three changes.
 
 Prefect opens a write as ``BEGIN DEFERRED``: it reads first, and when another write commits before its own, SQLite ends
 it at once (SQLITE_BUSY_SNAPSHOT, which no timeout covers). Callers get 503, and Prefect's client then waits two, four,
 eight seconds. ``BEGIN IMMEDIATE`` waits for the other write instead. SQLite waits by sleeping and asking again, up to a
-tenth of a second at a time and in no order; so the writes of this process stand in a queue of their own before it.
+tenth of a second at a time and in no order; so the writes of this process queue before it.
 
 For every run it creates, Prefect asks whether the schemas of parameters and of the pool's variables are schemas;
-jsonschema checks them against the meta-schema, which is a third of the whole call. An answer for one text stands.
+jsonschema checks them against the meta-schema, which is a third of the whole call. A schema that passed is not checked
+again.
 
-Nothing of this applies to a server that somebody else runs.
+A background service that fails is only seen in the log; here failures are counted, and :mod:`flows.local.services`
+asks for them.
+
+All three replace functions that Prefect does not promise to keep. On another version than the tested one, or when one
+of them is missing, Prefect's app runs unchanged and the log says so. Nothing of this applies to a server that somebody
+else runs.
 """
 
 from __future__ import annotations
@@ -16,38 +22,105 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import logging
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+import prefect
 from prefect.server.api.server import create_app as prefect_app
-from prefect.server.database.configurations import AioSqliteConfiguration
-from prefect.utilities.schema_tools import validation
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from flows.local.services import SERVICES_PATH, ServiceMonitor
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-_REMEMBERED = 1_000
+    from starlette.requests import Request
+
+CHANGED_VERSION = "3.8."
+"""Of Prefect: the one whose internals were read."""
+REPLACED = (
+    "prefect.server.database.configurations:AioSqliteConfiguration.begin_transaction",
+    "prefect.utilities.schema_tools.validation:_VALIDATOR.check_schema",
+    "prefect.server.services.perpetual_services:_PERPETUAL_SERVICES",
+    "prefect.server.services.base:Service.all_services",
+)
+"""What is replaced or reached into."""
+_REMEMBERED_SCHEMAS = 1_000
+_log = logging.getLogger("prefect.server.nucleus")
 
 
 def create_app() -> Any:
     """The ASGI application, for ``uvicorn --factory``."""
-    begin = AioSqliteConfiguration.begin_transaction
-    queue = WriteQueue()
-
-    @asynccontextmanager
-    async def begin_immediate(self: AioSqliteConfiguration, session: Any, with_for_update: bool = False) -> Any:  # noqa: ARG001, FBT001, FBT002
-        async with queue.turn(), begin(self, session, with_for_update=True) as transaction:
-            yield transaction
-
-    AioSqliteConfiguration.begin_transaction = begin_immediate  # type: ignore[method-assign]
-    validator = validation._VALIDATOR  # noqa: SLF001 - the class that checks parameters and job variables
-    validator.check_schema = staticmethod(remembering(validator.check_schema))
-    app = prefect_app()
+    obstacle = reason_to_run_unchanged()
+    if obstacle is None:
+        monitor = ServiceMonitor()
+        queue_writes()
+        check_schemas_once()
+        watch_services(monitor)
+        app = prefect_app()
+        app.router.routes.insert(0, services_route(monitor))
+    else:
+        app = prefect_app()
+        _log.warning("Prefect's server runs unchanged, slower under load and without service counts: %s", obstacle)
     gc.collect()
     gc.freeze()  # hundreds of thousands of objects that last as long as the process: looking at them stops it
     return app
+
+
+def reason_to_run_unchanged() -> str | None:
+    """Why this Prefect is not the one that the changes were written for; None when it is."""
+    if not prefect.__version__.startswith(CHANGED_VERSION):
+        return f"Prefect is {prefect.__version__}, and the changes are written for {CHANGED_VERSION}x"
+    missing = []
+    for name in REPLACED:
+        try:
+            resolve_name(name)
+        except (ImportError, AttributeError):
+            missing.append(name)
+    return f"Prefect {prefect.__version__} has no {', '.join(missing)}" if missing else None
+
+
+def queue_writes() -> None:
+    """Write transactions of SQLite begin IMMEDIATE and in the order they came."""
+    configuration = resolve_name("prefect.server.database.configurations:AioSqliteConfiguration")
+    begin = configuration.begin_transaction
+    queue = WriteQueue()
+
+    @asynccontextmanager
+    async def begin_immediate(self: Any, session: Any, with_for_update: bool = False) -> Any:  # noqa: ARG001, FBT001, FBT002
+        async with queue.turn(), begin(self, session, with_for_update=True) as transaction:
+            yield transaction
+
+    configuration.begin_transaction = begin_immediate
+
+
+def check_schemas_once() -> None:
+    """The schema of parameters or job variables that passed is not checked again."""
+    validator = resolve_name("prefect.utilities.schema_tools.validation:_VALIDATOR")
+    validator.check_schema = staticmethod(checked_once(validator.check_schema))
+
+
+def watch_services(monitor: ServiceMonitor) -> None:
+    """Count the failures of every background service."""
+    for config in resolve_name("prefect.server.services.perpetual_services:_PERPETUAL_SERVICES"):
+        if config.enabled_getter():
+            config.function = monitor.watch_rounds(config.function)
+    for service in resolve_name("prefect.server.services.base:Service").all_services():
+        service.start = monitor.watch_start(service.__name__, service.start)
+
+
+def services_route(monitor: ServiceMonitor) -> Route:
+    """Where ``nucleus up`` and ``nucleus status`` ask."""
+
+    async def services(request: Request) -> JSONResponse:  # noqa: ARG001 - what a route is
+        return JSONResponse({"services": monitor.report()})
+
+    return Route(SERVICES_PATH, services)
 
 
 class WriteQueue:
@@ -56,26 +129,26 @@ class WriteQueue:
     def __init__(self) -> None:
         self._locks: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
         self._holders: WeakKeyDictionary[asyncio.AbstractEventLoop, object] = WeakKeyDictionary()
-        self._mine: ContextVar[object] = ContextVar("mine", default=None)
+        self._own_turn: ContextVar[object] = ContextVar("own_turn", default=None)
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """Wait for the turn and hold it while the context is open."""
-        loop, mine = asyncio.get_running_loop(), self._mine.get()
-        if mine is not None and self._holders.get(loop) is mine:
+        loop, own_turn = asyncio.get_running_loop(), self._own_turn.get()
+        if own_turn is not None and self._holders.get(loop) is own_turn:
             yield
             return
         async with self._locks.setdefault(loop, asyncio.Lock()):
             turn = self._holders[loop] = object()
-            token = self._mine.set(turn)
+            token = self._own_turn.set(turn)
             try:
                 yield
             finally:
-                self._mine.reset(token)
+                self._own_turn.reset(token)
                 del self._holders[loop]
 
 
-def remembering(check: Callable[[Any], None]) -> Callable[..., None]:
+def checked_once(check: Callable[[Any], None]) -> Callable[..., None]:
     """``check(schema)``, asked once for every text of a schema that passed; what failed is checked again."""
     passed: set[str] = set()
 
@@ -84,7 +157,7 @@ def remembering(check: Callable[[Any], None]) -> Callable[..., None]:
         if text in passed:
             return
         check(schema)
-        if len(passed) >= _REMEMBERED:
+        if len(passed) >= _REMEMBERED_SCHEMAS:
             passed.clear()
         passed.add(text)
 

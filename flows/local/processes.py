@@ -1,4 +1,4 @@
-"""Processes that outlive the command that started them: begin, look, end. By their numbers and nothing broader."""
+"""Processes that outlive the command that started them: start, look, end. By process id and nothing broader."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ import socket
 import subprocess
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING
-from urllib.error import URLError
-from urllib.request import urlopen
+from typing import TYPE_CHECKING, Any
+from urllib.request import ProxyHandler, build_opener
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,8 +17,8 @@ if TYPE_CHECKING:
 
 END_TIMEOUT_S = 15.0
 LOOPBACK = "127.0.0.1"
-_MARKS = ("flows.local.prefect_server", "prefect worker", "metadata_api")
-"""What the command line of one of ours holds."""
+_COMMAND_LINES = ("flows.local.prefect_server", "prefect worker", "metadata_api")
+"""What tells the command line of a process of ours."""
 
 _children: dict[int, subprocess.Popen[bytes]] = {}
 """What this process started, kept so that it can be waited for."""
@@ -37,23 +36,32 @@ def start(name: str, command: Sequence[str], environment: Mapping[str, str], hom
     return started
 
 
-def healthy(api_url: str) -> bool:
+def is_healthy(api_url: str) -> bool:
     """True when the API answers."""
     try:
-        with urlopen(f"{api_url}/health", timeout=2) as answer:  # noqa: S310 - our own loopback address
+        with open_url(f"{api_url}/health") as answer:
             return bool(answer.status == 200)
-    except (URLError, OSError):
+    except OSError:
         return False
+
+
+def open_url(url: str) -> Any:
+    """GET an address of ours within two seconds, past any proxy: loopback is not a proxy's business.
+
+    Raises:
+        OSError: No answer, or an error as one (``URLError``).
+    """
+    return build_opener(ProxyHandler({})).open(url, timeout=2)
 
 
 def end(pids: Mapping[str, int]) -> None:
     """The API and the worker before the server; a process that does not go is killed with its group."""
-    for pid in [pids[name] for name in ("api", "worker", "server") if name in pids and not gone(pids[name])]:
+    for pid in [pids[name] for name in ("api", "worker", "server") if name in pids and not has_ended(pids[name])]:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
-            if not ended(pid):
+            if not wait_for_end(pid):
                 os.killpg(pid, signal.SIGKILL)
-                ended(pid)
+                wait_for_end(pid)
         forget(pid)
 
 
@@ -62,22 +70,22 @@ def forget(pid: int) -> None:
     _children.pop(pid, None)
 
 
-def ended(pid: int) -> bool:
+def wait_for_end(pid: int) -> bool:
     """Wait for the end; False when the process is still there."""
     deadline = time.monotonic() + END_TIMEOUT_S
-    while not gone(pid) and time.monotonic() < deadline:
+    while not has_ended(pid) and time.monotonic() < deadline:
         time.sleep(0.05)
-    return gone(pid)
+    return has_ended(pid)
 
 
-def gone(pid: int | None) -> bool:
+def has_ended(pid: int | None) -> bool:
     """True unless the process lives and is one of ours: after a reboot the number may be anybody's."""
     if pid is None:
         return True
     if pid in _children:
         return _children[pid].poll() is not None
     shown = subprocess.run(["ps", "-ww", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return not any(word in shown.stdout for word in _MARKS)
+    return not any(word in shown.stdout for word in _COMMAND_LINES)
 
 
 def port_of(url: str) -> int:

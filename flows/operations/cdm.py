@@ -1,11 +1,10 @@
-"""Provision a common model's table in a sink, and map staged rows of a unit again."""
+"""Operations on common models: create a model's table in a sink, and map staged rows again."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from cdm_mappers.models import model_of
 from cdm_mappers.registry import mapper_for, model_for
 from contracts.catalog import CatalogSnapshot
 from contracts.endpoint import SupportsCdm
@@ -28,6 +27,8 @@ def provision_cdm(workspace: Workspace, sink_endpoint_id: str, cdm_model_id: str
         CdmModelUnsupportedError: No such model, or the sink does not take it.
         SinkSchemaConflictError: A table of that name cannot be made to fit; nothing was changed.
     """
+    from cdm_mappers.models import model_of  # noqa: PLC0415
+
     model = model_of(cdm_model_id)
     sink = workspace.sink(sink_endpoint_id)
     if not isinstance(sink, SupportsCdm):
@@ -71,7 +72,7 @@ def remap_unit(
     """
     unit, config = workspace.runnable(endpoint_id, unit_id)
     model = model_for(unit, "cdm")
-    mapper = mapper_for(workspace.source(endpoint_id).descriptor.family, unit, model)
+    mapper = mapper_for(workspace.source(endpoint_id), unit, model)
     if mapper is None:
         raise CdmModelUnsupportedError(f"Unit {unit_id!r} has no mapper", "Ingest it in data mode `raw`.")
     request = RunRequest(

@@ -63,9 +63,13 @@ def sync_schedules(plane: ControlPlane, configs: Iterable[UnitConfig], held: Col
     kept = there.keys() - {each["slug"] for each in stale}
     for each in stale:
         plane.call("DELETE", f"{path}/{each['id']}")
-    for slug in wanted.keys() - kept:
+    new = wanted.keys() - kept
+    for slug in new:
         _create(plane, path, wanted[slug])
-    return len(stale) + len(wanted.keys() - kept)
+    if new:
+        # The scheduler would look at them within a minute: too late for a schedule shorter than that.
+        plane.call("POST", f"/deployments/{found['id']}/schedule", {})
+    return len(stale) + len(new)
 
 
 def _create(plane: ControlPlane, path: str, schedule: Mapping[str, Any]) -> None:

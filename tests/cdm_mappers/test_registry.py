@@ -1,14 +1,25 @@
 import sys
+from types import SimpleNamespace
 
 import pytest
 
-from cdm_mappers.registry import BUILT_IN, CdmMapperRegistry, supports
+from cdm_mappers.jira_work import item
+from cdm_mappers.registry import BUILT_IN, CdmMapperRegistry, mapper_for, model_for
+from contracts.catalog import DatasetDescriptor
 from contracts.errors import CdmModelUnsupportedError
 from contracts.mapping import MapperKey
+from contracts.unit import EndpointUnitDescriptor
 
 
 def key(model, family="http", kind="issues"):
     return MapperKey(source_family=family, unit_kind=kind, cdm_model_id=model)
+
+
+def unit(cdm_model_id=None):
+    dataset = DatasetDescriptor(dataset_id="jira.issues", kind="entity", namespace="jira", name="issues", columns=())
+    return EndpointUnitDescriptor(
+        unit_id="jira.issues", dataset=dataset, kind="jira.issues", display_name="Issues", cdm_model_id=cdm_model_id
+    )
 
 
 def identity(frame):
@@ -74,23 +85,28 @@ def test_every_built_in_path_leads_to_a_mapper():
         assert callable(registry.find(each.source_family, each.unit_kind, each.cdm_model_id))
 
 
-@pytest.mark.parametrize(
-    ("patterns", "model", "fits"),
-    [
-        (["cdm.work.item"], "cdm.work.item", True),
-        (["cdm.work.item"], "cdm.work.item2", False),
-        (["cdm.work.*"], "cdm.work.item", True),
-        (["cdm.work.*"], "cdm.work.item.deep", True),
-        (["cdm.work.*"], "cdm.work", False),
-        (["cdm.work.*"], "cdm.work.", False),
-        (["cdm.work.*"], "cdm.works.item", False),
-        (["cdm.*"], "cdm.docs.page", True),
-        (["cdm*"], "cdm.docs", False),
-        (["cdm.?ocs.*"], "cdm.docs.page", False),
-        (["*"], "cdm.docs", False),
-        (["a.b", "cdm.docs.*"], "cdm.docs.page", True),
-        ([], "cdm.docs.page", False),
-    ],
-)
-def test_supports(patterns, model, fits):
-    assert supports(patterns, model) is fits
+def test_a_unit_finds_its_model_and_its_mapper():
+    issues = unit(cdm_model_id="cdm.work.item")
+    model = model_for(issues, "cdm")
+    assert model is not None
+    assert model.model_id == "cdm.work.item"
+    source = SimpleNamespace(descriptor=SimpleNamespace(family="http"))
+    assert mapper_for(source, issues, model) is item
+
+
+def test_raw_rows_need_neither_model_nor_mapper():
+    assert model_for(unit(cdm_model_id="no.such.model"), "raw") is None
+    assert mapper_for(SimpleNamespace(), unit(), None) is None
+
+
+@pytest.mark.parametrize("model_id", [None, "no.such.model"])
+def test_a_unit_without_a_known_model_is_refused(model_id):
+    with pytest.raises(CdmModelUnsupportedError):
+        model_for(unit(cdm_model_id=model_id), "cdm")
+
+
+def test_a_source_without_a_mapper_is_refused():
+    issues = unit(cdm_model_id="cdm.work.item")
+    source = SimpleNamespace(descriptor=SimpleNamespace(family="jdbc"))
+    with pytest.raises(CdmModelUnsupportedError, match="jdbc"):
+        mapper_for(source, issues, model_for(issues, "cdm"))

@@ -54,6 +54,7 @@ def numbers(source):
     source.run(
         "CREATE TABLE numbers (id int PRIMARY KEY, word text,"
         " changed timestamptz NOT NULL DEFAULT clock_timestamp());"
-        "INSERT INTO numbers (id, word) SELECT i, 'word ' || i FROM generate_series(1, 100) i"
+        # Every row a moment of its own: an incremental run reads all rows of the last moment again.
+        "INSERT INTO numbers SELECT i, 'word ' || i, now() - (100 - i) * interval '1 ms' FROM generate_series(1, 100) i"
     )
     return "numbers"

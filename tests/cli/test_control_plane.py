@@ -8,6 +8,8 @@ import pytest
 
 from tests.cli.command import ended, half_way, process, start
 
+pytestmark = [pytest.mark.prefect, pytest.mark.slow]
+
 ROWS = 30_000
 NAP = (
     "CREATE FUNCTION nap() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.5); RETURN NEW; END';"

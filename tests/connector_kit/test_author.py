@@ -19,12 +19,14 @@ from tests.architecture.rooms import ROOT
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "__pycache__", ".*_cache", ".hypothesis", ".sandbox", "requirements")
 
 AUTHORS_LIST = '''
-    def authors(self, ask: Ask) -> Page:
+    def authors(self, request: PageRequest) -> Page:
         """Authors, 50 to a numbered page."""
-        number = int(ask.token or 1)
+        number = int(request.token or 1)
         answer = self.get_json("/v1/authors", page=number)
         return Page(answer["items"], number + 1 if number < answer["pages"] else None)
 '''
@@ -106,8 +108,8 @@ def author(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Author:
 def test_from_nothing_to_rows_in_postgres(author: Author, postgres: Any, two_databases: tuple[str, str]) -> None:
     author.nucleus("connector", "new", "acme")
     author.runs_it(traffic="record")
-    tape = author.root / "notebooks" / "prototypes" / "acme" / "tour.jsonl"
-    assert tape.stat().st_size > 1000
+    proxy = author.root / "notebooks" / "prototypes" / "acme" / "tour.jsonl"
+    assert proxy.stat().st_size > 1000
     author.runs_it(traffic="replay", base_url="http://127.0.0.1:9")  # nobody answers there, and nobody is asked
 
     # The list of authors is added as an author would, and forgotten in the source at first.

@@ -13,11 +13,11 @@ import pytest
 from pydantic import BaseModel, SecretStr
 
 from connector_kit import show
-from connector_kit.drawing.cells import cell, duration, size
 from connector_kit.drawing.runs import MOST_LINES
 from connector_kit.drawing.svg import ticks
 from connector_kit.drawing.timeline import pauses
-from connector_kit.tape.server import Seen
+from connector_kit.drawing.values import cell, duration, size
+from connector_kit.recording.proxy import TimelineEntry
 from contracts.catalog import CatalogSnapshot, ColumnDescriptor, DatasetDescriptor
 from contracts.errors import SourceAuthError
 from contracts.mapping import MapContext
@@ -45,7 +45,7 @@ CONTEXT = MapContext(endpoint_id="shop", dataset=DATASET, ingested_at=datetime(2
 ROWS = pl.DataFrame({"id": [1000, 2000], "price": [Decimal("1.20"), None], "name": [HOSTILE, "x" * 500]})
 
 
-class Reading(HTMLParser):
+class PageParser(HTMLParser):
     """Open elements, and the text outside of styles and tooltips."""
 
     def __init__(self) -> None:
@@ -70,8 +70,8 @@ def plan_of(*pieces: IngestionSlice) -> IngestionPlan:
     )  # fmt: skip
 
 
-def seen(began_s: float, seconds: float = 0.1, status: int = 200, path: str = "/books") -> Seen:
-    return Seen("GET", path, (("q", HOSTILE),), status, began_s, seconds, 10, HOSTILE)
+def seen(began_s: float, seconds: float = 0.1, status: int = 200, path: str = "/books") -> TimelineEntry:
+    return TimelineEntry("GET", path, (("q", HOSTILE),), status, began_s, seconds, 10, HOSTILE)
 
 
 def upper(frame, context):
@@ -105,7 +105,7 @@ EVERYTHING = {
 @pytest.mark.parametrize("name", EVERYTHING)
 def test_rows_never_become_markup(name):
     html = EVERYTHING[name]._repr_html_()
-    reading = Reading()
+    reading = PageParser()
     reading.feed(html)
     reading.close()
     assert reading.open == []
@@ -207,7 +207,7 @@ def test_ticks_are_few_and_inside(top):
 
 
 def test_a_watched_run_adds_up():
-    watch = show.Watch()
+    watch = show.RunRecorder()
     UnitRun(FakeSource(slices=3, rows=4), FakeSink(), MemoryStaging(), request_of(), observer=watch).execute()
     assert {receipt.slice_key for receipt in watch.receipts} == {piece.key for piece in watch.plan.slices}
     assert watch.done.rows_read == 12
@@ -229,7 +229,7 @@ def test_a_checkpoint_is_spread_out():
 
 
 def test_an_empty_watch_says_so():
-    watch = show.Watch()
+    watch = show.RunRecorder()
     with pytest.raises(LookupError):
         _ = watch.plan
     assert "in the sink before" in repr(show.workers(watch)) + show.workers(watch).body

@@ -12,12 +12,14 @@ from pathlib import Path
 import pytest
 
 from connector_kit.promote.promotion import promote
-from tests.connector_kit.promote.authored import ROOT, repository, run
+from tests.connector_kit.promote.authored_notebook import ROOT, repository, run
+
+pytestmark = pytest.mark.slow
 
 KEPT = Path(__file__).with_name("worked_example") / "openshelf.ipynb"
 PROTOTYPE = "notebooks/prototypes/openshelf.ipynb"
 MODULES = tuple(f"connectors/openshelf/{name}.py" for name in ("__init__", "config", "client", "units", "source"))
-TESTS = ("tests/connectors/openshelf/lab.py", "tests/connectors/openshelf/test_openshelf.py")
+TESTS = ("tests/connectors/openshelf/system.py", "tests/connectors/openshelf/test_openshelf.py")
 CASSETTE = "tests/connectors/openshelf/cassettes/tour.jsonl"
 REGISTRY = "connectors/registry.py"
 REST = ("connector_kit", "flows", "sandbox", "staging", "state")
@@ -44,14 +46,12 @@ def before(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def promoted(before, tmp_path_factory):
+def promoted(before):
     """The repository after the promotion, and what it did."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MYPY_CACHE_DIR", str(tmp_path_factory.mktemp("mypy")))
-        draft = (before / PROTOTYPE).with_name("draft.ipynb")
-        draft.write_text((before / PROTOTYPE).read_text().replace("groups = ()", 'groups = (\\"plan\\",)'))
-        run(before, draft)
-        yield before, promote(before / PROTOTYPE, before, check=None)
+    draft = (before / PROTOTYPE).with_name("draft.ipynb")
+    draft.write_text((before / PROTOTYPE).read_text().replace("groups = ()", 'groups = (\\"plan\\",)'))
+    run(before, draft)
+    return before, promote(before / PROTOTYPE, before, check=None)
 
 
 def test_the_connector_is_what_its_notebook_became(promoted):
@@ -71,7 +71,7 @@ def test_the_tour_is_the_same_before_and_after():
     kept, promoted = (json.loads(path.read_text())["cells"] for path in (KEPT, ROOT / PROTOTYPE))
     assert [cell["id"] for cell in kept] == [cell["id"] for cell in promoted]
     changed = {old["id"] for old, new in zip(kept, promoted, strict=True) if old != new}
-    assert changed == {"config", "client", "units", "source", "lab"}
+    assert changed == {"config", "client", "units", "source", "system"}
 
 
 def test_again_nothing_is_promoted(promoted):

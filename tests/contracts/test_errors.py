@@ -16,6 +16,7 @@ TABLE = {
         "E_ENDPOINT_UNKNOWN": "T",
         "E_DEPENDENCY_MISSING": "T",
         "E_CONTROL_PLANE_UNREACHABLE": "R",
+        "E_SERVER_SERVICE_FAILING": "R",
     },
     "MetadataError": {
         "E_CATALOG_MISSING": "T",
@@ -68,7 +69,8 @@ TABLE = {
 }
 
 CLASSES = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, IngestionError)]
-PHASES = IngestionError.__subclasses__()
+# Other rooms may add phases of their own in the same process.
+PHASES = [kind for kind in IngestionError.__subclasses__() if kind.__module__ == errors.__name__]
 LEAVES = [kind for kind in CLASSES if kind is not IngestionError and kind not in PHASES]
 
 

@@ -14,7 +14,7 @@ from tests.control_plane import control_plane
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from flows.local.up import ControlPlaneNote
+    from flows.local.control_plane import LocalControlPlane
     from flows.prefect_api.client import ControlPlane
     from flows.wiring import Workspace
     from sandbox.postgres import SandboxPostgres
@@ -52,13 +52,13 @@ class Pair(NamedTuple):
 
 
 @pytest.fixture
-def plane(control_plane: ControlPlaneNote) -> Iterator[ControlPlane]:
+def plane(control_plane: LocalControlPlane) -> Iterator[ControlPlane]:
     with connect() as opened:
         yield opened
 
 
 @pytest.fixture
-def workspace(control_plane: ControlPlaneNote) -> Iterator[Workspace]:
+def workspace(control_plane: LocalControlPlane) -> Iterator[Workspace]:
     with open_workspace() as opened:
         yield opened
     close_live()

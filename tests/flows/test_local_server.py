@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from flows.local.commands import SERVER, environment
-from flows.local.prefect_server import WriteQueue, remembering
+from flows.local.prefect_server import WriteQueue, checked_once
 
 SCHEMA = {"type": "object", "properties": {"id": {"type": "integer"}}}
 
 
 def test_a_schema_is_checked_once_for_its_text() -> None:
     asked: list[Any] = []
-    check = remembering(asked.append)
+    check = checked_once(asked.append)
     check(SCHEMA)
     check({**SCHEMA}, format_checker=object())
     assert asked == [SCHEMA]
@@ -32,7 +32,7 @@ def test_a_schema_that_failed_is_checked_again() -> None:
         asked.append(schema)
         raise ValueError(schema)
 
-    check = remembering(refuse)
+    check = checked_once(refuse)
     for _ in range(2):
         with pytest.raises(ValueError, match="objec"):
             check({"type": "objec"})
@@ -41,7 +41,7 @@ def test_a_schema_that_failed_is_checked_again() -> None:
 
 def test_what_is_remembered_has_a_bound() -> None:
     asked: list[Any] = []
-    check = remembering(asked.append)
+    check = checked_once(asked.append)
     for number in range(2_500):
         check({"maximum": number})
     check({"maximum": 2_499})

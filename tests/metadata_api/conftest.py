@@ -12,7 +12,8 @@ import httpx
 import pytest
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
-from flows.local.up import down, up, using
+from flows.local.contexts import using
+from flows.local.up import down, up
 from metadata_api.signing import SIGNATURE, TIMESTAMP, sign
 from tests.control_plane import locked
 from tests.flows.conftest import pair, plane, workspace
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from flows.local.up import ControlPlaneNote
+    from flows.local.control_plane import LocalControlPlane
 
 __all__ = ["pair", "plane", "workspace"]
 
@@ -51,7 +52,7 @@ def environment(**changes: str) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlaneNote]:
+def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalControlPlane]:
     """Shared by the processes of pytest-xdist; another one than that of the flows' tests, which has no API."""
     base = tmp_path_factory.getbasetemp()
     home = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "with-api"
@@ -107,15 +108,15 @@ class Caller:
 
 
 @pytest.fixture
-def caller(control_plane: ControlPlaneNote) -> Iterator[Caller]:
-    assert control_plane.door_url is not None
-    made = Caller(control_plane.door_url)
+def caller(control_plane: LocalControlPlane) -> Iterator[Caller]:
+    assert control_plane.nucleus_api_url is not None
+    made = Caller(control_plane.nucleus_api_url)
     yield made
     made.client.close()
 
 
 @pytest.fixture
-def home(control_plane: ControlPlaneNote) -> Path:
+def home(control_plane: LocalControlPlane) -> Path:
     return control_plane.home
 
 

@@ -17,7 +17,7 @@ from tests.metadata_api.conftest import KEYS, TOKENS
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from flows.local.up import ControlPlaneNote
+    from flows.local.control_plane import LocalControlPlane
     from tests.flows.conftest import Pair
 
 pytestmark = pytest.mark.skipif(not (shutil.which("curl") and shutil.which("openssl")), reason="curl and openssl")
@@ -48,13 +48,13 @@ def with_ids(script: str, pair: Pair) -> str:
     return script.replace("shop", pair.source_id).replace("lake", pair.sink_id)
 
 
-def test_readme(control_plane: ControlPlaneNote, pair: Pair, tmp_path: Path) -> None:
+def test_readme(control_plane: LocalControlPlane, pair: Pair, tmp_path: Path) -> None:
     folder = tmp_path / ".nucleus"
     folder.mkdir()
     (folder / "api.json").write_text(json.dumps({"signing_keys": {"local": KEYS["first"]}}))
     script = with_ids(block_with("README.md", "webhooks/ingestion"), pair)
     assert script.startswith(".venv/bin/nucleus up --api-port 8400\n"), "the control plane of the tests is up already"
-    script = script.partition("\n")[2].replace("http://127.0.0.1:8400", str(control_plane.door_url))
+    script = script.partition("\n")[2].replace("http://127.0.0.1:8400", str(control_plane.nucleus_api_url))
     # One run for the lines as they are and a second time: the key makes it the same.
     script = script.replace(".venv/bin/nucleus watch", ".venv/bin/nucleus watch --wait 30")
     said = run(script, HOME=str(tmp_path))
@@ -63,8 +63,8 @@ def test_readme(control_plane: ControlPlaneNote, pair: Pair, tmp_path: Path) -> 
     assert pair.same()
 
 
-def test_the_page(control_plane: ControlPlaneNote, pair: Pair) -> None:
-    known = {"API": str(control_plane.door_url), "SECRET": KEYS["second"], "TOKEN": TOKENS["viewer"]}
+def test_the_page(control_plane: LocalControlPlane, pair: Pair) -> None:
+    known = {"API": str(control_plane.nucleus_api_url), "SECRET": KEYS["second"], "TOKEN": TOKENS["viewer"]}
     accepted: dict[str, Any] = json.loads(
         run(with_ids(block_with("docs/metadata-api.md", "$API/webhooks"), pair), **known)
     )

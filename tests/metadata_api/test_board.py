@@ -13,6 +13,7 @@ from flows.prefect_api.runs import ALIVE, Run
 from metadata_api import board as module
 from metadata_api.board import Board
 from state.checkpoints import Checkpoints
+from state.keys import unit_state_key
 from state.memory import MemoryKvStore
 from state.switches import UnitHolds
 from state.units import UnitStates
@@ -106,17 +107,22 @@ def test_a_unit_that_never_ran_before_shows_up_while_it_runs(workspace: FakeWork
     assert [state.unit_id for state in board.states("shop") if state.state == "RUNNING"] == ["public.t99"]
 
 
+def mark_idle(workspace: FakeWorkspace, ref: RunRef) -> None:
+    state = workspace.states.state(ref).model_copy(update={"state": "IDLE"})
+    workspace.store.put(unit_state_key(ref), state.model_dump(mode="json"))
+
+
 def test_a_hold_and_its_release(workspace: FakeWorkspace, board: Board) -> None:
     workspace.holds.hold(ref(7), [])
     workspace.states.paused(ref(7))
     assert [state.unit_id for state in board.states("shop") if state.state == "PAUSED"] == ["public.t7"]
     workspace.holds.release(ref(7))
-    workspace.states.idle(ref(7))
+    mark_idle(workspace, ref(7))
     assert [state.unit_id for state in board.states("shop") if state.state == "IDLE"] == ["public.t7"]
 
 
 def test_what_was_changed_at_this_door_is_read_again(workspace: FakeWorkspace, board: Board) -> None:
-    workspace.states.idle(ref(8))
+    mark_idle(workspace, ref(8))
     assert not [state for state in board.states("shop") if state.state == "IDLE"]
     board.doubt(ref(8))
     assert [state.unit_id for state in board.states("shop") if state.state == "IDLE"] == ["public.t8"]
@@ -125,7 +131,7 @@ def test_what_was_changed_at_this_door_is_read_again(workspace: FakeWorkspace, b
 def test_everything_is_read_again_after_a_while(
     workspace: FakeWorkspace, board: Board, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    workspace.states.idle(ref(9))
+    mark_idle(workspace, ref(9))
     later = module.time.monotonic() + module.WHOLE_EVERY_S + 1
     monkeypatch.setattr(module.time, "monotonic", lambda: later)
     board.keep_warm()

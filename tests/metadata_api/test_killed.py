@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from flows.local.up import down, up, using
+from flows.local.contexts import using
+from flows.local.up import down, up
 from flows.prefect_api.client import connect
 from flows.wiring import close_live, open_workspace
 from tests.metadata_api.conftest import ENVIRONMENT, Caller, environment, signed_post, until
@@ -20,8 +21,10 @@ from tests.metadata_api.conftest import ENVIRONMENT, Caller, environment, signed
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from flows.local.up import ControlPlaneNote
+    from flows.local.control_plane import LocalControlPlane
     from sandbox.postgres import SandboxPostgres
+
+pytestmark = [pytest.mark.prefect, pytest.mark.slow]
 
 TABLES = 6
 ROWS = 3_000
@@ -32,7 +35,7 @@ class Installation:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self.note: ControlPlaneNote = up(home, api=True)
+        self.note: LocalControlPlane = up(home, api=True)
 
     def kill(self, name: str) -> None:
         os.kill(self.note.pids[name], signal.SIGKILL)
@@ -41,13 +44,13 @@ class Installation:
     def heal(self) -> None:
         before = self.note
         self.note = up(self.home, api=True)
-        assert (self.note.api_url, self.note.door_url) == (before.api_url, before.door_url)
+        assert (self.note.api_url, self.note.nucleus_api_url) == (before.api_url, before.nucleus_api_url)
 
     def accepted(self, body: dict[str, Any]) -> str:
         """Posts as a caller should: again, under the same key, until somebody says 202."""
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
-            with suppress(httpx.TransportError), closing(Caller(str(self.note.door_url)).client) as client:
+            with suppress(httpx.TransportError), closing(Caller(str(self.note.nucleus_api_url)).client) as client:
                 got = signed_post(client, body, "second")
                 if got.status_code == 202:
                     return str(got.json()["runId"])
@@ -111,7 +114,7 @@ def test_a_run_whose_worker_died_is_not_running_for_ever(
         database=two_databases[0].rpartition("/")[2],
     )
     query = '{ ingestionStatus(endpointId: "there", unitId: "public.t0") { state lastErrorDetail { code } } }'
-    with closing(Caller(str(installation.note.door_url)).client) as client:
+    with closing(Caller(str(installation.note.nucleus_api_url)).client) as client:
         caller = Caller.__new__(Caller)
         caller.client = client
 

@@ -7,6 +7,8 @@ import pytest
 
 from tests.notebooks.shown import ROOT, dull, executed, untidy
 
+pytestmark = pytest.mark.notebook
+
 KEPT = ROOT / "tests" / "connector_kit" / "worked_example" / "openshelf.ipynb"
 PROTOTYPES = sorted((ROOT / "notebooks" / "prototypes").glob("*.ipynb"))
 TAPED = [path for path in PROTOTYPES if (path.with_suffix("") / "tour.jsonl").exists()]

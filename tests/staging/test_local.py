@@ -179,3 +179,18 @@ def test_writers_and_a_cleaner_at_once_get_along(tmp_path):
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(come_and_go, range(4)))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("answer", [FileNotFoundError, FileExistsError])
+def test_a_folder_that_goes_while_it_is_made_is_made_again(answer, tmp_path, monkeypatch):
+    provider = LocalStaging(LocalStagingConfig(path=tmp_path))
+    make, refusals = Path.mkdir, iter([answer, answer])
+
+    def refuse_twice(self, *arguments, **options):
+        if refusal := next(refusals, None):
+            raise refusal(self)
+        make(self, *arguments, **options)
+
+    monkeypatch.setattr(Path, "mkdir", refuse_twice)
+    (frame,) = read(provider, stage(provider, NUMBERS.head(3), where=context()))
+    assert frame.height == 3

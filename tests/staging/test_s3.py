@@ -25,6 +25,8 @@ from staging.config import MIB, S3StagingConfig
 from staging.s3 import S3Staging
 from tests.conformance.staging_suite import NUMBERS, StagingSuite, context, read, stage
 
+pytestmark = pytest.mark.s3
+
 _VARIABLE = "NUCLEUS_TEST_S3_"
 _NOISE = pl.DataFrame({"n": pl.int_range(200_000, eager=True).shuffle(seed=1)})
 

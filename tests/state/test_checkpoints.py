@@ -24,13 +24,6 @@ def checkpoint(settled, ref=REF):
     )
 
 
-class Clock:
-    seconds = 0.0
-
-    def __call__(self):
-        return self.seconds
-
-
 @pytest.fixture
 def store():
     return MemoryKvStore()
@@ -91,28 +84,13 @@ def test_a_checkpoint_reset_under_a_running_writer_is_noticed(store, checkpoints
     assert checkpoints.load(REF) is None
 
 
-def test_offers_are_saved_at_a_bounded_rate_per_unit(store):
-    clock = Clock()
-    checkpoints = Checkpoints(store, "acme", save_every_s=10, clock=clock)
-    saved = []
-    for second in range(31):
-        clock.seconds = float(second)
-        saved.append(checkpoints.offer(checkpoint(str(second))))
-    assert [second for second, done in enumerate(saved) if done] == [0, 10, 20, 30]
-    assert checkpoints.offer(checkpoint("1", OTHER))
-    clock.seconds = 31.0
-    assert not checkpoints.offer(checkpoint("31"))
-    checkpoints.save(checkpoint("31"))
-    assert checkpoints.load(REF) == checkpoint("31")
-
-
-def test_a_save_that_failed_does_not_hold_the_next_offer_back(store):
-    checkpoints = Checkpoints(store, "acme", save_every_s=1000, clock=Clock())
+def test_after_a_conflict_the_next_save_starts_from_the_stored_version(store, checkpoints):
     checkpoints.load(REF)
     Checkpoints(store, "acme").save(checkpoint("other"))
     with pytest.raises(CheckpointConflictError):
-        checkpoints.offer(checkpoint("1"))
-    assert checkpoints.offer(checkpoint("2"))
+        checkpoints.save(checkpoint("1"))
+    checkpoints.save(checkpoint("2"))
+    assert checkpoints.load(REF) == checkpoint("2")
 
 
 def test_reset_forgets_checkpoint_and_transient_state(checkpoints):

@@ -31,7 +31,7 @@ def test_a_hold_ends_the_runs_it_names_and_no_other():
     holds = UnitHolds(MemoryKvStore())
     assert not holds.release(REF)
     holds.hold(REF, ["first"])
-    assert (holds.is_held(REF), holds.is_held(OTHER)) == (True, False)
+    assert holds.list() == {REF}
     assert (holds.ends(REF, "first"), holds.ends(REF, "second"), holds.ends(OTHER, "first")) == (True, False, False)
     holds.hold(OTHER, [])
     assert holds.list("shop") == {REF, OTHER}

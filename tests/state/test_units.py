@@ -3,12 +3,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from contracts.catalog import CatalogSnapshot, DatasetDescriptor
-from contracts.errors import DatasetNotInCatalogError, SourceAuthError, UnitDisabledError
+from contracts.errors import ConfigInvalidError, DatasetNotInCatalogError, SourceAuthError, UnitDisabledError
 from contracts.receipts import RunRef
-from contracts.unit import UnitConfig, UnitPolicy, UnitState
+from contracts.unit import EndpointUnitDescriptor, UnitConfig, UnitPolicy, UnitState
 from state.keys import unit_config_key, unit_state_key
 from state.memory import MemoryKvStore
-from state.units import UnitConfigs, UnitStates, require_runnable
+from state.units import UnitConfigs, UnitStates, effective_policy, require_runnable
 
 REF = RunRef(endpoint_id="shop", unit_id="public.orders", sink_id="lake")
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -113,12 +113,11 @@ def test_a_run_that_was_replaced_notes_nothing(states):
     assert states.state(REF) == newer
 
 
-def test_pause_and_idle_keep_the_last_run(states):
+def test_a_pause_keeps_the_last_run(states):
     states.running(REF, "run-1")
     states.succeeded(REF, "run-1", {"rows": 5})
     paused = states.paused(REF)
     assert (paused.state, paused.last_run_id, paused.stats) == ("PAUSED", "run-1", {"rows": 5})
-    assert states.idle(REF) == paused.model_copy(update={"state": "IDLE"})
 
 
 def test_states_are_listed_by_endpoint(states):
@@ -142,3 +141,32 @@ def test_names_with_colons_and_percents_do_not_meet():
     refs = [RunRef(endpoint_id="e", unit_id=unit, sink_id=sink) for unit, sink in pairs]
     assert len({unit_state_key(ref).key for ref in refs}) == len(pairs)
     assert len({unit_config_key("e", unit).key for unit in ("a:", "a", "a%3A", "a::", "%", "%25")}) == 6
+
+
+def unit(**default_policy):
+    return EndpointUnitDescriptor(
+        unit_id="public.orders",
+        dataset=CATALOG.datasets[0],
+        kind="table",
+        display_name="Orders",
+        default_policy=UnitPolicy(**default_policy),
+    )
+
+
+def test_the_request_overrides_the_operator_who_overrides_the_unit():
+    orders = unit(parallel_slices=2, max_delete_fraction=0.2, allow_partial=True)
+    operator = config().model_copy(update={"policy": UnitPolicy(parallel_slices=3, max_delete_fraction=0.3)})
+    policy = effective_policy(orders, operator, {"parallel_slices": 5})
+    assert policy == UnitPolicy(parallel_slices=5, max_delete_fraction=0.3, allow_partial=True)
+    assert effective_policy(orders, config(), None) == orders.default_policy
+
+
+@pytest.mark.parametrize(
+    ("asked", "field"), [({"parallel_slices": "many"}, "parallel_slices"), ({"no_such_field": 1}, "no_such_field")]
+)
+def test_a_policy_that_cannot_be_used_names_every_wrong_field(asked, field):
+    with pytest.raises(ConfigInvalidError, match=field) as caught:
+        effective_policy(unit(), config(), {**asked, "resume_within_s": -1})
+    problems = caught.value.facts["fields"]
+    assert len(problems) == 2
+    assert any(problem.startswith("resume_within_s: ") for problem in problems)

@@ -1,4 +1,4 @@
-"""The kit's own machinery: verdicts, exceptions, scorecards, labs on recorded traffic."""
+"""The kit's own machinery: verdicts, exceptions, scorecards, systems on recorded traffic."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from html.parser import HTMLParser
 import pytest
 
 from connector_kit.checks import run
-from connector_kit.checks.check import Check, Group, Outcome
-from connector_kit.checks.every import CHECKS, GROUPS, TITLES
-from connector_kit.checks.lab import Lab
+from connector_kit.checks.all_checks import CHECKS, GROUPS, TITLES
+from connector_kit.checks.check import Check, Group, Observation
 from connector_kit.checks.rows import difference
 from connector_kit.checks.run import check_connector, run_check, run_checks
 from connector_kit.checks.scorecard import Scorecard
-from connector_kit.tape.cassette import Cassette
-from connector_kit.tape.scrub import Scrubber
-from connector_kit.tape.server import TapeServer
+from connector_kit.checks.system import TestSystem
+from connector_kit.recording.cassette import Cassette
+from connector_kit.recording.proxy import RecordingProxy
+from connector_kit.recording.scrubbing import Scrubber
 from contracts.errors import ConfigInvalidError
-from tests.connectors.openshelf.lab import OpenshelfLab
-from tests.connectors.openshelf.lists import AuthorsLab
+from tests.connectors.openshelf.list_systems import AuthorsTestSystem
+from tests.connectors.openshelf.system import OpenshelfTestSystem
 
 QUICK = ("capabilities.connection", "secrets.in-config", "rows.empty")
 
 
-class Broken(OpenshelfLab):
+class BrokenTestSystem(OpenshelfTestSystem):
     """Excepts a check that passes."""
 
     exceptions = {"capabilities.connection": "<it is said to be broken>"}
@@ -54,8 +54,8 @@ def check(run_it, name="made.up"):
     return Check(name, "A promise", "I1", run_it)
 
 
-def verdict(lab, run_it):
-    return run_check(lab, check(run_it))
+def verdict(system, run_it):
+    return run_check(system, check(run_it))
 
 
 def test_ids_are_unique_named_by_group_and_described():
@@ -67,7 +67,7 @@ def test_ids_are_unique_named_by_group_and_described():
 
 
 def test_a_scorecard_is_written_and_readable(tmp_path):
-    card = check_connector(Broken(), tmp_path / "made" / "card.json", tmp_path / "made" / "card.html", QUICK)
+    card = check_connector(BrokenTestSystem(), tmp_path / "made" / "card.json", tmp_path / "made" / "card.html", QUICK)
     said = json.loads((tmp_path / "made" / "card.json").read_text())
     assert (said["good"], said["counts"]["failed"], said["counts"]["passed"]) == (False, 1, 2)
     assert {one["check"] for one in said["findings"]} == set(QUICK)
@@ -83,89 +83,89 @@ def test_a_scorecard_is_written_and_readable(tmp_path):
 
 
 def test_a_scorecard_without_failures_says_so():
-    with OpenshelfLab() as lab:
-        card = run_checks(lab, ["rows.empty"])
+    with OpenshelfTestSystem() as system:
+        card = run_checks(system, ["rows.empty"])
     assert card.good
     assert "It keeps every promise" in card.html()
 
 
 def test_an_exception_is_shown_with_its_reason_and_one_that_is_not_needed_fails():
-    class Excepting(OpenshelfLab):
+    class Excepting(OpenshelfTestSystem):
         exceptions = {"made.up": "the system cannot do it"}
 
     for passed, expected in ((False, "excepted"), (True, "failed")):
-        with Excepting() as lab:
-            found = verdict(lab, lambda _bench, passed=passed: Outcome(passed, "sent", "received", "expected"))
+        with Excepting() as system:
+            found = verdict(system, lambda _context, passed=passed: Observation(passed, "sent", "received", "expected"))
         assert found.verdict == expected
         assert "the system cannot do it" in found.reason
 
 
 def test_an_exception_for_a_check_that_does_not_exist_is_refused():
-    class Mistaken(OpenshelfLab):
+    class Mistaken(OpenshelfTestSystem):
         exceptions = {"rows.emtpy": "misspelt"}
 
-    with Mistaken() as lab, pytest.raises(ConfigInvalidError, match="emtpy"):
-        run_checks(lab, QUICK)
+    with Mistaken() as system, pytest.raises(ConfigInvalidError, match="emtpy"):
+        run_checks(system, QUICK)
 
 
 def test_a_check_or_group_that_does_not_exist_is_refused():
-    with OpenshelfLab() as lab, pytest.raises(ConfigInvalidError, match="no check 'row'"):
-        run_checks(lab, ["row"])
+    with OpenshelfTestSystem() as system, pytest.raises(ConfigInvalidError, match="no check 'row'"):
+        run_checks(system, ["row"])
 
 
 def test_a_hook_that_is_missing_skips_the_check_and_says_which():
-    class Silent(OpenshelfLab):
+    class Silent(OpenshelfTestSystem):
         def change(self, count):
-            return Lab.change(self, count)
+            return TestSystem.change(self, count)
 
-    with Silent() as lab:
-        found = run_check(lab, CHECKS["incremental.equals-full"])
+    with Silent() as system:
+        found = run_check(system, CHECKS["incremental.equals-full"])
     assert found.verdict == "skipped"
     assert "no change()" in found.reason
     assert found.good
 
 
 def test_an_untyped_error_is_a_failure_and_not_the_kits_end():
-    with OpenshelfLab() as lab:
-        found = verdict(lab, lambda _bench: {}["nothing"])
+    with OpenshelfTestSystem() as system:
+        found = verdict(system, lambda _context: {}["nothing"])
     assert found.verdict == "failed"
     assert "KeyError" in found.received
 
 
 def test_a_connector_that_comes_to_no_end_is_a_failure(monkeypatch):
     monkeypatch.setattr(run, "LIMIT_S", 0.05)
-    with OpenshelfLab() as lab:
-        found = verdict(lab, lambda bench: run.time.sleep(0.5))
+    with OpenshelfTestSystem() as system:
+        found = verdict(system, lambda context: run.time.sleep(0.5))
     assert found.verdict == "failed"
     assert "did not come to an end" in found.received
 
 
 def test_no_secret_of_the_config_is_in_a_finding():
-    def leak(bench):
-        with bench.connected() as one:
-            return Outcome(False, "sent", f"the token is {one.secrets[0]}", "no token")
+    def leak(context):
+        with context.connected() as one:
+            return Observation(False, "sent", f"the token is {one.secrets[0]}", "no token")
 
-    with OpenshelfLab() as lab:
-        lab.reset()
-        token = lab.server.token
-        found = verdict(lab, leak)
+    with OpenshelfTestSystem() as system:
+        system.reset()
+        token = system.server.token
+        found = verdict(system, leak)
     assert token not in repr(found)
     assert "the token is SCRUBBED" in found.received
 
 
 def test_a_lab_on_recorded_traffic(tmp_path):
     """What was recorded is checked; what needs more than that is skipped, and names the request."""
-    with AuthorsLab() as lab:
-        lab.reset()
-        cassette = Cassette(scrub=Scrubber([lab.server.token]))
-        with TapeServer(lab.upstream, record=cassette) as tape:
-            source = lab.factory.source(lab.factory.config_class(**lab.config(tape.url)))
-            unit = next(one for one in source.list_units(source.collect_catalog("e")) if one.unit_id == lab.unit_id)
+    with AuthorsTestSystem() as system:
+        system.reset()
+        cassette = Cassette(scrub=Scrubber([system.server.token]))
+        with RecordingProxy(system.upstream, record=cassette) as proxy:
+            source = system.factory.source(system.factory.config_class(**system.config(proxy.url)))
+            unit = next(one for one in source.list_units(source.collect_catalog("e")) if one.unit_id == system.unit_id)
             source.preview(unit, 1_000)
             source.close()
     cassette.save(tmp_path / "authors.jsonl")
 
-    class Recorded(AuthorsLab):
+    class RecordedAuthors(AuthorsTestSystem):
         upstream = Cassette.load(tmp_path / "authors.jsonl")
 
         def reset(self):
@@ -177,11 +177,11 @@ def test_a_lab_on_recorded_traffic(tmp_path):
         secrets = ("not-the-real-one",)
 
         def keys(self):
-            return Lab.keys(self)
+            return TestSystem.keys(self)
 
-    with Recorded() as recorded:
+    with RecordedAuthors() as recorded:
         card = run_checks(recorded, ["plan", "pages", "resume", "rows.unicode", "errors.staying-403", "schema.batches"])
-    found = {one.check: one for one in card.findings}
+    found = {one.check: one for one in card.results}
     assert card.good, card.text()
     passed = {name for name, one in found.items() if one.verdict == "passed"}
     assert {"plan.covering", "pages.every-row", "pages.short", "rows.unicode", "errors.staying-403"} <= passed

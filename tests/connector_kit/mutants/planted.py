@@ -13,7 +13,7 @@ from connectors.openshelf.source import OpenshelfSource
 from contracts.errors import SourceUnreachableError
 from contracts.plan import SliceReport
 from tests.connector_kit.mutants.planting import Mutant, answering, around, asking, put, shifted
-from tests.connectors.openshelf.lists import LoansLab
+from tests.connectors.openshelf.list_systems import LoansTestSystem
 
 DAY, MOMENT = timedelta(days=1), timedelta(milliseconds=1)
 
@@ -244,7 +244,7 @@ MUTANTS = (
     Mutant("no rows, no batch", "schema.no-rows", around(reading.SliceReading, "frames", _no_batch)),
     Mutant("an incremental run reads nothing", "incremental.equals-full", _nothing_next_time),
     Mutant("the state goes back", "incremental.unchanged", around(paged, "folded", _a_day_back)),
-    Mutant("late rows of one slice are missed", "incremental.changed-meanwhile", put(paged, "late", lambda plan, epoch, overlap_s: ()), LoansLab),
+    Mutant("late rows of one slice are missed", "incremental.changed-meanwhile", put(paged, "late", lambda plan, epoch, overlap_s: ()), LoansTestSystem),
     Mutant("keys are those of the first listing", "incremental.removed", around(OpenshelfSource, "export_keys", _keys_as_they_were)),
     Mutant("the state is that of the last receipt", "state.fold", around(paged, "folded", _as_of_the_last)),
 )  # fmt: skip

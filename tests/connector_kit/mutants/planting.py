@@ -9,21 +9,21 @@ from typing import Any
 
 import pytest
 
-from connectors.http.paging import Ask, Page
+from connectors.http.paging import Page, PageRequest
 from connectors.openshelf.client import OpenshelfClient
-from tests.connectors.openshelf.lab import OpenshelfLab
+from tests.connectors.openshelf.system import OpenshelfTestSystem
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """A bug, and the check that must find it, in that lab."""
+    """A bug, and the check that must find it, in that system."""
 
     name: str
     check_id: str
     plant: Plant
-    lab_class: type[OpenshelfLab] = OpenshelfLab
+    system_class: type[OpenshelfTestSystem] = OpenshelfTestSystem
 
 
 def around(owner: Any, name: str, change: Callable[..., Any]) -> Plant:
@@ -46,12 +46,12 @@ def put(owner: Any, name: str, value: Any) -> Plant:
     return lambda patch: patch.setattr(owner, name, value)
 
 
-def asking(change: Callable[[Ask], Ask]) -> Plant:
+def asking(change: Callable[[PageRequest], PageRequest]) -> Plant:
     """The client asks for books in another way."""
     return around(OpenshelfClient, "books", lambda original, self, ask: original(self, change(ask)))
 
 
-def answering(change: Callable[[Ask, Page], Page]) -> Plant:
+def answering(change: Callable[[PageRequest, Page], Page]) -> Plant:
     """The client makes something else of a page of books."""
     return around(OpenshelfClient, "books", lambda original, self, ask: change(ask, original(self, ask)))
 
@@ -59,7 +59,7 @@ def answering(change: Callable[[Ask, Page], Page]) -> Plant:
 def swallowing(*errors: type[BaseException]) -> Plant:
     """The client takes an error for the end of the list."""
 
-    def change(original: Any, self: Any, ask: Ask) -> Page:
+    def change(original: Any, self: Any, ask: PageRequest) -> Page:
         try:
             return original(self, ask)
         except errors:
@@ -68,7 +68,7 @@ def swallowing(*errors: type[BaseException]) -> Plant:
     return around(OpenshelfClient, "books", change)
 
 
-def shifted(ask: Ask, **by: Any) -> Ask:
+def shifted(ask: PageRequest, **by: Any) -> PageRequest:
     """The bounds of a question moved."""
     moved = {name: getattr(ask, name) + delta for name, delta in by.items() if getattr(ask, name) is not None}
     return replace(ask, **moved)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from connector_kit.checks.every import CHECKS
+from connector_kit.checks.all_checks import CHECKS
 from connector_kit.checks.run import run_check
 from tests.connector_kit.mutants import planted, planted_faults, planted_values
+
+pytestmark = pytest.mark.slow
 
 MUTANTS = (*planted.MUTANTS, *planted_faults.MUTANTS, *planted_values.MUTANTS)
 
@@ -14,8 +16,8 @@ MUTANTS = (*planted.MUTANTS, *planted_faults.MUTANTS, *planted_values.MUTANTS)
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name.replace(" ", "-"))
 def test_a_planted_bug_is_found_by_the_check_meant_for_it(mutant, monkeypatch):
     mutant.plant(monkeypatch)
-    with mutant.lab_class() as lab:
-        found = run_check(lab, CHECKS[mutant.check_id])
+    with mutant.system_class() as system:
+        found = run_check(system, CHECKS[mutant.check_id])
     assert found.verdict == "failed", f"{found.verdict}: {found.received} {found.reason}"
 
 

@@ -10,7 +10,18 @@ import pytest
 from connector_kit.promote.problems import PromotionRefusedError
 from connector_kit.promote.promotion import promote
 from contracts.errors import DependencyMissingError
-from tests.connector_kit.promote.authored import CELLS, ORDER, contents, notebook_of, number, python, run, saved
+from tests.connector_kit.promote.authored_notebook import (
+    CELLS,
+    ORDER,
+    contents,
+    notebook_of,
+    number,
+    python,
+    run,
+    saved,
+)
+
+pytestmark = pytest.mark.slow
 
 
 def refused(path, root, check=None):
@@ -36,7 +47,7 @@ def test_a_notebook_becomes_modules_that_are_registered(root):
         "cdm_mappers/acme_work.py",
         "cdm_mappers/registry.py",
         "connectors/registry.py",
-        "tests/connectors/acme/lab.py",
+        "tests/connectors/acme/system.py",
         "tests/connectors/acme/test_acme.py",
         "notebooks/prototypes/acme.ipynb",
     }
@@ -268,7 +279,7 @@ def test_a_check_with_nothing_to_say_lets_it_pass(root):
     assert promote(saved(root, notebook_of()), root, check=lambda _folder: []).changed
 
 
-@pytest.mark.parametrize("section", ["config", "client", "lab"])
+@pytest.mark.parametrize("section", ["config", "client", "system"])
 def test_a_missing_section_is_named(root, section):
     problems = refused(saved(root, notebook_of(**{section: None})), root)
     assert f"no cell is tagged `{section}`" in [each["what"] for each in problems]
@@ -277,8 +288,10 @@ def test_a_missing_section_is_named(root, section):
 def test_no_factory_no_lab_no_mapper(root):
     (problem,) = refused(saved(root, notebook_of(source_2=CELLS["source 2"].replace("FACTORY =", "OTHER ="))), root)
     assert (problem["cell"], "FACTORY" in problem["what"]) == (number("source"), True)
-    (problem,) = refused(saved(root, notebook_of(lab=CELLS["lab"].replace("AcmeLab", "OtherLab"))), root)
-    assert problem["cell"] == number("lab")
+    (problem,) = refused(
+        saved(root, notebook_of(system=CELLS["system"].replace("AcmeTestSystem", "OtherTestSystem"))), root
+    )
+    assert problem["cell"] == number("system")
     (problem,) = refused(saved(root, notebook_of(mapper=None)), root)
     assert (problem["cell"], "'things' is bound to cdm.work.item" in problem["what"]) == (number("units"), True)
     (problem,) = refused(saved(root, notebook_of(mapper=CELLS["mapper"].replace("def item", "def entry"))), root)
@@ -326,7 +339,11 @@ def test_a_template_id_is_not_taken_twice(root):
     promote(saved(root, notebook_of()), root, check=None)
     (problem,) = refused(
         saved(
-            root, notebook_of(mapper=None, units="UNITS = ()", lab=CELLS["lab"].replace("AcmeLab", "OtherLab")), "other"
+            root,
+            notebook_of(
+                mapper=None, units="UNITS = ()", system=CELLS["system"].replace("AcmeTestSystem", "OtherTestSystem")
+            ),
+            "other",
         ),
         root,
     )

@@ -13,9 +13,13 @@ import pytest
 from connector_kit.promote.promotion import promote
 from connector_kit.template.new import TEMPLATE, new
 from contracts.errors import ConfigInvalidError
-from tests.connector_kit.promote.authored import ROOT, run
+from tests.connector_kit.promote.authored_notebook import ROOT, run
+
+pytestmark = pytest.mark.slow
 
 REST = ("connector_kit", "flows", "sandbox", "staging", "state")
+QUICK = {"groups = ()": 'groups = (\\"plan\\",)'}
+"""All checks run once over the draft and once over the promoted connector; other runs of the notebook need only some."""
 
 
 @pytest.fixture
@@ -25,6 +29,17 @@ def whole(root):
         shutil.copytree(ROOT / room, root / room, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(ROOT / "tests" / "conformance", root / "tests" / "conformance")
     return root
+
+
+def with_parameters(path, name, changes):
+    """The notebook under another name, with other parameters."""
+    text = path.read_text()
+    for before, after in changes.items():
+        assert before in text
+        text = text.replace(before, after)
+    other = path.with_name(f"{name}.ipynb")
+    other.write_text(text)
+    return other
 
 
 def test_a_notebook_of_that_name_is_made(root):
@@ -62,13 +77,16 @@ def test_nothing_is_written_over(root):
     assert path.read_bytes() == before
 
 
-def test_the_template_runs_is_promoted_and_passes_the_suite(whole):
+def test_the_template_runs_and_its_scorecard_is_clean(whole):
+    run(whole, new("night_owl", whole))
+
+
+def test_the_template_is_promoted_and_passes_the_suite(whole):
     path = new("night_owl", whole)
-    run(whole, path)
     done = promote(path, whole, check=None)
     assert "connectors/night_owl/source.py" in done.written
     assert not promote(path, whole, check=None).changed
-    run(whole, path)
+    run(whole, with_parameters(path, "promoted", QUICK))
     for arguments in (
         ["ruff", "check", "."],
         ["ruff", "format", "--check", "."],
@@ -83,13 +101,9 @@ def test_the_template_runs_is_promoted_and_passes_the_suite(whole):
 
 def test_its_traffic_can_be_recorded_and_replayed(whole):
     path = new("owl", whole)
-    live = json.loads(path.read_text())
     for mode in ("record", "replay"):
-        text = path.read_text().replace('traffic = \\"live\\"', f'traffic = \\"{mode}\\"')
-        other = path.with_name(f"{mode}.ipynb")
-        other.write_text(text)
-        assert json.loads(text) != live
-        run(whole, other)
+        changes = QUICK | {'traffic = \\"live\\"': f'traffic = \\"{mode}\\"'}
+        run(whole, with_parameters(path, mode, changes))
     cassette = (path.with_suffix("") / "tour.jsonl").read_text()
     assert "/v1/books" in cassette
     assert "shelf-" not in cassette

@@ -9,7 +9,9 @@ import pytest
 
 from connector_kit.promote.problems import PromotionRefusedError
 from connector_kit.promote.promotion import promote
-from tests.connector_kit.promote.authored import CELLS, ROOT, contents, notebook_of, number, python, saved
+from tests.connector_kit.promote.authored_notebook import CELLS, ROOT, contents, notebook_of, number, python, saved
+
+pytestmark = pytest.mark.slow
 
 PROJECT = """\
 [project]
@@ -24,7 +26,7 @@ version = "1"  # the first
 key = 1
 """
 THEIRS = {"mapper": None, "units": '"""Datasets."""\n\n\nUNITS: tuple[str, ...] = ()', "source_2": None}
-THEIRS["lab"] = CELLS["lab"].replace("AcmeSource(AcmeConfig", "AcmeFactory(AcmeConfig")
+THEIRS["system"] = CELLS["system"].replace("AcmeSource(AcmeConfig", "AcmeFactory(AcmeConfig")
 THEIRS["look"] = "AcmeFactory()"
 MAPPER = '"""Maps."""\n\n\ndef item(frame: object) -> object:\n    """It."""\n    return frame'
 SOURCE = '''
@@ -51,8 +53,7 @@ SOURCE = '''
 
 
 @pytest.fixture
-def theirs(tmp_path, monkeypatch, mypy_cache):
-    monkeypatch.setenv("MYPY_CACHE_DIR", str(mypy_cache))
+def theirs(tmp_path):
     root = tmp_path / "theirs"
     root.mkdir()
     (root / "pyproject.toml").write_text(PROJECT)
@@ -69,7 +70,7 @@ def test_modules_go_to_their_package_and_an_entry_point_names_them(theirs, folde
     assert set(done.written) == {
         f"{folder}acme_connectors/__init__.py",
         *(f"{folder}acme_connectors/acme/{name}.py" for name in ("__init__", "config", "client", "units", "source")),
-        "tests/acme/lab.py",
+        "tests/acme/system.py",
         "tests/acme/test_acme.py",
         "pyproject.toml",
         "notebooks/prototypes/acme.ipynb",

@@ -102,9 +102,35 @@ def test_a_pause_that_is_asked_for_holds_for_all_workers(written):
 def test_a_pause_that_is_too_long_ends_the_run():
     with Scripted(Answer(429, headers={"Retry-After": "3600"})) as server:
         client = client_of(server, max_wait_s=5.0)
-        with pytest.raises(SourcePageFailedError, match="3600"):
+        with pytest.raises(SourcePageFailedError, match="3600") as caught:
             client.get("/thing", json.loads)
+        assert caught.value.retry_after_s == 3600.0
         assert len(server.arrivals) == 1
+        client.close()
+
+
+def test_nobody_waits_for_a_pause_that_is_too_long():
+    with Scripted(Answer(503, headers={"Retry-After": "3600"}), FINE) as server:
+        client, began = client_of(server, max_wait_s=5.0), time.monotonic()
+        with pytest.raises(SourcePageFailedError):
+            client.get("/first", json.loads)
+        with ThreadPoolExecutor(3) as pool:
+            tries = [pool.submit(client.get, "/rest", json.loads) for _ in range(3)]
+            errors = [one.exception() for one in tries]
+        assert all(isinstance(error, SourcePageFailedError) for error in errors)
+        assert all(3590.0 < error.retry_after_s <= 3600.0 for error in errors)
+        assert len(server.arrivals) == 1, "the server is left alone"
+        assert time.monotonic() - began < 3.0
+        client.close()
+
+
+@pytest.mark.parametrize(("headers", "pause_s"), [({"Retry-After": "0"}, 0.0), ({}, None)], ids=["asked", "not-asked"])
+def test_a_request_that_is_given_up_says_what_pause_was_asked_for(headers, pause_s):
+    with Scripted(Answer(429, headers=headers)) as server:
+        client = client_of(server, max_tries=2)
+        with pytest.raises(SourcePageFailedError) as caught:
+            client.get("/thing", json.loads)
+        assert (caught.value.retry_after_s, len(server.arrivals)) == (pause_s, 2)
         client.close()
 
 

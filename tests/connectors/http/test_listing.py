@@ -8,7 +8,7 @@ import pytest
 
 from connectors.http.client import Refusal
 from connectors.http.listing import MOST_READINGS, Listing
-from connectors.http.paging import Ask, Page
+from connectors.http.paging import Page, PageRequest
 from contracts.errors import SourcePageFailedError
 
 
@@ -16,10 +16,10 @@ def rows_of(*keys):
     return [{"id": key} for key in keys]
 
 
-def listing_of(answers, **ask):
+def listing_of(answers, **request):
     """A listing over a function from a token, or over pages by token."""
     page = answers if callable(answers) else answers.__getitem__
-    return Listing(lambda asked: page(asked.token), Ask("books", **ask), lambda row: row["id"])
+    return Listing(lambda asked: page(asked.token), PageRequest("books", **request), lambda row: row["id"])
 
 
 def keys(listing):

@@ -52,15 +52,15 @@ class TinySource(PagedSource[JsonApi]):
     def account(self):
         return Account("somebody", version="1")
 
-    def page(self, ask):
-        self.asked.append(ask)
+    def page(self, request):
+        self.asked.append(request)
         if self.answer is not None:
-            return self.answer(ask)
-        found = [one for one in self.visits if ask.since is None or one[2] >= ask.since]
-        start = int(ask.token or "0")
+            return self.answer(request)
+        found = [one for one in self.visits if request.since is None or one[2] >= request.since]
+        start = int(request.token or "0")
         page = [
             {"site": site, "number": number, "seen": (moment + timedelta(hours=1)).replace(tzinfo=None).isoformat()}
-            for site, number, moment in found[start : start + ask.limit]
+            for site, number, moment in found[start : start + request.limit]
         ]
         end = start + len(page)
         return Page(page, str(end) if end < len(found) else None)
@@ -130,11 +130,11 @@ def test_the_watermark_is_the_newest_row_and_incremental_runs_begin_there(source
 def test_the_checkpoint_never_passes_the_rows(source, receipts, expected):
     made = plan(source, unit_of(source))
     assert source.visits[-1][2] == datetime(2025, 3, 2, tzinfo=UTC)
-    folded = source.checkpoint(
+    saved = source.checkpoint(
         made,
         [receipt(str(n), observed={"newest": seen} if seen else {}, **more) for n, (seen, more) in enumerate(receipts)],
     )
-    assert folded["watermark"] == expected
+    assert saved["watermark"] == expected
 
 
 def test_gaps_leave_the_watermark_of_the_run_before(source):
@@ -186,7 +186,12 @@ def test_a_unit_that_the_connector_knows_otherwise_is_refused(source):
 
 
 @pytest.mark.parametrize(
-    "answer", [lambda _ask: Page({}["data"]), lambda ask: Page(ask.before["data"]), lambda _ask: Page([["a list"]])]
+    "answer",
+    [
+        lambda _request: Page({}["data"]),
+        lambda request: Page(request.before["data"]),
+        lambda _request: Page([["a list"]]),
+    ],
 )
 def test_an_answer_of_another_shape_is_a_typed_error(source, answer):
     made = plan(source, unit_of(source))
@@ -199,7 +204,7 @@ def test_an_answer_of_another_shape_is_a_typed_error(source, answer):
 def test_a_refusal_outside_of_a_slice(source, status, kind):
     made = plan(source, unit_of(source))
 
-    def refuse(_ask):
+    def refuse(_request):
         raise Refusal(status, "no", "GET /visits")
 
     source.answer = refuse
@@ -219,12 +224,12 @@ def test_only_keys_are_asked_for_when_only_keys_are_wanted(source):
     keys = list(source.export_keys(plan(source, unit_of(source))))
     assert sum(frame.height for frame in keys) == 25
     assert keys[0].columns == ["site", "number"]
-    assert {ask.keys_only for ask in source.asked[-5:]} == {True}
+    assert {request.keys_only for request in source.asked[-5:]} == {True}
 
 
 def test_keys_that_do_not_all_come_prove_nothing_gone(source):
     made = plan(source, unit_of(source))
-    source.answer = lambda _ask: Page([{"site": "s1", "number": 1}], None, total=5)
+    source.answer = lambda _request: Page([{"site": "s1", "number": 1}], None, total=5)
     with pytest.raises(errors.CompletenessGapError, match="1 of 5"):
         list(source.export_keys(made))
 

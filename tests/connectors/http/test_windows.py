@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.http.paging import Page
-from connectors.http.windows import Window, cut, newest
+from connectors.http.windows import ChangeWindow, cut, newest
 
 LATEST = datetime(2026, 1, 1, tzinfo=UTC)
 MOMENTS = st.lists(
@@ -113,4 +113,4 @@ def test_a_service_that_does_not_count_or_filter_is_read_in_one_go(broken):
 
 
 def test_a_window_says_what_it_is():
-    assert str(Window(before=LATEST)) == "… to 2026-01-01T00:00:00Z"
+    assert str(ChangeWindow(before=LATEST)) == "… to 2026-01-01T00:00:00Z"

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from connector_kit.checks.pytest_suite import ConnectorSuite
-from tests.connector_kit.labs.jira import CommentsLab, JiraLab, ProjectsLab, UsersLab
+from tests.connector_kit.systems.jira import CommentsTestSystem, JiraTestSystem, ProjectsTestSystem, UsersTestSystem
 
 LISTED = (
     "plan",
@@ -18,25 +18,25 @@ LISTED = (
 class TestIssues(ConnectorSuite):
     """Ids are listed by search, issues fetched by id; every check."""
 
-    lab_class = JiraLab
+    system_class = JiraTestSystem
 
 
 class TestComments(ConnectorSuite):
     """They come with their issues."""
 
-    lab_class = CommentsLab
+    system_class = CommentsTestSystem
     only = ("plan", "pages.every-row", "incremental", "state", "errors.refused", "errors.keys", "errors.staying-403")
 
 
 class TestProjects(ConnectorSuite):
     """Listed by place."""
 
-    lab_class = ProjectsLab
+    system_class = ProjectsTestSystem
     only = LISTED
 
 
 class TestUsers(ConnectorSuite):
     """Listed until a page is empty."""
 
-    lab_class = UsersLab
+    system_class = UsersTestSystem
     only = LISTED

@@ -18,10 +18,10 @@ from connectors.jira import jql, units, windows
 from connectors.jira.adf import plain_text
 from connectors.jira.client import moment
 from connectors.jira.config import JiraConfig
-from connectors.jira.progress import Progress, without
+from connectors.jira.progress import JiraCheckpoint, with_projects_held
 from connectors.jira.rows import IssueReader
 from connectors.jira.scope import scope_of
-from connectors.jira.windows import Window
+from connectors.jira.windows import ProjectWindow
 from contracts.catalog import CatalogSnapshot
 from contracts.errors import CursorUnsupportedError, FilterNotSupportedError, SourceValueError
 from contracts.unit import Predicate, UnitPolicy
@@ -167,7 +167,7 @@ CREATED = st.lists(st.integers(MS - 10**10, MS) | st.sampled_from([MS - 5, MS - 
 @given(CREATED, st.integers(5, 60), st.floats(0, 0.3))
 def test_windows_are_disjoint_and_cover_everything(created, wanted, lie):
     site = Site(created, lie)
-    cut = windows.cut(site, [Window(project="A")], wanted, 2)
+    cut = windows.cut(site, [ProjectWindow(project="A")], wanted, 2)
     found = [one for window in cut for one in site.inside(window.jql)]
     assert sorted(found) == site.created
     assert [window.low_ms for window in cut] == sorted((w.low_ms for w in cut), key=lambda v: -1 if v is None else v)
@@ -179,7 +179,7 @@ def test_windows_hold_about_what_is_wanted_however_skewed():
     busy = [MS - chance.randrange(10**8) for _ in range(9000)]
     quiet = [MS - chance.randrange(10**11) for _ in range(1000)]
     site = Site(busy + quiet)
-    cut = windows.cut(site, [Window(project="A")], 500, 4)
+    cut = windows.cut(site, [ProjectWindow(project="A")], 500, 4)
     sizes = [len(site.inside(window.jql)) for window in cut]
     assert max(sizes) <= 750
     assert len(cut) <= 45
@@ -188,33 +188,33 @@ def test_windows_hold_about_what_is_wanted_however_skewed():
 
 def test_a_minute_that_holds_too_much_stays_one_window():
     site = Site([MS - 1000] * 500)
-    cut = windows.cut(site, [Window(project="A")], 50, 2)
+    cut = windows.cut(site, [ProjectWindow(project="A")], 50, 2)
     assert sum(len(site.inside(window.jql)) for window in cut) == 500
 
 
 def test_progress_of_projects():
-    before = Progress(scope="s")
-    first = Progress.read(before.advanced(["A", "B"], NOW, census=True), "s")
+    before = JiraCheckpoint(scope="s")
+    first = JiraCheckpoint.read(before.advanced(["A", "B"], NOW, census=True), "s")
     assert (first.since("A"), first.since("C"), first.census_at) == (NOW, None, NOW)
     later = NOW + timedelta(hours=1)
-    second = Progress.read(first.advanced(["A"], later, census=False), "s")
+    second = JiraCheckpoint.read(first.advanced(["A"], later, census=False), "s")
     assert (second.since("A"), second.since("B")) == (later, NOW), "a project that is not asked for keeps its place"
-    third = Progress.read(second.advanced(["A"], later, census=True), "s")
+    third = JiraCheckpoint.read(second.advanced(["A"], later, census=True), "s")
     assert third.since("B") is None, "the census removed what was there of it"
-    assert Progress.read(second.advanced([], later, census=False), "other").since("A") is None
+    assert JiraCheckpoint.read(second.advanced([], later, census=False), "other").since("A") is None
     assert json.loads(json.dumps(second.advanced([], later, census=False)))["transient"]["projects"]["A"] == {
         "lastUpdated": later.isoformat().replace("+00:00", "Z")
     }
     assert first.census_due(NOW + timedelta(days=2), 86_400)
     assert not first.census_due(NOW + timedelta(hours=2), 86_400)
     with pytest.raises(CursorUnsupportedError):
-        Progress.read({"settled": "5"}, "s")
+        JiraCheckpoint.read({"settled": "5"}, "s")
 
 
 def test_projects_with_gaps_stay_where_they_were():
-    before = Progress(scope="s").advanced(["A", "B"], NOW, census=False)
-    after = Progress.read(before, "s").advanced(["A", "B", "C"], NOW + timedelta(hours=1), census=False)
-    kept = Progress.read(without(after, ["B", "C"], before), "s")
+    before = JiraCheckpoint(scope="s").advanced(["A", "B"], NOW, census=False)
+    after = JiraCheckpoint.read(before, "s").advanced(["A", "B", "C"], NOW + timedelta(hours=1), census=False)
+    kept = JiraCheckpoint.read(with_projects_held(after, ["B", "C"], before), "s")
     assert (kept.since("A"), kept.since("B"), kept.since("C")) == (NOW + timedelta(hours=1), NOW, None)
 
 

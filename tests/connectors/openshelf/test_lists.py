@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from connector_kit.checks.pytest_suite import ConnectorSuite
-from tests.connectors.openshelf.lists import AuthorsLab, LoansLab
+from tests.connectors.openshelf.list_systems import AuthorsTestSystem, LoansTestSystem
 
 
 class TestLoans(ConnectorSuite):
     """One slice that grows at its end."""
 
-    lab_class = LoansLab
+    system_class = LoansTestSystem
     only = ("pages.every-row", "incremental", "state", "resume")
 
 
 class TestAuthors(ConnectorSuite):
     """Numbered pages that shift."""
 
-    lab_class = AuthorsLab
+    system_class = AuthorsTestSystem
     only = ("plan", "pages", "resume", "errors.keys")

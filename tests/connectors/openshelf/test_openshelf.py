@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from connector_kit.checks.pytest_suite import ConnectorSuite
-from tests.connectors.openshelf.lab import OpenshelfLab
+from tests.connectors.openshelf.system import OpenshelfTestSystem
 
 
 class TestOpenshelf(ConnectorSuite):
-    lab_class = OpenshelfLab
+    system_class = OpenshelfTestSystem

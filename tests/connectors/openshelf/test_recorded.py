@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from connector_kit.tape.cassette import Cassette
-from connector_kit.tape.server import TapeServer
+from connector_kit.recording.cassette import Cassette
+from connector_kit.recording.proxy import RecordingProxy
 from connectors.openshelf.config import OpenshelfConfig
 from connectors.openshelf.source import OpenshelfSource
 from sandbox.openshelf import ShelfSite
@@ -19,20 +19,20 @@ SITE = ShelfSite(books=90, authors=60, loans=40)
 
 
 @pytest.fixture
-def tape():
-    with TapeServer(Cassette.load(CASSETTE)) as tape:
-        yield tape
+def proxy():
+    with RecordingProxy(Cassette.load(CASSETTE)) as proxy:
+        yield proxy
 
 
-def test_every_book_is_read_from_the_tape(tape):
-    config = OpenshelfConfig.model_validate({"base_url": tape.url, "token": "none", **AS_RECORDED})
+def test_every_book_is_read_from_the_proxy(proxy):
+    config = OpenshelfConfig.model_validate({"base_url": proxy.url, "token": "none", **AS_RECORDED})
     source = OpenshelfSource(config)
     (books,) = (unit for unit in source.list_units(source.collect_catalog("shelf")) if unit.dataset.name == "books")
     made = plan(source, books)
     read = [key for piece in made.slices for key in rows(source, made, piece)[0]["id"]]
     source.close()
     assert sorted(read) == [row["id"] for row in SITE.rows("books")]
-    assert tape.unmatched == []
+    assert proxy.unmatched == []
 
 
 def test_no_token_was_recorded():

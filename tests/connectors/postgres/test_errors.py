@@ -11,8 +11,8 @@ import pytest
 from adbc_driver_postgresql import dbapi
 
 from connectors.describe import load_config
-from connectors.postgres import faults
 from connectors.postgres.config import PostgresConfig
+from connectors.postgres.errors import translate
 from connectors.postgres.sink import PostgresSink
 from connectors.postgres.source import PostgresSource
 from contracts import errors
@@ -266,13 +266,13 @@ def test_a_line_that_is_cut_while_a_slice_is_read(postgres, two_databases):
     ],
 )
 def test_driver_errors_by_state_and_by_words(text, kind):
-    error = faults.translate(RuntimeError(text), "source", "reading x")
+    error = translate(RuntimeError(text), "source", "reading x")
     assert type(error) is kind
     assert error.what.startswith("reading x: ")
 
 
 def test_what_is_said_has_neither_query_nor_password():
     text = "IO: [libpq] Failed: ERROR: broken password=hunter2 near. \nQuery was:SELECT 'secret value'"
-    said = str(faults.translate(RuntimeError(text), "sink", "writing"))
+    said = str(translate(RuntimeError(text), "sink", "writing"))
     assert "hunter2" not in said
     assert "secret value" not in said

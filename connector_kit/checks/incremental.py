@@ -1,0 +1,203 @@
+"""Incremental runs: what changed is read, whatever it tied with, however late it showed up, wherever it moved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from connector_kit.checks.check import Group, Observation, failed
+from connector_kit.checks.context import ConnectedSource, receipts_of
+from connector_kit.checks.expectations import describe_error, same_rows
+from connector_kit.checks.observed_keys import listed_keys
+from connector_kit.checks.rows import ReadResult, Row, SliceRead, bare, difference, frame_of, keys_of
+from connector_kit.checks.system import SkippedError
+from contracts.endpoint import SupportsConsistentView, SupportsDeleteDetection
+from contracts.plan import IngestionPlan, SliceReport
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from connector_kit.checks.context import CheckContext
+    from contracts.model import Json
+
+GROUP = Group("incremental", "Incremental runs")
+
+
+@dataclass
+class IncrementalRun:
+    """A run that came to its end."""
+
+    plan: IngestionPlan
+    reading: ReadResult
+    checkpoint: Json | None
+
+
+def run(one: ConnectedSource, checkpoint: Json | None = None, *, late: bool = True) -> IncrementalRun:
+    """An incremental run, late slices and all.
+
+    Raises:
+        SkippedError: The unit has no such mode.
+        IngestionError: The run failed.
+    """
+    if "incremental" not in one.unit.supported_modes:
+        raise SkippedError("the unit cannot be read incrementally")
+    plan = one.plan("incremental", checkpoint)
+    reading = one.whole(plan) if late else one.read(plan)
+    if reading.error is not None:
+        raise reading.error
+    return IncrementalRun(plan, reading, one.source.checkpoint(plan, receipts_of(reading, plan)))
+
+
+def full(one: ConnectedSource) -> dict[str, Row]:
+    """All rows, by a full run."""
+    reading = one.read(one.plan())
+    if reading.error is not None:
+        raise reading.error
+    return reading.rows
+
+
+@GROUP.check("equals-full", "An incremental run ends where a full run ends", "I1 I4")
+def equals_full(context: CheckContext) -> Observation:
+    """A run, five changes, another run: together they are what a full run reads."""
+    with context.connected() as one:
+        first = run(one)
+        changed = context.system.change(5)
+        second = run(one.new_process(), first.checkpoint)
+        truth = full(one)
+    return same_rows(f"{len(changed)} rows changed after a run", truth, second.reading.over(first.reading))
+
+
+@GROUP.check("reads-less", "An incremental run reads what changed, not everything", "I1")
+def reads_less(context: CheckContext) -> Observation:
+    """A run after two changes reads fewer rows than there are."""
+    with context.connected() as one:
+        first = run(one)
+        changed = context.system.change(2)
+        second = run(one, first.checkpoint)
+    missed = changed - set(second.reading.rows)
+    read, all_of = len(second.reading.rows), len(first.reading.rows)
+    received = f"{len(missed)} of the changed rows were not read" if missed else f"{read} rows were read"
+    right = not missed and read < all_of
+    return Observation(
+        right, f"2 of {all_of} rows changed", received, f"the changed rows, and fewer than {all_of} in all"
+    )
+
+
+@GROUP.check("unchanged", "A run after which nothing changed leaves the checkpoint where it was", "I4")
+def unchanged(context: CheckContext) -> Observation:
+    """Three runs, nothing changes; what a fourth would read does not shrink or grow."""
+    with context.connected() as one:
+        first = run(one)
+        second = run(one, first.checkpoint)
+        third = run(one, second.checkpoint)
+    before, after = set(second.reading.rows), set(third.reading.rows)
+    received = f"{len(before)} rows and then {len(after)}"
+    return Observation(before == after, "two more runs while nothing changes", received, "the same rows both times")
+
+
+def _no_view(one: ConnectedSource) -> None:
+    if isinstance(one.source, SupportsConsistentView):
+        raise SkippedError("the source shows one moment to a run: what changes later is the next run's")
+
+
+def _after_late_change(context: CheckContext, seconds: float, sent: str, **settings: Any) -> Observation:
+    with context.connected(**settings) as one:
+        first = run(one)
+        key = context.system.change_late(seconds)
+        second = run(one.new_process(), first.checkpoint)
+        truth = full(one)
+    seen = same_rows(sent, truth, second.reading.over(first.reading))
+    return Observation(seen.passed, sent, seen.received, f"row {key} is read by the next run")
+
+
+@GROUP.check("at-watermark", "A change at the very moment of the watermark is read", "I1")
+def at_watermark(context: CheckContext) -> Observation:
+    """A row gets the moment of the newest change; the overlap is as small as it can be."""
+    sent = "after a run, a row changed with the moment that the newest row had"
+    return _after_late_change(context, 0.0, sent, **context.system.smallest_overlap)
+
+
+@GROUP.check("overlap", "A change that shows up late is read", "I1")
+def overlap(context: CheckContext) -> Observation:
+    """A row is dated 30 seconds before the newest change, after a run."""
+    return _after_late_change(context, 30.0, "after a run, a row showed up that changed 30 s before the newest one")
+
+
+@GROUP.check("moved", "Rows that move between slices while the run reads are not lost", "I1")
+def moved(context: CheckContext) -> Observation:
+    """Slices are read from the last to the first; meanwhile rows of the first change and belong to the last."""
+    with context.connected() as one:
+        plan = context.plan(one)
+        _no_view(one)
+        if len(plan.slices) < 2:
+            raise SkippedError("the unit is one slice")
+        reading = ReadResult()
+        changed: set[str] = set()
+        for piece in reversed(plan.slices):
+            part = one.read(plan, [piece])
+            if part.error is not None:
+                raise part.error
+            reading = part.over(reading)
+            changed = changed or context.system.change(3)
+        later = one.read(plan, one.late(plan))
+        truth = full(one.new_process())
+    sent = f"{len(changed)} rows changed after the last slice was read and before the first one was"
+    return same_rows(sent, truth, later.over(reading), whole=False)
+
+
+@GROUP.check("changed-meanwhile", "Rows that change while their slice is read come out as they are in the end", "I1")
+def changed_meanwhile(context: CheckContext) -> Observation:
+    """After the first batch of a slice, rows change that are in it."""
+    with context.connected() as one:
+        plan = context.plan(one)
+        reading, changed = ReadResult(), set[str]()
+        for piece in plan.slices:
+            frames: list[pl.DataFrame] = []
+            batches = one.source.export(plan, piece)
+            for frame in batches:
+                frames.append(frame_of(frame))
+                changed = changed or context.system.change(3)
+            keys = [key for frame in frames for key in keys_of(frame, plan.unit)]
+            reading.add(piece.key, SliceRead(frames, SliceReport(), keys), one.rows(frames))
+        _no_view(one)
+        later = one.late(plan)
+        if not later and "incremental" not in one.unit.supported_modes:
+            raise SkippedError("the unit is read whole, and nothing tells what changed meanwhile")
+        rest = one.read(plan, later)
+        truth = full(one.new_process())
+    sent = f"{len(changed)} rows changed after the first batch"
+    return same_rows(sent, truth, rest.over(reading), whole=False)
+
+
+@GROUP.check("removed", "A row that is gone is not among the keys", "I1 I2")
+def removed(context: CheckContext) -> Observation:
+    """Keys are listed before and after a row went."""
+    with context.connected() as one:
+        if not isinstance(one.source, SupportsDeleteDetection):
+            raise SkippedError("the connector cannot list keys")
+        plan = context.plan(one)
+        before = listed_keys(one, plan)
+        gone = context.system.remove()
+        after = listed_keys(one, plan)
+    said = difference(bare(before - {gone}), bare(after))
+    received = said or f"{len(before)} keys and then {len(after)}"
+    return Observation(not said and gone in before, f"row {gone} was removed", received, "all keys but that one")
+
+
+@GROUP.check("repairs", "Rows that are missing in the sink can be read by their keys", "I1")
+def repairs(context: CheckContext) -> Observation:
+    """Five keys are asked for."""
+    with context.connected() as one:
+        if not isinstance(one.source, SupportsDeleteDetection):
+            raise SkippedError("the connector cannot list keys")
+        plan = context.plan(one)
+        wanted = dict(list(full(one).items())[:5])
+        keys: list[Json] = [{name: str(row[name]) for name in plan.unit.primary_key} for row in wanted.values()]
+        pieces = one.source.repair_slices(plan, keys, 2)
+        reading = one.read(plan, pieces)
+    sent, expected = "five keys that are missing in the sink", "those five rows, or more true ones; slices of their own"
+    if reading.error is not None:
+        return failed(sent, describe_error(reading.error), expected)
+    taken = {piece.key for piece in pieces} & {piece.key for piece in plan.slices}
+    said = difference(wanted, {key: row for key, row in reading.rows.items() if key in wanted})
+    return Observation(not said and not taken, sent, said or f"{len(reading.rows)} rows", expected)

@@ -1,0 +1,102 @@
+"""The test systems of a module, found; and the checks run over them in a process that imports from another folder."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from connector_kit.checks.run import check_connector
+from connector_kit.checks.system import TestSystem
+from contracts.errors import ConfigInvalidError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+LIMIT_S = 900.0
+
+
+@dataclass(frozen=True)
+class WrittenScorecard:
+    """A scorecard that another process made.
+
+    Attributes:
+        good: No check failed.
+        json: See :meth:`connector_kit.checks.scorecard.Scorecard.json`.
+        html: A page.
+        text: A table.
+    """
+
+    good: bool
+    json: str
+    html: str
+    text: str
+
+    @property
+    def failures(self) -> list[str]:
+        """What failed, a sentence each: the check, what was sent, what came, what was expected."""
+        found = [each for each in json.loads(self.json)["findings"] if each["verdict"] == "failed"]
+        return [
+            f"{each['check']} ({each['title']}): sent {each['sent']}; received {each['received']}; expected "
+            f"{each['expected']}"
+            for each in found
+        ]
+
+
+def test_systems_of(module: str) -> list[type[TestSystem]]:
+    """The test systems that the module defines and that name a unit, in order of definition.
+
+    Raises:
+        ConfigInvalidError: There is none.
+    """
+    loaded = importlib.import_module(module)
+    kinds = [each for each in vars(loaded).values() if inspect.isclass(each) and issubclass(each, TestSystem)]
+    found = [
+        each for each in kinds if each.__module__ == module and hasattr(each, "unit_id") and hasattr(each, "factory")
+    ]
+    if not found:
+        raise ConfigInvalidError(
+            f"{module} defines no test system",
+            "Write a subclass of connector_kit.checks.system.TestSystem with factory and unit_id there.",
+        )
+    return found
+
+
+def check_in_subprocess(root: Path, module: str, only: Sequence[str] = ()) -> list[WrittenScorecard]:
+    """Scorecards of the module's test systems, one each; modules are imported from ``root`` first.
+
+    Raises:
+        ConfigInvalidError: The module cannot be imported, or the checks came to no end; the error says why.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "connector_kit.checks", module, folder, *only]
+        try:
+            done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False, timeout=LIMIT_S)
+        except subprocess.TimeoutExpired:
+            raise ConfigInvalidError(
+                f"The checks of {module} took more than {LIMIT_S:.0f} s", "Make its system smaller."
+            ) from None
+        if done.returncode:
+            last = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
+            raise ConfigInvalidError(
+                f"The checks of {module} could not be run: {' '.join(last)}", "Mend the test system."
+            )
+        return [_card(Path(folder), number) for number in range(len(list(Path(folder).glob("*.json"))))]
+
+
+def write_scorecards(module: str, folder: Path, only: Sequence[str]) -> None:
+    """What the process does: ``<number>.json``, ``.html`` and ``.txt`` for each system."""
+    for number, kind in enumerate(test_systems_of(module)):
+        card = check_connector(kind(), folder / f"{number}.json", folder / f"{number}.html", only or None)
+        (folder / f"{number}.txt").write_text(card.text(), encoding="utf-8")
+
+
+def _card(folder: Path, number: int) -> WrittenScorecard:
+    data, page, text = ((folder / f"{number}.{kind}").read_text(encoding="utf-8") for kind in ("json", "html", "txt"))
+    return WrittenScorecard(bool(json.loads(data)["good"]), data, page, text)

@@ -1,0 +1,54 @@
+"""The checks of a connector, wherever it is: promoted already, or still in its notebook."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from connector_kit.checks.subprocess_run import WrittenScorecard, check_in_subprocess
+from connector_kit.promote.layout import layout_of
+from connector_kit.promote.problems import ProblemsFoundError, refusal
+from connector_kit.promote.promotion import build_only
+from connector_kit.template.new import FOLDER
+from contracts.errors import ConfigInvalidError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+def failed_checks(root: Path, name: str) -> Callable[[str], list[str]]:
+    """What a promotion asks before it writes: the failures of every check, over the connector as it would be."""
+    module = layout_of(root, name).dotted("system")
+    return lambda shadow: [said for card in check_in_subprocess(Path(shadow), module) for said in card.failures]
+
+
+def scorecards(name: str, root: Path, only: Sequence[str] = ()) -> list[WrittenScorecard]:
+    """Scorecards of the connector's test systems.
+
+    Args:
+        name: Of the connector. Its modules are checked if they are there, else ``notebooks/prototypes/<name>.ipynb``.
+        root: The repository.
+        only: Ids of checks or names of groups; all when empty.
+
+    Raises:
+        ConfigInvalidError: There is neither, or it has no test system that works.
+        PromotionRefusedError: The notebook cannot become modules as it is.
+    """
+    try:
+        layout = layout_of(root, name)
+    except ProblemsFoundError as error:
+        raise refusal(name, error.problems) from None
+    if layout.file(layout.dotted("source")).exists() or layout.file(layout.dotted("system")).exists():
+        return check_in_subprocess(root, layout.dotted("system"), only)
+    notebook = root / FOLDER / f"{name}.ipynb"
+    if not notebook.exists():
+        raise ConfigInvalidError(
+            f"There is neither a connector {layout.package} nor a notebook {notebook}",
+            f"Begin one: nucleus connector new {name}",
+            name=name,
+        )
+    found: list[WrittenScorecard] = []
+    build_only(
+        notebook, root, lambda shadow: found.extend(check_in_subprocess(Path(shadow), layout.dotted("system"), only))
+    )
+    return found

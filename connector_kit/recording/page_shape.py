@@ -1,0 +1,119 @@
+"""Where an API keeps rows and tokens in its pages, and JSON that is edited without touching what is not meant."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from connector_kit.recording.messages import RecordedRequest
+
+Row = Any
+"""One row of a page: mostly an object."""
+GONE = object()
+"""As a new value: the key is left out."""
+
+
+@dataclass(frozen=True)
+class PageShape:
+    """Paths are keys joined by dots.
+
+    Attributes:
+        items: Where the rows are; "" when the page is a list itself.
+        next: Where the token or link of the next page is; None when the API has none.
+        page: The query parameter with the page's number, for APIs that count pages from 1.
+        pages: Where the number of pages is; None where pages go on until one is empty.
+    """
+
+    items: str
+    next: str | None = None
+    page: str | None = None
+    pages: str | None = None
+
+    def rows(self, page: Any) -> list[Row] | None:
+        """The rows; None when this is no page."""
+        found = get(page, self.items)
+        return found if isinstance(found, list) else None
+
+    def token(self, page: Any) -> str | None:
+        """The next page's token as text; None at the end."""
+        found = get(page, self.next) if self.next is not None else None
+        return None if found in (None, "") or isinstance(found, bool | dict | list) else str(found)
+
+    def following(self, request: RecordedRequest, page: Any) -> str | None:
+        """What the request for the next page is known by, see :meth:`leads_to`; None at the end, or when unknown."""
+        if self.page is None:
+            return self.token(page)
+        number, last = self._number(request), get(page, self.pages) if self.pages is not None else None
+        at_end = not self.rows(page) if last is None else number >= int(last)
+        return None if at_end else self._spelt(request, number + 1)
+
+    def leads_to(self, following: str, request: RecordedRequest) -> bool:
+        """Whether this is the request for that next page."""
+        return (
+            request.sends(following) if self.page is None else self._spelt(request, self._number(request)) == following
+        )
+
+    def with_rows(self, page: Any, rows: list[Row]) -> Any:
+        """The page with other rows."""
+        return put(page, self.items, rows)
+
+    def with_token(self, page: Any, token: str) -> Any:
+        """The page with another token, of the same type."""
+        path = self.next or ""
+        return put(page, path, int(token) if isinstance(get(page, path), int) else token)
+
+    def _number(self, request: RecordedRequest) -> int:
+        return int(dict(request.query).get(self.page or "", "1"))
+
+    def _spelt(self, request: RecordedRequest, number: int) -> str:
+        rest = sorted(pair for pair in request.query if pair[0] != self.page)
+        return f"{request.path} {rest} {number} {request.body!r}"
+
+
+def get(value: Any, path: str) -> Any:
+    """What is there; None when nothing is."""
+    for key in path.split(".") if path else ():
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def put(value: Any, path: str, new: Any) -> Any:
+    """A copy with ``new`` at the path; objects on the way are made."""
+    if not path:
+        return new
+    key, _, rest = path.partition(".")
+    old = value if isinstance(value, dict) else {}
+    made = put(old.get(key), rest, new)
+    if made is GONE:
+        return {name: one for name, one in old.items() if name != key}
+    return {**old, key: made}
+
+
+def loads(body: bytes) -> Any:
+    """Decode; fractions are ``Decimal``, so that nothing is lost on the way back.
+
+    Raises:
+        ValueError: Not JSON.
+    """
+    return json.loads(body, parse_float=Decimal)
+
+
+def dumps(value: Any) -> bytes:
+    """Encode; NaN and infinity are written as many servers do, and lone surrogates as escapes."""
+    return _text(value).encode()
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Decimal):
+        return str(value) if value.is_finite() else json.dumps(float(value))
+    if isinstance(value, float) and math.isfinite(value):
+        return repr(value)
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{json.dumps(str(key))}:{_text(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(map(_text, value)) + "]"
+    return json.dumps(value)

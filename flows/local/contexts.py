@@ -1,0 +1,49 @@
+"""Use a local control plane in this process: one that runs, or one that lives as long as a ``with`` block."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from flows.local.up import down, up
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from flows.local.control_plane import LocalControlPlane
+
+
+@contextmanager
+def running_control_plane(home: Path, port: int | None = None, *, worker: bool = True) -> Iterator[LocalControlPlane]:
+    """A control plane of its own while the context is open; this process and its children use it."""
+    plane = up(home, port, worker=worker)
+    try:
+        with using(plane):
+            yield plane
+    finally:
+        down(home)
+
+
+@contextmanager
+def using(plane: LocalControlPlane) -> Iterator[None]:
+    """Point this process and its children at the control plane."""
+    from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings  # noqa: PLC0415
+
+    names = {
+        "PREFECT_API_URL": plane.api_url,
+        "PREFECT_HOME": str(plane.home / "prefect"),
+        "NUCLEUS_HOME": str(plane.home),
+    }
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(names)
+    try:
+        with temporary_settings({PREFECT_API_URL: plane.api_url, PREFECT_HOME: plane.home / "prefect"}):
+            yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

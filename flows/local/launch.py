@@ -1,0 +1,82 @@
+"""Start the processes of a control plane and wait until they answer; what does not start in time is ended."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+from contracts.errors import ControlPlaneError
+from flows.local.commands import (
+    SERVER,
+    api_command,
+    encryption_key,
+    environment,
+    server_command,
+    set_up_command,
+    worker_command,
+)
+from flows.local.processes import forget, is_healthy, start
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+START_TIMEOUT_S = 90.0
+
+
+def launch_server_and_worker(home: Path, api_url: str, pids: dict[str, int], *, worker: bool) -> None:
+    """Start what ``pids`` lacks and add it there; returns when the server answers and the deployments are set up.
+
+    Setting up begins with seconds of imports: they run while the server starts.
+
+    Raises:
+        ControlPlaneError: A process ended early, or did not answer in time. What was started is in ``pids``.
+    """
+    shared = environment(home, api_url)
+    secret = {"PREFECT_SERVER_ENCRYPTION_KEY": encryption_key(home / "encryption.key")}
+    server = None
+    if "server" not in pids:
+        server = start("server", server_command(api_url), {**shared, **SERVER, **secret}, home)
+        pids["server"] = server.pid
+    setting_up = start("set-up", set_up_command(api_url), shared, home) if worker else None
+    try:
+        if server is not None:
+            wait_until_healthy(server, api_url, "Prefect server", home / "logs" / "server.log")
+        if setting_up is not None:
+            if "worker" not in pids:
+                pids["worker"] = start("worker", worker_command(), shared, home).pid
+            _require_success(setting_up, home)
+    finally:
+        if setting_up is not None:
+            setting_up.kill()
+            setting_up.wait()
+            forget(setting_up.pid)
+
+
+def start_api(home: Path, prefect_api_url: str, port: int) -> subprocess.Popen[bytes]:
+    """The API's process, which does not answer yet."""
+    return start("api", api_command(port), environment(home, prefect_api_url), home)
+
+
+def wait_until_healthy(process: subprocess.Popen[bytes], url: str, name: str, log: Path) -> None:
+    """Return when the server at the URL answers.
+
+    Raises:
+        ControlPlaneError: Its process ended, or 90 seconds passed.
+    """
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while not is_healthy(url):
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise ControlPlaneError(f"The {name} did not start", f"See {log}.", url=url)
+        time.sleep(0.1)
+
+
+def _require_success(setting_up: subprocess.Popen[bytes], home: Path) -> None:
+    try:
+        code = setting_up.wait(START_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        code = -1
+    if code:
+        raise ControlPlaneError(
+            "The deployments could not be set up", f"See {home / 'logs' / 'set-up.log'}.", home=str(home)
+        )

@@ -1,0 +1,31 @@
+"""``python -m flows.local.set_up URL``: blocks, work pool, deployments and automation, on that server."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from flows import deployments
+from flows.local.launch import START_TIMEOUT_S
+from flows.local.processes import is_healthy
+from flows.prefect_api.client import connect
+
+
+def set_up(wait_for: str | None = None) -> None:
+    """Idempotent.
+
+    Args:
+        wait_for: API URL of a server that is being started.
+    """
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while wait_for and not is_healthy(wait_for) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    with connect() as plane:
+        deployments.register_blocks(plane)
+    deployments.make_pool()
+    deployments.apply()
+    deployments.watch_zombies()
+
+
+if __name__ == "__main__":
+    set_up(sys.argv[1])

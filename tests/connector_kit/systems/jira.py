@@ -1,0 +1,166 @@
+"""A site of Jira as a test system."""
+
+from __future__ import annotations
+
+import bisect
+from typing import TYPE_CHECKING, Any
+
+from connector_kit.checks.system import FieldLocation, PageLocation, TestSystem
+from connector_kit.recording.page_shape import PageShape
+from connectors.jira.factory import FACTORY
+from sandbox.jira import JiraSite, SandboxJira
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+class JiraTestSystem(TestSystem):
+    """Owns a small site; checks that change it are followed by a new one."""
+
+    factory = FACTORY
+    unit_id = "jira.issues"
+    pages = PageLocation("/search/jql", PageShape("issues", next="nextPageToken"), method="POST")
+    rows = PageLocation("/issue/bulkfetch", PageShape("issues"), method="POST")
+    fields = {
+        "text": FieldLocation("fields.summary", "summary"),
+        "timestamp": FieldLocation("fields.updated", "updated"),
+    }
+    settings = {"page_size": 15, "slice_issues": 40}
+    smallest_overlap = {"overlap_s": 60}
+    buffered_rows = 600
+    repeatable = True
+    site: dict[str, Any] = {"projects": ("AND", "OPS"), "issues": 110}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._server: SandboxJira | None = None
+        self._changed = False
+
+    @property
+    def server(self) -> SandboxJira:
+        assert self._server is not None
+        return self._server
+
+    @property
+    def upstream(self) -> str:
+        return self.server.url
+
+    def config(self, url: str) -> dict[str, Any]:
+        return {"base_url": url, "email": self.server.email, "api_token": self.server.token}
+
+    def reset(self) -> None:
+        if self._server is None or self._changed:
+            self._began(JiraSite(**self.site))
+
+    def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+    def timestamp(self, moment: datetime) -> str:
+        """As Jira writes it: no colon in the offset."""
+        return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}{moment:%z}"
+
+    def keys(self) -> set[str]:
+        return {issue.issue_id for issue in self.server.site.issues()}
+
+    def change(self, count: int) -> set[str]:
+        site = self._site_to_change()
+        site.pass_time(3600)
+        changed = sorted(site.issues(), key=lambda issue: issue.updated_ms)[:count]
+        for issue in changed:
+            site.edit(issue, summary="changed")
+        return {issue.issue_id for issue in changed}
+
+    def change_late(self, seconds: float) -> str:
+        site = self._site_to_change()
+        issue, moment = site.issues()[0], site.now_ms - int(seconds * 1000)
+        site.edit(issue, summary="late")
+        with site.lock:
+            site._by_updated.remove((issue.updated_ms, issue.issue_id))
+            issue.updated_ms = moment
+            bisect.insort(site._by_updated, (moment, issue.issue_id))
+            issue.rendered.clear()
+        return issue.issue_id
+
+    def remove(self) -> str:
+        site = self._site_to_change()
+        issue = site.issues()[4]
+        site.delete(issue)
+        return issue.issue_id
+
+    def grow(self, rows: int) -> None:
+        self._began(JiraSite(projects=("AND",), issues=rows, comments=0, worklogs=0))
+        self._changed = True
+
+    def _began(self, site: JiraSite) -> None:
+        self.close()
+        self._changed = False
+        self._server = SandboxJira(site).start()
+        self._server.api.most_ids = 12
+
+    def _site_to_change(self) -> JiraSite:
+        self._changed = True
+        return self.server.site
+
+
+class _ListedTestSystem(JiraTestSystem):
+    """Of what the API lists whole; the site does not take any of it away."""
+
+    rows = None
+
+    def remove(self) -> str:
+        return TestSystem.remove(self)
+
+    def change(self, count: int) -> set[str]:
+        return TestSystem.change(self, count)
+
+
+class ProjectsTestSystem(_ListedTestSystem):
+    """By place in the list."""
+
+    unit_id = "jira.projects"
+    site = {"projects": [f"P{number}" for number in range(130)], "issues": 10}
+    pages = PageLocation("/project/search", PageShape("values"), total="total")
+    fields = {"text": FieldLocation("name", "name")}
+
+    def keys(self) -> set[str]:
+        return {project["id"] for project in self.server.site.projects(("live", "archived"))}
+
+
+class UsersTestSystem(_ListedTestSystem):
+    """Until a page is empty."""
+
+    unit_id = "jira.users"
+    site = {"people": 450, "issues": 10}
+    pages = PageLocation("/users/search", PageShape(""), key="accountId")
+    fields = {"text": FieldLocation("displayName", "display_name")}
+
+    def keys(self) -> set[str]:
+        return {person["accountId"] for person in self.server.site.people()}
+
+
+class CommentsTestSystem(JiraTestSystem):
+    """Come inside of their issues."""
+
+    unit_id = "jira.comments"
+    fields = {}
+    exceptions = {"pages.every-row": "the rows are inside of issues, where the kit does not look"}
+
+    def keys(self) -> set[str]:
+        return {child.child_id for issue in self.server.site.issues() for child in issue.comments}
+
+    def change(self, count: int) -> set[str]:
+        site = self._site_to_change()
+        site.pass_time(3600)
+        return {site.comment(issue, "new").child_id for issue in site.issues()[:count]}
+
+    def change_late(self, seconds: float) -> str:
+        return TestSystem.change_late(self, seconds)
+
+    def remove(self) -> str:
+        site = self._site_to_change()
+        issue = next(issue for issue in site.issues() if issue.comments)
+        child = issue.comments[0]
+        site.remove_child(issue, child)
+        return child.child_id

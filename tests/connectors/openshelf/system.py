@@ -1,0 +1,102 @@
+"""The lending service behind the connector, as checks see it: its books, and what may happen to them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from connector_kit.checks.system import FieldLocation, PageLocation, TestSystem
+from connector_kit.recording.page_shape import PageShape
+from connectors.openshelf.source import FACTORY
+from sandbox.openshelf import SandboxOpenshelf, ShelfSite
+from sandbox.openshelf.site import Kind, moments
+
+
+class OpenshelfTestSystem(TestSystem):
+    """Books: cursors, windows of time, every kind of value. A check that changed the service is followed by a new one."""
+
+    factory = FACTORY
+    unit_id = "openshelf.books"
+    kind: Kind = "books"
+    pages = PageLocation("/v1/books", PageShape("data", next="next_cursor"), total="total")
+    fields = {
+        "text": FieldLocation("title", "title"),
+        "decimal": FieldLocation("price", "price"),
+        "integer": FieldLocation("author_id", "author_id"),
+        "float": FieldLocation("rating", "rating"),
+        "timestamp": FieldLocation("updated_at", "updated_at"),
+    }
+    settings = {"slice_rows": 40, "page_size": 20}
+    smallest_overlap = {"overlap_s": 0}
+    buffered_rows = 60
+    repeatable = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._server: SandboxOpenshelf | None = None
+        self._changed = False
+
+    @property
+    def server(self) -> SandboxOpenshelf:
+        """The service; there is one between ``reset`` and ``close``."""
+        assert self._server is not None
+        return self._server
+
+    @property
+    def upstream(self) -> str:
+        """Where it is."""
+        return self.server.url
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Its token, should the config stop to call it secret."""
+        return (self.server.token,)
+
+    def config(self, url: str) -> dict[str, Any]:
+        """The connector's config, with the service at ``url``."""
+        return {"base_url": url, "token": self.server.token}
+
+    def reset(self) -> None:
+        """As it was."""
+        if self._server is None or self._changed:
+            self.close()
+            self._server = SandboxOpenshelf(ShelfSite(books=130, authors=120, loans=130)).start()
+            self._changed = False
+
+    def close(self) -> None:
+        """End it."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+    def keys(self) -> set[str]:
+        """Known from the service itself."""
+        return {str(row["id"]) for row in self.server.site.rows(self.kind)}
+
+    def change(self, count: int) -> set[str]:
+        """An hour later, those that changed longest ago."""
+        site = self._site_to_change()
+        site.pass_time(3600)
+        keys = [key for _, key in site.changed(self.kind, None, None)][:count]
+        for key in keys:
+            site.edit(self.kind, key, **{self.fields["text"].json: "changed"})
+        return {str(key) for key in keys}
+
+    def change_late(self, seconds: float) -> str:
+        """The service lets a change be dated back."""
+        site = self._site_to_change()
+        rows = site.rows(self.kind)
+        moment = max(moments(rows)) - timedelta(seconds=seconds)
+        site.edit(self.kind, rows[0]["id"], moment=moment, **{self.fields["text"].json: "late"})
+        return str(rows[0]["id"])
+
+    def remove(self) -> str:
+        """One of them."""
+        site = self._site_to_change()
+        key = site.rows(self.kind)[4]["id"]
+        site.remove(self.kind, key)
+        return str(key)
+
+    def _site_to_change(self) -> ShelfSite:
+        self._changed = True
+        return self.server.site

@@ -5,18 +5,18 @@ import sys
 
 import typer
 
-from cli import catalogs, cdm, checkpoints, connectors, endpoints, staging_area, templates, units
-from cli.api import api
-from cli.copy import copy
-from cli.explore import plan, preview
-from cli.guard import GuardedGroup
-from cli.ingest import ingest
-from cli.remap import remap
-from cli.run_control import pause, resume, watch
-from cli.secrecy import hide_from_process_list
-from cli.status import status
-from cli.up import down, up
-from cli.verify import verify
+from cli.commands import catalogs, cdm, checkpoints, connectors, endpoints, staging_area, templates, units
+from cli.commands.api import api
+from cli.commands.copy import copy
+from cli.commands.explore import plan, preview
+from cli.commands.ingest import ingest
+from cli.commands.remap import remap
+from cli.commands.run_control import pause, resume, watch
+from cli.commands.status import status
+from cli.commands.up import down, up
+from cli.commands.verify import verify
+from cli.terminal.guard import GuardedGroup
+from cli.terminal.redaction import hide_from_process_list
 
 app = typer.Typer(
     name="nucleus",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, TypeVar
 
-from cli.interrupt import interruptible
+from cli.terminal.interrupts import interruptible
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -21,7 +21,7 @@ The tree is *phase*; *recovery* is mixed in, so a caller asks ``isinstance(error
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 
 class Retriable:
@@ -360,11 +360,6 @@ class RunStoppedError(Retriable, RunError):
     """The run was cancelled, or its process was killed, before its end."""
 
     code = "E_RUN_STOPPED"
-
-    @classmethod
-    def resumable(cls) -> Self:
-        """Of a run whose process ended without a word: what is left can be run."""
-        return cls("The run was stopped before its end", "Run it again: it goes on with the slices that are left.")
 
 
 class RunPausedError(Retriable, RunError):

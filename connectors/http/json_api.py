@@ -10,27 +10,26 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from connectors.http.client import HttpClient, Refusal
-from connectors.http.settings import HttpSettings
-from contracts.errors import SourceAuthError, SourcePageFailedError, SourcePrivilegeError
+from connectors.http.client import HttpClient
+from connectors.http.errors import CHECK_CREDENTIALS
+from connectors.http.settings import HttpSettings, Url
+from contracts.errors import SourceAuthError, SourcePageFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import httpx
 
-    from contracts.errors import IngestionError
 
-_LOGIN = "Check the credentials; an expired token has to be made anew. Nothing was changed."
 _decode_exactly = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
 class PagedSettings(HttpSettings):
     """What every API that answers in pages is configured with; add the credentials."""
 
-    base_url: str = Field(description="Where the service is: https://example.com")
+    base_url: Url = Field(description="Where the service is: https://example.com")
     source_system: str = Field(
         "",
         pattern=r"^([a-z][a-z0-9_]{0,30})?$",
@@ -41,13 +40,6 @@ class PagedSettings(HttpSettings):
     overlap_s: int = Field(
         300, ge=0, description="An incremental run reads this far back before its watermark: changes show up late."
     )
-
-    @field_validator("base_url")
-    @classmethod
-    def _is_a_url(cls, value: str) -> str:
-        if not value.startswith(("https://", "http://")):
-            raise ValueError("must begin with https://")
-        return value.rstrip("/")
 
 
 class JsonApi(HttpClient):
@@ -104,7 +96,7 @@ class JsonApi(HttpClient):
     def _look_at(self, answer: httpx.Response) -> None:
         self._last.link = answer.links.get("next", {}).get("url")
         if answer.status_code == 401:
-            raise SourceAuthError("The service does not accept the login (401)", _LOGIN)
+            raise SourceAuthError("The service does not accept the login (401)", CHECK_CREDENTIALS)
 
 
 def decoded(body: bytes) -> Any:
@@ -129,15 +121,6 @@ def written(value: Any) -> Any:
     if isinstance(value, bool):
         return str(value).lower()
     return value
-
-
-def translated(refusal: Refusal) -> IngestionError:
-    """A refusal of a whole unit as a typed error."""
-    if refusal.status == 401:
-        return SourceAuthError(f"The service does not accept the login ({refusal})", _LOGIN)
-    if refusal.status in {403, 404}:
-        return SourcePrivilegeError(f"The service refuses: {refusal}", "Give the account the permission it lacks.")
-    return SourcePageFailedError(f"The service refuses: {refusal}", "If it stays, report it with this message.")
 
 
 def _refuse_constant(name: str) -> Any:

@@ -81,7 +81,7 @@ class Listing:
                 return
             before = reading.keys
         raise SourcePageFailedError(
-            f"The list of {self._request.unit} was begun {MOST_READINGS} times: its page tokens expire, or it changes",
+            f"{self._request.unit}: the list was begun {MOST_READINGS} times: its tokens expire, or it keeps changing",
             "Run again; with a smaller slice_rows or a larger page_size a list is read in less time.",
             unit=self._request.unit,
         )

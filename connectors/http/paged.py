@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 import polars as pl
 
 from connectors.http.client import Refusal
-from connectors.http.json_api import JsonApi, PagedSettings, translated
+from connectors.http.errors import refusal_error
+from connectors.http.json_api import JsonApi, PagedSettings
 from connectors.http.listing import Listing
 from connectors.http.paging import Account, Page, PageRequest, Token
 from connectors.http.planning import UnitProbe, late, make_plan, repairs
@@ -109,7 +110,7 @@ class PagedSource(ABC, Generic[ClientT]):
         try:
             return make_plan(probe, request, self.config, datetime.now(UTC))
         except Refusal as refusal:
-            raise translated(refusal) from refusal
+            raise refusal_error(refusal) from refusal
 
     def export(
         self, plan: IngestionPlan, piece: IngestionSlice, view: str | None = None
@@ -165,7 +166,7 @@ class PagedSource(ABC, Generic[ClientT]):
             if listing.rows >= limit:
                 break
         if listing.refusal:
-            raise translated(listing.refusal) from listing.refusal
+            raise refusal_error(listing.refusal) from listing.refusal
         return pl.concat(frames).head(limit)
 
     def close(self) -> None:
@@ -176,4 +177,4 @@ class PagedSource(ABC, Generic[ClientT]):
         try:
             return self.account()
         except Refusal as refusal:
-            raise translated(refusal) from refusal
+            raise refusal_error(refusal) from refusal

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from connectors.http import windows
 from connectors.http.paging import PageRequest
-from connectors.http.progress import PagedCheckpoint
+from connectors.http.progress import PagedCheckpoint, columns_fingerprint, is_census_due
 from connectors.http.rows import RowReader
+from connectors.http.scope import require_mode
 from connectors.slicing import key_chunks
-from contracts.errors import ModeUnsupportedError
 from contracts.plan import IngestionPlan, IngestionSlice
 
 if TYPE_CHECKING:
@@ -62,15 +62,10 @@ def make_plan(probe: UnitProbe, request: PlanRequest, settings: PagedSettings, n
     Raises:
         ModeUnsupportedError: Incremental, for a unit without a cursor.
     """
-    if request.mode not in request.unit.supported_modes:
-        raise ModeUnsupportedError(
-            f"{request.unit.unit_id} cannot be read incrementally: the API does not say what changed",
-            "Use mode full.",
-            unit_id=request.unit.unit_id,
-        )
+    require_mode(request, "the API does not say what changed")
     if probe.unit.cursor is None:
         return _planned(request, [windows.ChangeWindow()], "single", "the API lists it whole")
-    before = PagedCheckpoint.read(request.checkpoint, request.unit)
+    before = PagedCheckpoint.read(request.checkpoint, columns_fingerprint(request.unit))
     since = before.since(settings.overlap_s) if request.mode == "incremental" else None
     top = windows.newest(probe, since, now + _FUTURE)
     cut = (
@@ -78,7 +73,9 @@ def make_plan(probe: UnitProbe, request: PlanRequest, settings: PagedSettings, n
         if probe.unit.windows
         else [windows.ChangeWindow(since=since)]
     )
-    census = request.mode == "full" or (probe.unit.keys_only and before.census_due(now, request.policy.census_every_s))
+    census = request.mode == "full" or (
+        probe.unit.keys_only and is_census_due(before.census_at, now, request.policy.census_every_s)
+    )
     after = PagedCheckpoint(
         scope=before.scope,
         watermark=max([one for one in (top, before.watermark) if one is not None], default=None),

@@ -7,7 +7,7 @@ reached. Every change up to it was read by that run or lies inside the overlap t
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Self
 
 from pydantic import ValidationError
@@ -27,27 +27,22 @@ NEWEST_KEY = "newest"
 """Under this name a slice's report holds the newest change among its rows."""
 
 
-class PagedCheckpoint(Contract):
-    """A checkpoint.
+class ApiCheckpoint(Contract):
+    """What a checkpoint of an API's unit begins with.
 
     Attributes:
-        scope: Fingerprint of the unit's columns: with others, rows that were read are wanted anew.
-        watermark: UTC; None when no row was ever read.
-        census_at: When keys were last compared with the service's.
+        scope: Fingerprint of what the rows that were read depend on; under another one they are wanted anew.
     """
 
     scope: str = ""
-    watermark: datetime | None = None
-    census_at: datetime | None = None
 
     @classmethod
-    def read(cls, checkpoint: Json | None, unit: EndpointUnitDescriptor) -> Self:
-        """The checkpoint if it was taken under the same columns, an empty one otherwise.
+    def read(cls, checkpoint: Json | None, scope: str) -> Self:
+        """The checkpoint if it was taken under the same scope, an empty one otherwise.
 
         Raises:
             CursorUnsupportedError: It has no shape of ours.
         """
-        scope = hashlib.sha256(structure(unit.dataset).encode()).hexdigest()[:16]
         try:
             found = cls.model_validate(checkpoint or {})
         except ValidationError as error:
@@ -57,13 +52,32 @@ class PagedCheckpoint(Contract):
             ) from error
         return found if found.scope == scope else cls(scope=scope)
 
+
+class PagedCheckpoint(ApiCheckpoint):
+    """A checkpoint.
+
+    Attributes:
+        scope: Fingerprint of the unit's columns.
+        watermark: UTC; None when no row was ever read.
+        census_at: When keys were last compared with the service's.
+    """
+
+    watermark: datetime | None = None
+    census_at: datetime | None = None
+
     def since(self, overlap_s: float) -> datetime | None:
         """Where the next run begins to read; None: at the beginning."""
         return None if self.watermark is None else self.watermark - timedelta(seconds=overlap_s)
 
-    def census_due(self, now: datetime, every_s: float) -> bool:
-        """True when the last comparison of keys is older than that."""
-        return self.census_at is None or (now - self.census_at).total_seconds() >= every_s
+
+def columns_fingerprint(unit: EndpointUnitDescriptor) -> str:
+    """Changes with the unit's columns."""
+    return hashlib.sha256(structure(unit.dataset).encode()).hexdigest()[:16]
+
+
+def is_census_due(census_at: datetime | None, now: datetime, every_s: float) -> bool:
+    """True when the last comparison of keys is older than that, or there was none."""
+    return census_at is None or (now - census_at.astimezone(UTC)).total_seconds() >= every_s
 
 
 def checkpoint_from_receipts(after: Json, before: Json | None, receipts: Sequence[UpsertReceipt]) -> Json:

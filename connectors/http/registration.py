@@ -26,8 +26,13 @@ def describe(
     *,
     auth_modes: tuple[str, ...] = ("token",),
     docs_url: str = "",
+    capabilities: tuple[Capability, ...] = (),
+    **more: tuple[str, ...],
 ) -> EndpointDescriptor:
-    """The descriptor of template ``http.<vendor>``; what it is capable of follows from the units."""
+    """The descriptor of template ``http.<vendor>``; what it is capable of follows from the units.
+
+    ``capabilities`` are those that the source has besides, ``more`` its ``aliases`` and ``selectors`` if it has any.
+    """
     incremental: tuple[Capability, ...] = ("ingest.incremental",) if any(unit.cursor for unit in units) else ()
     return EndpointDescriptor(
         template_id=f"http.{vendor}",
@@ -38,10 +43,12 @@ def describe(
         fields=fields_of(config_class),
         capabilities=(
             "metadata.collect", "metadata.preview", "ingest.full", *incremental, "ingest.delete_detection",
+            *capabilities,
         ),
         roles=("source",),
         docs_url=docs_url,
         auth_modes=auth_modes,
+        **more,
     )  # fmt: skip
 
 

@@ -6,28 +6,54 @@ from typing import TYPE_CHECKING
 
 from connectors.http.units import datasets
 from contracts.catalog import structure
-from contracts.errors import CursorUnsupportedError, FilterNotSupportedError, SourceSchemaChangedError
+from contracts.errors import (
+    CursorUnsupportedError,
+    FilterNotSupportedError,
+    ModeUnsupportedError,
+    SourceSchemaChangedError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from connectors.http.units import ApiUnit
+    from contracts.endpoint import PlanRequest
     from contracts.unit import EndpointUnitDescriptor, UnitPolicy
 
 
-def resolve_unit(unit: EndpointUnitDescriptor, vendor: str, units: Sequence[ApiUnit]) -> ApiUnit:
-    """The connector's unit behind a catalogued one.
+def find_unit(unit: EndpointUnitDescriptor, vendor: str, units: Sequence[ApiUnit]) -> ApiUnit:
+    """The connector's unit behind a catalogued one, whatever columns that has.
 
     Raises:
-        SourceSchemaChangedError: The connector knows it no more, or with other columns.
+        SourceSchemaChangedError: The connector has no such unit any more.
     """
-    known = next((one for one in units if f"{vendor}.{one.name}" == unit.dataset_id), None)
-    if known is not None and structure(datasets(vendor, unit.dataset.namespace, [known])[0]) == structure(unit.dataset):
-        return known
-    what = "has other columns now" if known else "is not known any more"
-    raise SourceSchemaChangedError(
-        f"{unit.unit_id} {what}", "Collect the catalog again; then run again.", unit_id=unit.unit_id
-    )
+    for one in units:
+        if f"{vendor}.{one.name}" == unit.dataset_id:
+            return one
+    raise _changed(unit, "is not known any more")
+
+
+def resolve_unit(unit: EndpointUnitDescriptor, vendor: str, units: Sequence[ApiUnit]) -> ApiUnit:
+    """The connector's unit behind a catalogued one, with the same columns.
+
+    Raises:
+        SourceSchemaChangedError: The connector has no such unit any more, or it has other columns now.
+    """
+    known = find_unit(unit, vendor, units)
+    if structure(datasets(vendor, unit.dataset.namespace, [known])[0]) != structure(unit.dataset):
+        raise _changed(unit, "has other columns now")
+    return known
+
+
+def require_mode(request: PlanRequest, why: str) -> None:
+    """Refuse a mode that the unit does not have.
+
+    Raises:
+        ModeUnsupportedError: Incremental, for a unit that is always read whole; ``why`` says what is missing.
+    """
+    if request.mode not in request.unit.supported_modes:
+        unit_id = request.unit.unit_id
+        raise ModeUnsupportedError(f"{unit_id} cannot be read incrementally: {why}", "Use mode full.", unit_id=unit_id)
 
 
 def reject_selection(unit: EndpointUnitDescriptor, policy: UnitPolicy) -> None:
@@ -50,3 +76,9 @@ def reject_selection(unit: EndpointUnitDescriptor, policy: UnitPolicy) -> None:
             f"Leave cursor_columns empty; the API filters by {', '.join(unit.cursor_candidates) or 'nothing'}.",
             unit_id=unit.unit_id,
         )
+
+
+def _changed(unit: EndpointUnitDescriptor, what: str) -> SourceSchemaChangedError:
+    return SourceSchemaChangedError(
+        f"{unit.unit_id} {what}", "Collect the catalog again; then run again.", unit_id=unit.unit_id
+    )

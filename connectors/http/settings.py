@@ -4,8 +4,19 @@ from __future__ import annotations
 
 import ssl
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+
+
+def _checked_url(value: str) -> str:
+    if not value.startswith(("https://", "http://")):
+        raise ValueError("must begin with https://")
+    return value.rstrip("/")
+
+
+Url = Annotated[str, AfterValidator(_checked_url)]
+"""Where a service is; without a slash at its end."""
 
 
 class HttpSettings(BaseModel):

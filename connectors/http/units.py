@@ -26,6 +26,7 @@ class Column:
         nullable: False: a row without a value is refused. Key and cursor columns never are nullable.
         zone: For moments that are written without an offset: whose clock wrote them (``Europe/Berlin``).
         comment: What it means.
+        declared: What the system calls its type; None: ``type``.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Column:
     nullable: bool = True
     zone: str | None = None
     comment: str | None = None
+    declared: str | None = None
 
     @property
     def path(self) -> tuple[str, ...]:
@@ -97,15 +99,19 @@ def datasets(vendor: str, namespace: str, units: Sequence[ApiUnit]) -> tuple[Dat
     return tuple(_dataset(vendor, namespace, unit) for unit in sorted(units, key=lambda unit: unit.name))
 
 
-def units_of(catalog: CatalogSnapshot, vendor: str, units: Sequence[ApiUnit]) -> tuple[EndpointUnitDescriptor, ...]:
-    """One unit for each of ours that is in the catalog, as the catalog describes it."""
+def units_of(
+    catalog: CatalogSnapshot, vendor: str, units: Sequence[ApiUnit], policy: UnitPolicy | None = None
+) -> tuple[EndpointUnitDescriptor, ...]:
+    """One unit for each of ours that is in the catalog, as the catalog describes it; with this default policy."""
     by_id = {f"{vendor}.{unit.name}": unit for unit in units}
     return tuple(
-        _unit(dataset, by_id[dataset.dataset_id]) for dataset in catalog.datasets if dataset.dataset_id in by_id
+        _unit(dataset, by_id[dataset.dataset_id], policy or UnitPolicy())
+        for dataset in catalog.datasets
+        if dataset.dataset_id in by_id
     )
 
 
-def _unit(dataset: DatasetDescriptor, unit: ApiUnit) -> EndpointUnitDescriptor:
+def _unit(dataset: DatasetDescriptor, unit: ApiUnit, policy: UnitPolicy) -> EndpointUnitDescriptor:
     return EndpointUnitDescriptor(
         unit_id=dataset.dataset_id,
         dataset=dataset,
@@ -115,7 +121,7 @@ def _unit(dataset: DatasetDescriptor, unit: ApiUnit) -> EndpointUnitDescriptor:
         cursor_candidates=(unit.cursor,) if unit.cursor else (),
         supported_modes=("full", "incremental") if unit.cursor else ("full",),
         cdm_model_id=unit.cdm_model_id,
-        default_policy=UnitPolicy(),
+        default_policy=policy,
     )
 
 
@@ -136,7 +142,7 @@ def _column(unit: ApiUnit, column: Column) -> ColumnDescriptor:
     return ColumnDescriptor(
         name=column.name,
         logical_type=kind.logical,
-        declared_type=column.type,
+        declared_type=column.type if column.declared is None else column.declared,
         nullable=unit.nullable(column),
         comment=column.comment,
         precision=kind.precision,

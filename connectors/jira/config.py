@@ -5,20 +5,20 @@ from __future__ import annotations
 import base64
 from typing import Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, model_validator
 
-from connectors.http.settings import HttpSettings
+from connectors.http.settings import HttpSettings, Url
 
 
 class JiraConfig(HttpSettings):
     """A Jira Cloud site and an account on it."""
 
-    base_url: str = Field(description="The site as people open it: https://example.atlassian.net")
+    base_url: Url = Field(description="The site as people open it: https://example.atlassian.net")
     email: str | None = Field(None, description="Account of the API token.")
     api_token: SecretStr | None = Field(None, description="API token of that account.")
     bearer_token: SecretStr | None = Field(None, description="OAuth or scoped token; needs cloud_id.")
     cloud_id: str | None = Field(None, description="Id of the site, for bearer tokens.")
-    gateway_url: str = Field("https://api.atlassian.com", description="Where bearer tokens are accepted.")
+    gateway_url: Url = Field("https://api.atlassian.com", description="Where bearer tokens are accepted.")
     source_system: str = Field(
         "jira",
         pattern=r"^[a-z][a-z0-9_]{0,30}$",
@@ -30,13 +30,6 @@ class JiraConfig(HttpSettings):
     overlap_s: int = Field(
         300, ge=60, description="An incremental run reads this far back before its watermark: the search index lags."
     )
-
-    @field_validator("base_url", "gateway_url")
-    @classmethod
-    def _is_a_url(cls, value: str) -> str:
-        if not value.startswith(("https://", "http://")):
-            raise ValueError("must begin with https://")
-        return value.rstrip("/")
 
     @model_validator(mode="after")
     def _one_way_to_log_in(self) -> Self:

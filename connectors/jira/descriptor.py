@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from connectors.describe import fields_of
+from connectors.http.registration import describe
 from connectors.jira.config import JiraConfig
 from connectors.jira.scope import SELECTORS
-from contracts.endpoint import EndpointDescriptor
+from connectors.jira.units import UNITS
 
-DESCRIPTOR = EndpointDescriptor(
-    template_id="http.jira",
-    family="http",
-    vendor="jira",
-    title="Jira Cloud",
-    description="Projects, users, issues, comments and worklogs of a Jira Cloud site, over REST v3.",
-    fields=fields_of(JiraConfig),
-    capabilities=(
-        "metadata.collect",
-        "metadata.preview",
-        "ingest.full",
-        "ingest.incremental",
-        "ingest.delete_detection",
-        "ingest.filter_options",
-        "ingest.set_watermark",
-    ),
-    roles=("source",),
+DESCRIPTOR = describe(
+    "jira",
+    "Jira Cloud",
+    "Projects, users, issues, comments and worklogs of a Jira Cloud site, over REST v3.",
+    JiraConfig,
+    UNITS,
+    capabilities=("ingest.filter_options", "ingest.set_watermark"),
     docs_url="docs/connectors/jira.md",
     auth_modes=("api_token", "bearer"),
     aliases=("jira.http",),

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from connectors.http.progress import is_census_due
+from connectors.http.scope import find_unit, require_mode
 from connectors.jira import jql, windows
 from connectors.jira.errors import typed_errors
 from connectors.jira.progress import JiraCheckpoint
 from connectors.jira.scope import Scope, scope_of
-from connectors.jira.units import ENTITIES
+from connectors.jira.units import UNITS, VENDOR
 from connectors.slicing import key_chunks
-from contracts.errors import ModeUnsupportedError, SourceSchemaChangedError
 from contracts.plan import IngestionPlan, IngestionSlice
 
 if TYPE_CHECKING:
@@ -37,22 +38,11 @@ def make_plan(client: JiraClient, request: PlanRequest) -> IngestionPlan:
         ModeUnsupportedError: Incremental, for a unit that is listed whole.
         SourceSchemaChangedError: The connector knows no such unit.
     """
-    entity = ENTITIES.get(request.unit.dataset.name)
-    if entity is None or not entity.is_unit:
-        raise SourceSchemaChangedError(
-            f"{request.unit.unit_id} is not known any more",
-            "Collect the catalog again; then run again.",
-            unit_id=request.unit.unit_id,
-        )
-    scope = scope_of(request.unit, request.policy, selectable=entity.by_issue)
-    if request.mode not in request.unit.supported_modes:
-        raise ModeUnsupportedError(
-            f"{request.unit.unit_id} cannot be read incrementally: the API lists it whole",
-            "Use mode full.",
-            unit_id=request.unit.unit_id,
-        )
+    by_issue = find_unit(request.unit, VENDOR, UNITS).cursor is not None
+    scope = scope_of(request.unit, request.policy, selectable=by_issue)
+    require_mode(request, "the API lists it whole")
     client.myself()
-    if not entity.by_issue:
+    if not by_issue:
         return _whole(request)
     with typed_errors():
         return _by_issue(client, request, scope)
@@ -60,7 +50,7 @@ def make_plan(client: JiraClient, request: PlanRequest) -> IngestionPlan:
 
 def selected_projects(client: JiraClient, scope: Scope) -> tuple[list[str], list[str]]:
     """(projects to read, selected ones that the account does not see), both in order."""
-    visible = {msgspec.json.decode(raw, type=_ProjectKey).key for raw in client.projects()}
+    visible = {msgspec.json.decode(raw, type=_ProjectKey).key for page in client.projects() for raw in page}
     allowed = visible & set(client.config.project_keys) if client.config.project_keys else visible
     wanted = set(scope.project_keys) or set(client.config.project_keys) or visible
     return sorted(wanted & allowed), sorted(wanted - allowed)
@@ -113,7 +103,7 @@ def _by_issue(client: JiraClient, request: PlanRequest, scope: Scope) -> Ingesti
     pieces = [_slice(index, window) for index, window in enumerate(cut)]
     pieces += [_unseen(len(pieces) + index, key) for index, key in enumerate(unseen)]
     census = request.mode == "full" or (
-        request.unit.dataset.name == "issues" and before.census_due(now, request.policy.census_every_s)
+        request.unit.dataset.name == "issues" and is_census_due(before.census_at, now, request.policy.census_every_s)
     )
     return IngestionPlan(
         endpoint_id=request.endpoint_id,

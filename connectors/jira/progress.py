@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Self
+from datetime import datetime
+from typing import TYPE_CHECKING
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from contracts.errors import CursorUnsupportedError
+from connectors.http.progress import ApiCheckpoint
 from contracts.model import Contract
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Transient(Contract):
     projects: dict[str, ProjectWatermark] = Field(default_factory=dict)
 
 
-class JiraCheckpoint(Contract):
+class JiraCheckpoint(ApiCheckpoint):
     """A checkpoint.
 
     Attributes:
@@ -44,27 +44,8 @@ class JiraCheckpoint(Contract):
         transient: Watermarks by project key.
     """
 
-    scope: str = ""
     census_at: datetime | None = None
     transient: Transient = Transient()
-
-    @classmethod
-    def read(cls, checkpoint: Json | None, scope: str) -> Self:
-        """The checkpoint if it was taken under the same scope, an empty one otherwise.
-
-        Raises:
-            CursorUnsupportedError: It has no shape of ours.
-        """
-        if checkpoint is None:
-            return cls(scope=scope)
-        try:
-            found = cls.model_validate(checkpoint)
-        except ValidationError as error:
-            raise CursorUnsupportedError(
-                "The checkpoint cannot be read: it has no shape of ours",
-                "Reset the checkpoint (nucleus checkpoint reset); the next run then reads everything.",
-            ) from error
-        return found if found.scope == scope else cls(scope=scope)
 
     def since(self, project: str) -> datetime | None:
         """The project's watermark, or None when it was never read."""
@@ -85,10 +66,6 @@ class JiraCheckpoint(Contract):
             }
         )
         return after.model_dump(mode="json", by_alias=True)
-
-    def census_due(self, now: datetime, every_s: float) -> bool:
-        """True when the last comparison of keys is older than that."""
-        return self.census_at is None or (now - self.census_at.astimezone(UTC)).total_seconds() >= every_s
 
 
 def with_projects_held(checkpoint: Json, projects: Iterable[str], before: Json | None) -> Json:

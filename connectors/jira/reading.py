@@ -17,7 +17,7 @@ import polars as pl
 from connectors.http.client import Refusal
 from connectors.jira import rows
 from connectors.jira.client import RECONCILED
-from connectors.jira.errors import translated, unexpected_payload
+from connectors.jira.errors import typed_errors
 from connectors.jira.rows import ChildReader, IssueReader, Parent
 from contracts.plan import IngestionSlice, SliceReport
 
@@ -88,16 +88,12 @@ class IssueSliceReader:
     def frames(self) -> Frames:
         """Batches of about 500 rows, at least one; then what was promised and what was withheld."""
         held: list[pl.DataFrame] = [self._empty()]
-        try:
+        with typed_errors(what=self._dataset.dataset_id):
             for frame in self._read():
                 held.append(frame)
                 if sum(one.height for one in held) >= _ROWS_PER_BATCH:
                     yield pl.concat(held)
                     held = []
-        except msgspec.ValidationError as error:
-            raise unexpected_payload(self._dataset.dataset_id, error) from error
-        except Refusal as refusal:
-            raise translated(refusal) from refusal
         if held:
             yield pl.concat(held)
         project = self._piece.params.get("project")
@@ -216,26 +212,18 @@ def whole(client: JiraClient, dataset: DatasetDescriptor) -> Frames:
         SourcePrivilegeError: The list is refused.
         SourceValueError: A payload is not shaped as documented.
     """
-    try:
+    with typed_errors(what=dataset.dataset_id):
         return (yield from _listed(client, dataset))
-    except msgspec.ValidationError as error:
-        raise unexpected_payload(dataset.dataset_id, error) from error
-    except Refusal as refusal:
-        raise translated(refusal) from refusal
 
 
 def _listed(client: JiraClient, dataset: DatasetDescriptor) -> Frames:
-    """Each row once: a list that is read by place shifts when rows come and go."""
-    make = rows.projects if dataset.name == "projects" else rows.users
-    pages = iter([list(client.projects())]) if dataset.name == "projects" else client.users()
-    key, seen = dataset.primary_key[0], set[str]()
-    yield make(dataset, [], client.config.base_url)
-    for page in pages:
-        frame = make(dataset, page, client.config.base_url).unique(key, keep="last", maintain_order=True)
-        fresh = frame.filter(~pl.col(key).is_in(list(seen)))
-        seen |= set(fresh[key])
-        yield fresh
-    return SliceReport(expected_rows=len(seen))
+    make, pages = (rows.projects, client.projects) if dataset.name == "projects" else (rows.users, client.users)
+    base_url, read = client.config.base_url, 0
+    yield make(dataset, [], base_url)
+    for page in pages():
+        yield make(dataset, page, base_url)
+        read += len(page)
+    return SliceReport(expected_rows=read)
 
 
 def chunks(items: Sequence[str], size: int) -> Iterator[list[str]]:

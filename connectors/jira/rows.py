@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import polars as pl
 
+from connectors.http.errors import unexpected_payload
 from connectors.jira.adf import plain_text
-from connectors.jira.errors import unexpected_payload
 from connectors.jira.units import custom_fields
 
 if TYPE_CHECKING:

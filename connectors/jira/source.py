@@ -110,7 +110,7 @@ class JiraSource:
     ) -> Generator[pl.DataFrame, None, SliceReport]:
         """Batches of about 500 rows; the report says how many the site promised, and what it withheld."""
         dataset = plan.unit.dataset
-        if units.ENTITIES[dataset.name].by_issue:
+        if units.is_found_by_issue(dataset):
             return (yield from IssueSliceReader(self._client, dataset, piece).frames())
         return (yield from whole(self._client, dataset))
 
@@ -130,7 +130,7 @@ class JiraSource:
             CursorUnsupportedError: It is no moment, or the unit is listed whole.
         """
         scope = scope_of(unit, policy, selectable=True)
-        if not units.ENTITIES[unit.dataset.name].by_issue:
+        if not units.is_found_by_issue(unit.dataset):
             raise CursorUnsupportedError(f"{unit.unit_id} has no watermark: it is listed whole", "Leave it as it is.")
         try:
             moment = datetime.fromisoformat(value)
@@ -180,7 +180,7 @@ class JiraSource:
     def repair_slices(self, plan: IngestionPlan, keys: Sequence[Json], epoch: int) -> tuple[IngestionSlice, ...]:
         """Issues, comments and worklogs by id; projects and users are listed whole once more."""
         name = plan.unit.dataset.name
-        if not units.ENTITIES[name].by_issue:
+        if not units.is_found_by_issue(plan.unit.dataset):
             return (IngestionSlice(key=f"repair-{epoch}", sequence=len(plan.slices), params={"explain": "all again"}),)
         what = "ids" if name == "issues" else "children"
         ids = [str(key[plan.unit.primary_key[0]]) for key in keys]
@@ -197,7 +197,7 @@ class JiraSource:
         """The first rows; of issues and their children those that changed last."""
         self._client.myself()
         scope = scope_of(unit, unit.default_policy.model_copy(update={"filter": tuple(where)}), selectable=True)
-        if not units.ENTITIES[unit.dataset.name].by_issue:
+        if not units.is_found_by_issue(unit.dataset):
             return pl.concat(list(whole(self._client, unit.dataset))).head(limit)
         query = jql.all_of([*scope.conditions, "project is not EMPTY"], "updated DESC")
         with typed_errors():
@@ -209,7 +209,9 @@ class JiraSource:
         """Projects, statuses and people there are now; a moment is free."""
         with typed_errors():
             self._client.myself()
-            projects = [msgspec.json.decode(raw, type=_OptionPayload) for raw in self._client.projects()]
+            projects = [
+                msgspec.json.decode(raw, type=_OptionPayload) for page in self._client.projects() for raw in page
+            ]
             statuses = {msgspec.json.decode(raw, type=_OptionPayload).name for raw in self._client.list_of("status")}
             people = [msgspec.json.decode(raw, type=_OptionPayload) for page in self._client.users() for raw in page]
         return {
@@ -232,7 +234,7 @@ class JiraSource:
                 yield pl.DataFrame({key: page}, schema={key: pl.String})
 
     def _census_slices(self, plan: IngestionPlan) -> Iterator[IngestionSlice]:
-        if not units.ENTITIES[plan.unit.dataset.name].by_issue:
+        if not units.is_found_by_issue(plan.unit.dataset):
             yield from plan.slices
             return
         scope = scope_of(plan.unit, plan.policy, selectable=True)

@@ -2,114 +2,101 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from contracts.catalog import ColumnDescriptor, DatasetDescriptor, LogicalType
-from contracts.unit import EndpointUnitDescriptor, UnitPolicy
+from connectors.http import units as http_units
+from connectors.http.units import ApiUnit, Column
+from contracts.unit import UnitPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from contracts.catalog import CatalogSnapshot
+    from contracts.catalog import CatalogSnapshot, DatasetDescriptor
+    from contracts.unit import EndpointUnitDescriptor
+
+VENDOR = "jira"
 
 
-@dataclass(frozen=True)
-class Entity:
-    """One dataset of every site.
+class JiraUnit(ApiUnit):
+    """A list of the site. Any column but the key may lack a value: the site filters by ``updated`` on its own side."""
 
-    Attributes:
-        name: Without ``jira.``.
-        key: Columns that identify a row.
-        columns: Logical type by column name, in order; ``text`` for plain strings.
-        cdm_model_id: Common model its rows can be mapped to.
-        by_issue: True for what is found through issues: it can be read incrementally and in slices.
-        comment: What a row is.
-    """
-
-    name: str
-    key: str
-    columns: dict[str, LogicalType]
-    comment: str
-    cdm_model_id: str | None = None
-    by_issue: bool = False
-    is_unit: bool = True
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The key."""
+        return self.primary_key
 
 
-def _columns(spec: str) -> dict[str, LogicalType]:
+def _columns(spec: str) -> tuple[Column, ...]:
     """``name:type`` words; a bare name is a string."""
     parts = (word.partition(":") for word in spec.split())
-    return {name: (kind or "string") for name, _, kind in parts}  # type: ignore[misc]
+    return tuple(Column(name, kind or "string") for name, _, kind in parts)
+
+
+def _list(name: str, key: str, columns: str, description: str, cdm_model_id: str | None = None) -> JiraUnit:
+    """A list that the API gives as a whole."""
+    title = f"{VENDOR}.{name}"
+    return JiraUnit(name, title, _columns(columns), (key,), cdm_model_id=cdm_model_id, description=description)
+
+
+def _by_issue(name: str, columns: str, description: str, cdm_model_id: str) -> JiraUnit:
+    """What is found through issues: it can be read incrementally and in slices."""
+    return replace(_list(name, "id", columns, description, cdm_model_id), cursor="updated")
 
 
 _CHILD = "id issue_id issue_key project_key author_id update_author_id"
-ENTITIES: dict[str, Entity] = {
-    entity.name: entity
-    for entity in (
-        Entity(
-            "projects",
-            "id",
-            _columns(
-                "id key name description lead_id project_type category is_private:bool archived:bool url raw:json"
-            ),
-            "A project",
-            "cdm.work.project",
-        ),
-        Entity(
-            "users",
-            "account_id",
-            _columns("account_id account_type display_name email active:bool time_zone url raw:json"),
-            "An account, inactive ones and apps too",
-            "cdm.work.user",
-        ),
-        Entity(
-            "issues",
-            "id",
-            _columns(
-                "id key project_id project_key issue_type_id issue_type status_id status status_category priority_id "
-                "priority resolution summary description:json description_text labels:json reporter_id assignee_id "
-                "creator_id parent_id parent_key created:timestamptz updated:timestamptz resolved:timestamptz "
-                "due_date:date url raw:json"
-            ),
-            "An issue with its fields; its id stays, its key changes when it moves",
-            "cdm.work.item",
-            by_issue=True,
-        ),
-        Entity(
-            "comments",
-            "id",
-            _columns(
-                f"{_CHILD} body:json body_text created:timestamptz updated:timestamptz visibility:json "
-                "jsd_public:bool url raw:json"
-            ),
-            "A comment on an issue",
-            "cdm.work.comment",
-            by_issue=True,
-        ),
-        Entity(
-            "worklogs",
-            "id",
-            _columns(
-                f"{_CHILD} comment:json comment_text started:timestamptz created:timestamptz updated:timestamptz "
-                "time_spent time_spent_seconds:int64 visibility:json url raw:json"
-            ),
-            "Time logged on an issue",
-            "cdm.work.worklog",
-            by_issue=True,
-        ),
-        Entity("statuses", "id", _columns("id name category scope:json raw:json"), "A status", is_unit=False),
-        Entity("priorities", "id", _columns("id name raw:json"), "A priority", is_unit=False),
-        Entity("issue_types", "id", _columns("id name subtask:bool scope:json raw:json"), "A type", is_unit=False),
-        Entity("fields", "id", _columns("id name custom:bool schema:json raw:json"), "A field", is_unit=False),
-        Entity(
-            "api_surface",
-            "operation",
-            _columns("operation path limit_rows:int64 used_for"),
-            "What this connector asks of the API",
-            is_unit=False,
-        ),
-    )
-}
+ISSUES = _by_issue(
+    "issues",
+    "id key project_id project_key issue_type_id issue_type status_id status status_category priority_id priority "
+    "resolution summary description:json description_text labels:json reporter_id assignee_id creator_id parent_id "
+    "parent_key created:timestamptz updated:timestamptz resolved:timestamptz due_date:date url raw:json",
+    "An issue with its fields; its id stays, its key changes when it moves",
+    "cdm.work.item",
+)
+UNITS = (
+    _list(
+        "projects",
+        "id",
+        "id key name description lead_id project_type category is_private:bool archived:bool url raw:json",
+        "A project",
+        "cdm.work.project",
+    ),
+    _list(
+        "users",
+        "account_id",
+        "account_id account_type display_name email active:bool time_zone url raw:json",
+        "An account, inactive ones and apps too",
+        "cdm.work.user",
+    ),
+    ISSUES,
+    _by_issue(
+        "comments",
+        f"{_CHILD} body:json body_text created:timestamptz updated:timestamptz visibility:json jsd_public:bool url "
+        "raw:json",
+        "A comment on an issue",
+        "cdm.work.comment",
+    ),
+    _by_issue(
+        "worklogs",
+        f"{_CHILD} comment:json comment_text started:timestamptz created:timestamptz updated:timestamptz time_spent "
+        "time_spent_seconds:int64 visibility:json url raw:json",
+        "Time logged on an issue",
+        "cdm.work.worklog",
+    ),
+)
+_CATALOGUED = (
+    _list("statuses", "id", "id name category scope:json raw:json", "A status"),
+    _list("priorities", "id", "id name raw:json", "A priority"),
+    _list("issue_types", "id", "id name subtask:bool scope:json raw:json", "A type"),
+    _list("fields", "id", "id name custom:bool schema:json raw:json", "A field"),
+    _list(
+        "api_surface",
+        "operation",
+        "operation path limit_rows:int64 used_for",
+        "What this connector asks of the API",
+    ),
+)
+_FOUND_BY_ISSUE = frozenset(unit.name for unit in UNITS if unit.cursor)
 
 
 @dataclass(frozen=True)
@@ -121,31 +108,21 @@ class CustomField:
     kind: str
 
 
+def is_found_by_issue(dataset: DatasetDescriptor) -> bool:
+    """True for what is found through issues; other units are listed whole."""
+    return dataset.name in _FOUND_BY_ISSUE
+
+
 def datasets(source_system: str, fields: Sequence[CustomField], issues: int | None) -> tuple[DatasetDescriptor, ...]:
     """All datasets, ordered by id."""
-    made = [_dataset(source_system, entity, fields if entity.name == "issues" else ()) for entity in ENTITIES.values()]
-    counted = [one.model_copy(update={"rows_estimate": issues}) if one.name == "issues" else one for one in made]
-    return tuple(sorted(counted, key=lambda dataset: dataset.dataset_id))
+    every = [_with_custom(unit, fields) if unit is ISSUES else unit for unit in (*UNITS, *_CATALOGUED)]
+    made = http_units.datasets(VENDOR, source_system, every)
+    return tuple(one.model_copy(update={"rows_estimate": issues}) if one.name == "issues" else one for one in made)
 
 
 def units_of(catalog: CatalogSnapshot, parallel: int) -> tuple[EndpointUnitDescriptor, ...]:
     """One unit per ingestable dataset of the catalog."""
-    found = ((dataset, ENTITIES.get(dataset.dataset_id.removeprefix("jira."))) for dataset in catalog.datasets)
-    return tuple(
-        EndpointUnitDescriptor(
-            unit_id=dataset.dataset_id,
-            dataset=dataset,
-            kind=dataset.dataset_id,
-            display_name=dataset.dataset_id,
-            primary_key=dataset.primary_key,
-            cursor_candidates=("updated",) if entity.by_issue else (),
-            supported_modes=("full", "incremental") if entity.by_issue else ("full",),
-            cdm_model_id=entity.cdm_model_id,
-            default_policy=UnitPolicy(parallel_slices=parallel),
-        )
-        for dataset, entity in found
-        if entity is not None and entity.is_unit
-    )
+    return http_units.units_of(catalog, VENDOR, UNITS, UnitPolicy(parallel_slices=parallel))
 
 
 def custom_fields(dataset: DatasetDescriptor) -> tuple[CustomField, ...]:
@@ -157,22 +134,10 @@ def custom_fields(dataset: DatasetDescriptor) -> tuple[CustomField, ...]:
     )
 
 
-def _dataset(source_system: str, entity: Entity, fields: Sequence[CustomField]) -> DatasetDescriptor:
-    columns = [
-        ColumnDescriptor(name=name, logical_type=kind, declared_type=kind, nullable=name != entity.key)
-        for name, kind in entity.columns.items()
-    ]
+def _with_custom(unit: ApiUnit, fields: Sequence[CustomField]) -> ApiUnit:
+    """The raw payload stays last: people look at the columns before it."""
     extra = [
-        ColumnDescriptor(name=one.field_id, logical_type="json", declared_type=one.kind, comment=one.name)
+        Column(one.field_id, "json", comment=one.name, declared=one.kind)
         for one in sorted(fields, key=lambda one: one.field_id)
     ]
-    # The raw payload stays last: people look at the columns before it.
-    return DatasetDescriptor(
-        dataset_id=f"jira.{entity.name}",
-        kind="entity",
-        namespace=source_system,
-        name=entity.name,
-        columns=(*columns[:-1], *extra, columns[-1]),
-        primary_key=(entity.key,),
-        comment=entity.comment,
-    )
+    return replace(unit, columns=(*unit.columns[:-1], *extra, unit.columns[-1]))

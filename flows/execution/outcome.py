@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from prefect.states import Failed
 
-from contracts.errors import IngestionError, MetadataError, RunInProgressError, RunStoppedError, RunSupersededError
+from contracts.errors import IngestionError, MetadataError, RunInProgressError, RunSupersededError
 from contracts.receipts import RunRef
+from flows.stages.export import run_stopped_error
 from flows.wiring import open_workspace
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def record_failure(states: UnitStates, ref: RunRef, run_id: str, error: BaseExce
     """Record the failure in the unit state; a store that does not answer does not hide the error itself."""
     if isinstance(error, _NOT_OURS):
         return
-    reported = error if isinstance(error, Exception) else RunStoppedError.resumable()
+    reported = error if isinstance(error, Exception) else run_stopped_error()
     try:
         states.failed(ref, run_id, reported)
     except IngestionError as unavailable:
@@ -86,6 +87,6 @@ def _mark_orphan_failed(workspace: Workspace, ref: RunRef) -> None:
         with workspace.sink(ref.sink_id).exclusive(ref):
             state = workspace.states.state(ref)
             if state.state == "RUNNING" and state.last_run_id is not None:
-                workspace.states.failed(ref, state.last_run_id, RunStoppedError.resumable())
+                workspace.states.failed(ref, state.last_run_id, run_stopped_error())
     except RunInProgressError:
         return

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from cli.scratch import PREFIX, scratch_folder
+from cli.scratch_folder import PREFIX, scratch_folder
 from tests.cli.command import ended, half_way, start, succeeds
 
 ROWS = 30_000

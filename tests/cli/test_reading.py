@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import typer
 
-from cli.reading import pair, predicate, size_bytes, table_name
-from cli.secrecy import Redactor
-from cli.urls import endpoint_of
+from cli.arguments.urls import endpoint_of
+from cli.arguments.values import pair, predicate, size_bytes, table_name
+from cli.terminal.redaction import Redactor
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flows.stages import retries
-from tests.control_plane import control_plane
 from tests.exactness.executors import EXECUTORS
 
 if TYPE_CHECKING:
     from tests.exactness.executors import ExecutorName
-
-__all__ = ["control_plane"]
 
 
 @pytest.fixture(params=EXECUTORS)

@@ -9,7 +9,6 @@ import pytest
 from contracts.receipts import RunRef
 from flows.prefect_api.client import connect
 from flows.wiring import close_live, open_workspace
-from tests.control_plane import control_plane
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
     from flows.prefect_api.client import ControlPlane
     from flows.wiring import Workspace
     from sandbox.postgres import SandboxPostgres
-
-__all__ = ["control_plane"]
 
 ROWS = 4_000
 SMALL = {"target_slice_bytes": 65_536}

@@ -9,7 +9,8 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from connectors.http.client import Refusal
-from connectors.http.json_api import JsonApi, PagedSettings, translated
+from connectors.http.errors import refusal_error
+from connectors.http.json_api import JsonApi, PagedSettings
 from contracts.errors import SourceAuthError, SourcePageFailedError, SourcePrivilegeError
 from tests.connectors.http.scripted import Answer, Scripted
 
@@ -74,7 +75,7 @@ def test_a_secret_that_the_server_repeats_is_not_shown(api_of):
     with Scripted(Answer(403, body)) as server:
         with pytest.raises(Refusal) as caught:
             api_of(server).get_json("/v1/rows", api_key=SECRET)
-        shown = f"{caught.value} {translated(caught.value).to_json()}"
+        shown = f"{caught.value} {refusal_error(caught.value).to_json()}"
     assert SECRET not in shown
     assert "no account for" in shown
 
@@ -92,7 +93,7 @@ def test_a_secret_in_a_link_is_not_shown(api_of):
     [(401, SourceAuthError), (403, SourcePrivilegeError), (404, SourcePrivilegeError), (400, SourcePageFailedError)],
 )
 def test_refusals_have_types(status, kind):
-    assert isinstance(translated(Refusal(status, "no", "GET /v1")), kind)
+    assert isinstance(refusal_error(Refusal(status, "no", "GET /v1")), kind)
 
 
 def test_a_login_that_does_not_count_is_an_error_at_once(api_of):

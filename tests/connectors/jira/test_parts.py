@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from connectors.http.progress import is_census_due
 from connectors.jira import jql, units, windows
 from connectors.jira.adf import plain_text
 from connectors.jira.client import moment
@@ -205,8 +206,8 @@ def test_progress_of_projects():
     assert json.loads(json.dumps(second.advanced([], later, census=False)))["transient"]["projects"]["A"] == {
         "lastUpdated": later.isoformat().replace("+00:00", "Z")
     }
-    assert first.census_due(NOW + timedelta(days=2), 86_400)
-    assert not first.census_due(NOW + timedelta(hours=2), 86_400)
+    assert is_census_due(first.census_at, NOW + timedelta(days=2), 86_400)
+    assert not is_census_due(first.census_at, NOW + timedelta(hours=2), 86_400)
     with pytest.raises(CursorUnsupportedError):
         JiraCheckpoint.read({"settled": "5"}, "s")
 

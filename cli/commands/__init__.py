@@ -1,0 +1,1 @@
+"""One module per command group: it names the options, calls what does the work and shows the result."""

@@ -1,0 +1,75 @@
+"""``nucleus connector``: from a notebook to a connector that runs."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.arguments.options import JsonFlag
+from cli.terminal.output import Output
+
+app = typer.Typer(no_args_is_help=True, help="From a notebook to a connector: make, check, promote.")
+
+Root = Annotated[
+    Path, typer.Option("--root", help="The repository that the connector goes to; this folder when left out.")
+]
+
+
+@app.command()
+def new(
+    name: Annotated[str, typer.Argument(help="Of the connector, as a module is named.")],
+    *,
+    root: Root = Path(),
+    as_json: JsonFlag = False,
+) -> None:
+    """Make a notebook that runs as it is, to be changed cell by cell into the connector."""
+    from connector_kit.template.new import new as make
+
+    path = make(name, root.resolve())
+    words = f"Open {path}: `make notebooks`, or any Jupyter. Then: nucleus connector check {name}"
+    Output(as_json=as_json).show({"notebook": str(path)}, words)
+
+
+@app.command()
+def check(
+    name: Annotated[str, typer.Argument(help="Of the connector: promoted, or still in notebooks/prototypes.")],
+    *,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID", help="A check or a group of checks. Repeatable; all when left out."),
+    ] = None,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the scorecard as a page, too.")] = None,
+    root: Root = Path(),
+    as_json: JsonFlag = False,
+) -> None:
+    """Put a connector through every fault of the kit; exit code 1 when it fails a check."""
+    from connector_kit.promote.check_connector import scorecards
+
+    cards = scorecards(name, root.resolve(), tuple(only or ()))
+    if html is not None:
+        html.parent.mkdir(parents=True, exist_ok=True)
+        html.write_text("\n".join(card.html for card in cards), encoding="utf-8")
+    Output(as_json=as_json).show(
+        {"scorecards": [json.loads(card.json) for card in cards]}, *(card.text for card in cards)
+    )
+    if not all(card.good for card in cards):
+        sys.stdout.flush()
+        raise typer.Exit(1)
+
+
+@app.command()
+def promote(
+    notebook: Annotated[Path, typer.Argument(help="The prototype, for example notebooks/prototypes/acme.ipynb.")],
+    *,
+    root: Root = Path(),
+    as_json: JsonFlag = False,
+) -> None:
+    """Move the tagged cells to modules, if checks, types and lint have nothing to say. Twice changes nothing."""
+    from connector_kit.promote.check_connector import failed_checks
+    from connector_kit.promote.promotion import promote as move
+
+    done = move(notebook, root.resolve(), check=failed_checks(root.resolve(), notebook.stem))
+    data = {"name": done.name, "written": [*done.written], "notes": [*done.notes], "changed": done.changed}
+    Output(as_json=as_json).show({"promotion": data}, str(done))

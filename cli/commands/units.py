@@ -1,0 +1,130 @@
+"""``nucleus unit``: which datasets move, how, and where to."""
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from cli import workspace
+from cli.arguments.options import EndpointId, JsonFlag, SinkId, UnitId
+from cli.terminal.output import Output, table
+
+if TYPE_CHECKING:
+    from contracts.endpoint import FilterOption
+    from contracts.unit import EndpointUnitDescriptor, UnitConfig
+    from flows.wiring import Workspace
+
+app = typer.Typer(no_args_is_help=True, help="Datasets that can be ingested, and the policy of each.")
+
+
+@app.command("list")
+def list_units(endpoint_id: EndpointId, *, as_json: JsonFlag = False) -> None:
+    """List the units of an endpoint's catalog and what is set for each."""
+
+    def listed(ws: "Workspace") -> "list[tuple[EndpointUnitDescriptor, UnitConfig]]":
+        return [(unit, ws.units.config(endpoint_id, unit.unit_id)) for unit in ws.list_units(endpoint_id)]
+
+    found = workspace.in_workspace(listed)
+    rows = [
+        (unit.unit_id, "on" if config.enabled else "off", config.mode,
+         ", ".join(config.policy.cursor_columns), config.sink_id, config.schedule,
+         ", ".join(unit.primary_key), ", ".join(unit.cursor_candidates))
+        for unit, config in found
+    ]  # fmt: skip
+    data = [{"unit": unit.model_dump(mode="json"), "config": config.model_dump(mode="json")} for unit, config in found]
+    columns = ("unit", "", "mode", "cursor", "sink", "schedule", "key", "cursor candidates")
+    Output(as_json=as_json).show({"units": data}, table(endpoint_id, columns, rows))
+
+
+@app.command()
+def configure(  # noqa: PLR0913 - every one is an option of the command
+    endpoint_id: EndpointId,
+    unit_id: UnitId,
+    *,
+    enabled: Annotated[bool | None, typer.Option("--enable/--disable", help="Let the unit run, or not.")] = None,
+    mode: Annotated[Literal["full", "incremental"] | None, typer.Option(help="Read all, or what changed.")] = None,
+    data_mode: Annotated[
+        Literal["raw", "cdm"] | None, typer.Option(help="Rows as the source has them, or of the common model.")
+    ] = None,
+    sink: SinkId = None,
+    schedule: Annotated[
+        str | None, typer.Option(metavar="CRON", help="A cron line, or 'every <seconds>'; '' for on demand.")
+    ] = None,
+    cursor: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN", help="Column that grows with changes. Repeatable.")
+    ] = None,
+    key: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN", help="Column of the key to use. Repeatable.")
+    ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CONDITION", help="Only rows like n>=5. Repeatable; '' for all."),
+    ] = None,
+    selector: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="What the source lets choose by name. Repeatable; '' for all."),
+    ] = None,
+    on_gone: Annotated[
+        Literal["delete", "tombstone", "ignore"] | None,
+        typer.Option(help="What happens to rows gone at the source."),
+    ] = None,
+    max_delete_fraction: Annotated[
+        float | None, typer.Option(min=0.0, max=1.0, help="A run that would remove more of the target stops.")
+    ] = None,
+    slice_size: Annotated[str | None, typer.Option(help="Size that slices are cut to, 64KiB or more.")] = None,
+    parallel: Annotated[int | None, typer.Option(min=1, max=64, help="Slices in flight at the same time.")] = None,
+    target: Annotated[
+        str | None, typer.Option(metavar="TABLE", help="Table to write to; '' for the unit's own name.")
+    ] = None,
+    allow_partial: Annotated[
+        bool | None, typer.Option("--allow-partial/--refuse-partial", help="Let a run with a gap succeed.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Change what is given and leave the rest; without options, show what is set."""
+    from cli.arguments.unit_changes import changed
+    from flows.operations.run_control import configure as keep
+
+    policy = {
+        "cursor_columns": cursor, "key_columns": key, "filter": where, "target": target, "on_gone": on_gone,
+        "selectors": selector,
+        "max_delete_fraction": max_delete_fraction, "allow_partial": allow_partial,
+        "target_slice_bytes": slice_size, "parallel_slices": parallel,
+    }  # fmt: skip
+    settings = {"enabled": enabled, "mode": mode, "data_mode": data_mode, "sink_id": sink, "schedule": schedule}
+
+    def configured(ws: "Workspace") -> "UnitConfig":
+        ws.unit(endpoint_id, unit_id)
+        before = ws.units.config(endpoint_id, unit_id)
+        after = changed(before, _given(settings), _given(policy))
+        return keep(ws, before, after)
+
+    config = workspace.in_workspace(configured)
+    shown = {**config.model_dump(mode="json", exclude={"policy"}), **config.policy.model_dump(mode="json")}
+    rows = [(name, value) for name, value in shown.items() if name not in {"endpoint_id", "unit_id"}]
+    Output(as_json=as_json).show(
+        {"config": config.model_dump(mode="json")}, table(f"{endpoint_id}/{unit_id}", ("", ""), rows)
+    )
+
+
+@app.command()
+def options(endpoint_id: EndpointId, *, as_json: JsonFlag = False) -> None:
+    """Show what the selectors of the endpoint's units may hold now."""
+    from contracts.endpoint import SupportsFilterOptions
+    from contracts.errors import FilterNotSupportedError
+
+    def asked(ws: "Workspace") -> "dict[str, tuple[FilterOption, ...]]":
+        source = ws.source(endpoint_id)
+        if not isinstance(source, SupportsFilterOptions):
+            raise FilterNotSupportedError(
+                f"Endpoint {endpoint_id!r} has no selectors", "Filter its units by columns: --where."
+            )
+        return source.filter_options()
+
+    found = workspace.in_workspace(asked)
+    data = {name: [option.model_dump() for option in choices] for name, choices in found.items()}
+    rows = [(name, option.value, option.label) for name, choices in found.items() for option in choices]
+    Output(as_json=as_json).show({"options": data}, table(endpoint_id, ("selector", "value", ""), rows))
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}

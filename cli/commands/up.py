@@ -1,0 +1,50 @@
+"""``nucleus up`` and ``nucleus down``: a control plane and an API of one's own, on loopback."""
+
+from typing import Annotated
+
+import typer
+
+from cli.arguments.options import JsonFlag
+from cli.terminal.interrupts import interruptible
+from cli.terminal.output import Output
+
+
+def up(
+    *,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Port on 127.0.0.1; a free one when left out.")
+    ] = None,
+    api: Annotated[bool, typer.Option("--api/--no-api", help="Start the API too: webhook and GraphQL.")] = True,
+    api_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Port of the API on 127.0.0.1; a free one when left out.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Start a Prefect server, a worker, the deployments and the API on loopback, and leave them running."""
+    from flows.local import up as control_plane
+    from flows.local.services import SECOND_TRY_S, failing_services
+
+    out = Output(as_json=as_json)
+    out.note("Starting; the first time takes some ten seconds.")
+    running = interruptible(lambda: control_plane.up(port=port, api=api, api_port=api_port))
+    problems = failing_services(running.api_url, running.home, second_try_s=SECOND_TRY_S)
+    url = running.nucleus_api_url
+    data = {
+        "api_url": running.api_url,
+        "ui_url": running.ui_url,
+        "home": str(running.home),
+        "pids": running.pids,
+        "door_url": url,
+        "problems": out.problems(problems),
+    }
+    api_words = "" if url is None else f"The API answers at {url}; its keys are in api.json there. "
+    words = f"Prefect runs at {running.ui_url}; state and logs are in {running.home}. {api_words}"
+    out.show({"control_plane": data}, f"{words}End it with: nucleus down")
+
+
+def down(*, as_json: JsonFlag = False) -> None:
+    """End what `nucleus up` started. Everything that was saved stays."""
+    from flows.local import up as control_plane
+
+    was_running = interruptible(control_plane.down)
+    Output(as_json=as_json).show({"ended": was_running}, "Ended." if was_running else "Nothing was running.")

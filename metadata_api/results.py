@@ -1,4 +1,4 @@
-"""How a run ended, for whoever asked to be told."""
+"""The result of a run, as callbacks carry it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def result_of(workspace: Workspace, run: Run) -> dict[str, Any]:
 
 
 def plain_error(held: dict[str, Any]) -> dict[str, Any]:
-    """A noted error without its facts: ``{code, message, retryable, hint}``."""
+    """A saved error without its facts: ``{code, message, retryable, hint}``."""
     return {
         "code": str(held.get("code") or IngestionError.code),
         "message": str(held.get("message") or "The run failed"),

@@ -7,6 +7,7 @@ WITHOUT_SERVERS := not postgres and not prefect and not s3 and not notebook and 
 READY := $(VENV)/.ready
 BENCH_READY := $(VENV)/.bench-ready
 NOTEBOOKS_READY := $(VENV)/.notebooks-ready
+DOCS_READY := $(VENV)/.docs-ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
@@ -41,6 +42,9 @@ check: $(READY) ## Lint, format, types, floors, lock files: what CI asks before 
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q tests/architecture
 
+docs: $(DOCS_READY) ## Build the documentation as a site in build/site; a link that leads nowhere fails
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet $(ARGS)
+
 bench: $(BENCH_READY) ## Measure against psql, dlt, an API's own latency and Prefect's (minutes, and some gigabytes of disk)
 	$(BIN)/python -m benchmarks.run $(ARGS)
 
@@ -67,4 +71,8 @@ $(BENCH_READY): requirements/bench.lock $(READY)
 
 $(NOTEBOOKS_READY): requirements/notebooks.lock $(READY)
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements/notebooks.lock
+	@touch $@
+
+$(DOCS_READY): requirements/docs.lock $(READY)
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements/docs.lock
 	@touch $@

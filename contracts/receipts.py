@@ -72,6 +72,7 @@ class UpsertReceipt(Contract):
     rows_updated: int = 0
     rows_unchanged: int = 0
     rows_deleted: int = 0
+    rows_tombstoned: int = 0
     rows_duplicate: int = 0
     """Rows that were replaced by a later row with the same key in the same slice."""
     bytes_staged: int = 0

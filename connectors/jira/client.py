@@ -13,12 +13,15 @@ from urllib.parse import quote
 import msgspec
 
 from connectors.http.client import HttpClient
+from connectors.http.listing import Listing
+from connectors.http.paging import Page, PageRequest
 from connectors.jira.errors import check_login, message_of, typed_errors
 from contracts.errors import SourcePageFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from connectors.http.paging import Row
     from connectors.jira.config import JiraConfig
 
 IDS_PER_PAGE = 5000
@@ -124,35 +127,13 @@ class JiraClient:
         """``field``, ``status``, ``priority`` or ``issuetype``, whole."""
         return self.http.get(f"{_API}/{what}", _raws)
 
-    def projects(self) -> Iterator[msgspec.Raw]:
-        """Live and archived projects, to the last page.
-
-        Raises:
-            SourcePageFailedError: Fewer came than the site says there are: the list shifted while it was read.
-        """
-        start, seen = 0, set[str]()
-        while True:
-            status = ["live", "archived"]
-            asked = {"startAt": start, "maxResults": 100, "expand": "description,lead", "status": status}
-            page = self.http.get(f"{_API}/project/search", _values, asked)
-            yield from page.values
-            ids = {_id(raw).id for raw in page.values}
-            start, seen = start + len(ids), seen | ids
-            if page.isLast or not page.values:
-                if page.total is not None and len(seen) < page.total:
-                    came = len(seen)
-                    raise SourcePageFailedError(
-                        f"The list of projects ended after {came} of {page.total}", "Run again.", received=came
-                    )
-                return
+    def projects(self) -> Iterator[list[msgspec.Raw]]:
+        """Live and archived projects page by page, each once."""
+        return self._listed("projects", self._page_of_projects)
 
     def users(self) -> Iterator[list[msgspec.Raw]]:
-        """Accounts page by page, inactive ones too, until an empty page."""
-        start = 0
-        while page := self.http.get(f"{_API}/users/search", _raws, {"startAt": start, "maxResults": 200}):
-            yield page
-            # A row that comes twice in a page takes one place.
-            start += len({_account(raw).accountId for raw in page})
+        """Accounts page by page, inactive ones too, each once."""
+        return self._listed("users", self._page_of_users)
 
     def count(self, jql: str) -> int:
         """About how many issues match; lags and is approximate."""
@@ -236,6 +217,37 @@ class JiraClient:
         """Close connections."""
         self.http.close()
 
+    def _listed(self, what: str, page: Callable[[PageRequest], Page]) -> Iterator[list[msgspec.Raw]]:
+        """Payloads of a list that is read by position.
+
+        Raises:
+            SourcePageFailedError: Fewer came than the site says there are, or the list never stands still.
+        """
+        listing = Listing(page, PageRequest(what), lambda row: row["key"])
+        for rows in listing:
+            yield [row["payload"] for row in rows]
+        if listing.refusal:
+            raise listing.refusal
+        if listing.expected not in {None, listing.rows}:
+            raise SourcePageFailedError(
+                f"The list of {what} ended after {listing.rows} of {listing.expected}",
+                "Run again.",
+                received=listing.rows,
+            )
+
+    def _page_of_projects(self, request: PageRequest) -> Page:
+        start, status = int(request.token or 0), ["live", "archived"]
+        asked = {"startAt": start, "maxResults": request.limit, "expand": "description,lead", "status": status}
+        page = self.http.get(f"{_API}/project/search", _values, asked)
+        rows = [{"key": _id(payload).id, "payload": payload} for payload in page.values]
+        return Page(rows, None if page.isLast else _position_after(start, rows), page.total)
+
+    def _page_of_users(self, request: PageRequest) -> Page:
+        start = int(request.token or 0)
+        payloads = self.http.get(f"{_API}/users/search", _raws, {"startAt": start, "maxResults": 200})
+        rows = [{"key": _account(payload).accountId, "payload": payload} for payload in payloads]
+        return Page(rows, _position_after(start, rows))
+
     @staticmethod
     def _object(answer: Any) -> dict[str, Any]:
         if not isinstance(answer, dict):
@@ -246,6 +258,11 @@ class JiraClient:
 def moment(text: str) -> datetime:
     """A timestamp as Jira writes it (``…T07:08:09.123+0530``), in UTC."""
     return datetime.fromisoformat(_colon(text)).astimezone(UTC)
+
+
+def _position_after(start: int, rows: Sequence[Row]) -> int | None:
+    """Where the next page begins; None after an empty page. A row that comes twice in a page takes one place."""
+    return start + len({row["key"] for row in rows}) if rows else None
 
 
 def _colon(text: str) -> str:

@@ -50,7 +50,7 @@ def make_plan(client: JiraClient, request: PlanRequest) -> IngestionPlan:
 
 def selected_projects(client: JiraClient, scope: Scope) -> tuple[list[str], list[str]]:
     """(projects to read, selected ones that the account does not see), both in order."""
-    visible = {msgspec.json.decode(raw, type=_ProjectKey).key for raw in client.projects()}
+    visible = {msgspec.json.decode(raw, type=_ProjectKey).key for page in client.projects() for raw in page}
     allowed = visible & set(client.config.project_keys) if client.config.project_keys else visible
     wanted = set(scope.project_keys) or set(client.config.project_keys) or visible
     return sorted(wanted & allowed), sorted(wanted - allowed)

@@ -209,7 +209,9 @@ class JiraSource:
         """Projects, statuses and people there are now; a moment is free."""
         with typed_errors():
             self._client.myself()
-            projects = [msgspec.json.decode(raw, type=_OptionPayload) for raw in self._client.projects()]
+            projects = [
+                msgspec.json.decode(raw, type=_OptionPayload) for page in self._client.projects() for raw in page
+            ]
             statuses = {msgspec.json.decode(raw, type=_OptionPayload).name for raw in self._client.list_of("status")}
             people = [msgspec.json.decode(raw, type=_OptionPayload) for page in self._client.users() for raw in page]
         return {

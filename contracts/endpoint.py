@@ -279,7 +279,7 @@ class SinkEndpoint(Protocol):
         ...
 
     def begin_run(self, ref: RunRef, run_id: str, plan: IngestionPlan) -> RunHandle:
-        """Take the next epoch and store the plan with it. The last run's ``run_id`` resumes it, another starts a run."""
+        """Take the next epoch and store the plan with it. The last run's ``run_id`` resumes it; another starts anew."""
         ...
 
     def receipts(self, run: RunHandle) -> dict[str, UpsertReceipt]:

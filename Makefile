@@ -7,7 +7,10 @@ WITHOUT_SERVERS := not postgres and not prefect and not s3 and not notebook and 
 READY := $(VENV)/.ready
 BENCH_READY := $(VENV)/.bench-ready
 NOTEBOOKS_READY := $(VENV)/.notebooks-ready
+DOCS_READY := $(VENV)/.docs-ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Tests start hundreds of processes; without it each would compile our modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help run notebooks test test-fast prove cover check docs bench lock clean
@@ -41,6 +44,9 @@ check: $(READY) ## Lint, format, types, floors, lock files: what CI asks before 
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q tests/architecture
 
+docs: $(DOCS_READY) ## Build the documentation as a site in build/site; a link that leads nowhere fails
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet $(ARGS)
+
 bench: $(BENCH_READY) ## Measure against psql, dlt, an API's own latency and Prefect's (minutes, and some gigabytes of disk)
 	$(BIN)/python -m benchmarks.run $(ARGS)
 
@@ -67,4 +73,8 @@ $(BENCH_READY): requirements/bench.lock $(READY)
 
 $(NOTEBOOKS_READY): requirements/notebooks.lock $(READY)
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements/notebooks.lock
+	@touch $@
+
+$(DOCS_READY): requirements/docs.lock $(READY)
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements/docs.lock
 	@touch $@

@@ -1,1 +1,1 @@
-"""The door: signed webhook, GraphQL, callbacks. It validates, starts deployments and answers."""
+"""The HTTP API: signed webhook, GraphQL, callbacks. It validates requests, starts deployments and answers."""

@@ -16,12 +16,14 @@ from metadata_api.requests import IngestionRequest
 
 if TYPE_CHECKING:
     from flows.prefect_api.runs import Run
-    from metadata_api.door import Door
+    from metadata_api.services import ApiServices
 
 COLLECT = "collect-catalog/collect-catalog"
 
 
-def start_unit(door: Door, endpoint_id: str, unit_id: str, sink_id: str | None, sink_endpoint_id: str | None) -> Run:
+def start_unit(
+    services: ApiServices, endpoint_id: str, unit_id: str, sink_id: str | None, sink_endpoint_id: str | None
+) -> Run:
     """Start the unit, or go on where a pause stopped it; a run that goes on already is given back.
 
     Raises:
@@ -30,62 +32,64 @@ def start_unit(door: Door, endpoint_id: str, unit_id: str, sink_id: str | None, 
     request = IngestionRequest.model_construct(
         endpoint_id=endpoint_id, unit_id=unit_id, sink_id=sink_id, sink_endpoint_id=sink_endpoint_id
     )
-    admitted = admit(door.workspace, door.facts, request)
-    door.board.doubt(admitted.ref)
-    return run_control.start(door.workspace, admitted.ref, admitted.parameters)
+    admitted = admit(services.workspace, services.metadata, request)
+    services.unit_states.invalidate(admitted.ref)
+    return run_control.start(services.workspace, admitted.ref, admitted.parameters)
 
 
-def pause_unit(door: Door, endpoint_id: str, unit_id: str, sink_id: str | None) -> Run | None:
+def pause_unit(services: ApiServices, endpoint_id: str, unit_id: str, sink_id: str | None) -> Run | None:
     """Ask the unit's run to end after what is in hand and hold its schedule back; the run, if there is one."""
-    return run_control.pause(door.workspace, ref_of(door, endpoint_id, unit_id, sink_id))
+    return run_control.pause(services.workspace, ref_of(services, endpoint_id, unit_id, sink_id))
 
 
-def reset_checkpoint(door: Door, endpoint_id: str, unit_id: str, sink_id: str | None) -> bool:
+def reset_checkpoint(services: ApiServices, endpoint_id: str, unit_id: str, sink_id: str | None) -> bool:
     """Forget how far the unit was read; raises RunInProgressError while a run holds it."""
-    return forget_watermark(door.workspace, ref_of(door, endpoint_id, unit_id, sink_id))
+    return forget_watermark(services.workspace, ref_of(services, endpoint_id, unit_id, sink_id))
 
 
-def move_watermark(door: Door, endpoint_id: str, unit_id: str, watermark: str | None, sink_id: str | None) -> str:
+def move_watermark(
+    services: ApiServices, endpoint_id: str, unit_id: str, watermark: str | None, sink_id: str | None
+) -> str:
     """Make the next incremental run begin elsewhere, from the beginning without a watermark; what was done, in words.
 
     Raises:
         CursorUnsupportedError: It is no watermark of the unit.
         RunInProgressError: A run holds the unit.
     """
-    ref = ref_of(door, endpoint_id, unit_id, sink_id)
+    ref = ref_of(services, endpoint_id, unit_id, sink_id)
     if watermark is None:
-        return "The watermark is forgotten" if forget_watermark(door.workspace, ref) else "There was no watermark"
-    set_watermark(door.workspace, ref, watermark, "updateIngestionWatermark")
+        return "The watermark is forgotten" if forget_watermark(services.workspace, ref) else "There was no watermark"
+    set_watermark(services.workspace, ref, watermark, "updateIngestionWatermark")
     return "The next incremental run begins there"
 
 
-def ref_of(door: Door, endpoint_id: str, unit_id: str, sink_id: str | None) -> RunRef:
+def ref_of(services: ApiServices, endpoint_id: str, unit_id: str, sink_id: str | None) -> RunRef:
     """What an action is about, to be read again; raises MetadataError for a unit that is not in the catalog."""
-    door.workspace.unit(endpoint_id, unit_id)
-    config = door.workspace.units.config(endpoint_id, unit_id)
+    services.workspace.unit(endpoint_id, unit_id)
+    config = services.workspace.units.config(endpoint_id, unit_id)
     ref = RunRef(endpoint_id=endpoint_id, unit_id=unit_id, sink_id=chosen_sink(sink_id, None, config))
-    door.board.doubt(ref)
+    services.unit_states.invalidate(ref)
     return ref
 
 
-def collect(door: Door, endpoint_id: str) -> Run:
+def collect(services: ApiServices, endpoint_id: str) -> Run:
     """Start the collection of an endpoint's catalog; raises EndpointUnknownError."""
-    door.workspace.endpoints.template(endpoint_id)
-    door.facts.forget()
-    return door.runs.start(COLLECT, {"endpoint_id": endpoint_id}, key=key_of("collect", uuid4().hex))
+    services.workspace.endpoints.template(endpoint_id)
+    services.metadata.forget()
+    return services.runs.start(COLLECT, {"endpoint_id": endpoint_id}, key=key_of("collect", uuid4().hex))
 
 
-def update_endpoint(door: Door, endpoint_id: str, config: dict[str, Any]) -> None:
+def update_endpoint(services: ApiServices, endpoint_id: str, config: dict[str, Any]) -> None:
     """Put fields in place of those of that name; secrets that are not given stay as they are.
 
     Raises:
         EndpointUnknownError: There is no such endpoint.
         ConfigInvalidError: The fields do not make a config.
     """
-    template_id, held = door.workspace.endpoints.get(endpoint_id)
+    template_id, held = services.workspace.endpoints.get(endpoint_id)
     masks = [name for name, value in config.items() if value == "********"]
     if masks:
         raise ConfigInvalidError(f"{', '.join(masks)[:200]} is a mask, not a value", "Leave out what is to stay.")
     kept = {name: value for name, value in plain_fields(held).items() if value is not None}
     merged = {name: value for name, value in {**kept, **config}.items() if value is not None}
-    door.workspace.endpoints.add(endpoint_id, template_id, merged, replace=True)
+    services.workspace.endpoints.add(endpoint_id, template_id, merged, replace=True)

@@ -12,9 +12,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from metadata_api.door import Door
-from metadata_api.errors import fault
+from metadata_api.errors import internal_error_body
 from metadata_api.graphql_view import answer
+from metadata_api.services import ApiServices
 from metadata_api.webhook import receive
 
 if TYPE_CHECKING:
@@ -42,15 +42,15 @@ async def health(_: Request) -> JSONResponse:
 
 @asynccontextmanager
 async def _lifespan(app: Starlette) -> AsyncIterator[None]:
-    door = await run_in_threadpool(Door.open)
-    dispatcher = door.dispatcher()
-    app.state.door = door
+    services = await run_in_threadpool(ApiServices.open)
+    dispatcher = services.dispatcher()
+    app.state.services = services
     dispatcher.start()
     try:
         yield
     finally:
         await run_in_threadpool(dispatcher.stop)
-        await run_in_threadpool(door.close)
+        await run_in_threadpool(services.close)
 
 
 async def _http_error(_: Request, error: Exception) -> JSONResponse:
@@ -63,4 +63,4 @@ async def _http_error(_: Request, error: Exception) -> JSONResponse:
 
 
 async def _unforeseen(_: Request, error: Exception) -> JSONResponse:
-    return JSONResponse(fault(error), 500)
+    return JSONResponse(internal_error_body(error), 500)

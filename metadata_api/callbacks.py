@@ -29,7 +29,7 @@ _PORTS = {"https": 443, "http": 80}
 Resolve = "Callable[[str, int], list[str]]"
 
 
-class Target(NamedTuple):
+class CallbackTarget(NamedTuple):
     """A URL that may be called."""
 
     url: str
@@ -38,7 +38,7 @@ class Target(NamedTuple):
     port: int
 
 
-class Outcome(NamedTuple):
+class CallbackOutcome(NamedTuple):
     """What became of one try."""
 
     delivered: bool
@@ -48,7 +48,7 @@ class Outcome(NamedTuple):
     """Trying again cannot help."""
 
 
-def allowed(url: str, settings: ApiSettings) -> Target:
+def allowed(url: str, settings: ApiSettings) -> CallbackTarget:
     """The URL, if the operator's list has its host; names are not resolved yet.
 
     Raises:
@@ -69,7 +69,7 @@ def allowed(url: str, settings: ApiSettings) -> Target:
         raise _refused("its host is not on the operator's list")
     if _is_address(host) and not settings.callback_private and not _is_public(host):
         raise _refused("it is an address of a private network")
-    return Target(url, scheme, host, port or _PORTS[scheme])
+    return CallbackTarget(url, scheme, host, port or _PORTS[scheme])
 
 
 def deliver(
@@ -79,7 +79,7 @@ def deliver(
     key_id: str,
     settings: ApiSettings,
     resolve: Callable[[str, int], list[str]] | None = None,
-) -> Outcome:
+) -> CallbackOutcome:
     """Post the payload, signed. What goes wrong comes back as an outcome; nothing is raised."""
     try:
         target = allowed(url, settings)
@@ -87,9 +87,9 @@ def deliver(
         if not settings.callback_private and not all(map(_is_public, addresses)):
             raise _refused("its host is in a private network")
     except CallbackRefusedError as error:
-        return Outcome(delivered=False, why=error.what, final=True)
+        return CallbackOutcome(delivered=False, why=error.what, final=True)
     except OSError:
-        return Outcome(delivered=False, why="the host has no address")
+        return CallbackOutcome(delivered=False, why="the host has no address")
     key_id = key_id if key_id in settings.signing_keys else next(iter(settings.signing_keys))
     body = json.dumps(payload, separators=(",", ":"), default=str).encode()
     headers = signed_headers(settings.signing_keys[key_id], key_id, delivery_id, body)
@@ -97,7 +97,7 @@ def deliver(
 
 
 def signed_headers(secret: str, key_id: str, delivery_id: str, body: bytes) -> dict[str, str]:
-    """The headers of a callback; the receiver checks it as this door checks a webhook."""
+    """The headers of a callback; the receiver verifies it as this API verifies a webhook."""
     at = int(time.time())
     return {
         TIMESTAMP: str(at),
@@ -115,7 +115,7 @@ def addresses_of(host: str, port: int) -> list[str]:
     return [*dict.fromkeys(str(each[4][0]) for each in found)]
 
 
-def _post(target: Target, address: str, headers: dict[str, str], body: bytes) -> Outcome:
+def _post(target: CallbackTarget, address: str, headers: dict[str, str], body: bytes) -> CallbackOutcome:
     url = httpx.URL(target.url).copy_with(host=address)
     named = target.host if target.port == _PORTS[target.scheme] else f"{target.host}:{target.port}"
     extensions = {"sni_hostname": target.host}
@@ -126,8 +126,8 @@ def _post(target: Target, address: str, headers: dict[str, str], body: bytes) ->
         ):
             status = got.status_code
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-        return Outcome(delivered=False, why=type(error).__name__)
-    return Outcome(delivered=200 <= status < 300, why=f"status {status}", final=status == 410)
+        return CallbackOutcome(delivered=False, why=type(error).__name__)
+    return CallbackOutcome(delivered=200 <= status < 300, why=f"status {status}", final=status == 410)
 
 
 def _fits(pattern: str, host: str, port: int | None, usual: int) -> bool:

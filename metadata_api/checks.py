@@ -25,7 +25,7 @@ from state.units import effective_policy, require_runnable
 if TYPE_CHECKING:
     from contracts.unit import DataMode, EndpointUnitDescriptor, IngestionMode, UnitConfig
     from flows.wiring import Workspace
-    from metadata_api.facts import EndpointFacts, Facts, SinkFacts
+    from metadata_api.metadata_cache import EndpointMetadata, MetadataCache, SinkMetadata
     from metadata_api.requests import IngestionRequest
 
 _PREDICATES = TypeAdapter(tuple[Predicate, ...])
@@ -38,25 +38,25 @@ class Admitted(NamedTuple):
     parameters: dict[str, Any]
 
 
-def admit(workspace: Workspace, facts: Facts, request: IngestionRequest) -> Admitted:
+def admit(workspace: Workspace, metadata: MetadataCache, request: IngestionRequest) -> Admitted:
     """The request as a run. What is known is asked first; a refusal is made sure of with what is so now.
 
     Raises:
         IngestionError: One of the checks says no; nothing was started.
     """
     try:
-        return _admit(workspace, facts, request)
+        return _admit(workspace, metadata, request)
     except IngestionError:
-        admitted = facts.fresh(lambda now: _admit(workspace, now, request))
-        facts.forget()
+        admitted = metadata.fresh(lambda now: _admit(workspace, now, request))
+        metadata.forget()
         return admitted
 
 
-def _admit(workspace: Workspace, facts: Facts, request: IngestionRequest) -> Admitted:
-    endpoint = facts.endpoint(request.endpoint_id)
-    config = facts.config(request.endpoint_id, request.unit_id)
+def _admit(workspace: Workspace, metadata: MetadataCache, request: IngestionRequest) -> Admitted:
+    endpoint = metadata.endpoint(request.endpoint_id)
+    config = metadata.config(request.endpoint_id, request.unit_id)
     unit = runnable_unit(endpoint, request.unit_id, config)
-    sink = facts.sink(chosen_sink(request.sink_id, request.sink_endpoint_id, config))
+    sink = metadata.sink(chosen_sink(request.sink_id, request.sink_endpoint_id, config))
     require_data_mode(unit, sink, request.data_mode or config.data_mode)
     policy = run_policy(endpoint, unit, config, request)
     mode = request.run_mode or config.mode
@@ -76,7 +76,7 @@ def _admit(workspace: Workspace, facts: Facts, request: IngestionRequest) -> Adm
     return Admitted(ref, {**ref.model_dump(), **{name: value for name, value in asked.items() if value is not None}})
 
 
-def runnable_unit(endpoint: EndpointFacts, unit_id: str, config: UnitConfig) -> EndpointUnitDescriptor:
+def runnable_unit(endpoint: EndpointMetadata, unit_id: str, config: UnitConfig) -> EndpointUnitDescriptor:
     """The unit, if metadata and operator let it run.
 
     Raises:
@@ -108,7 +108,7 @@ def chosen_sink(sink_id: str | None, sink_endpoint_id: str | None, config: UnitC
     return chosen
 
 
-def require_data_mode(unit: EndpointUnitDescriptor, sink: SinkFacts, mode: DataMode) -> None:
+def require_data_mode(unit: EndpointUnitDescriptor, sink: SinkMetadata, mode: DataMode) -> None:
     """Rows of a common model need a unit that has one, a sink that takes it, and its table there.
 
     Raises:
@@ -143,7 +143,7 @@ def require_mode(unit: EndpointUnitDescriptor, mode: IngestionMode, policy: Unit
 
 
 def run_policy(
-    endpoint: EndpointFacts, unit: EndpointUnitDescriptor, config: UnitConfig, request: IngestionRequest
+    endpoint: EndpointMetadata, unit: EndpointUnitDescriptor, config: UnitConfig, request: IngestionRequest
 ) -> UnitPolicy:
     """The whole policy of the run, with a filter of the kind that the source has.
 
@@ -156,7 +156,7 @@ def run_policy(
     return policy
 
 
-def require_filter(endpoint: EndpointFacts, unit: EndpointUnitDescriptor, policy: UnitPolicy) -> None:
+def require_filter(endpoint: EndpointMetadata, unit: EndpointUnitDescriptor, policy: UnitPolicy) -> None:
     """Selectors only where the source has them, and of their names; conditions only on columns there are.
 
     Raises:

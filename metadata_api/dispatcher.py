@@ -1,8 +1,8 @@
-"""The API's own thread: tells how runs ended, starts again what dead workers left, sweeps, mends schedules.
+"""The API's background thread: sends callbacks, restarts orphaned runs, sweeps, repairs schedules.
 
-What is due stands in Prefect, with the run itself (a tag and labels), so it outlives worker, server and API alike, and
-a callback that cannot be delivered is tried for a day. A callback is sent at least once; its delivery id is the
-same on every try, and a run that is retried and ends again is told again under another.
+Pending callbacks are recorded in Prefect, on the run itself (a tag and labels), so they survive a restart of worker,
+server and API alike, and a callback that cannot be delivered is retried for a day. Delivery is at least once: the
+delivery id is the same on every attempt, and a run that is retried and ends again is announced under a new one.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 
 from contracts.errors import IngestionError
 from flows.prefect_api.runs import ENDED
-from metadata_api.callbacks import Outcome, deliver
+from metadata_api.callbacks import CallbackOutcome, deliver
+from metadata_api.orphaned_runs import restart_orphaned_runs, will_be_restarted
 from metadata_api.results import result_of
-from metadata_api.reviving import is_to_be_revived, revive
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from flows.wiring import Workspace
     from metadata_api.settings import ApiSettings
 
-DUE, TOLD = "nucleus-callback-due", "nucleus-callback-done"
-"""Tags of a run whose end is to be told, and was."""
+DUE, SENT = "nucleus-callback-due", "nucleus-callback-done"
+"""Tags of a run whose callback is due, and was sent."""
 CALLBACK, KEY, ANNOUNCED, ATTEMPTS, NEXT_AT = (
     f"nucleus.{name}" for name in ("callback", "key", "announced", "attempts", "next")
 )
-"""Labels: where to, signed by which key, the state that was told, tries so far, when the next one is due."""
+"""Labels: where to, signed by which key, the state that was announced, attempts so far, when the next one is due."""
 LOOK_EVERY_S = 2.0
 CARE_EVERY_S = 5.0
 SWEEP_EVERY_S = 600.0
@@ -53,7 +53,7 @@ class Dispatcher:
         runs: Flow runs of the same server.
         settings: Keys and hosts of callbacks.
         sweeps: What else is to be done every ten minutes; the first time at once.
-        keep_warm: What else is to be done every five seconds.
+        refresh: What else is to be done every five seconds.
     """
 
     def __init__(
@@ -62,10 +62,10 @@ class Dispatcher:
         runs: Runs,
         settings: ApiSettings,
         sweeps: tuple[Callable[[], object], ...] = (),
-        keep_warm: Callable[[], object] = lambda: None,
+        refresh: Callable[[], object] = lambda: None,
     ) -> None:
         self._workspace, self._runs, self._settings = workspace, runs, settings
-        self._sweeps, self._keep_warm = sweeps, keep_warm
+        self._sweeps, self._refresh = sweeps, refresh
         self._senders = ThreadPoolExecutor(SENDERS, thread_name_prefix="callback")
         self._retries_seen_at = datetime.now(UTC) - RETRIED_WITHIN
         self._over = Event()
@@ -81,21 +81,21 @@ class Dispatcher:
         self._thread.join(timeout=15.0)
         self._senders.shutdown(wait=False, cancel_futures=True)
 
-    def tell_ended(self) -> int:
-        """One look at the runs whose end is to be told; how many were."""
-        due = [run for run in self._runs.find(ENDED, tag=DUE) if not is_to_be_revived(run)]
-        return sum(self._senders.map(self._tell, filter(_is_time, due)))
+    def send_due(self) -> int:
+        """Send every callback that is due now; how many were delivered."""
+        due = [run for run in self._runs.find(ENDED, tag=DUE) if not will_be_restarted(run)]
+        return sum(self._senders.map(self._send, filter(_is_time, due)))
 
     def notice_retries(self) -> None:
-        """A run that was told about and ended again, after a retry in the UI, is due again."""
+        """Make a callback due again for runs that were retried in the UI and have ended once more."""
         began = datetime.now(UTC)
-        for run in [*self._runs.find(ENDED, tag=TOLD, ended_after=self._retries_seen_at)]:
+        for run in [*self._runs.find(ENDED, tag=SENT, ended_after=self._retries_seen_at)]:
             if run.labels.get(ANNOUNCED) not in {None, run.state_id}:
                 self._runs.label(run, {ATTEMPTS: 0, NEXT_AT: 0.0})
-                self._runs.retag(run, TOLD, DUE)
+                self._runs.retag(run, SENT, DUE)
         self._retries_seen_at = began - timedelta(seconds=2 * CARE_EVERY_S)
 
-    def _tell(self, run: Run) -> bool:
+    def _send(self, run: Run) -> bool:
         outcome = deliver(
             str(run.labels.get(CALLBACK, "")),
             result_of(self._workspace, run),
@@ -107,13 +107,13 @@ class Dispatcher:
         self._note(run, outcome, attempts)
         return outcome.delivered
 
-    def _note(self, run: Run, outcome: Outcome, attempts: int) -> None:
+    def _note(self, run: Run, outcome: CallbackOutcome, attempts: int) -> None:
         ended_at = run.ended_at or run.state_at
         too_old = (datetime.now(UTC) - ended_at).total_seconds() > GIVE_UP_AFTER_S
         if outcome.delivered or outcome.final or too_old:
             _log.info("Callback of run %s: %s after %d tries (%s)", run.run_id, _word(outcome), attempts, outcome.why)
             self._runs.label(run, {ANNOUNCED: run.state_id, ATTEMPTS: attempts, "nucleus.callback.result": outcome.why})
-            self._runs.retag(run, DUE, TOLD)
+            self._runs.retag(run, DUE, SENT)
             return
         next_at = time.time() + delay_s(attempts)
         _log.warning("Callback of run %s failed (%s), try %d", run.run_id, outcome.why, attempts)
@@ -123,12 +123,12 @@ class Dispatcher:
         cared_at = swept_at = -SWEEP_EVERY_S
         while not self._over.wait(LOOK_EVERY_S):
             now = time.monotonic()
-            self._guarded("callbacks", self.tell_ended)
+            self._guarded("callbacks", self.send_due)
             if now - cared_at >= CARE_EVERY_S:
                 cared_at = now
-                self._guarded("runs without a worker", lambda: revive(self._runs))
+                self._guarded("runs without a worker", lambda: restart_orphaned_runs(self._runs))
                 self._guarded("retried runs", self.notice_retries)
-                self._guarded("states", self._keep_warm)
+                self._guarded("states", self._refresh)
             if now - swept_at >= SWEEP_EVERY_S:
                 swept_at = now
                 for sweep in self._sweeps:
@@ -153,5 +153,5 @@ def _is_time(run: Run) -> bool:
     return float(run.labels.get(NEXT_AT, 0.0)) <= time.time()
 
 
-def _word(outcome: Outcome) -> str:
+def _word(outcome: CallbackOutcome) -> str:
     return "delivered" if outcome.delivered else "given up"

@@ -1,4 +1,4 @@
-"""What the door refuses for reasons of its own, and the HTTP status of every typed error.
+"""Errors of the API itself, and the HTTP status of every typed error.
 
 Answers are ``{code, message, retryable, hint}`` and nothing more: the facts of an error stay in the log.
 """
@@ -28,41 +28,41 @@ from contracts.errors import (
 _log = logging.getLogger(__name__)
 
 
-class DoorError(IngestionError):
-    """Refused at the door; nothing was started."""
+class RequestRefusedError(IngestionError):
+    """The API refused the request; nothing was started."""
 
     status: ClassVar[HTTPStatus] = HTTPStatus.BAD_REQUEST
 
 
-class UnsignedError(Terminal, DoorError):
+class UnsignedError(Terminal, RequestRefusedError):
     """No signature, or one that no valid key made."""
 
     code = "E_SIGNATURE"
     status = HTTPStatus.UNAUTHORIZED
 
 
-class StaleError(Terminal, DoorError):
+class StaleError(Terminal, RequestRefusedError):
     """The timestamp is outside the window."""
 
     code = "E_TIMESTAMP"
     status = HTTPStatus.UNAUTHORIZED
 
 
-class ReplayedError(Terminal, DoorError):
+class ReplayedError(Terminal, RequestRefusedError):
     """The very same signed request came before."""
 
     code = "E_REPLAYED"
     status = HTTPStatus.CONFLICT
 
 
-class TooLargeError(Terminal, DoorError):
-    """The body is larger than the door takes."""
+class TooLargeError(Terminal, RequestRefusedError):
+    """The body is larger than the API accepts."""
 
     code = "E_BODY_TOO_LARGE"
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 
-class RateLimitedError(Retriable, DoorError):
+class RateLimitedError(Retriable, RequestRefusedError):
     """Too many requests with this key."""
 
     code = "E_RATE_LIMITED"
@@ -73,41 +73,41 @@ class RateLimitedError(Retriable, DoorError):
         self.retry_after_s = float(facts.get("retry_after_s", 1.0))
 
 
-class MalformedError(Terminal, DoorError):
+class MalformedError(Terminal, RequestRefusedError):
     """The request cannot be read, or a field has no meaning."""
 
     code = "E_REQUEST_INVALID"
 
 
-class MediaTypeError(Terminal, DoorError):
+class MediaTypeError(Terminal, RequestRefusedError):
     """The body is not JSON by its own word."""
 
     code = "E_MEDIA_TYPE"
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
 
 
-class IdempotencyError(Terminal, DoorError):
+class IdempotencyError(Terminal, RequestRefusedError):
     """The idempotency key was used for another request."""
 
     code = "E_IDEMPOTENCY_MISMATCH"
     status = HTTPStatus.CONFLICT
 
 
-class CallbackRefusedError(Terminal, DoorError):
+class CallbackRefusedError(Terminal, RequestRefusedError):
     """The callback URL is not one that the operator allows."""
 
     code = "E_CALLBACK_HOST"
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
-class TokenError(Terminal, DoorError):
+class TokenError(Terminal, RequestRefusedError):
     """No bearer token, or an unknown one."""
 
     code = "E_TOKEN"
     status = HTTPStatus.UNAUTHORIZED
 
 
-class ForbiddenError(Terminal, DoorError):
+class ForbiddenError(Terminal, RequestRefusedError):
     """The token's role does not allow the operation."""
 
     code = "E_FORBIDDEN"
@@ -130,18 +130,18 @@ _STATUS: tuple[tuple[type[IngestionError], HTTPStatus], ...] = (
 
 def status_of(error: IngestionError) -> int:
     """The fitting HTTP status; 422 for whatever the request asks and the metadata does not allow."""
-    if isinstance(error, DoorError):
+    if isinstance(error, RequestRefusedError):
         return int(error.status)
     found = next((status for kind, status in _STATUS if isinstance(error, kind)), HTTPStatus.UNPROCESSABLE_ENTITY)
     return int(found)
 
 
-def told(error: IngestionError) -> dict[str, Any]:
+def error_body(error: IngestionError) -> dict[str, Any]:
     """Shape: ``{code, message, retryable, hint}``."""
     return {"code": error.code, "message": error.what, "retryable": error.retryable, "hint": error.next_step}
 
 
-def fault(error: BaseException) -> dict[str, Any]:
+def internal_error_body(error: BaseException) -> dict[str, Any]:
     """The answer to what nobody foresaw. Its text may hold anything, so only its kind is logged with its place."""
     place = error.__traceback__
     while place is not None and place.tb_next is not None:

@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse
 
 from contracts.errors import IngestionError
-from metadata_api.errors import MalformedError, TokenError, fault, status_of, told
+from metadata_api.errors import MalformedError, TokenError, error_body, internal_error_body, status_of
 from metadata_api.limits import read_json_body
 from metadata_api.requests import read_json
 from metadata_api.schema.build import SCHEMA
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from metadata_api.door import Door
+    from metadata_api.services import ApiServices
     from metadata_api.settings import Role
 
 BODIES = 4
@@ -31,15 +31,15 @@ _FIELDS = {"query", "variables", "operationName", "extensions"}
 
 async def answer(request: Request) -> JSONResponse:
     """One operation; 200 with ``{data, errors}`` when it was executed, whatever its resolvers said."""
-    door: Door = request.app.state.door
+    services: ApiServices = request.app.state.services
     try:
-        role = role_of(request.headers.get("authorization", ""), door.settings.tokens)
-        body = await read_json_body(request, BODIES * door.settings.body_bytes)
-        shown, status = await run_in_threadpool(execute, door, role, body)
+        role = role_of(request.headers.get("authorization", ""), services.settings.tokens)
+        body = await read_json_body(request, BODIES * services.settings.body_bytes)
+        shown, status = await run_in_threadpool(execute, services, role, body)
     except IngestionError as error:
-        return JSONResponse({"errors": [_as_error(told(error))]}, status_of(error), headers=_challenge(error))
+        return JSONResponse({"errors": [_as_error(error_body(error))]}, status_of(error), headers=_challenge(error))
     except Exception as error:  # noqa: BLE001 - the last place that can make an answer of it
-        return JSONResponse({"errors": [_as_error(fault(error))]}, 500)
+        return JSONResponse({"errors": [_as_error(internal_error_body(error))]}, 500)
     return JSONResponse(shown, status)
 
 
@@ -52,7 +52,7 @@ def role_of(authorization: str, tokens: Mapping[str, Role]) -> Role:
     return fits[0]
 
 
-def execute(door: Door, role: Role, body: bytes) -> tuple[dict[str, Any], int]:
+def execute(services: ApiServices, role: Role, body: bytes) -> tuple[dict[str, Any], int]:
     """The answer to one operation, and its HTTP status.
 
     Raises:
@@ -65,7 +65,7 @@ def execute(door: Door, role: Role, body: bytes) -> tuple[dict[str, Any], int]:
     if name is not None and not isinstance(name, str):
         raise MalformedError("This is no GraphQL request", "operationName is a text.")
     result = SCHEMA.execute_sync(
-        query, variable_values=variables, operation_name=name, context_value=Context(door=door, role=role)
+        query, variable_values=variables, operation_name=name, context_value=Context(services=services, role=role)
     )
     shown: dict[str, Any] = {"data": result.data}
     if result.errors:
@@ -79,17 +79,17 @@ def shown_error(error: GraphQLError) -> dict[str, Any]:
     while isinstance(original, GraphQLError) and original.original_error is not None:
         original = original.original_error
     if isinstance(original, IngestionError):
-        facts = told(original)
+        body = error_body(original)
     elif original is None or isinstance(original, GraphQLError):
-        facts = {
+        body = {
             "code": "E_GRAPHQL",
             "message": error.message[:500],
             "retryable": False,
             "hint": "See docs/schema.graphql.",
         }
     else:
-        facts = fault(original)
-    shown = _as_error(facts)
+        body = internal_error_body(original)
+    shown = _as_error(body)
     if error.path is not None:
         shown["path"] = [*error.path]
     if error.locations:
@@ -101,8 +101,8 @@ def _not_executed(errors: list[GraphQLError]) -> bool:
     return all(error.path is None for error in errors)
 
 
-def _as_error(facts: dict[str, Any]) -> dict[str, Any]:
-    return {"message": facts["message"], "extensions": {name: facts[name] for name in ("code", "retryable", "hint")}}
+def _as_error(body: dict[str, Any]) -> dict[str, Any]:
+    return {"message": body["message"], "extensions": {name: body[name] for name in ("code", "retryable", "hint")}}
 
 
 def _challenge(error: IngestionError) -> dict[str, str]:

@@ -1,12 +1,12 @@
-"""How a run ended, for whoever asked to be told."""
+"""The result of a run, as callbacks carry it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from contracts.errors import IngestionError
-from flows.execution.outcome import stopped
 from flows.execution.pausing import PAUSED
+from flows.stages.export import run_stopped_error
 
 if TYPE_CHECKING:
     from contracts.unit import UnitState
@@ -50,7 +50,7 @@ def result_of(workspace: Workspace, run: Run) -> dict[str, Any]:
 
 
 def plain_error(held: dict[str, Any]) -> dict[str, Any]:
-    """A noted error without its facts: ``{code, message, retryable, hint}``."""
+    """A saved error without its facts: ``{code, message, retryable, hint}``."""
     return {
         "code": str(held.get("code") or IngestionError.code),
         "message": str(held.get("message") or "The run failed"),
@@ -78,7 +78,7 @@ def _error(run: Run, noted: UnitState | None, state: str) -> dict[str, Any] | No
     if run.state == "FAILED" and noted is not None and noted.last_error is not None:
         return plain_error(dict(noted.last_error))
     if run.state in {"CRASHED", "CANCELLED"}:
-        return plain_error(stopped().to_json())
+        return plain_error(run_stopped_error().to_json())
     code, sign, _ = run.message.partition(": ")
     if sign and code.startswith("E_") and code.replace("_", "").isalnum():
         return plain_error({"code": code, "message": _first_sentence(run.message, code), "hint": "See the run."})

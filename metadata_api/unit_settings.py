@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from contracts.unit import EndpointUnitDescriptor
-    from metadata_api.facts import EndpointFacts, Facts
+    from metadata_api.metadata_cache import EndpointMetadata, MetadataCache
 
 MANUAL, INTERVAL, CRON = "manual", "interval", "cron"
 _EVERY = re.compile(r"every (\d+)")
@@ -62,12 +62,16 @@ def read_schedule(kind: str | None, interval_minutes: int | None, cron: str | No
 
 
 def changed(
-    facts: Facts, endpoint: EndpointFacts, unit: EndpointUnitDescriptor, before: UnitConfig, changes: Mapping[str, Any]
+    metadata: MetadataCache,
+    endpoint: EndpointMetadata,
+    unit: EndpointUnitDescriptor,
+    before: UnitConfig,
+    changes: Mapping[str, Any],
 ) -> UnitConfig:
     """The config after the changes, if it could run so.
 
     Args:
-        facts: Of sinks.
+        metadata: Of sinks.
         endpoint: The unit's endpoint.
         unit: The unit.
         before: What was set.
@@ -84,7 +88,7 @@ def changed(
         said = error.errors(include_input=False)
         problems = [f"{'.'.join(map(str, each['loc'][:3]))}: {each['msg']}" for each in said]
     else:
-        _require_sound(facts, endpoint, unit, after)
+        _require_sound(metadata, endpoint, unit, after)
         return after
     raise ConfigInvalidError(f"The config cannot be used: {'; '.join(problems)[:500]}", "Correct these fields.")
 
@@ -95,11 +99,13 @@ def policy_shown(config: UnitConfig) -> dict[str, Any]:
     return {name: value for name, value in config.policy.model_dump(mode="json").items() if value != plain[name]}
 
 
-def _require_sound(facts: Facts, endpoint: EndpointFacts, unit: EndpointUnitDescriptor, config: UnitConfig) -> None:
+def _require_sound(
+    metadata: MetadataCache, endpoint: EndpointMetadata, unit: EndpointUnitDescriptor, config: UnitConfig
+) -> None:
     policy = effective_policy(unit, config, None)
     require_filter(endpoint, unit, policy)
     require_mode(unit, config.mode, policy)
     if config.sink_id is not None:
-        require_data_mode(unit, facts.sink(config.sink_id), config.data_mode)
+        require_data_mode(unit, metadata.sink(config.sink_id), config.data_mode)
     elif config.data_mode == "cdm":
         raise MalformedError("Data mode cdm needs a sink", "Set sinkId too.")

@@ -14,7 +14,14 @@ from flows.prefect_api.runs import ACCEPTED, DEPLOYMENT, key_of, link_to
 from metadata_api.callbacks import allowed
 from metadata_api.checks import admit
 from metadata_api.dispatcher import CALLBACK, DUE, KEY
-from metadata_api.errors import IdempotencyError, RateLimitedError, TooLargeError, fault, status_of, told
+from metadata_api.errors import (
+    IdempotencyError,
+    RateLimitedError,
+    TooLargeError,
+    error_body,
+    internal_error_body,
+    status_of,
+)
 from metadata_api.limits import read_json_body
 from metadata_api.requests import read_request
 from metadata_api.signing import verify
@@ -22,8 +29,8 @@ from metadata_api.signing import verify
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from metadata_api.door import Door
     from metadata_api.requests import IngestionRequest
+    from metadata_api.services import ApiServices
     from metadata_api.signing import Signed
 
 REQUEST = "nucleus.request"
@@ -32,37 +39,37 @@ REQUEST = "nucleus.request"
 
 async def receive(request: Request) -> JSONResponse:
     """Answer one webhook: 202 with ``{runId, state, link}``, or the refusal as ``{code, message, retryable, hint}``."""
-    door: Door = request.app.state.door
+    services: ApiServices = request.app.state.services
     try:
-        body = await read_json_body(request, door.settings.body_bytes)
-        answer = await run_in_threadpool(accept, door, dict(request.headers), body)
+        body = await read_json_body(request, services.settings.body_bytes)
+        answer = await run_in_threadpool(accept, services, dict(request.headers), body)
     except IngestionError as error:
         return refused(error)
     except Exception as error:  # noqa: BLE001 - the last place that can make an answer of it
-        return JSONResponse(fault(error), 500)
+        return JSONResponse(internal_error_body(error), 500)
     return JSONResponse(answer, 202, headers={"location": answer["link"]})
 
 
-def accept(door: Door, headers: dict[str, str], body: bytes) -> dict[str, Any]:
+def accept(services: ApiServices, headers: dict[str, str], body: bytes) -> dict[str, Any]:
     """Everything between the bytes and the run.
 
     Raises:
         IngestionError: Refused; nothing was started.
     """
-    signed = verify(headers, body, door.settings.signing_keys)
-    door.limiter.take(signed.key_id)
-    door.replays.take(signed.digest)
-    return start(door, read_request(body), signed)
+    signed = verify(headers, body, services.settings.signing_keys)
+    services.limiter.take(signed.key_id)
+    services.replays.take(signed.digest)
+    return start(services, read_request(body), signed)
 
 
-def start(door: Door, request: IngestionRequest, signed: Signed) -> dict[str, Any]:
+def start(services: ApiServices, request: IngestionRequest, signed: Signed) -> dict[str, Any]:
     """Check the request and create its run, or find the one that its idempotency key made before."""
     if request.callback_url is not None:
-        allowed(request.callback_url, door.settings)
-    admitted = admit(door.workspace, door.facts, request)
+        allowed(request.callback_url, services.settings)
+    admitted = admit(services.workspace, services.metadata, request)
     asked = hashlib.sha256(request.model_dump_json(exclude={"idempotency_key"}).encode()).hexdigest()
     callback = {CALLBACK: request.callback_url} if request.callback_url else {}
-    run = door.runs.start(
+    run = services.runs.start(
         DEPLOYMENT,
         admitted.parameters,
         key=key_of("webhook", request.idempotency_key or signed.digest),
@@ -71,12 +78,12 @@ def start(door: Door, request: IngestionRequest, signed: Signed) -> dict[str, An
     )
     if run.labels.get(REQUEST) != asked:
         raise IdempotencyError("The idempotencyKey was used for another request", "Use a new key for a new request.")
-    return {"runId": run.run_id, "state": run.state, "link": link_to(door.api_url, run.run_id)}
+    return {"runId": run.run_id, "state": run.state, "link": link_to(services.api_url, run.run_id)}
 
 
 def refused(error: IngestionError) -> JSONResponse:
     """The answer to a typed error; a rate limit says when to come back."""
-    return JSONResponse(told(error), status_of(error), headers=headers_of(error))
+    return JSONResponse(error_body(error), status_of(error), headers=headers_of(error))
 
 
 def headers_of(error: IngestionError) -> dict[str, str]:

@@ -22,7 +22,7 @@ import typer
 from contracts.errors import IngestionError
 
 if TYPE_CHECKING:
-    from cli.terminal.redaction import Redactor
+    from collections.abc import Callable
 
 FAULT, USAGE, INGESTION, INTERRUPTED = 1, 2, 3, 130
 UsageError: type[Any] = typer.BadParameter.__base__  # type: ignore[assignment]  # click's, wherever typer keeps click
@@ -33,7 +33,7 @@ class Interrupted(Exception):  # noqa: N818 - a signal, not an error
     """Somebody pressed Ctrl-C and the work has ended; the text says what can be done now."""
 
 
-def report(error: BaseException, redact: Redactor, *, as_json: bool) -> int:
+def report(error: BaseException, redact: Callable[[str], str], *, as_json: bool) -> int:
     """Print what happened, secrets removed; returns the exit code."""
     code, facts = _described(error)
     if as_json:
@@ -62,7 +62,7 @@ def _facts(code: str, message: str, hint: str) -> dict[str, Any]:
     return {"code": code, "message": message, "hint": hint, "retryable": code == "E_INTERRUPTED", "facts": {}}
 
 
-def _print_block(redact: Redactor, facts: dict[str, Any]) -> None:
+def _print_block(redact: Callable[[str], str], facts: dict[str, Any]) -> None:
     typer.secho(facts["code"], fg="red", bold=True, err=True, nl=False)
     typer.echo(redact(f": {facts['message'].rstrip('.')}."), err=True)
     if facts["hint"]:

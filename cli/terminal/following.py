@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from flows.execution.artifacts import progress_of
-from flows.operations.run_control import going_on
+from flows.operations.run_control import active_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +36,7 @@ def follow(
 
 def _first(workspace: Workspace, ref: RunRef, wait_s: float, look_every_s: float) -> Run | None:
     deadline = time.monotonic() + wait_s
-    while (run := going_on(workspace, ref)) is None and time.monotonic() < deadline:
+    while (run := active_run(workspace, ref)) is None and time.monotonic() < deadline:
         time.sleep(min(look_every_s, max(0.0, deadline - time.monotonic())))
     return run
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from typer.core import TyperGroup
 
 from cli.terminal.failures import Interrupted, report
-from cli.terminal.redaction import Redactor
+from cli.terminal.redaction import redactor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,5 +33,5 @@ class GuardedGroup(TyperGroup):
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as error:  # noqa: BLE001 - the last place that can make it readable, panics too
-            code = report(error, Redactor(given), as_json="--json" in asked)
+            code = report(error, redactor(given), as_json="--json" in asked)
         sys.exit(code if isinstance(code, int) else 0)

@@ -5,32 +5,32 @@ from __future__ import annotations
 import contextlib
 import re
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 MASK = "***"
 _SHORT = 4
-_ARG_START = 47  # fields of /proc/<pid>/stat from 0 (man proc_pid_stat: arg_start is the 48th)
 
 
-class Redactor:
-    """Replaces the passwords of the given arguments wherever they occur in a text."""
+def redactor(arguments: Sequence[str]) -> Callable[[str], str]:
+    """A function that replaces the passwords in the given arguments wherever they occur in a text.
 
-    def __init__(self, arguments: Sequence[str]) -> None:
-        found = {secret for argument in arguments for secret in passwords_in(argument)}
-        self._secrets = sorted(found | {unquote(secret) for secret in found}, key=len, reverse=True)
+    Very short ones are replaced only where a URL carries them.
+    """
+    found = {secret for argument in arguments for secret in passwords_in(argument)}
+    secrets = sorted(found | {unquote(secret) for secret in found}, key=len, reverse=True)
 
-    def __call__(self, text: str) -> str:
-        """The text without them. Very short ones are replaced only where a URL carries them."""
+    def redact(text: str) -> str:
         text = re.sub(r"(://[^\s:/@]*):[^\s@]+@", rf"\1:{MASK}@", text)
-        for secret in self._secrets:
+        for secret in secrets:
             if len(secret) >= _SHORT:
                 text = text.replace(secret, MASK)
         return text
+
+    return redact
 
 
 def passwords_in(argument: str) -> Iterator[str]:
@@ -47,24 +47,15 @@ def passwords_in(argument: str) -> Iterator[str]:
 
 
 def hide_from_process_list(arguments: Sequence[str]) -> None:
-    """Overwrite the passwords in this process's argument area, so that ``ps`` shows stars. Linux only.
-
-    Elsewhere nothing happens: give the password by PGPASSWORD or a pgpass file there.
-    """
+    """Give this process a title without the passwords in its arguments, so that ``ps`` shows stars."""
     secrets = {secret for argument in arguments for secret in passwords_in(argument)}
-    if secrets and sys.platform == "linux":
-        with contextlib.suppress(OSError, ValueError):
-            _overwrite(secrets)
+    if secrets:
+        from setproctitle import setproctitle
+
+        setproctitle(_without(secrets, " ".join(sys.orig_argv)))
 
 
-def _overwrite(secrets: set[str]) -> None:
-    import ctypes
-
-    start = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[_ARG_START - 2])
-    area = Path("/proc/self/cmdline").read_bytes()
-    hidden = area
-    for secret in sorted((each.encode(errors="surrogateescape") for each in secrets), key=len, reverse=True):
-        hidden = hidden.replace(b":" + secret + b"@", b":" + b"*" * len(secret) + b"@")
-        hidden = hidden.replace(b"password=" + secret, b"password=" + b"*" * len(secret))
-    if len(hidden) == len(area):
-        ctypes.memmove(start, hidden, len(hidden))
+def _without(secrets: set[str], command: str) -> str:
+    for secret in sorted(secrets, key=len, reverse=True):
+        command = command.replace(f":{secret}@", f":{MASK}@").replace(f"password={secret}", f"password={MASK}")
+    return command

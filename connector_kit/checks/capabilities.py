@@ -12,6 +12,7 @@ from contracts.endpoint import (
     SupportsContentHash,
     SupportsDeleteDetection,
     SupportsFilterOptions,
+    SupportsWatermark,
 )
 from contracts.errors import IngestionError
 
@@ -24,6 +25,7 @@ TRAITS = {
     "ingest.consistent_view": SupportsConsistentView,
     "ingest.delete_detection": SupportsDeleteDetection,
     "ingest.filter_options": SupportsFilterOptions,
+    "ingest.set_watermark": SupportsWatermark,
     "verify.content": SupportsContentHash,
 }
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from connector_kit.checks.context import CheckContext, ConnectedSource
     from connector_kit.checks.system import PageLocation
+    from connector_kit.recording.messages import RecordedRequest, RecordedResponse
     from contracts.plan import IngestionPlan
 
 GROUP = Group("errors", "Faults")
@@ -107,6 +108,35 @@ GROUP.checks += [
     Check(f"errors.staying-{name}", f"An answer that stays bad ({name}) is told", "I1 I9", _staying(name))
     for name in STAYING
 ]
+
+
+class _EveryThird(Fault):
+    """Every third request fails, each time in another way; when it is sent again it is answered."""
+
+    def __init__(self) -> None:
+        super().__init__(times=None)
+        self._faults = (
+            RespondWithStatus(429, {"Retry-After": "0"}, times=None),
+            RespondWithStatus(503, times=None),
+            ResetConnection(times=None),
+        )
+
+    def instead(self, request: RecordedRequest) -> RecordedResponse | None:
+        if not self._picks(request) or self._seen % 3:
+            return None
+        self._did(request, "every third request failed")
+        return self._faults[self._seen // 3 % len(self._faults)].instead(request)
+
+
+@GROUP.check("mixed", "Every third request fails once, while the plan is made too: no row is missing", "I1 I9")
+def mixed(context: CheckContext) -> Observation:
+    """429, 503 and broken connections in turn, from the plan on."""
+    truth, fault = context.truth, _EveryThird()
+    with context.connected() as one:
+        unit = one.unit
+        one.proxy.fault = fault
+        reading = one.read(one.source.plan(one.request(unit)))
+    return same_rows(describe_fault(fault), truth, reading)
 
 
 @GROUP.check("timeout", "A system that never answers is an error, in time", "I1")

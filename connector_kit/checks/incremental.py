@@ -169,6 +169,17 @@ def changed_meanwhile(context: CheckContext) -> Observation:
     return same_rows(sent, truth, rest.over(reading), whole=False)
 
 
+@GROUP.check("keys", "The keys that are listed are those of the rows", "I1 I2")
+def keys(context: CheckContext) -> Observation:
+    """The list of keys against an undisturbed read."""
+    truth = context.truth
+    with context.connected() as one:
+        listed = listed_keys(one, context.plan(one))
+    differing = difference(bare(truth), bare(listed))
+    received = differing or f"{len(listed)} keys"
+    return Observation(not differing, "the keys of all rows are listed", received, f"the keys of {len(truth)} rows")
+
+
 @GROUP.check("removed", "A row that is gone is not among the keys", "I1 I2")
 def removed(context: CheckContext) -> Observation:
     """Keys are listed before and after a row went."""

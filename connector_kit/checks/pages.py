@@ -109,12 +109,35 @@ def token_expires(context: CheckContext) -> Observation:
     return same_rows_or_reported(describe_fault(fault), truth, reading)
 
 
-@GROUP.check("total", "Fewer rows than the system promised are not passed over", "I9")
-def total(context: CheckContext) -> Observation:
-    """A row is held back although it was listed or counted."""
+@GROUP.check("promised", "The number of rows that the system promised is in every slice's report", "I9")
+def promised(context: CheckContext) -> Observation:
+    """Expected rows against rows that came, slice by slice."""
+    _need_promise(context)
+    with context.connected() as one:
+        plan = context.plan(one)
+        reading = one.read(plan)
+    sent, expected = f"an undisturbed read of {len(plan.slices)} slices", "every report expects the rows that came"
+    if reading.error is not None:
+        return failed(sent, describe_error(reading.error), expected)
+    wrong = [
+        f"slice {name} expects {read.report.expected_rows} rows, and {len(read.keys)} came"
+        for name, read in reading.slices.items()
+        if read.report.expected_rows != len(read.keys)
+    ]
+    return Observation(not wrong, sent, wrong[0] if wrong else "so in every report", expected)
+
+
+def _need_promise(context: CheckContext) -> None:
     location = context.system.row_location
     if location is context.system.pages and location.total is None:
         raise SkippedError("the system makes no promise how many rows a list has")
+
+
+@GROUP.check("total", "Fewer rows than the system promised are not passed over", "I9")
+def total(context: CheckContext) -> Observation:
+    """A row is held back although it was listed or counted."""
+    _need_promise(context)
+    location = context.system.row_location
     kept_back: list[str] = []
 
     def without_one(row: dict[str, object]) -> dict[str, object] | None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from flows.wiring import Workspace
 
 
-def going_on(workspace: Workspace, ref: RunRef) -> Run | None:
+def active_run(workspace: Workspace, ref: RunRef) -> Run | None:
     """The run that works on ``ref`` now, else one that was accepted and waits for a worker."""
     return _at_work(workspace, ref) or next(iter(_waiting(workspace, ref)), None)
 
@@ -36,7 +36,7 @@ def start(workspace: Workspace, ref: RunRef, parameters: Mapping[str, Any]) -> R
     """
     if workspace.holds.release(ref):
         sync(workspace)
-    elif found := going_on(workspace, ref):
+    elif found := active_run(workspace, ref):
         return found
     return workspace.runs.start(DEPLOYMENT, parameters, key=key_of("start", uuid4().hex), tags=(ACCEPTED,))
 

@@ -8,7 +8,7 @@ import strawberry
 from strawberry.extensions import MaxAliasesLimiter, MaxTokensLimiter, QueryDepthLimiter
 
 from metadata_api.schema.mutations import Mutation
-from metadata_api.schema.queries import Query
+from metadata_api.schema.queries import QueryRoot
 
 if TYPE_CHECKING:
     from graphql import GraphQLError
@@ -21,14 +21,14 @@ MOST_TOKENS = 2_000
 
 
 class QuietSchema(strawberry.Schema):
-    """Errors go to the answer, told by one function; Strawberry's own log would print what they hold."""
+    """Errors are formatted by `graphql_view` alone; Strawberry's own log would print what they hold."""
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Nothing: see the class."""
 
 
 SCHEMA = QuietSchema(
-    query=Query,
+    query=QueryRoot,
     mutation=Mutation,
     extensions=[
         lambda: QueryDepthLimiter(max_depth=MOST_DEEP),

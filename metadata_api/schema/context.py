@@ -9,24 +9,24 @@ from metadata_api.errors import ForbiddenError
 
 if TYPE_CHECKING:
     from flows.wiring import Workspace
-    from metadata_api.door import Door
+    from metadata_api.services import ApiServices
     from metadata_api.settings import Role
 
 
 @dataclass(frozen=True)
 class Context:
-    """One operation's door and the role of who asks."""
+    """The services an operation uses, and the role of its caller."""
 
-    door: Door
+    services: ApiServices
     role: Role
 
     @property
     def workspace(self) -> Workspace:
         """Endpoints and state."""
-        return self.door.workspace
+        return self.services.workspace
 
     def admin(self) -> Workspace:
         """The workspace, for what changes something; raises ForbiddenError for a viewer."""
         if self.role != "admin":
             raise ForbiddenError("A viewer may only ask", "Use a token of the role admin.")
-        return self.door.workspace
+        return self.services.workspace

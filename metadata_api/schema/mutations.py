@@ -12,7 +12,7 @@ from flows.prefect_api.runs import Run
 from flows.preview_dataset import MOST_ROWS, shown
 from metadata_api import actions
 from metadata_api.errors import MalformedError
-from metadata_api.facts import Facts, read_endpoint
+from metadata_api.metadata_cache import MetadataCache, read_endpoint
 from metadata_api.results import unit_state
 from metadata_api.schema import showing, types
 from metadata_api.schema.context import Context
@@ -41,7 +41,7 @@ class Mutation:
         workspace = info.context.admin()
         workspace.endpoints.add(input.id, input.template_id, _object(input.config))
         workspace.switches.switch(input.id, on=input.enabled)
-        info.context.door.facts.forget()
+        info.context.services.metadata.forget()
         return shown_endpoint(workspace, input.id)
 
     @strawberry.mutation
@@ -50,17 +50,17 @@ class Mutation:
         workspace = info.context.admin()
         workspace.endpoints.template(input.id)
         if input.config is not None:
-            actions.update_endpoint(info.context.door, input.id, _object(input.config))
+            actions.update_endpoint(info.context.services, input.id, _object(input.config))
         if input.enabled is not None:
             run_control.switch_endpoint(workspace, input.id, on=input.enabled)
-        info.context.door.facts.forget()
+        info.context.services.metadata.forget()
         return shown_endpoint(workspace, input.id)
 
     @strawberry.mutation
     def delete_endpoint(self, info: Info, id: strawberry.ID) -> bool:  # noqa: A002
         """Forget an endpoint; its state stays. False when there was none."""
         removed = run_control.remove_endpoint(info.context.admin(), id)
-        info.context.door.facts.forget()
+        info.context.services.metadata.forget()
         return removed
 
     @strawberry.mutation
@@ -80,7 +80,7 @@ class Mutation:
     def trigger_endpoint_collection(self, info: Info, endpoint_id: strawberry.ID) -> types.IngestionActionResult:
         """Start the collection of the endpoint's catalog."""
         info.context.admin()
-        run = actions.collect(info.context.door, endpoint_id)
+        run = actions.collect(info.context.services, endpoint_id)
         return _result(run, "The catalog is being collected")
 
     @strawberry.mutation
@@ -94,7 +94,7 @@ class Mutation:
     ) -> types.IngestionActionResult:
         """Start a unit, or go on where a pause stopped it."""
         info.context.admin()
-        run = actions.start_unit(info.context.door, endpoint_id, unit_id, sink_id, sink_endpoint_id)
+        run = actions.start_unit(info.context.services, endpoint_id, unit_id, sink_id, sink_endpoint_id)
         return _result(run, "The unit runs")
 
     @strawberry.mutation
@@ -103,7 +103,7 @@ class Mutation:
     ) -> types.IngestionActionResult:
         """Stop a unit after what is in hand, and hold its schedule until it is started again."""
         info.context.admin()
-        run = actions.pause_unit(info.context.door, endpoint_id, unit_id, sink_id)
+        run = actions.pause_unit(info.context.services, endpoint_id, unit_id, sink_id)
         if run is not None:
             return _result(run, "The run ends after what is in hand; then the unit is PAUSED")
         return types.IngestionActionResult(
@@ -116,7 +116,7 @@ class Mutation:
     ) -> types.IngestionActionResult:
         """Forget how far the unit was read; the next incremental run reads everything."""
         info.context.admin()
-        was_there = actions.reset_checkpoint(info.context.door, endpoint_id, unit_id, sink_id)
+        was_there = actions.reset_checkpoint(info.context.services, endpoint_id, unit_id, sink_id)
         return _done(info, endpoint_id, unit_id, "Forgotten" if was_there else "There was no checkpoint")
 
     @strawberry.mutation
@@ -130,20 +130,20 @@ class Mutation:
     ) -> types.IngestionActionResult:
         """Make the next incremental run begin elsewhere; without a watermark, from the beginning."""
         info.context.admin()
-        words = actions.move_watermark(info.context.door, endpoint_id, unit_id, watermark, sink_id)
+        words = actions.move_watermark(info.context.services, endpoint_id, unit_id, watermark, sink_id)
         return _done(info, endpoint_id, unit_id, words)
 
     @strawberry.mutation
     def configure_ingestion_unit(self, info: Info, input: IngestionUnitConfigInput) -> types.IngestionUnitConfig:  # noqa: A002
         """Set what is given for a unit and leave the rest; a schedule becomes a Prefect schedule."""
-        workspace, door = info.context.admin(), info.context.door
+        workspace, services = info.context.admin(), info.context.services
         endpoint = read_endpoint(workspace, input.endpoint_id)
         unit = workspace.unit(input.endpoint_id, input.unit_id)
         before = workspace.units.config(input.endpoint_id, input.unit_id)
         changes = _changes(input, before, endpoint.about.selectors)
-        after = changed(Facts(workspace), endpoint, unit, before, changes)
+        after = changed(MetadataCache(workspace), endpoint, unit, before, changes)
         run_control.configure(workspace, before, after)
-        door.facts.forget()
+        services.metadata.forget()
         last = last_status(info.context, input.endpoint_id, input.unit_id)
         return showing.unit_config(endpoint.about, unit, after, last)
 
@@ -151,7 +151,7 @@ class Mutation:
     def provision_cdm_sink(self, info: Info, input: ProvisionCdmSinkInput) -> types.MetadataDataset:  # noqa: A002
         """Make a common model's table in a sink, or widen it, and put it into the sink's catalog."""
         made = provision_cdm(info.context.admin(), input.sink_endpoint_id, input.cdm_model_id)
-        info.context.door.facts.forget()
+        info.context.services.metadata.forget()
         return showing.dataset(input.sink_endpoint_id, made)
 
     @strawberry.mutation

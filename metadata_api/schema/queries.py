@@ -12,7 +12,7 @@ from flows.blocks.types import REGISTRY
 from flows.operations.statuses import state_of
 from flows.wiring import Workspace
 from metadata_api.errors import MalformedError
-from metadata_api.facts import descriptor, read_endpoint, read_sink
+from metadata_api.metadata_cache import descriptor, read_endpoint, read_sink
 from metadata_api.schema import showing, types
 from metadata_api.schema.context import Context
 from metadata_api.schema.vendor_filters import FilterQueries
@@ -20,8 +20,8 @@ from metadata_api.schema.vendor_filters import FilterQueries
 Info = strawberry.Info[Context, None]
 
 
-@strawberry.type
-class Query(FilterQueries):
+@strawberry.type(name="Query")
+class QueryRoot(FilterQueries):
     """Read-only operations."""
 
     @strawberry.field
@@ -82,14 +82,14 @@ class Query(FilterQueries):
     def ingestion_units(self, info: Info, endpoint_id: strawberry.ID) -> list[types.IngestionUnit]:
         """Units of the endpoint's catalog; none when it was never collected."""
         workspace = info.context.workspace
-        facts = read_endpoint(workspace, endpoint_id)
+        found = read_endpoint(workspace, endpoint_id)
         configs = configs_of(workspace, endpoint_id)
         stats = {each.unit_id: each.stats for each in workspace.states.list(endpoint_id) if each.stats}
         return [
             showing.unit(
-                endpoint_id, facts.about, each, configs.get(name) or _plain(endpoint_id, name), stats.get(name)
+                endpoint_id, found.about, each, configs.get(name) or _plain(endpoint_id, name), stats.get(name)
             )
-            for name, each in facts.units.items()
+            for name, each in found.units.items()
         ]
 
     @strawberry.field
@@ -103,9 +103,9 @@ class Query(FilterQueries):
     def ingestion_statuses(self, info: Info, endpoint_id: strawberry.ID) -> list[types.IngestionStatus]:
         """Where the units of the endpoint stand; those that never ran are IDLE."""
         workspace = info.context.workspace
-        endpoint = info.context.door.facts.endpoint(endpoint_id)
-        states = info.context.door.board.states(endpoint_id)
-        checkpoints = info.context.door.board.cursors(endpoint_id)
+        endpoint = info.context.services.metadata.endpoint(endpoint_id)
+        states = info.context.services.unit_states.states(endpoint_id)
+        checkpoints = info.context.services.unit_states.cursors(endpoint_id)
         never = endpoint.units.keys() - {each.unit_id for each in states}
         sinks = {name: each.sink_id for name, each in configs_of(workspace, endpoint_id).items()} if never else {}
         idle = [
@@ -118,7 +118,7 @@ class Query(FilterQueries):
         self, info: Info, endpoint_id: strawberry.ID, unit_id: strawberry.ID
     ) -> types.IngestionStatus | None:
         """Where the unit stands in its own sink, else in the one it ran into last; null for no such unit."""
-        endpoint = info.context.door.facts.endpoint(endpoint_id)
+        endpoint = info.context.services.metadata.endpoint(endpoint_id)
         if unit_id not in endpoint.units:
             return None
         return last_status(info.context, endpoint_id, unit_id)
@@ -127,14 +127,14 @@ class Query(FilterQueries):
     def ingestion_unit_configs(self, info: Info, endpoint_id: strawberry.ID) -> list[types.IngestionUnitConfig]:
         """What is set for each unit of the catalog."""
         workspace = info.context.workspace
-        facts = read_endpoint(workspace, endpoint_id)
+        found = read_endpoint(workspace, endpoint_id)
         configs = configs_of(workspace, endpoint_id)
-        states = {_ref(each): each for each in info.context.door.board.states(endpoint_id)}
-        checkpoints = info.context.door.board.cursors(endpoint_id)
+        states = {_ref(each): each for each in info.context.services.unit_states.states(endpoint_id)}
+        checkpoints = info.context.services.unit_states.cursors(endpoint_id)
         last = {ref: showing.status(each, checkpoints.get(ref)) for ref, each in states.items()}
         return [
-            showing.unit_config(facts.about, each, config, last.get(_ref_of(config)))
-            for name, each in facts.units.items()
+            showing.unit_config(found.about, each, config, last.get(_ref_of(config)))
+            for name, each in found.units.items()
             for config in [configs.get(name) or _plain(endpoint_id, name)]
         ]
 

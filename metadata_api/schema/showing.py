@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from contracts.endpoint import EndpointDescriptor
     from contracts.unit import EndpointUnitDescriptor, UnitConfig, UnitState
     from flows.blocks.endpoints import EndpointEntry
-    from metadata_api.facts import SinkFacts
+    from metadata_api.metadata_cache import SinkMetadata
 
 ID = strawberry.ID
 
@@ -112,15 +112,15 @@ def unit(
     )
 
 
-def sink(facts: SinkFacts) -> types.IngestionSink:
+def sink(found: SinkMetadata) -> types.IngestionSink:
     """An endpoint that takes rows."""
     return types.IngestionSink(
-        id=ID(facts.sink_id),
-        endpoint_id=ID(facts.sink_id),
-        template_id=facts.about.template_id,
-        display_name=f"{facts.about.title}: {facts.sink_id}",
-        supported_cdm_models=[*facts.models],
-        provisioned_cdm_models=sorted(facts.provisioned),
+        id=ID(found.sink_id),
+        endpoint_id=ID(found.sink_id),
+        template_id=found.about.template_id,
+        display_name=f"{found.about.title}: {found.sink_id}",
+        supported_cdm_models=[*found.models],
+        provisioned_cdm_models=sorted(found.provisioned),
     )
 
 
@@ -135,7 +135,7 @@ def status(state: UnitState, checkpoint: dict[str, Any] | None) -> types.Ingesti
         last_run_id=state.last_run_id,
         last_run_at=state.last_run_at,
         last_error=None if shown is None else f"{shown['code']}: {shown['message']}",
-        last_error_detail=None if shown is None else types.IngestionError(**shown),
+        last_error_detail=None if shown is None else types.ErrorDetail(**shown),
         stats=state.stats or None,
         checkpoint=checkpoint,
     )

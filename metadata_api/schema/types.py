@@ -121,8 +121,8 @@ class IngestionSink:
     provisioned_cdm_models: list[str]
 
 
-@strawberry.type(description="Why a run failed.")
-class IngestionError:
+@strawberry.type(name="IngestionError", description="Why a run failed.")
+class ErrorDetail:
     code: str
     message: str
     retryable: bool
@@ -138,7 +138,7 @@ class IngestionStatus:
     last_run_id: str | None
     last_run_at: datetime | None
     last_error: str | None
-    last_error_detail: IngestionError | None
+    last_error_detail: ErrorDetail | None
     stats: JSON | None
     checkpoint: JSON | None
 

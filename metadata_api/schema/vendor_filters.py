@@ -12,7 +12,7 @@ import strawberry
 from contracts.endpoint import FilterOption, SupportsFilterOptions
 from contracts.errors import FilterNotSupportedError
 from flows.wiring import Workspace
-from metadata_api.facts import descriptor
+from metadata_api.metadata_cache import descriptor
 from metadata_api.schema.context import Context
 
 Info = strawberry.Info[Context, None]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Place:
+class SandboxDatabase:
     """A database of the sandbox."""
 
     server: SandboxPostgres
@@ -33,19 +33,19 @@ class Place:
 
 
 @pytest.fixture
-def places(postgres, two_databases):
+def databases(postgres, two_databases):
     source, sink = two_databases
-    return Place(postgres, source), Place(postgres, sink)
+    return SandboxDatabase(postgres, source), SandboxDatabase(postgres, sink)
 
 
 @pytest.fixture
-def source(places):
-    return places[0]
+def source(databases):
+    return databases[0]
 
 
 @pytest.fixture
-def sink(places):
-    return places[1]
+def sink(databases):
+    return databases[1]
 
 
 @pytest.fixture

@@ -9,13 +9,13 @@ from cli import workspace
 from flows.wiring import close_live
 from sandbox.jira import JiraSite, SandboxJira
 from tests.cli.command import fails, nucleus, succeeds
-from tests.cli.fake_workspace import FakeWorkspace
+from tests.cli.in_memory_workspace import InMemoryWorkspace
 
 
 @pytest.fixture
 def site(tmp_path, monkeypatch, sink):
     """A registered site and a common-model sink."""
-    made = FakeWorkspace(tmp_path)
+    made = InMemoryWorkspace(tmp_path)
     monkeypatch.setattr(workspace, "open_workspace", lambda: made)
     with SandboxJira(JiraSite(issues=30)) as jira:
         login = ("--set", f"base_url={jira.url}", "--set", f"email={jira.email}", "--secret", "api_token=env:TOKEN")

@@ -40,8 +40,8 @@ def content(place):
         (signal.SIGKILL, ("--incremental", "changed")),
     ],
 )
-def test_the_same_command_continues(places, wide, signal_number, mode, tmp_path):
-    source, sink = places
+def test_the_same_command_continues(databases, wide, signal_number, mode, tmp_path):
+    source, sink = databases
     command = ("copy", source.url, wide, sink.url, "--slice-size", "64KiB", "--parallel", "1", *mode)
     running = start(*command, TMPDIR=str(tmp_path))
     half_way(sink, running)

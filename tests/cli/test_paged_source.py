@@ -8,12 +8,12 @@ from cli import workspace
 from flows.wiring import close_live
 from sandbox.openshelf import SandboxOpenshelf, ShelfSite
 from tests.cli.command import fails, nucleus, succeeds
-from tests.cli.fake_workspace import FakeWorkspace
+from tests.cli.in_memory_workspace import InMemoryWorkspace
 
 
 @pytest.fixture
 def shelf(tmp_path, monkeypatch):
-    made = FakeWorkspace(tmp_path)
+    made = InMemoryWorkspace(tmp_path)
     monkeypatch.setattr(workspace, "open_workspace", lambda: made)
     with SandboxOpenshelf(ShelfSite(books=30)) as server:
         add = ("endpoint", "add", "shelf", "--template", "http.openshelf", "--set", f"base_url={server.url}")

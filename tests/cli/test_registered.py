@@ -13,7 +13,7 @@ from contracts.staging import StagingContext
 from contracts.state import Checkpoint
 from flows.wiring import close_live
 from tests.cli.command import fails, nucleus, succeeds
-from tests.cli.fake_workspace import FakeWorkspace
+from tests.cli.in_memory_workspace import InMemoryWorkspace
 
 REF = RunRef(endpoint_id="shop", unit_id="public.numbers", sink_id="lake")
 
@@ -21,7 +21,7 @@ REF = RunRef(endpoint_id="shop", unit_id="public.numbers", sink_id="lake")
 @pytest.fixture
 def kept(tmp_path, monkeypatch):
     """A workspace that stays from command to command."""
-    made = FakeWorkspace(tmp_path)
+    made = InMemoryWorkspace(tmp_path)
     monkeypatch.setattr(workspace, "open_workspace", lambda: made)
     monkeypatch.delenv("NUCLEUS_STAGING", raising=False)
     yield made
@@ -193,7 +193,8 @@ def test_checkpoints(shop):
     assert succeeds("checkpoint", "reset", "shop", REF.unit_id, "--sink", "lake") == {"reset": False}
 
 
-def test_status(shop):
+def test_status(shop, monkeypatch):
+    monkeypatch.setattr("flows.prefect_api.client.find_api", lambda: "http://127.0.0.1:9/api")  # nothing answers there
     assert succeeds("status")["units"] == []
     shop.states.running(REF, "r1")
     (state,) = succeeds("status", "shop")["units"]

@@ -39,24 +39,24 @@ PROVISION = (
 UNITS = "query($e: ID!) { ingestionUnits(endpointId: $e) { unitId supportedModes cdmModelId datasetId driverId } }"
 
 
-class Site(NamedTuple):
+class IssueSite(NamedTuple):
     site_id: str
     sink_id: str
     jira: SandboxJira
 
 
 @pytest.fixture
-def site(postgres: SandboxPostgres, database: str, caller: Caller) -> Iterator[Site]:
+def site(postgres: SandboxPostgres, database: str, caller: Caller) -> Iterator[IssueSite]:
     suffix = f"{database.rpartition('/')[2].replace('_', '-')}-{postgres.port}"
     with SandboxJira(JiraSite(projects=("AND", "OPS"), issues=60)) as jira:
-        made = Site(f"site-{suffix}", f"common-{suffix}", jira)
+        made = IssueSite(f"site-{suffix}", f"common-{suffix}", jira)
         login = {"base_url": jira.url, "email": jira.email, "api_token": jira.token}
         caller.data(REGISTER, id=made.site_id, template="http.jira", config=login)
         caller.data(REGISTER, id=made.sink_id, template="cdm.jdbc", config={"url": database})
         yield made
 
 
-def test_an_api_into_common_tables(caller: Caller, site: Site) -> None:
+def test_an_api_into_common_tables(caller: Caller, site: IssueSite) -> None:
     assert caller.data(UNITS, e=site.site_id) == {"ingestionUnits": []}
     tested = caller.data("mutation($e: ID!) { testEndpoint(id: $e) { ok account } }", e=site.site_id)
     assert tested["testEndpoint"]["ok"]
@@ -90,7 +90,7 @@ def test_an_api_into_common_tables(caller: Caller, site: Site) -> None:
     assert site.jira.token not in str(caller.data("{ metadataEndpoints { id config } }"))
 
 
-def _only_under_the_conditions(caller: Caller, site: Site) -> None:
+def _only_under_the_conditions(caller: Caller, site: IssueSite) -> None:
     wanted = {
         "endpointId": site.site_id, "unitId": "jira.issues", "sinkId": site.sink_id, "mode": "cdm", "runMode": "incremental",
         "jiraFilter": {"projectKeys": ["OPS"]},

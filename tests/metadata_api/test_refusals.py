@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from contracts.unit import UnitConfig
 from flows.prefect_api.runs import ALIVE, ENDED, WAITING, Runs
-from metadata_api.facts import KEEP_CONFIGS_S
+from metadata_api.metadata_cache import KEEP_CONFIGS_S
 from metadata_api.signing import TIMESTAMP
 
 if TYPE_CHECKING:

@@ -164,16 +164,21 @@ def _gaps_only(original, after, before, receipts):
     return original(after, before, [one.model_copy(update={"expected_rows": None}) for one in receipts])
 
 
-def _from_now(original, checkpoint, unit):
-    try:
-        return original(checkpoint, unit)
-    except Exception:
-        return original({"watermark": datetime.now(UTC).isoformat(), "scope": original(None, unit).scope}, unit)
+def _from_now(patch):
+    original = progress.PagedCheckpoint.read
+
+    def read(cls, checkpoint, scope):
+        try:
+            return original(checkpoint, scope)
+        except Exception:
+            return original({"watermark": datetime.now(UTC).isoformat(), "scope": scope}, scope)
+
+    patch.setattr(progress.PagedCheckpoint, "read", classmethod(read))
 
 
 def _for_ever(patch):
     patch.setattr(listing, "MOST_IDLE_PAGES", 10**9)
-    around(listing._Reading, "follow", lambda original, self, token: setattr(self, "token", token))(patch)
+    around(listing._ListingPass, "follow", lambda original, self, token: setattr(self, "token", token))(patch)
 
 
 def _once(original, self, base_url, settings, *args, **named):
@@ -209,6 +214,10 @@ def _keys_as_they_were(original, self, plan, view=None):
     yield from self.listed
 
 
+def _keys_without_one(original, self, plan, view=None):
+    yield from (frame[1:] for frame in original(self, plan, view))
+
+
 MUTANTS = (
     Mutant("one page is skipped", "pages.every-row", around(OpenshelfClient, "books", _page_skipped)),
     Mutant("a tie at the end of a page is lost", "pages.every-row", _ties_dropped()),
@@ -223,28 +232,30 @@ MUTANTS = (
     Mutant("slices leave a hole", "plan.covering", asking(lambda ask: shifted(ask, before=-5 * DAY))),
     Mutant("the first row of a window is left out", "plan.covering", asking(lambda ask: shifted(ask, since=4 * DAY))),
     Mutant("a plan holds the time of day", "plan.deterministic", around(paged, "make_plan", _stamped)),
-    Mutant("selections are ignored", "plan.selection", put(paged, "refuse_selection", lambda unit, policy: None)),
+    Mutant("selections are ignored", "plan.selection", put(paged, "reject_selection", lambda unit, policy: None)),
     Mutant("a source forgets slices that another one planned", "plan.frozen", _planned_in_memory),
     Mutant("the filter is ignored", "incremental.reads-less", asking(lambda ask: replace(ask, since=None, before=None))),
     Mutant("incremental runs read what is after the watermark, not at it", "incremental.at-watermark", asking(lambda ask: shifted(ask, since=MOMENT))),
-    Mutant("the overlap is dropped", "incremental.overlap", put(progress.PagedProgress, "since", lambda self, overlap_s: self.watermark)),
+    Mutant("the overlap is dropped", "incremental.overlap", put(progress.PagedCheckpoint, "since", lambda self, overlap_s: self.watermark)),
     Mutant("late rows are missed", "incremental.moved", put(paged, "late", lambda plan, epoch, overlap_s: ())),
     Mutant("repairs read nothing", "incremental.repairs", put(paged, "repairs", lambda plan, keys, epoch: ())),
-    Mutant("the state is the time of day", "state.not-ahead", around(paged, "folded", _until_now)),
-    Mutant("the state passes gaps", "state.gap-holds", around(paged, "folded", _planned_mark)),
-    Mutant("the state passes missing rows", "state.missing-holds", around(paged, "folded", _gaps_only)),
+    Mutant("the state is the time of day", "state.not-ahead", around(paged, "checkpoint_from_receipts", _until_now)),
+    Mutant("the state passes gaps", "state.gap-holds", around(paged, "checkpoint_from_receipts", _planned_mark)),
+    Mutant("the state passes missing rows", "state.missing-holds", around(paged, "checkpoint_from_receipts", _gaps_only)),
     Mutant("the state follows a row of the far future", "state.future-row", around(windows, "_moments", lambda original, probe, page, latest: original(probe, page, latest + 365_000 * DAY))),
-    Mutant("a foreign checkpoint means now", "state.foreign", lambda patch: patch.setattr(progress.PagedProgress, "read", classmethod(lambda cls, checkpoint, unit, _read=progress.PagedProgress.read.__func__: _from_now(lambda c, u: _read(cls, c, u), checkpoint, unit)))),
+    Mutant("a foreign checkpoint means now", "state.foreign", _from_now),
     Mutant("the first page has to have rows", "pages.empty-first", around(OpenshelfClient, "books", _last_only)),
     Mutant("a bookmark outlives a page that failed", "resume.every-page", _left_behind),
     Mutant("a bookmark outlives a reader that left", "resume.every-batch", _left_behind),
     Mutant("a slice read again lacks what was read", "resume.again", _with_memory),
-    Mutant("all pages are held in memory", "memory.bound", around(reading.SliceReading, "frames", _gathered)),
-    Mutant("batches are kept", "memory.released", around(reading.SliceReading, "frames", _kept)),
-    Mutant("no rows, no batch", "schema.no-rows", around(reading.SliceReading, "frames", _no_batch)),
+    Mutant("all pages are held in memory", "memory.bound", around(reading.PagedSliceReader, "frames", _gathered)),
+    Mutant("batches are kept", "memory.released", around(reading.PagedSliceReader, "frames", _kept)),
+    Mutant("no rows, no batch", "schema.no-rows", around(reading.PagedSliceReader, "frames", _no_batch)),
     Mutant("an incremental run reads nothing", "incremental.equals-full", _nothing_next_time),
-    Mutant("the state goes back", "incremental.unchanged", around(paged, "folded", _a_day_back)),
+    Mutant("the state goes back", "incremental.unchanged", around(paged, "checkpoint_from_receipts", _a_day_back)),
     Mutant("late rows of one slice are missed", "incremental.changed-meanwhile", put(paged, "late", lambda plan, epoch, overlap_s: ()), LoansTestSystem),
+    Mutant("a key of every page is not listed", "incremental.keys", around(OpenshelfSource, "export_keys", _keys_without_one)),
+    Mutant("the total is not reported", "pages.promised", answering(lambda ask, page: replace(page, total=None))),
     Mutant("keys are those of the first listing", "incremental.removed", around(OpenshelfSource, "export_keys", _keys_as_they_were)),
-    Mutant("the state is that of the last receipt", "state.fold", around(paged, "folded", _as_of_the_last)),
+    Mutant("the state is that of the last receipt", "state.fold", around(paged, "checkpoint_from_receipts", _as_of_the_last)),
 )  # fmt: skip

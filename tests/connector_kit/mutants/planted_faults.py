@@ -86,12 +86,32 @@ def _logged(original, self, method, path, where, how):
     return original(self, method, path, where, how)
 
 
-def _capable(patch):
-    made = FACTORY.descriptor.model_copy(
-        update={"capabilities": (*FACTORY.descriptor.capabilities, "ingest.consistent_view")}
-    )
-    patch.setattr(FACTORY, "descriptor", made)
-    patch.setattr(OpenshelfSource, "descriptor", made)
+def _declaring_otherwise(capability):
+    """It is declared where it is absent, and not where it is there."""
+
+    def plant(patch):
+        declared = FACTORY.descriptor.capabilities
+        kept = tuple(one for one in declared if one != capability)
+        other = kept if len(kept) < len(declared) else (*declared, capability)
+        made = FACTORY.descriptor.model_copy(update={"capabilities": other})
+        patch.setattr(FACTORY, "descriptor", made)
+        patch.setattr(OpenshelfSource, "descriptor", made)
+
+    return plant
+
+
+def _planned_without_retries(patch):
+    planning = []
+
+    def plan(original, self, request):
+        planning.append(request)
+        try:
+            return original(self, request)
+        finally:
+            planning.pop()
+
+    around(OpenshelfSource, "plan", plan)(patch)
+    around(Governor, "may_retry", lambda original, self: not planning and original(self))(patch)
 
 
 def _all_units(original, self, catalog):
@@ -180,7 +200,9 @@ MUTANTS = (
     Mutant("an error is httpx's own", "errors.timeout", put(client, "_unreachable", lambda error, where: error)),
     Mutant("keys are listed in part", "errors.keys", around(OpenshelfSource, "export_keys", _keys_in_part)),
     Mutant("the server's clock is believed", "clock.behind", _until_server_clock),
-    Mutant("a capability is declared and absent", "capabilities.true", _capable),
+    Mutant("a capability is declared and absent", "capabilities.true", _declaring_otherwise("ingest.consistent_view")),
+    Mutant("watermarks are declared and cannot be set", "capabilities.true", _declaring_otherwise("ingest.set_watermark")),
+    Mutant("a plan gives up at the first failure", "errors.mixed", _planned_without_retries),
     Mutant("a preview is everything", "capabilities.preview", around(OpenshelfSource, "preview", lambda original, self, unit, limit, where=(): original(self, unit, limit + 1, where))),
     Mutant("a closed source stays closed", "capabilities.reopen", put(HttpClient, "close", lambda self: self._http and self._http.close())),
     Mutant("a unit is not in the catalog", "catalog.units", around(OpenshelfSource, "list_units", _all_units)),
@@ -191,11 +213,11 @@ MUTANTS = (
     Mutant("a secret is logged", "secrets.in-logs", around(HttpClient, "_exchange", _logged)),
     Mutant("credentials follow a link to another host", "secrets.elsewhere", around(OpenshelfClient, "books", _at_next_host)),
     Mutant("a field of the config is not described", "capabilities.described", _field_untold),
-    Mutant("a refusal leaves the connector", "errors.refused", put(paged.PagedSource, "_known", lambda self: self.account())),
+    Mutant("a refusal leaves the connector", "errors.refused", put(paged.PagedSource, "_verify_login", lambda self: self.account())),
     Mutant("a mode is declared and refused", "capabilities.modes", around(paged, "make_plan", _no_increments)),
     Mutant("a connection belongs to nobody", "capabilities.connection", around(OpenshelfClient, "me", lambda original, self: Account("", original(self).version))),
-    Mutant("an unknown unit is the first one", "catalog.unknown", put(paged, "in_catalog", _first_unit)),
-    Mutant("other columns are the connector's own", "catalog.other-columns", put(paged, "in_catalog", _first_unit)),
+    Mutant("an unknown unit is the first one", "catalog.unknown", put(paged, "resolve_unit", _first_unit)),
+    Mutant("other columns are the connector's own", "catalog.other-columns", put(paged, "resolve_unit", _first_unit)),
     Mutant("a plan that is refused is empty", "errors.planning", around(paged, "make_plan", _planned_anyway)),
     Mutant("a pause of a day is the end of the list", "errors.retry-after-long", swallowing(SourcePageFailedError)),
     Mutant("what is slow has failed", "errors.passing-slow", around(HttpClient, "__init__", _impatient)),

@@ -15,7 +15,7 @@ from connectors.jira.config import JiraConfig
 from connectors.jira.source import JiraSource
 from contracts.errors import SourceAuthError
 from sandbox.jira import JiraSite, SandboxJira
-from tests.conformance.api_source_suite import plan, rows
+from tests.conformance.read_slices import plan, rows
 from tests.connectors.jira.moving import QUICK
 
 MADE_UP = "made-up-token"

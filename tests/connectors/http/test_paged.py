@@ -22,7 +22,7 @@ from contracts import errors
 from contracts.plan import IngestionSlice
 from contracts.receipts import UpsertReceipt
 from contracts.unit import UnitPolicy
-from tests.conformance.api_source_suite import plan, rows
+from tests.conformance.read_slices import plan, rows
 
 START = datetime(2025, 3, 1, tzinfo=UTC)
 UNITS = (

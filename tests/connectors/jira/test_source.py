@@ -1,63 +1,56 @@
 from __future__ import annotations
 
+from contextlib import closing
+
+import polars as pl
 import pytest
 
 from connectors.jira.config import JiraConfig
 from connectors.jira.source import JiraSource
-from sandbox.jira import JiraFaults, JiraSite, SandboxJira
+from contracts.errors import SourceAuthError, SourceUnreachableError
+from sandbox.jira import JiraSite, SandboxJira
 from sandbox.jira.server import CLOUD_ID
-from tests.conformance.api_source_suite import ApiSourceSuite
+from tests.conformance.read_slices import plan, rows
 from tests.connectors.jira.moving import QUICK, source_of
 
-
-class Lab:
-    """A small site."""
-
-    unit_id = "jira.issues"
-
-    def __init__(self, server: SandboxJira) -> None:
-        self.server, self.site, self.secret = server, server.site, server.token
-
-    def source(self) -> JiraSource:
-        return source_of(self.server)
-
-    def broken_sources(self):
-        yield "E_SOURCE_AUTH", source_of(self.server, api_token=self.secret + "x")
-        yield "E_SOURCE_AUTH", source_of(self.server, email="nobody@example.com")
-        bearer = {"email": None, "api_token": None, "cloud_id": CLOUD_ID, "gateway_url": self.server.url}
-        yield "E_SOURCE_AUTH", source_of(self.server, bearer_token="wrong", **bearer)
-        with SandboxJira() as gone:
-            url = gone.url
-        yield "E_SOURCE_UNREACHABLE", source_of(self.server, base_url=url, max_tries=2)
-
-    def keys(self) -> set[str]:
-        return {issue.issue_id for issue in self.site.issues()}
-
-    def change(self, count: int) -> set[str]:
-        self.site.pass_time(3600)
-        changed = self.site.issues()[:count]
-        for issue in changed:
-            self.site.edit(issue, summary="changed")
-        return {issue.issue_id for issue in changed}
-
-    def remove(self) -> str:
-        issue = self.site.issues()[4]
-        self.site.delete(issue)
-        return issue.issue_id
-
-    def expire(self) -> None:
-        self.server.expired = True
-
-    def spoil(self, share: float) -> None:
-        part = share / 4
-        self.server.faults = JiraFaults(seed=5, throttled=part, failing=part, cut=part, corrupt=part)
+WRONG = {
+    "token": {"api_token": "not the token"},
+    "email": {"email": "nobody@example.com"},
+    "bearer token": {"email": None, "api_token": None, "bearer_token": "not the token", "cloud_id": CLOUD_ID},
+}
 
 
-class TestJiraSource(ApiSourceSuite):
-    @pytest.fixture
-    def lab(self):
-        with SandboxJira(JiraSite(projects=("AND", "OPS"), issues=90)) as server:
-            yield Lab(server)
+@pytest.mark.parametrize("settings", WRONG.values(), ids=WRONG)
+def test_wrong_credentials_are_named_and_not_shown(settings):
+    with SandboxJira() as server:
+        gateway = {"gateway_url": server.url} if "cloud_id" in settings else {}
+        with closing(source_of(server, **settings, **gateway)) as source, pytest.raises(SourceAuthError) as caught:
+            source.test_connection()
+    assert caught.value.next_step
+    shown = f"{caught.value} {caught.value.to_json()} {caught.value.__cause__!r}"
+    assert server.token not in shown
+    assert "not the token" not in shown
+
+
+def test_a_site_that_is_gone_is_named():
+    with SandboxJira() as gone:
+        source = source_of(gone, max_tries=2)
+    with closing(source), pytest.raises(SourceUnreachableError) as caught:
+        source.test_connection()
+    assert caught.value.next_step
+    assert gone.token not in f"{caught.value} {caught.value.to_json()} {caught.value.__cause__!r}"
+
+
+def test_repairs_read_exactly_what_is_missing():
+    with SandboxJira(JiraSite(projects=("AND", "OPS"), issues=90)) as server, closing(source_of(server)) as source:
+        units = source.list_units(source.collect_catalog("endpoint"))
+        unit = next(one for one in units if one.unit_id == "jira.issues")
+        made = plan(source, unit)
+        wanted = sorted(issue.issue_id for issue in server.site.issues())[:5]
+        pieces = source.repair_slices(made, [{unit.primary_key[0]: key} for key in wanted], 2)
+        assert {piece.key for piece in pieces}.isdisjoint(piece.key for piece in made.slices)
+        keys = [key for piece in pieces for key in rows(source, made, piece)[0][unit.primary_key[0]].cast(pl.String)]
+    assert sorted(keys) == wanted
 
 
 def test_a_bearer_token_goes_through_the_gateway():

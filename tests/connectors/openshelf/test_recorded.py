@@ -11,7 +11,7 @@ from connector_kit.recording.proxy import RecordingProxy
 from connectors.openshelf.config import OpenshelfConfig
 from connectors.openshelf.source import OpenshelfSource
 from sandbox.openshelf import ShelfSite
-from tests.conformance.api_source_suite import plan, rows
+from tests.conformance.read_slices import plan, rows
 
 CASSETTE = Path(__file__).with_name("cassettes") / "tour.jsonl"
 AS_RECORDED = {"page_size": 15, "slice_rows": 30}

@@ -1,64 +1,14 @@
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 import pytest
 
-from contracts.errors import SourcePrivilegeError
-from sandbox.openshelf import SandboxOpenshelf, ShelfFaults, ShelfSite
-from tests.conformance.api_source_suite import ApiSourceSuite, plan, rows
+from contracts.errors import SourceAuthError, SourcePrivilegeError, SourceUnreachableError
+from sandbox.openshelf import SandboxOpenshelf, ShelfSite
+from tests.conformance.read_slices import plan, rows
 from tests.connectors.openshelf.moving import source_of
-
-if TYPE_CHECKING:
-    from connectors.openshelf.source import OpenshelfSource
-
-
-class Lab:
-    """A small service."""
-
-    unit_id = "openshelf.books"
-
-    def __init__(self, server: SandboxOpenshelf) -> None:
-        self.server, self.site, self.secret = server, server.site, server.token
-
-    def source(self) -> OpenshelfSource:
-        return source_of(self.server)
-
-    def broken_sources(self):
-        yield "E_SOURCE_AUTH", source_of(self.server, token=self.secret + "x")
-        with SandboxOpenshelf(ShelfSite(books=1)) as gone:
-            url = gone.url
-        yield "E_SOURCE_UNREACHABLE", source_of(self.server, base_url=url, max_tries=2)
-
-    def keys(self) -> set[str]:
-        return {str(row["id"]) for row in self.site.rows("books")}
-
-    def change(self, count: int) -> set[str]:
-        self.site.pass_time(3600)
-        changed = [row["id"] for row in self.site.rows("books")[:count]]
-        for key in changed:
-            self.site.edit("books", key, title="changed")
-        return {str(key) for key in changed}
-
-    def remove(self) -> str:
-        key = self.site.rows("books")[4]["id"]
-        self.site.remove("books", key)
-        return str(key)
-
-    def expire(self) -> None:
-        self.server.expired = True
-
-    def spoil(self, share: float) -> None:
-        part = share / 4
-        self.server.faults = ShelfFaults(seed=5, throttled=part, failing=part, cut=part, corrupt=part)
-
-
-class TestOpenshelfSource(ApiSourceSuite):
-    @pytest.fixture
-    def lab(self):
-        with SandboxOpenshelf(ShelfSite(books=150, authors=70, loans=30)) as server:
-            yield Lab(server)
 
 
 @pytest.fixture
@@ -76,6 +26,31 @@ def source(shelf):
 
 def unit_of(source, name="books"):
     return next(unit for unit in source.list_units(source.collect_catalog("shelf")) if unit.dataset.name == name)
+
+
+def test_a_wrong_token_is_named_and_not_shown(shelf):
+    with closing(source_of(shelf, token=shelf.token + "x")) as source, pytest.raises(SourceAuthError) as caught:
+        source.test_connection()
+    assert caught.value.next_step
+    assert shelf.token not in f"{caught.value} {caught.value.to_json()} {caught.value.__cause__!r}"
+
+
+def test_a_service_that_is_gone_is_named():
+    with SandboxOpenshelf(ShelfSite(books=1)) as gone:
+        source = source_of(gone, max_tries=2)
+    with closing(source), pytest.raises(SourceUnreachableError) as caught:
+        source.test_connection()
+    assert caught.value.next_step
+    assert gone.token not in f"{caught.value} {caught.value.to_json()} {caught.value.__cause__!r}"
+
+
+def test_repairs_read_exactly_what_is_missing(shelf, source):
+    unit = unit_of(source)
+    made = plan(source, unit)
+    wanted = sorted(row["id"] for row in shelf.site.rows("books"))[:5]
+    pieces = source.repair_slices(made, [{"id": str(key)} for key in wanted], 2)
+    assert {piece.key for piece in pieces}.isdisjoint(piece.key for piece in made.slices)
+    assert sorted(key for piece in pieces for key in rows(source, made, piece)[0]["id"]) == wanted
 
 
 @pytest.mark.parametrize("mode", ["full", "incremental"])

@@ -20,9 +20,9 @@ from metadata_api.errors import (
     ReplayedError,
     StaleError,
     UnsignedError,
-    fault,
+    error_body,
+    internal_error_body,
     status_of,
-    told,
 )
 from metadata_api.limits import RateLimiter
 from metadata_api.replay import NAMESPACE, ReplayGuard
@@ -250,7 +250,7 @@ def test_every_error_has_its_status_and_no_facts() -> None:
     assert status_of(UnitDisabledError("x")) == 409
     assert status_of(RunInProgressError("x")) == 409
     assert status_of(SourceAuthError("x")) == 422
-    assert told(UnitDisabledError("It is off", "Enable it.", secret="hunter2")) == {
+    assert error_body(UnitDisabledError("It is off", "Enable it.", secret="hunter2")) == {
         "code": "E_UNIT_DISABLED", "message": "It is off", "retryable": False, "hint": "Enable it.",
     }  # fmt: skip
 
@@ -258,7 +258,7 @@ def test_every_error_has_its_status_and_no_facts() -> None:
 def test_a_fault_is_told_without_its_text(caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(KeyError) as raised:
         {}["hunter2"]
-    shown = fault(raised.value)
+    shown = internal_error_body(raised.value)
     assert shown["code"] == "E_FAULT"
     assert "hunter2" not in str(shown) + caplog.text
     assert "KeyError" in caplog.text

@@ -1,4 +1,4 @@
-"""Facts are read before they are too old, by one thread, and never kept across a change made at this door."""
+"""Metadata is refreshed ahead of need, by one thread, and never kept across a change made through this API."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from contracts.unit import UnitConfig
-from metadata_api.facts import KEEP_CONFIGS_S, SOON, Facts
+from metadata_api.metadata_cache import KEEP_CONFIGS_S, SOON, MetadataCache
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,12 +30,12 @@ class Units:
         return found
 
 
-class FakeWorkspace:
+class ConfigWorkspace:
     def __init__(self) -> None:
         self.units = Units()
 
 
-class Clock:
+class ManualClock:
     now = 100.0
 
     def __call__(self) -> float:
@@ -43,8 +43,8 @@ class Clock:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> ManualClock:
+    return ManualClock()
 
 
 @pytest.fixture
@@ -53,46 +53,50 @@ def units() -> Units:
 
 
 @pytest.fixture
-def facts(units: Units, clock: Clock) -> Facts:
-    workspace: Any = FakeWorkspace()
+def cache(units: Units, clock: ManualClock) -> MetadataCache:
+    workspace: Any = ConfigWorkspace()
     workspace.units = units
-    return Facts(cast("Workspace", workspace), clock=clock)
+    return MetadataCache(cast("Workspace", workspace), clock=clock)
 
 
-def test_a_young_fact_is_not_read_again_and_an_old_one_is(facts: Facts, units: Units, clock: Clock) -> None:
-    facts.config("shop", "t")
+def test_a_young_entry_is_not_read_again_and_an_old_one_is(
+    cache: MetadataCache, units: Units, clock: ManualClock
+) -> None:
+    cache.config("shop", "t")
     clock.now += KEEP_CONFIGS_S * SOON - 0.01
     units.enabled = False
-    assert facts.config("shop", "t").enabled
+    assert cache.config("shop", "t").enabled
     clock.now += KEEP_CONFIGS_S
-    assert not facts.config("shop", "t").enabled
+    assert not cache.config("shop", "t").enabled
     assert units.reads == 2
 
 
-def test_one_reads_ahead_while_the_others_go_on_with_what_is_held(facts: Facts, units: Units, clock: Clock) -> None:
-    facts.config("shop", "t")
+def test_one_reads_ahead_while_the_others_go_on_with_what_is_held(
+    cache: MetadataCache, units: Units, clock: ManualClock
+) -> None:
+    cache.config("shop", "t")
     clock.now += KEEP_CONFIGS_S * SOON + 0.01
     reading, go_on = Event(), Event()
     units.before_answer = lambda: (reading.set(), go_on.wait(10))
-    ahead = Thread(target=facts.config, args=("shop", "t"))
+    ahead = Thread(target=cache.config, args=("shop", "t"))
     ahead.start()
     assert reading.wait(10)
-    assert facts.config("shop", "t").enabled, "answered although the reading has not ended"
+    assert cache.config("shop", "t").enabled, "answered although the reading has not ended"
     assert units.reads == 2
     go_on.set()
     ahead.join(10)
-    facts.config("shop", "t")
+    cache.config("shop", "t")
     assert units.reads == 2
 
 
-def test_nobody_goes_on_with_what_is_too_old(facts: Facts, units: Units, clock: Clock) -> None:
-    facts.config("shop", "t")
+def test_nobody_goes_on_with_what_is_too_old(cache: MetadataCache, units: Units, clock: ManualClock) -> None:
+    cache.config("shop", "t")
     clock.now += KEEP_CONFIGS_S + 0.01
     units.enabled = False
     reading, go_on = Event(), Event()
     units.before_answer = lambda: (reading.set(), go_on.wait(10))
     answers: list[bool] = []
-    threads = [Thread(target=lambda: answers.append(facts.config("shop", "t").enabled)) for _ in range(3)]
+    threads = [Thread(target=lambda: answers.append(cache.config("shop", "t").enabled)) for _ in range(3)]
     [each.start() for each in threads]
     assert reading.wait(10)
     assert answers == []
@@ -102,8 +106,8 @@ def test_nobody_goes_on_with_what_is_too_old(facts: Facts, units: Units, clock: 
     assert units.reads == 2, "one reads, the others wait for it"
 
 
-def test_what_was_read_before_a_change_is_not_kept_after_it(facts: Facts, units: Units) -> None:
-    units.before_answer = facts.forget  # somebody changes the unit while it is being read
-    assert facts.config("shop", "t").enabled
+def test_what_was_read_before_a_change_is_not_kept_after_it(cache: MetadataCache, units: Units) -> None:
+    units.before_answer = cache.forget  # somebody changes the unit while it is being read
+    assert cache.config("shop", "t").enabled
     units.before_answer, units.enabled = (lambda: None), False
-    assert not facts.config("shop", "t").enabled
+    assert not cache.config("shop", "t").enabled

@@ -38,11 +38,11 @@ class _Held:
     looked_at: datetime = _NEVER
     """Runs that began or ended before are known."""
     asked_at: float = 0.0
-    doubtful: set[RunRef] = field(default_factory=set)
-    """Held back, or changed at this door: read again with the next look."""
+    invalidated: set[RunRef] = field(default_factory=set)
+    """Paused, or changed through this API: read again at the next query."""
 
 
-class Board:
+class UnitStateCache:
     """Safe between threads.
 
     Args:
@@ -69,13 +69,13 @@ class Board:
         held = self._held.get(endpoint_id)
         return {} if held is None else dict(held.cursors)
 
-    def doubt(self, ref: RunRef) -> None:
-        """Somebody changed something about it at this door."""
+    def invalidate(self, ref: RunRef) -> None:
+        """Read this unit's state again at the next query: it was changed through this API."""
         held = self._held.get(ref.endpoint_id)
         if held is not None:
-            held.doubtful.add(ref)
+            held.invalidated.add(ref)
 
-    def keep_warm(self) -> None:
+    def refresh(self) -> None:
         """Read everything again for endpoints that somebody asked about lately; forget the others."""
         now = time.monotonic()
         for endpoint_id, held in [*self._held.items()]:
@@ -107,8 +107,8 @@ class Board:
         moved = [*runs.find(ENDED, ended_after=since), *runs.find(ALIVE, began_after=since)]
         changed = {run.ref for run in moved if _is_of(run, endpoint_id)}
         holds = set(self._workspace.holds.list(endpoint_id))
-        again = {ref for ref in changed | holds | held.doubtful if ref is not None}
-        held.doubtful = holds  # once more after it is released
+        again = {ref for ref in changed | holds | held.invalidated if ref is not None}
+        held.invalidated = holds  # once more after it is released
         for ref in again:
             held.states[ref] = self._workspace.states.state(ref)
             held.cursors.pop(ref, None)

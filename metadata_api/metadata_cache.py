@@ -1,7 +1,7 @@
-"""What the door knows about endpoints and units, read once for many requests.
+"""A short-lived cache of endpoint, sink and unit metadata, shared by many requests.
 
-A run checks everything again when it begins, so a fact may be some seconds old when a request is let in. A refusal
-never rests on an old fact: it is looked up again first (:meth:`Facts.fresh`).
+A run checks everything again when it begins, so a request may be accepted on an entry that is some seconds old. A
+refusal is never based on an old entry: the metadata is read again first (:meth:`MetadataCache.fresh`).
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from contracts.unit import EndpointUnitDescriptor
     from flows.wiring import Workspace
 
-FactT = TypeVar("FactT")
+EntryT = TypeVar("EntryT")
 KEEP_S, KEEP_CONFIGS_S = 15.0, 2.0
 SOON = 0.6
-"""Part of a fact's time after which it is read again ahead of need."""
+"""Fraction of an entry's lifetime after which it is refreshed ahead of need."""
 
 
 @dataclass(frozen=True)
-class EndpointFacts:
+class EndpointMetadata:
     """One endpoint, as the metadata has it."""
 
     endpoint_id: str
@@ -42,7 +42,7 @@ class EndpointFacts:
 
 
 @dataclass(frozen=True)
-class SinkFacts:
+class SinkMetadata:
     """One endpoint in the role of a sink."""
 
     sink_id: str
@@ -53,12 +53,12 @@ class SinkFacts:
     """Models whose tables the catalog of the sink holds."""
 
 
-class Facts:
-    """Facts by name, each kept for ``keep_s``; safe between threads, which wait for one reading of the same fact.
+class MetadataCache:
+    """Entries by name, each kept for ``keep_s``. Thread-safe: threads that need the same entry wait for one read.
 
     Args:
         workspace: Where they are.
-        keep_s: Seconds until a fact is read again.
+        keep_s: Seconds until an entry is read again.
         clock: Monotonic seconds.
     """
 
@@ -71,26 +71,26 @@ class Facts:
         self._lock = Lock()
         self._changes = 0
 
-    def endpoint(self, endpoint_id: str) -> EndpointFacts:
+    def endpoint(self, endpoint_id: str) -> EndpointMetadata:
         """The endpoint as a source; raises EndpointUnknownError, ConfigInvalidError, ControlPlaneError."""
-        return self._fact(("endpoint", endpoint_id), lambda: read_endpoint(self._workspace, endpoint_id))
+        return self._entry(("endpoint", endpoint_id), lambda: read_endpoint(self._workspace, endpoint_id))
 
-    def sink(self, sink_id: str) -> SinkFacts:
+    def sink(self, sink_id: str) -> SinkMetadata:
         """The endpoint as a sink; raises as :meth:`endpoint`."""
-        return self._fact(("sink", sink_id), lambda: read_sink(self._workspace, sink_id))
+        return self._entry(("sink", sink_id), lambda: read_sink(self._workspace, sink_id))
 
     def config(self, endpoint_id: str, unit_id: str) -> UnitConfig:
         """What the operator set for the unit, or the defaults; at most two seconds old."""
-        listed: dict[str, UnitConfig] = self._fact(
+        listed: dict[str, UnitConfig] = self._entry(
             ("configs", endpoint_id),
             lambda: {each.unit_id: each for each in self._workspace.units.list(endpoint_id)},
             min(self._keep_s, KEEP_CONFIGS_S),
         )
         return listed.get(unit_id) or UnitConfig(endpoint_id=endpoint_id, unit_id=unit_id)
 
-    def fresh(self, work: Callable[[Facts], FactT]) -> FactT:
-        """The result of ``work`` over facts that are read now."""
-        return work(Facts(self._workspace))
+    def fresh(self, work: Callable[[MetadataCache], EntryT]) -> EntryT:
+        """The result of ``work`` over metadata that is read now."""
+        return work(MetadataCache(self._workspace))
 
     def forget(self) -> None:
         """Read everything again when it is asked for: something was changed here."""
@@ -98,12 +98,12 @@ class Facts:
             self._held.clear()
             self._changes += 1
 
-    def _fact(self, name: tuple[str, ...], read: Callable[[], FactT], keep_s: float | None = None) -> FactT:
-        """Who asks first when a fact is soon too old reads it again; the others go on with what is held."""
+    def _entry(self, name: tuple[str, ...], read: Callable[[], EntryT], keep_s: float | None = None) -> EntryT:
+        """The first caller to find an entry close to expiry refreshes it; the others use the entry they have."""
         keep_s = self._keep_s if keep_s is None else keep_s
         with self._lock:
             one_reader = self._locks.setdefault(name, Lock())
-        held: FactT
+        held: EntryT
         held, age = self._look(name)
         if age < SOON * keep_s or not one_reader.acquire(blocking=age >= keep_s):
             return held
@@ -114,11 +114,11 @@ class Facts:
             one_reader.release()
 
     def _look(self, name: tuple[str, ...]) -> tuple[Any, float]:
-        """The fact and how many seconds old it is."""
+        """The entry and its age in seconds."""
         began, value = self._held.get(name) or (float("-inf"), None)
         return value, self._clock() - began
 
-    def _read(self, name: tuple[str, ...], read: Callable[[], FactT]) -> FactT:
+    def _read(self, name: tuple[str, ...], read: Callable[[], EntryT]) -> EntryT:
         began, changes = self._clock(), self._changes
         value = read()
         with self._lock:
@@ -127,7 +127,7 @@ class Facts:
         return value
 
 
-def read_endpoint(workspace: Workspace, endpoint_id: str) -> EndpointFacts:
+def read_endpoint(workspace: Workspace, endpoint_id: str) -> EndpointMetadata:
     """The endpoint as it is now."""
     about = descriptor(workspace, endpoint_id)
     try:
@@ -137,10 +137,10 @@ def read_endpoint(workspace: Workspace, endpoint_id: str) -> EndpointFacts:
     is_source = catalog is not None and "source" in about.roles
     found = workspace.source(endpoint_id).list_units(catalog) if catalog is not None and is_source else ()
     units = {unit.unit_id: unit for unit in found}
-    return EndpointFacts(endpoint_id, about, workspace.switches.is_on(endpoint_id), catalog, units)
+    return EndpointMetadata(endpoint_id, about, workspace.switches.is_on(endpoint_id), catalog, units)
 
 
-def read_sink(workspace: Workspace, sink_id: str) -> SinkFacts:
+def read_sink(workspace: Workspace, sink_id: str) -> SinkMetadata:
     """The sink as it is now; nothing is contacted but the metadata."""
     sink = workspace.sink(sink_id)
     try:
@@ -149,7 +149,7 @@ def read_sink(workspace: Workspace, sink_id: str) -> SinkFacts:
         datasets = ()
     mark = "cdm_model:"
     models = {label.removeprefix(mark) for each in datasets for label in each.labels if label.startswith(mark)}
-    return SinkFacts(sink_id, sink.descriptor, tuple(sink.supported_cdm_models), frozenset(models))
+    return SinkMetadata(sink_id, sink.descriptor, tuple(sink.supported_cdm_models), frozenset(models))
 
 
 def descriptor(workspace: Workspace, endpoint_id: str) -> EndpointDescriptor:

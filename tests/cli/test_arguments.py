@@ -7,7 +7,7 @@ import typer
 
 from cli.arguments.urls import endpoint_of
 from cli.arguments.values import pair, predicate, size_bytes, table_name
-from cli.terminal.redaction import Redactor
+from cli.terminal.redaction import redactor
 
 
 @pytest.mark.parametrize(
@@ -94,14 +94,14 @@ def test_a_pair_is_not_repeated():
     ],
 )
 def test_passwords_are_removed(url):
-    redact = Redactor(["copy", url])
+    redact = redactor(["copy", url])
     for text in (f"about {url}, and what follows", url, repr(url)):
         assert "s3cret-pw" not in redact(text)
     assert redact("host and db stay") == "host and db stay"
 
 
 def test_a_password_alone_is_removed_too():
-    redact = Redactor(["copy", "postgresql://me:s3cret%21@host/db"])
+    redact = redactor(["copy", "postgresql://me:s3cret%21@host/db"])
     assert redact("s3cret%21, s3cret!") == "***, ***"
 
 

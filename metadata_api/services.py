@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Self
 
 from flows.operations import run_control
 from flows.wiring import close_live, open_workspace
-from metadata_api.board import Board
 from metadata_api.dispatcher import Dispatcher
-from metadata_api.facts import Facts
 from metadata_api.limits import RateLimiter
+from metadata_api.metadata_cache import MetadataCache
 from metadata_api.replay import open_guard
 from metadata_api.settings import load_settings
+from metadata_api.unit_state_cache import UnitStateCache
 
 if TYPE_CHECKING:
     from flows.prefect_api.runs import Runs
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Door:
+class ApiServices:
     """Made when the API starts, closed when it ends.
 
     Attributes:
         settings: Keys, tokens, limits.
         workspace: Endpoints and state.
-        facts: What is known of them.
-        board: Where units stand.
+        metadata: A cache of what is known about them.
+        unit_states: A cache of where units stand.
         runs: Flow runs.
         replays: Signatures that were taken.
         limiter: Requests per key.
@@ -38,8 +38,8 @@ class Door:
 
     settings: ApiSettings
     workspace: Workspace
-    facts: Facts
-    board: Board
+    metadata: MetadataCache
+    unit_states: UnitStateCache
     runs: Runs
     replays: ReplayGuard
     limiter: RateLimiter
@@ -47,7 +47,7 @@ class Door:
 
     @classmethod
     def open(cls) -> Self:
-        """The door to the server in use.
+        """The services over the Prefect server in use.
 
         Raises:
             ControlPlaneError: No Prefect server answers.
@@ -59,8 +59,8 @@ class Door:
         return cls(
             settings=settings,
             workspace=workspace,
-            facts=Facts(workspace),
-            board=Board(workspace),
+            metadata=MetadataCache(workspace),
+            unit_states=UnitStateCache(workspace),
             runs=workspace.runs,
             replays=open_guard(workspace.home),
             limiter=RateLimiter(settings.rate),
@@ -68,9 +68,13 @@ class Door:
         )
 
     def dispatcher(self) -> Dispatcher:
-        """The thread that tells how runs ended and mends what was left behind."""
+        """The thread that sends callbacks and restarts orphaned runs."""
         return Dispatcher(
-            self.workspace, self.runs, self.settings, (self.replays.sweep, self.sync_schedules), self.board.keep_warm
+            self.workspace,
+            self.runs,
+            self.settings,
+            (self.replays.sweep, self.sync_schedules),
+            self.unit_states.refresh,
         )
 
     def sync_schedules(self) -> int:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from contracts.staging import StagingProvider
 
 
-class FakeEndpoints:
+class InMemoryEndpoints:
     """As ``flows.blocks.endpoints.Endpoints``, in memory."""
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class FakeEndpoints:
         return self._held.pop(endpoint_id, None) is not None
 
 
-class FakePlane:
+class SchedulesOnlyPlane:
     """A server that has the deployment of units, and knows its schedules."""
 
     def __init__(self) -> None:
@@ -64,19 +64,21 @@ class FakePlane:
         """Nothing is open."""
 
 
-class FakeRuns:
+class NoRuns:
     """No flow run goes on."""
 
     def find(self, *_: Any, **__: Any) -> tuple[()]:
         return ()
 
 
-class FakeWorkspace(Workspace):
+class InMemoryWorkspace(Workspace):
     """The real one, but for what needs the Prefect API."""
 
     def __init__(self, home: Path) -> None:
         super().__init__(home)
-        self.__dict__.update(endpoints=FakeEndpoints(), store=MemoryKvStore(), plane=FakePlane(), runs=FakeRuns())
+        self.__dict__.update(
+            endpoints=InMemoryEndpoints(), store=MemoryKvStore(), plane=SchedulesOnlyPlane(), runs=NoRuns()
+        )
         self.made: list[Any] = []
 
     def vendor(self, endpoint_id: str) -> str:

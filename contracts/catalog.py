@@ -1,4 +1,4 @@
-"""What an endpoint holds: datasets and their columns, as collected, versioned and compared."""
+"""Catalogs: the datasets of an endpoint and their columns, as collected at one moment, and their differences."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ LogicalType = Literal[
     "bool", "int16", "int32", "int64", "float32", "float64", "decimal", "string", "binary",
     "date", "time", "timestamp", "timestamptz", "interval", "json", "uuid", "other",
 ]  # fmt: skip
-"""Neutral types every sink understands. ``other`` travels as exact text."""
+"""Types that every sink understands. Values of type ``other`` are transferred as exact text."""
 
 DatasetKind = Literal["table", "partitioned_table", "view", "materialized_view", "entity"]
 
 
 class TypeDefinition(Contract):
-    """A type the source's owner made, so that a sink of the same kind can make it too."""
+    """A user-defined type at the source, so that a sink with the same dialect can create it."""
 
     name: str
-    """Fully qualified and quoted, as the source writes it."""
+    """Fully qualified and quoted, in the source's syntax."""
     kind: Literal["enum", "domain", "composite"]
     labels: tuple[str, ...] = ()
     """Enum labels in order."""
@@ -40,25 +40,25 @@ class ColumnDescriptor(Contract):
     name: str
     logical_type: LogicalType
     declared_type: str
-    """The type in the source's own words, for example ``numeric(15,2)``."""
+    """The type in the source's syntax, for example ``numeric(15,2)``."""
     nullable: bool = True
     comment: str | None = None
     default: str | None = None
     precision: int | None = None
     """Total digits of a decimal."""
     scale: int | None = None
-    """Digits after the point of a decimal."""
+    """Digits after the decimal point."""
     type_definitions: tuple[TypeDefinition, ...] = ()
     """Types to create before this column, dependencies first."""
 
 
 class DatasetDescriptor(Contract):
-    """One thing that can be read: a table, a view, an entity of an API."""
+    """Something that can be read: a table, a view, an entity of an API."""
 
     dataset_id: str
     kind: DatasetKind
     namespace: str
-    """Schema, site or drive the dataset lives in."""
+    """Schema, site or drive that contains the dataset."""
     name: str
     columns: tuple[ColumnDescriptor, ...]
     primary_key: tuple[str, ...] = ()
@@ -68,7 +68,7 @@ class DatasetDescriptor(Contract):
     rows_estimate: int | None = None
     bytes_estimate: int | None = None
     dialect: str = ""
-    """Names the language of ``declared_type`` (``postgres``), so a sink of the same dialect can take it verbatim."""
+    """Dialect of ``declared_type`` (``postgres``). A sink with the same dialect uses the type verbatim."""
     labels: tuple[str, ...] = ()
     properties: Json = {}
 
@@ -83,7 +83,7 @@ class CatalogDiff(Contract):
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     changed: dict[str, tuple[str, ...]] = {}
-    """Dataset id to one line per change, in words."""
+    """Dataset id to one line of text per change."""
 
     @property
     def empty(self) -> bool:
@@ -108,7 +108,7 @@ class CatalogSnapshot(Contract):
 
     @property
     def version(self) -> str:
-        """A fingerprint of the structure: estimates and comments do not change it."""
+        """Hash of the structure, 16 hexadecimal digits. Estimates and comments do not affect it."""
         digest = hashlib.sha256()
         for dataset in self.datasets:
             digest.update(structure(dataset).encode())
@@ -143,7 +143,7 @@ class CatalogSnapshot(Contract):
 
 
 def structure(dataset: DatasetDescriptor) -> str:
-    """What identifies a dataset's shape, as JSON: no comments, estimates or properties."""
+    """A dataset's structure as JSON, without comments, estimates and properties."""
     bare = [column.model_copy(update={"comment": None}) for column in dataset.columns]
     stable = dataset.model_copy(
         update={

@@ -1,4 +1,4 @@
-"""The one endpoint plane: what a source and a sink promise, and how each describes itself."""
+"""Interfaces of sources and sinks, and the descriptors by which connectors describe themselves."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Capability = Literal[
 
 
 class FieldDescriptor(Contract):
-    """One field of an endpoint's config, for forms."""
+    """One field of an endpoint's configuration, for forms."""
 
     name: str
     title: str
@@ -50,7 +50,7 @@ class FieldDescriptor(Contract):
 
 
 class EndpointDescriptor(Contract):
-    """What a template is and can do; no instance data."""
+    """A template: its fields and capabilities, without any data of an instance."""
 
     template_id: str
     """``<family>.<vendor>``, for example ``jdbc.postgres``."""
@@ -65,11 +65,11 @@ class EndpointDescriptor(Contract):
     auth_modes: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     selectors: tuple[str, ...] = ()
-    """Names a unit's policy may use in ``selectors``."""
+    """Names that a unit's policy may use in ``selectors``."""
 
 
 class ConnectionReport(Contract):
-    """A connection that works, and what it talks to."""
+    """The result of a successful connection test."""
 
     ok: bool = True
     server_version: str
@@ -79,14 +79,14 @@ class ConnectionReport(Contract):
 
 
 class ProvisionedModel(Contract):
-    """A common model's table in a sink, for the catalog; and what was done to make it."""
+    """A common model's table in a sink, as a dataset for the catalog, and the statements that were executed."""
 
     dataset: DatasetDescriptor
     statements: tuple[str, ...] = ()
 
 
 class PlanRequest(Contract):
-    """What a plan depends on, besides the source itself."""
+    """Everything that a plan depends on, besides the source itself."""
 
     endpoint_id: str
     unit: EndpointUnitDescriptor
@@ -94,58 +94,58 @@ class PlanRequest(Contract):
     policy: UnitPolicy
     checkpoint: Json | None = None
     view: str | None = None
-    """The consistent view to plan under, where the source has one."""
+    """The consistent view (snapshot) to plan under, if the source has one."""
 
 
 class ContentHash(Contract):
-    """Count and order-independent hash of a range of rows; equal content gives equal values on both sides."""
+    """Count and order-independent hash of a range of rows. Equal content has equal values at source and sink."""
 
     rows: int
     digest: str
 
 
 class SourceEndpoint(Protocol):
-    """Where rows come from. Synchronous and safe to call from several threads at once."""
+    """A source of rows. Synchronous and thread-safe."""
 
     descriptor: ClassVar[EndpointDescriptor]
 
     def test_connection(self) -> ConnectionReport:
-        """Prove the config works.
+        """Check that the configuration works.
 
         Raises:
-            ExportError: The subclass names what is wrong: unreachable, auth, TLS, privileges.
+            ExportError: A subclass for each cause: unreachable, authentication, TLS, privileges.
         """
         ...
 
     def collect_catalog(self, endpoint_id: str) -> CatalogSnapshot:
-        """Everything the credentials can read, ordered by dataset id."""
+        """All datasets that the credentials can read, ordered by dataset id."""
         ...
 
     def list_units(self, catalog: CatalogSnapshot) -> tuple[EndpointUnitDescriptor, ...]:
-        """One unit per ingestable dataset of the catalog and nothing else."""
+        """One unit per dataset of the catalog that can be ingested, and no others."""
         ...
 
     def plan(self, request: PlanRequest) -> IngestionPlan:
-        """Cut the unit into slices that are disjoint and cover the range.
+        """Divide the unit into slices that are disjoint and cover the range.
 
         Raises:
-            PlanError: Mode, cursor or filter do not fit the unit.
+            PlanError: The unit does not support the mode, cursor or filter.
             SourceSchemaChangedError: The dataset is gone or differs from the catalog.
         """
         ...
 
     def export(self, plan: IngestionPlan, piece: IngestionSlice, view: str | None = None) -> Iterator[Batch]:
-        """The rows of one slice, in batches bounded in bytes; at least one batch, if only to carry the columns.
+        """The rows of one slice, in batches of bounded size in bytes; at least one batch, possibly without rows.
 
-        A generator may return a ``SliceReport``: what the source promised while it was read, and what it withheld.
+        A generator may return a ``SliceReport``: how many rows the source announced, and what it did not deliver.
 
         Raises:
-            ExportError: Nothing of an unfinished slice may be used.
+            ExportError: The slice could not be read to its end; its rows must not be used.
         """
         ...
 
     def checkpoint(self, plan: IngestionPlan, receipts: Sequence[UpsertReceipt]) -> Json | None:
-        """The checkpoint after a run all of whose slices have these receipts: a fold, no I/O."""
+        """The checkpoint after a run whose slices have these receipts. Uses only its arguments, no I/O."""
         ...
 
     def preview(self, unit: EndpointUnitDescriptor, limit: int, where: Sequence[Predicate] = ()) -> Batch:
@@ -153,7 +153,7 @@ class SourceEndpoint(Protocol):
         ...
 
     def close(self) -> None:
-        """Give back connections. The endpoint can be used again afterwards."""
+        """Release connections. The endpoint can be used again afterwards."""
         ...
 
 
@@ -175,25 +175,25 @@ class SupportsLateSlices(Protocol):
     """The source has no view: rows can move from a slice that is still unread to one that was read already."""
 
     def late_slices(self, plan: IngestionPlan, epoch: int) -> tuple[IngestionSlice, ...]:
-        """Slices to read after all others: whatever changed since the plan was made."""
+        """Slices to read after all others: they cover what changed since the plan was made."""
         ...
 
 
 @runtime_checkable
 class SupportsDeleteDetection(Protocol):
-    """The source can list the keys of all rows there are (``ingest.delete_detection``)."""
+    """The source can list the keys of all its rows (``ingest.delete_detection``)."""
 
     def export_keys(self, plan: IngestionPlan, view: str | None = None) -> Iterator[Batch]:
         """Key columns only, of every row inside the plan's filter."""
         ...
 
     def repair_slices(self, plan: IngestionPlan, keys: Sequence[Json], epoch: int) -> tuple[IngestionSlice, ...]:
-        """Slices that read exactly the rows of these keys; each key maps column name to its text."""
+        """Slices that read exactly the rows with these keys. Each key maps column names to values as text."""
         ...
 
 
 class FilterOption(Contract):
-    """One value a selector can take."""
+    """One possible value of a selector."""
 
     value: str
     label: str
@@ -201,46 +201,46 @@ class FilterOption(Contract):
 
 @runtime_checkable
 class SupportsFilterOptions(Protocol):
-    """The source can say what its selectors may hold now (``ingest.filter_options``)."""
+    """The source can list the possible values of its selectors (``ingest.filter_options``)."""
 
     def filter_options(self) -> dict[str, tuple[FilterOption, ...]]:
-        """Selector name to its options, by label."""
+        """Selector name to its options, ordered by label."""
         ...
 
 
 @runtime_checkable
 class SupportsWatermark(Protocol):
-    """A person can say where the next incremental run begins (``ingest.set_watermark``)."""
+    """An operator can set where the next incremental run begins (``ingest.set_watermark``)."""
 
     def checkpoint_at(self, unit: EndpointUnitDescriptor, policy: UnitPolicy, value: str) -> Json:
-        """The checkpoint as if every change up to ``value`` (a cursor value, a moment) were in the sink already.
+        """A checkpoint that says that every change up to ``value`` (a cursor value or a time) is in the sink.
 
         Raises:
-            CursorUnsupportedError: The unit has no cursor under this policy, or the value is none of its kind.
+            CursorUnsupportedError: The unit has no cursor under this policy, or the value does not fit its type.
         """
         ...
 
 
 @runtime_checkable
 class SupportsGoneFeed(Protocol):
-    """The source tells which rows are gone since a checkpoint, so that an incremental run can follow."""
+    """The source lists the rows that are gone since a checkpoint, for incremental runs."""
 
     def gone_keys(self, plan: IngestionPlan) -> Iterator[Batch] | None:
-        """Key columns of rows that are gone since the plan's checkpoint; None for a unit that has no such feed."""
+        """Key columns of rows that are gone since the plan's checkpoint; None if the unit has no such feed."""
         ...
 
 
 @runtime_checkable
 class SupportsContentHash(Protocol):
-    """Content can be compared without moving it (``verify.content``). Sources and sinks both may."""
+    """Content can be compared without transferring it (``verify.content``). For sources and sinks."""
 
     def content_hash(self, plan: IngestionPlan, piece: IngestionSlice) -> ContentHash:
-        """Hash of the rows in the slice's range, as this side holds them now."""
+        """Hash of the rows that this endpoint now has in the slice's range."""
         ...
 
 
 class SinkEndpoint(Protocol):
-    """Where rows go. Synchronous and safe to call from several threads at once."""
+    """A destination of rows. Synchronous and thread-safe."""
 
     descriptor: ClassVar[EndpointDescriptor]
 
@@ -250,57 +250,57 @@ class SinkEndpoint(Protocol):
         ...
 
     def test_connection(self) -> ConnectionReport:
-        """Prove the config works and that writing is allowed.
+        """Check that the configuration works and that writing is allowed.
 
         Raises:
-            UpsertError: The subclass names what is wrong.
+            UpsertError: A subclass for each cause: unreachable, authentication, TLS, privileges.
         """
         ...
 
     def exclusive(self, ref: RunRef) -> AbstractContextManager[None]:
-        """Hold (endpoint, unit, sink) for one run while the context is open; let go when the process dies.
+        """Lock (endpoint, unit, sink) for one run while the context is open. Released if the process dies.
 
         Raises:
-            RunInProgressError: Somebody else holds it.
+            RunInProgressError: Another run holds the lock.
         """
         ...
 
     def last_run(self, ref: RunRef) -> FrozenRun | None:
-        """The run that last held an epoch, finished or not."""
+        """The run with the latest epoch, finished or not."""
         ...
 
     def provision(self, plan: IngestionPlan) -> tuple[str, ...]:
-        """Make or widen the place for the unit's rows; idempotent. Returns what was done, one line each.
+        """Create the table for the unit's rows, or add columns to it. Idempotent. Returns one line per change.
 
         Raises:
-            SinkSchemaConflictError: It cannot be made to fit; nothing was changed.
-            SinkNameError: A name does not fit.
+            SinkSchemaConflictError: The existing table cannot be adapted; nothing was changed.
+            SinkNameError: A name is not allowed in the sink.
         """
         ...
 
     def begin_run(self, ref: RunRef, run_id: str, plan: IngestionPlan) -> RunHandle:
-        """Take the next epoch and freeze the plan with it; the same ``run_id`` continues, another one begins."""
+        """Take the next epoch and store the plan with it. The last run's ``run_id`` resumes it; another starts anew."""
         ...
 
     def receipts(self, run: RunHandle) -> dict[str, UpsertReceipt]:
-        """Receipts of the run, whatever epoch wrote them, by slice key."""
+        """Receipts of the run by slice key, from all its epochs."""
         ...
 
     def upsert(self, run: RunHandle, plan: IngestionPlan, piece: IngestionSlice, reader: RecordReader) -> UpsertReceipt:
-        """Write the slice's rows and its receipt in one transaction. Doing it again changes nothing.
+        """Write the slice's rows and its receipt in one transaction. Idempotent.
 
         Raises:
             RunSupersededError: A later epoch exists.
-            UpsertError: Nothing of the slice was written, or (``OutcomeUnknown``) the receipts know.
+            UpsertError: Nothing of the slice was written; if it is also ``OutcomeUnknown``, the receipts tell.
         """
         ...
 
     def finish_run(self, run: RunHandle, checkpoint: Json | None) -> None:
-        """Note that every slice is in and what the checkpoint is now."""
+        """Record that all slices are in the sink, with the run's final checkpoint."""
         ...
 
     def close(self) -> None:
-        """Give back connections. The endpoint can be used again afterwards."""
+        """Release connections. The endpoint can be used again afterwards."""
         ...
 
 
@@ -315,17 +315,18 @@ class SupportsReconcile(Protocol):
     def reconcile(
         self, run: RunHandle, plan: IngestionPlan, keys: RecordReader
     ) -> tuple[CensusReceipt, tuple[Json, ...]]:
-        """Compare the sink's keys with the source's, treat the gone rows by policy, and name the missing ones.
+        """Compare the sink's keys with the source's, apply ``on_gone`` to gone rows, and return the missing keys.
 
-        The missing keys (column name to text) are at most 10,000; more than that is a ``CompletenessGapError``.
+        Each missing key maps column names to values as text. There are at most 10,000.
 
         Raises:
-            DeleteGuardError: More rows would go than ``max_delete_fraction`` allows; nothing was removed.
+            DeleteGuardError: More rows would be removed than ``max_delete_fraction`` allows; nothing was removed.
+            CompletenessGapError: More than 10,000 keys are missing.
         """
         ...
 
     def remove(self, run: RunHandle, plan: IngestionPlan, keys: RecordReader) -> CensusReceipt:
-        """Treat rows of exactly these keys as gone; keys that the sink does not hold are nothing to it.
+        """Apply ``on_gone`` to the rows with exactly these keys. Keys that the sink does not have are ignored.
 
         Raises:
             DeleteGuardError: As ``reconcile``.
@@ -335,41 +336,41 @@ class SupportsReconcile(Protocol):
 
 @runtime_checkable
 class SupportsCdm(Protocol):
-    """The sink takes rows of common models (``sink.cdm``), after somebody has asked for their tables."""
+    """The sink accepts rows of common models (``sink.cdm``) once their tables have been provisioned."""
 
     def provision_model(self, model: CdmModel) -> ProvisionedModel:
-        """Make the model's table, or widen one of an older version; idempotent.
+        """Create the model's table, or add columns to one of an older version. Idempotent.
 
         Raises:
-            CdmModelUnsupportedError: The sink does not take this model.
-            SinkSchemaConflictError: A table of that name cannot be made to fit; nothing was changed.
+            CdmModelUnsupportedError: The sink does not accept this model.
+            SinkSchemaConflictError: An existing table of that name cannot be adapted; nothing was changed.
         """
         ...
 
     def tombstones(self, plan: IngestionPlan) -> Iterator[Batch]:
-        """``source_id`` of the plan's endpoint's rows that were found gone, in frames; at least one frame."""
+        """The ``source_id`` of every tombstoned row of the plan's endpoint, in batches; at least one batch."""
         ...
 
     def require_model(self, model: CdmModel) -> None:
         """Check that a run may write rows of the model.
 
         Raises:
-            CdmModelUnsupportedError: The sink does not take this model.
+            CdmModelUnsupportedError: The sink does not accept this model.
             SinkNotProvisionedError: Its table is missing or older than the model.
         """
         ...
 
 
 class EndpointFactory(Protocol):
-    """What the registry gives for a template id."""
+    """Creates the sources and sinks of one template; the registry returns it for a template id."""
 
     descriptor: EndpointDescriptor
     config_class: type[Any]
 
     def source(self, config: Any) -> SourceEndpoint:
-        """A source over a validated config."""
+        """A source with this validated configuration."""
         ...
 
     def sink(self, config: Any) -> SinkEndpoint:
-        """A sink over a validated config."""
+        """A sink with this validated configuration."""
         ...

@@ -1,22 +1,22 @@
-"""Every error a run can end with.
+"""Every error that a run can end with.
 
-The tree is *phase*; *recovery* is mixed in, so a caller asks ``isinstance(error, Retriable)`` and never reads text::
+The base class is the *phase*; *recovery* is mixed in. Callers test ``isinstance(error, Retriable)``, not the text::
 
     IngestionError
-    ├── ConfigError            what the operator wrote            E_CONFIG_INVALID, E_ENDPOINT_UNKNOWN, …
+    ├── ConfigError            the operator's settings            E_CONFIG_INVALID, E_ENDPOINT_UNKNOWN, …
     ├── MetadataError          catalog and units                  E_DATASET_NOT_IN_CATALOG, E_UNIT_DISABLED, …
-    ├── PlanError              cutting a unit into slices         E_MODE_UNSUPPORTED, E_CURSOR_UNSUPPORTED, …
+    ├── PlanError              dividing a unit into slices        E_MODE_UNSUPPORTED, E_CURSOR_UNSUPPORTED, …
     ├── ExportError            reading the source                 E_SOURCE_AUTH, E_SOURCE_UNREACHABLE, …
-    ├── StageError             the pipe between                   E_STAGING_UNAVAILABLE, E_STAGE_TOO_LARGE, …
+    ├── StageError             staging                            E_STAGING_UNAVAILABLE, E_STAGE_TOO_LARGE, …
     ├── MapError               source rows to a common model      E_CDM_MODEL_UNSUPPORTED
     ├── UpsertError            writing the sink                   E_SINK_WRITE_FAILED, E_SINK_SCHEMA_CONFLICT, …
     ├── StateError             checkpoints and the KV store       E_CHECKPOINT_CONFLICT
     └── RunError               the run as a whole                 E_RUN_IN_PROGRESS, E_COMPLETENESS_GAP, …
 
-    Recovery:  Retriable       the same call may succeed later (``retry_after_s`` where the system said so)
-               Terminal        somebody has to change something first
-               Skippable       this unit cannot go on, others can
-               OutcomeUnknown  it may have happened: ask the receipts before doing it again
+    Recovery:  Retriable       the same call may succeed later (``retry_after_s`` if the system said when)
+               Terminal        something has to be changed first
+               Skippable       this unit cannot continue, others can
+               OutcomeUnknown  it may have happened: check the receipts before repeating it
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ class Retriable:
 
 
 class Terminal:
-    """Somebody has to change something before the call can succeed."""
+    """Something has to be changed before the call can succeed."""
 
 
 class Skippable:
-    """This unit cannot go on; others can."""
+    """This unit cannot continue; others can."""
 
 
 class OutcomeUnknown:
-    """The connection was lost while the outcome was being decided: ask the receipts."""
+    """The connection was lost before the outcome was known: check the receipts."""
 
 
 class IngestionError(Exception):
@@ -64,7 +64,7 @@ class IngestionError(Exception):
 
     @property
     def retryable(self) -> bool:
-        """True when the same call may succeed later without anybody changing anything."""
+        """True if the same call may succeed later without any change."""
         return isinstance(self, Retriable)
 
     def to_json(self) -> dict[str, Any]:
@@ -87,11 +87,11 @@ class ConfigError(IngestionError):
 
 
 class MetadataError(IngestionError):
-    """The catalog does not allow what was asked."""
+    """The catalog does not allow the request."""
 
 
 class PlanError(IngestionError):
-    """The unit cannot be cut into slices."""
+    """The unit cannot be divided into slices."""
 
 
 class ExportError(IngestionError):
@@ -111,11 +111,11 @@ class UpsertError(IngestionError):
 
 
 class StateError(IngestionError):
-    """State could not be kept."""
+    """State could not be read or saved."""
 
 
 class RunError(IngestionError):
-    """The run as a whole could not go on."""
+    """The run as a whole could not continue."""
 
 
 class ConfigInvalidError(Terminal, ConfigError):
@@ -155,19 +155,19 @@ class CatalogMissingError(Terminal, MetadataError):
 
 
 class DatasetNotInCatalogError(Skippable, Terminal, MetadataError):
-    """A unit was named that no catalogued dataset stands behind."""
+    """The catalog has no dataset for the unit."""
 
     code = "E_DATASET_NOT_IN_CATALOG"
 
 
 class EndpointDisabledError(Terminal, MetadataError):
-    """The operator switched the whole endpoint off."""
+    """An operator disabled the whole endpoint."""
 
     code = "E_ENDPOINT_DISABLED"
 
 
 class UnitDisabledError(Skippable, Terminal, MetadataError):
-    """The unit is switched off."""
+    """An operator disabled the unit."""
 
     code = "E_UNIT_DISABLED"
 
@@ -179,19 +179,19 @@ class FilterNotSupportedError(Terminal, PlanError):
 
 
 class ModeUnsupportedError(Terminal, PlanError):
-    """The unit cannot be read in that mode (incremental without a key, for one)."""
+    """The unit cannot be read in that mode (for example incrementally without a key)."""
 
     code = "E_MODE_UNSUPPORTED"
 
 
 class CursorUnsupportedError(Terminal, PlanError):
-    """The cursor column is missing or has a type that cannot order changes."""
+    """The cursor column is missing, or its type is not suitable for a cursor."""
 
     code = "E_CURSOR_UNSUPPORTED"
 
 
 class SourceUnreachableError(Retriable, ExportError):
-    """The source did not answer, or the connection was lost."""
+    """The source did not respond, or the connection was lost."""
 
     code = "E_SOURCE_UNREACHABLE"
 
@@ -209,13 +209,13 @@ class SourceTlsError(Terminal, ExportError):
 
 
 class SourcePrivilegeError(Skippable, Terminal, ExportError):
-    """The credentials are good but may not read this."""
+    """The credentials are valid but may not read this."""
 
     code = "E_SOURCE_PRIVILEGE"
 
 
 class SourceSchemaChangedError(Terminal, ExportError):
-    """What the plan names is no longer there in that form."""
+    """A dataset or column of the plan no longer exists in that form."""
 
     code = "E_SOURCE_SCHEMA_CHANGED"
 
@@ -227,7 +227,7 @@ class SourceViewLostError(Retriable, ExportError):
 
 
 class SourcePageFailedError(Retriable, ExportError):
-    """One read failed for a reason that may pass."""
+    """A read failed for a transient reason."""
 
     code = "E_SOURCE_PAGE_FAILED"
 
@@ -243,13 +243,13 @@ class SliceRereadError(Retriable, ExportError):
 
 
 class SourceValueError(Terminal, ExportError):
-    """The source holds a value that no faithful reading exists for."""
+    """The source has a value that cannot be read without loss."""
 
     code = "E_SOURCE_VALUE"
 
 
 class StagingUnavailableError(Retriable, StageError):
-    """The staging area did not take or give bytes (down, slow, full disk)."""
+    """The staging area could not be read or written (down, slow, disk full)."""
 
     code = "E_STAGING_UNAVAILABLE"
 
@@ -273,19 +273,19 @@ class StageUnsealedError(Retriable, StageError):
 
 
 class StageCorruptError(Retriable, StageError):
-    """Staged bytes differ from what the manifest says."""
+    """Staged bytes do not match the manifest."""
 
     code = "E_STAGE_CORRUPT"
 
 
 class CdmModelUnsupportedError(Terminal, MapError):
-    """No mapper, or no sink support, for that common data model."""
+    """There is no mapper for that common data model, or the sink does not support it."""
 
     code = "E_CDM_MODEL_UNSUPPORTED"
 
 
 class SinkUnreachableError(Retriable, OutcomeUnknown, UpsertError):
-    """The sink did not answer, or the connection was lost: the receipts know what was committed."""
+    """The sink did not respond, or the connection was lost. The receipts tell what was committed."""
 
     code = "E_SINK_UNREACHABLE"
 
@@ -303,31 +303,31 @@ class SinkTlsError(Terminal, UpsertError):
 
 
 class SinkPrivilegeError(Terminal, UpsertError):
-    """The credentials are good but may not write there."""
+    """The credentials are valid but may not write there."""
 
     code = "E_SINK_PRIVILEGE"
 
 
 class SinkNotProvisionedError(Terminal, UpsertError):
-    """The sink has no place for these rows and was not asked to make one."""
+    """The table for these rows does not exist, and runs do not create it."""
 
     code = "E_SINK_NOT_PROVISIONED"
 
 
 class SinkSchemaConflictError(Terminal, UpsertError):
-    """The sink's table cannot take the unit's columns without losing something."""
+    """The sink's table cannot store the unit's columns without loss."""
 
     code = "E_SINK_SCHEMA_CONFLICT"
 
 
 class SinkNameError(Terminal, UpsertError):
-    """A name does not fit the sink (too long, for one)."""
+    """A name is not allowed in the sink (for example too long)."""
 
     code = "E_SINK_NAME"
 
 
 class SinkValueError(Terminal, UpsertError):
-    """The sink cannot hold a value (a NUL character in text, for one)."""
+    """The sink cannot store a value (for example a NUL character in text)."""
 
     code = "E_SINK_VALUE"
 
@@ -339,19 +339,19 @@ class SinkOwnerError(Terminal, UpsertError):
 
 
 class SinkWriteFailedError(Retriable, UpsertError):
-    """A write failed for a reason that may pass (deadlock, disk full, shutdown)."""
+    """A write failed for a transient reason (deadlock, disk full, shutdown)."""
 
     code = "E_SINK_WRITE_FAILED"
 
 
 class CheckpointConflictError(Retriable, StateError):
-    """Somebody else wrote the value first."""
+    """Another writer changed the value first."""
 
     code = "E_CHECKPOINT_CONFLICT"
 
 
 class StateUnavailableError(Retriable, StateError):
-    """The KV store did not answer."""
+    """The KV store did not respond."""
 
     code = "E_STATE_UNAVAILABLE"
 
@@ -363,25 +363,25 @@ class RunStoppedError(Retriable, RunError):
 
 
 class RunPausedError(Retriable, RunError):
-    """Somebody paused the unit: what was read is in, and the next run goes on."""
+    """An operator paused the unit. Finished slices are in the sink, and the next run resumes."""
 
     code = "E_RUN_PAUSED"
 
 
 class RunInProgressError(Retriable, RunError):
-    """Another run of the same (endpoint, unit, sink) is alive."""
+    """Another run of the same (endpoint, unit, sink) is active."""
 
     code = "E_RUN_IN_PROGRESS"
 
 
 class RunSupersededError(Terminal, RunError):
-    """A later run took the next epoch; this one may not write any more."""
+    """A later run took the next epoch; this one can no longer write."""
 
     code = "E_RUN_SUPERSEDED"
 
 
 class CompletenessGapError(Terminal, RunError):
-    """Fewer rows arrived than the source said there are."""
+    """Fewer rows arrived than the source announced, or keys are missing in the sink."""
 
     code = "E_COMPLETENESS_GAP"
 

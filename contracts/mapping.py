@@ -1,4 +1,4 @@
-"""The common data model: what its tables look like, and what a mapper promises."""
+"""The common data model: its tables as data, and the interface of a mapper."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from contracts.catalog import DatasetDescriptor, LogicalType
 from contracts.model import Contract
 
 IDENTITY = ("source_endpoint_id", "source_id")
-"""Columns of every common model that say which source row a row came from; ``source_id`` is the unit's key as text,
-several columns joined with ``:``. Where a row's ``cdm_id`` changes (an item that moved), its old row goes."""
+"""Columns of every common model that identify the source row. ``source_id`` is the unit's key as text, with several
+columns joined by ``:``. If the ``cdm_id`` of a source row changes (an item that moved), its old row is removed."""
 OWNER = "source_endpoint_id"
-"""A common table holds rows of several endpoints; a run counts and treats only those of its own."""
+"""Column with a row's owner. Endpoints share common tables; a run counts and changes only its own rows."""
 INGESTED_AT = "ingested_at"
-"""When the row was last written with new content; two rows that differ only here are the same."""
+"""When the row was last written with new content. Rows that differ only in this column count as equal."""
 DELETED_AT = "deleted_at"
-"""When the row was found gone at its source; empty while it lives."""
+"""When the row was found gone at its source; NULL for a live row."""
 
 
 class CdmColumn(Contract):
@@ -27,7 +27,7 @@ class CdmColumn(Contract):
     meaning: str
     nullable: bool = True
     references: str | None = None
-    """Model id whose ``cdm_id`` this column holds."""
+    """Id of the model whose ``cdm_id`` this column refers to."""
 
 
 class CdmModel(Contract):
@@ -37,13 +37,13 @@ class CdmModel(Contract):
     """For example ``cdm.work.item``."""
     meaning: str
     version: int = 1
-    """Grows when columns are added; a table of an older version is widened, never narrowed."""
+    """Incremented when columns are added. Older tables get the new columns; columns are never dropped."""
     key: tuple[str, ...] = ("cdm_id",)
     columns: tuple[CdmColumn, ...]
 
     @property
     def family(self) -> str:
-        """``work`` of ``cdm.work.item``: models of one family live side by side."""
+        """``work`` for ``cdm.work.item``. The tables of a family share a schema."""
         return self.model_id.split(".")[1]
 
 
@@ -53,16 +53,16 @@ def matches_model(pattern: str, model_id: str) -> bool:
 
 
 class MapContext(Contract):
-    """What a mapper may know besides the rows: where they came from and when this run began."""
+    """What a mapper knows besides the rows: their origin, and the time at which the run began."""
 
     endpoint_id: str
     dataset: DatasetDescriptor
-    """The source's dataset; its namespace is the source system, its columns carry names of custom fields."""
+    """The source's dataset. Its namespace is the source system; its columns have the names of custom fields."""
     ingested_at: datetime
 
 
 class MapperKey(Contract):
-    """What a mapper is found by."""
+    """The key of a mapper in the registry."""
 
     source_family: str
     unit_kind: str
@@ -70,7 +70,7 @@ class MapperKey(Contract):
 
 
 class CdmMapper(Protocol):
-    """Source rows to common rows: pure, no I/O, no clock, no loops over rows."""
+    """Maps source rows to rows of a common model. A pure function: no I/O, no clock, no loops over rows."""
 
     def __call__(self, frame: Any, context: MapContext) -> Any:
         """``polars.LazyFrame -> polars.LazyFrame`` with exactly the model's columns, names, types and order."""

@@ -1,4 +1,4 @@
-"""The plan: a unit cut into slices. Data that can be printed, frozen with the run and read back."""
+"""The plan: a unit divided into slices. Plain data that is stored with the run and can be printed."""
 
 from __future__ import annotations
 
@@ -15,55 +15,55 @@ from contracts.unit import EndpointUnitDescriptor, GonePolicy, IngestionMode, Un
 
 
 class IngestionSlice(Contract):
-    """A bounded piece of a unit (also known as: partition, chunk). ``params`` are the source's own."""
+    """A bounded part of a unit (also known as: partition, chunk). Only the source interprets ``params``."""
 
     key: str
-    """Stable within the plan; the receipt is filed under it."""
+    """Stable within the plan; identifies the slice's receipt."""
     sequence: int
     """Position in the plan, from 0."""
     params: Json = {}
     expected_rows: int | None = None
-    """Rows the source promises, where it can (I9); estimates do not belong here."""
+    """Number of rows that the source guarantees, if it can (I9); not an estimate."""
     estimated_rows: int | None = None
     estimated_bytes: int | None = None
 
 
 class SliceReport(Contract):
-    """What a source knows about a slice only after reading it: the value its ``export`` generator returns."""
+    """What a source knows about a slice only after reading it: the return value of its ``export`` generator."""
 
     expected_rows: int | None = None
-    """Rows the source promised while it was read (totals, listed ids); compared with what was staged (I9)."""
+    """Rows that the source announced during the read (totals, listed ids); compared with the rows staged (I9)."""
     observed: Json = {}
-    """What the source wants remembered when it folds receipts to a checkpoint."""
+    """What the source needs to know when it derives the checkpoint from receipts."""
     gaps: tuple[str, ...] = ()
     """One line for each part that could not be read and is not known to be gone."""
 
 
 class IngestionPlan(Contract):
-    """How one run reads one unit. Same inputs, same plan; slices are disjoint and cover the range.
+    """How one run reads one unit. Planning is deterministic; slices are disjoint and cover the range.
 
-    ``checkpoint_after`` holds once the receipts of all slices are committed, and not before (I4).
+    ``checkpoint_after`` becomes valid when the receipts of all slices are committed, and not before (I4).
     """
 
     endpoint_id: str
     unit: EndpointUnitDescriptor
     mode: IngestionMode
     strategy: str
-    """How the range was cut, in one word: ``single``, ``key-range``, ``cursor-range``, …"""
+    """How the range was divided, in one word: ``single``, ``key-range``, ``cursor-range``, …"""
     reason: str = ""
-    """Why it was cut so, in one sentence for people."""
+    """Why it was divided this way, in one sentence for people."""
     slices: tuple[IngestionSlice, ...]
     policy: UnitPolicy
     checkpoint_before: Json | None = None
     checkpoint_after: Json | None = None
     census: bool = False
-    """Keys are compared with the source at the end of this run although it is incremental."""
+    """Whether this incremental run compares keys with the source at its end."""
     cdm_model: CdmModel | None = None
-    """What the rows are mapped to before they reach the sink; None for raw rows."""
+    """The common model that rows are mapped to before they reach the sink; None for raw rows."""
 
     @property
     def on_gone(self) -> GonePolicy:
-        """What the policy says, or the default for such rows."""
+        """The policy's ``on_gone``, or the default: ``delete`` for raw rows, ``tombstone`` for common-model rows."""
         return self.policy.on_gone or ("delete" if self.cdm_model is None else "tombstone")
 
     @model_validator(mode="after")
@@ -94,7 +94,10 @@ def fingerprint(
     checkpoint: Json | None,
     cdm_model: CdmModel | None = None,
 ) -> str:
-    """What must be the same for a plan to be continued: shape, mode, filter, key, cursor, target, start, model."""
+    """Hash (16 hexadecimal digits) of everything that must be equal for a plan to be resumed.
+
+    These are schema, mode, filter, selectors, key, cursor, target, starting checkpoint and common model.
+    """
     asked = policy.model_dump_json(
         include={"filter", "selectors", "cursor_columns", "key_columns", "target_namespace", "target_name"}
     )
@@ -105,7 +108,7 @@ def fingerprint(
 
 
 def explain(plan: IngestionPlan) -> str:
-    """The plan in words, one line a slice, without touching the source."""
+    """The plan as text, one line per slice, without access to the source."""
     head = [
         f"{plan.unit.unit_id}: {plan.mode}, {len(plan.slices)} slice(s), {plan.strategy}",
         *([plan.reason] if plan.reason else []),

@@ -1,4 +1,4 @@
-"""What each stage says it did. Counters and names only; small enough to cross any boundary."""
+"""Receipts: what each stage of a run did. Only counters and names, so that they can cross any process boundary."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contracts.staging import StagingHandle
 
 
 class RunRef(Contract):
-    """What at most one run at a time may work on (I11)."""
+    """The (endpoint, unit, sink) that at most one run may work on at a time (I11)."""
 
     endpoint_id: str
     unit_id: str
@@ -21,21 +21,21 @@ class RunRef(Contract):
 
 
 class RunHandle(Contract):
-    """A run that holds an epoch. Whoever writes shows it; an older epoch may not write."""
+    """A run and its epoch (fencing token). Every write presents it; the sink refuses an older epoch."""
 
     ref: RunRef
     run_id: str
     epoch: int
     resumed: bool = False
-    """True when an earlier process began this run."""
+    """True if an earlier process began this run."""
     target_was_empty: bool = False
-    """True when the sink's table held no row when the run began: slices may copy straight."""
+    """True if the sink's table was empty when the run began, so that slices may be copied straight into it."""
     target_is_empty: bool = False
-    """True when it holds no row now, as this process takes over."""
+    """True if the sink's table is empty now, when this process takes over the run."""
 
 
 class FrozenRun(Contract):
-    """A run as the sink remembers it: the plan it follows, and whether it ended."""
+    """A run as stored in the sink: its plan, and whether it ended."""
 
     ref: RunRef
     run_id: str
@@ -45,11 +45,11 @@ class FrozenRun(Contract):
     finished_at: datetime | None = None
     target_was_empty: bool = False
     checkpoint: Json | None = None
-    """The checkpoint the run ended with; None while it is unfinished."""
+    """The checkpoint that the run ended with; None while it is unfinished."""
 
 
 class StageReceipt(Contract):
-    """One slice in staging."""
+    """The record of one staged slice."""
 
     slice_key: str
     handle: StagingHandle
@@ -62,7 +62,7 @@ class StageReceipt(Contract):
 
 
 class UpsertReceipt(Contract):
-    """One slice in the sink, committed together with its rows."""
+    """The record of one slice in the sink, committed in the same transaction as its rows."""
 
     slice_key: str
     sequence: int
@@ -72,31 +72,32 @@ class UpsertReceipt(Contract):
     rows_updated: int = 0
     rows_unchanged: int = 0
     rows_deleted: int = 0
+    rows_tombstoned: int = 0
     rows_duplicate: int = 0
-    """Rows of the slice that a later row of the same key in the same slice replaced."""
+    """Rows that were replaced by a later row with the same key in the same slice."""
     bytes_staged: int = 0
     expected_rows: int | None = None
     seconds: float = 0.0
     strategy: str = ""
-    """How it was written: ``copy``, ``difference``, ``replace``, ``census``."""
+    """How the rows were written: ``copy``, ``difference``, ``replace`` or ``census``."""
     observed: Json = {}
-    """What the source wants remembered of the slice when it folds receipts to a checkpoint."""
+    """What the source needs to know about the slice when it derives the checkpoint from receipts."""
     gaps: tuple[str, ...] = ()
-    """One line for each part of the slice that the source could not give."""
+    """One line for each part of the slice that the source could not deliver."""
 
     @property
     def incomplete(self) -> bool:
-        """True when the source could not give all of the slice."""
+        """True if the source did not deliver all of the slice."""
         return bool(self.gaps) or (not self.is_census and self.expected_rows not in {None, self.rows_staged})
 
     @property
     def is_census(self) -> bool:
-        """True for what the census of keys removed: it counts rows, but it is no slice and moved nothing."""
+        """True for the receipt of a census: it counts the rows that were removed, but belongs to no slice."""
         return self.strategy == "census"
 
 
 class CensusReceipt(Contract):
-    """What the comparison of keys found after a complete full run."""
+    """The result of comparing keys between source and sink at the end of a run."""
 
     rows_at_source: int
     rows_in_sink: int
@@ -104,13 +105,13 @@ class CensusReceipt(Contract):
     rows_deleted: int = 0
     rows_tombstoned: int = 0
     rows_missing: int = 0
-    """Keys at the source that the sink lacks; they are repaired by one more slice."""
+    """Keys at the source that the sink lacks. Repair slices read their rows again."""
     skipped: str = ""
-    """Why no comparison was needed, in one sentence."""
+    """Why keys were not compared, in one sentence; empty if they were."""
 
 
 class RunSummary(Contract):
-    """One run, for people and programs."""
+    """The result of one run, for people and programs."""
 
     ref: RunRef
     run_id: str

@@ -1,6 +1,7 @@
-"""The pipe between source and sink: sessions of Parquet parts that are sealed before anybody reads them.
+"""Staging between source and sink: sessions of Parquet parts that are sealed before they are read.
 
-A session goes ``open -> sealed -> consumed -> expired``. Only a sealed one has a handle, and only handles travel.
+The life of a session is ``open -> sealed -> consumed -> expired``. Only a sealed session has a handle, and only handles
+cross a task boundary.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ SessionState = Literal["open", "sealed", "consumed"]
 
 
 class Batch(Protocol):
-    """Rows in columns: anything that exports the Arrow C stream (a polars DataFrame does)."""
+    """Columnar rows: any object that exports an Arrow C stream, for example a polars DataFrame."""
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         """The Arrow PyCapsule stream of the rows."""
@@ -26,7 +27,7 @@ class Batch(Protocol):
 
 
 class StagingContext(Contract):
-    """Which slice of which run a session is for."""
+    """The run, slice and attempt that a session belongs to."""
 
     workspace_id: str = "default"
     endpoint_id: str
@@ -35,7 +36,7 @@ class StagingContext(Contract):
     slice_key: str
     sequence: int
     attempt: str
-    """Unique per try, so that a retry never meets the half-written parts of the one before."""
+    """Unique per attempt, so that a retry never sees the half-written parts of an earlier attempt."""
 
 
 class StagedPart(Contract):
@@ -48,18 +49,18 @@ class StagedPart(Contract):
 
 
 class StagingManifest(Contract):
-    """What a sealed session holds. Its JSON is stored beside the parts; ``_SUCCESS`` carries its sha256."""
+    """The contents of a sealed session. Stored as JSON next to the parts; ``_SUCCESS`` contains its sha256."""
 
     context: StagingContext
     parts: tuple[StagedPart, ...]
     columns: tuple[tuple[str, str], ...]
-    """(name, polars dtype in words) in order; empty when no batch was written."""
+    """(name, polars dtype as text) in order; empty when no batch was written."""
     sealed_at: datetime
     metadata: Json = {}
 
     @property
     def report(self) -> SliceReport:
-        """What the source said of the slice after reading it; empty where it said nothing."""
+        """What the source reported about the slice after reading it; empty if it reported nothing."""
         return SliceReport.model_validate(self.metadata.get("report", {}))
 
     @property
@@ -74,7 +75,7 @@ class StagingManifest(Contract):
 
 
 class StagingHandle(Contract):
-    """A small reference to a sealed session: all that a task returns besides counters."""
+    """A small reference to a sealed session. Tasks return nothing else but counters."""
 
     provider: str
     bucket: str
@@ -90,19 +91,19 @@ class StagingHandle(Contract):
 
 
 class RecordWriter(Protocol):
-    """Takes batches and cuts them into parts bounded in bytes."""
+    """Writes batches as parts of bounded size in bytes."""
 
     def write_batch(self, batch: Batch) -> int:
-        """Append the rows of ``batch``; returns how many there were. Every batch must have the same columns."""
+        """Append the rows of ``batch`` and return their number. Every batch must have the same columns."""
         ...
 
 
 class RecordReader(Protocol):
-    """Gives the rows of a sealed session back, in the order they were written."""
+    """Reads the rows of a sealed session in the order in which they were written."""
 
     @property
     def manifest(self) -> StagingManifest:
-        """What the session holds."""
+        """The contents of the session."""
         ...
 
     def iter_batches(self, chunk_size: int | None = None) -> Iterator[Any]:
@@ -115,7 +116,7 @@ class RecordReader(Protocol):
 
 
 class StagingSession(Protocol):
-    """One slice's place in staging."""
+    """The staged data of one attempt at one slice."""
 
     @property
     def id(self) -> str:
@@ -127,37 +128,37 @@ class StagingSession(Protocol):
         ...
 
     def seal(self, metadata: Json | None = None) -> StagingHandle:
-        """Write the rest, the manifest and ``_SUCCESS``; afterwards the session is read-only."""
+        """Write buffered rows, the manifest and ``_SUCCESS``. Afterwards the session is read-only."""
         ...
 
     def reader(self) -> RecordReader:
         """A reader of the sealed session.
 
         Raises:
-            StageUnsealedError: There is no ``_SUCCESS``, or it does not fit the manifest.
+            StageUnsealedError: ``_SUCCESS`` is missing or does not match the manifest.
         """
         ...
 
     def close(self) -> None:
-        """Let go of buffers. An unsealed session's parts are removed; a sealed session stays."""
+        """Release buffers. The parts of an unsealed session are deleted; a sealed session is kept."""
         ...
 
 
 class StagedSessionInfo(Contract):
-    """One session as a listing shows it."""
+    """One session in a listing."""
 
     key: str
     state: SessionState
     rows: int
     bytes: int
     modified_at: datetime
-    """Of the newest object in it, UTC."""
+    """Modification time of the newest object in it, UTC."""
     run_id: str
     endpoint_id: str
 
 
 class StagingProvider(Protocol):
-    """A place where sessions live."""
+    """A storage area for sessions."""
 
     @property
     def provider_id(self) -> str:
@@ -168,8 +169,8 @@ class StagingProvider(Protocol):
         """Write, read and delete a small object.
 
         Raises:
-            StagingUnavailableError: The area does not answer or is full.
-            StagingRefusedError: Bucket or folder missing, or credentials refused.
+            StagingUnavailableError: The area does not respond or is full.
+            StagingRefusedError: The bucket or folder is missing, or the credentials were refused.
         """
         ...
 
@@ -185,18 +186,18 @@ class StagingProvider(Protocol):
         """The handle of the sealed session at that key.
 
         Raises:
-            StageUnsealedError: It is not sealed, or not there.
+            StageUnsealedError: The session is not sealed or does not exist.
         """
         ...
 
     def mark_consumed(self, handle: StagingHandle) -> None:
-        """Note that a sink has committed the session's rows; it stays until its time to live is over."""
+        """Record that a sink committed the session's rows. The session is kept until its time to live has passed."""
         ...
 
     def delete(self, key: str) -> None:
-        """Remove every object of the session at that key; removing what is gone already is no error."""
+        """Delete every object of the session at that key. Idempotent."""
         ...
 
     def sessions(self, endpoint_id: str | None = None, run_id: str | None = None) -> Iterable[StagedSessionInfo]:
-        """Every session in the area, open ones too, ordered by key."""
+        """All sessions in the area, open ones included, ordered by key."""
         ...

@@ -1,4 +1,4 @@
-"""Operational state: a small key-value store with versions, and the one scheme of keys over it."""
+"""Operational state: a small versioned key-value store, and the keys of checkpoints in it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contracts.model import Contract, Json
 
 
 class KvKey(Contract):
-    """``{namespace, scope_id, key}``: the whole address of a value."""
+    """The full address of a value."""
 
     namespace: str
     scope_id: str
@@ -17,7 +17,7 @@ class KvKey(Contract):
 
 
 class KvEntry(Contract):
-    """A value and the version it was written as, from 1."""
+    """A value and its version; versions start at 1."""
 
     key: KvKey
     value: Json
@@ -26,11 +26,11 @@ class KvEntry(Contract):
 
 
 class KvStore(Protocol):
-    """Values that outlive a process. Drivers differ in strength: see ``compare_and_set``."""
+    """Persistent values. Drivers differ in their guarantees: see ``compare_and_set``."""
 
     @property
     def compare_and_set(self) -> bool:
-        """True when ``expected_version`` is enforced against writers racing with this one."""
+        """True if ``expected_version`` is enforced atomically, also against concurrent writers."""
         ...
 
     def get(self, key: KvKey) -> KvEntry | None:
@@ -38,11 +38,11 @@ class KvStore(Protocol):
         ...
 
     def put(self, key: KvKey, value: Json, expected_version: int | None = None) -> KvEntry:
-        """Write the value; ``expected_version`` 0 means it must not exist, None means whatever is there.
+        """Write the value if the stored version is ``expected_version``; 0 means no entry, None means any version.
 
         Raises:
-            CheckpointConflictError: The version there is another one.
-            StateUnavailableError: The store did not answer.
+            CheckpointConflictError: The stored version is another one.
+            StateUnavailableError: The store did not respond.
         """
         ...
 
@@ -51,7 +51,7 @@ class KvStore(Protocol):
         ...
 
     def list(self, namespace: str, scope_id: str | None = None) -> tuple[KvEntry, ...]:
-        """Every entry of the namespace (and scope), ordered by scope and key."""
+        """All entries of the namespace (of one scope if given), ordered by scope and key."""
         ...
 
 
@@ -62,21 +62,21 @@ class Checkpoint(Contract):
     unit_id: str
     sink_id: str
     cursor: Json
-    """The source's own: for a SQL cursor ``{settled, pending}``."""
+    """Only the source interprets it; for a SQL cursor ``{settled, pending}``."""
     last_run_id: str
     last_updated_at: datetime
     stats: Json = {}
 
 
 def checkpoint_key(vendor: str, endpoint_id: str, unit_id: str, sink_id: str) -> KvKey:
-    """Where the checkpoint lives, for every source alike; a ``::`` inside an id is escaped."""
+    """The key of a checkpoint, the same for every kind of source; ``::`` inside an id is escaped."""
     vendor, endpoint, unit, sink = (_escaped(part) for part in (vendor, endpoint_id, unit_id, sink_id))
     key = f"ingest::{vendor}::endpoint::{endpoint}::unit::{unit}::sink::{sink}"
     return KvKey(namespace="ingestion", scope_id=endpoint_id, key=key)
 
 
 def transient_key(vendor: str, endpoint_id: str, unit_id: str, sink_id: str) -> KvKey:
-    """Where per-dimension cursors live, beside the checkpoint and with a version of their own."""
+    """The key of the transient state (cursors per dimension), which is versioned independently of the checkpoint."""
     base = checkpoint_key(vendor, endpoint_id, unit_id, sink_id)
     return base.model_copy(update={"key": f"{base.key}::transient"})
 

@@ -1,4 +1,4 @@
-"""The unit: a catalogued dataset that can be ingested, how it may be read, and the operator's policy for it."""
+"""Units: catalogued datasets that can be ingested, with the operator's settings and policy for them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from contracts.catalog import ColumnDescriptor, DatasetDescriptor
 from contracts.model import Contract
 
 IngestionMode = Literal["full", "incremental"]
-"""``full`` reads everything; ``incremental`` what changed since the checkpoint."""
+"""``full`` reads everything; ``incremental`` reads what changed since the checkpoint."""
 
 DataMode = Literal["raw", "cdm"]
 """``raw`` keeps the source's shape; ``cdm`` maps rows to a common data model first."""
 
 GonePolicy = Literal["delete", "tombstone", "ignore"]
-"""What happens in the sink to a row that is gone at the source."""
+"""What the sink does with a row that is gone at the source."""
 
 PredicateOp = Literal["eq", "ne", "lt", "le", "gt", "ge", "in", "not_in", "is_null", "is_not_null"]
 
@@ -25,16 +25,16 @@ MIB = 1024 * 1024
 
 
 class Predicate(Contract):
-    """One condition on one column; a filter is the conjunction of its predicates. Data, never query text."""
+    """One condition on one column. All predicates of a filter must hold. They are data, never query text."""
 
     column: str
     op: PredicateOp
     value: JsonValue = None
-    """A scalar; a list for ``in`` and ``not_in``; absent for the null tests."""
+    """A scalar; a list for ``in`` and ``not_in``; None for ``is_null`` and ``is_not_null``."""
 
 
 class UnitPolicy(Contract):
-    """How a unit is to be moved. Every field has a default that is right for most units."""
+    """How to ingest a unit. The defaults suit most units."""
 
     filter: tuple[Predicate, ...] = Field((), description="Only rows that satisfy all of these are moved.")
     selectors: dict[str, JsonValue] = Field(
@@ -74,16 +74,16 @@ class UnitPolicy(Contract):
 
 
 class EndpointUnitDescriptor(Contract):
-    """A dataset that can be ingested (also known as: stream, resource). Exists only for a catalogued dataset."""
+    """A dataset that can be ingested (also known as: stream, resource). Requires a catalogued dataset."""
 
     unit_id: str
     dataset: DatasetDescriptor
     kind: str
     display_name: str
     primary_key: tuple[str, ...] = ()
-    """Columns that identify a row; empty when the dataset has no usable key."""
+    """Columns that identify a row; empty if the dataset has no usable key."""
     cursor_candidates: tuple[str, ...] = ()
-    """Columns whose type can order changes."""
+    """Columns whose type is suitable for a cursor."""
     supported_modes: tuple[IngestionMode, ...] = ("full",)
     cdm_model_id: str | None = None
     default_policy: UnitPolicy = UnitPolicy()
@@ -100,7 +100,7 @@ class EndpointUnitDescriptor(Contract):
 
 
 class UnitConfig(Contract):
-    """What an operator set for one unit of one endpoint."""
+    """An operator's settings for one unit of one endpoint."""
 
     endpoint_id: str
     unit_id: str
@@ -109,12 +109,12 @@ class UnitConfig(Contract):
     data_mode: DataMode = "raw"
     sink_id: str | None = None
     schedule: str | None = None
-    """A cron line, or ``every <seconds>``; empty means on demand."""
+    """A cron expression, or ``every <seconds>``; empty means on demand."""
     policy: UnitPolicy = UnitPolicy()
 
 
 class UnitState(Contract):
-    """Where one (endpoint, unit, sink) stands, as the console shows it."""
+    """The status of one (endpoint, unit, sink), as the console shows it."""
 
     endpoint_id: str
     unit_id: str

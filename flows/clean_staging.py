@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from prefect import flow, get_run_logger
 
-from flows.execution.outcome import ended
+from flows.execution.outcome import to_flow_state
 from flows.wiring import Workspace, open_workspace
 from staging.expiry import clean
 
@@ -41,7 +41,7 @@ def clean_staging(staging_id: str | None = None, ttl_s: float = 86_400.0, consum
             log.warning("Not removed: %s", line)
         return report.model_dump(mode="json")
 
-    return ended(body)
+    return to_flow_state(body)
 
 
 def live_run_ids(workspace: Workspace, now: datetime) -> frozenset[str]:

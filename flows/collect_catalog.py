@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from prefect import flow, get_run_logger
 
 from flows.execution.artifacts import show_markdown
-from flows.execution.outcome import ended
+from flows.execution.outcome import to_flow_state
 from flows.wiring import open_workspace
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def collect_catalog(endpoint_id: str) -> Any:
         log.info("%d datasets in %s: %s", len(snapshot.datasets), endpoint_id, counts)
         return {"version": snapshot.version, "datasets": len(snapshot.datasets), **counts}
 
-    return ended(body)
+    return to_flow_state(body)
 
 
 def catalog_markdown(snapshot: CatalogSnapshot, diff: CatalogDiff) -> str:

@@ -10,9 +10,9 @@ from prefect.futures import as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from contracts.errors import IngestionError, RunError
-from flows.execution.outcome import ended
-from flows.execution.policies import ends_endpoint
+from flows.execution.outcome import to_flow_state
 from flows.ingest_unit import ingest_unit
+from flows.stages.retries import ends_endpoint
 from flows.wiring import open_workspace
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def ingest_endpoint(
         _refuse_failures(endpoint_id, enabled, results)
         return {"units": results}
 
-    return ended(body)
+    return to_flow_state(body)
 
 
 def _windowed(

@@ -12,10 +12,10 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from contracts.errors import RunPausedError
 from contracts.receipts import RunRef
-from flows.execution import events as announce
-from flows.execution.outcome import ended, settle
+from flows.execution.events import emit_ended, emit_started
+from flows.execution.outcome import mark_orphan_failed, to_flow_state
 from flows.execution.pausing import PAUSED, pausable
-from flows.execution.unit_run import FlowUnitRun
+from flows.execution.unit_run import FlowUnitRun, attached_control
 from flows.wiring import open_workspace
 
 MOST_IN_FLIGHT = 64
@@ -26,11 +26,11 @@ MOST_IN_FLIGHT = 64
     name="ingest-unit",
     flow_run_name="{endpoint_id}/{unit_id} → {sink_id}",
     task_runner=ThreadPoolTaskRunner(max_workers=MOST_IN_FLIGHT),  # type: ignore[arg-type]  # its own annotation
-    on_running=[announce.started],
-    on_completion=[announce.ended],
-    on_failure=[settle, announce.ended],
-    on_crashed=[settle, announce.ended],
-    on_cancellation=[settle, announce.ended],
+    on_running=[emit_started],
+    on_completion=[emit_ended],
+    on_failure=[mark_orphan_failed, emit_ended],
+    on_crashed=[mark_orphan_failed, emit_ended],
+    on_cancellation=[mark_orphan_failed, emit_ended],
 )
 def ingest_unit(  # noqa: PLR0917 - Prefect passes parameters by name
     endpoint_id: str,
@@ -62,12 +62,13 @@ def ingest_unit(  # noqa: PLR0917 - Prefect passes parameters by name
     ref = RunRef(endpoint_id=endpoint_id, unit_id=unit_id, sink_id=sink_id)
 
     def body() -> Any:
+        control = attached_control()
         try:
-            with open_workspace() as workspace, pausable(workspace, ref, flow_run.id):
-                run = FlowUnitRun(workspace, ref, UUID(flow_run.id), get_run_logger())
+            with open_workspace() as workspace, pausable(workspace, ref, flow_run.id, control):
+                run = FlowUnitRun(workspace, ref, UUID(flow_run.id), get_run_logger(), control)
                 summary = run.execute(mode, data_mode, policy, staging_id, checkpoint, fresh=fresh)
         except RunPausedError as error:
             return Cancelled(name=PAUSED, message=f"{error.code}: {error}", data=error)
         return summary.model_dump(mode="json")
 
-    return ended(body)
+    return to_flow_state(body)

@@ -7,7 +7,7 @@ from typing import Any
 from prefect import flow, get_run_logger
 
 from flows.execution.artifacts import show_table
-from flows.execution.outcome import ended
+from flows.execution.outcome import to_flow_state
 from flows.wiring import open_workspace
 
 MOST_ROWS = 50
@@ -39,7 +39,7 @@ def preview_dataset(endpoint_id: str, unit_id: str, limit: int = 20) -> Any:
         show_table("preview", rows, f"The first {len(rows)} rows of {endpoint_id}/{unit_id}; no order is promised", log)
         return {"rows": frame.height, "columns": frame.width}
 
-    return ended(body)
+    return to_flow_state(body)
 
 
 def shown(value: object) -> str | int | float | bool | None:

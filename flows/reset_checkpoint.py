@@ -7,7 +7,7 @@ from typing import Any
 from prefect import flow, get_run_logger
 
 from contracts.receipts import RunRef
-from flows.execution.outcome import ended
+from flows.execution.outcome import to_flow_state
 from flows.operations.watermarks import forget_watermark
 from flows.wiring import open_workspace
 
@@ -30,4 +30,4 @@ def reset_checkpoint(endpoint_id: str, unit_id: str, sink_id: str) -> Any:
         log.info("The checkpoint of %s %s", ref, "is forgotten" if was_there else "was not there")
         return {"reset": was_there}
 
-    return ended(body)
+    return to_flow_state(body)

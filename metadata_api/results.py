@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from contracts.errors import IngestionError
-from flows.execution.outcome import stopped
 from flows.execution.pausing import PAUSED
+from flows.stages.export import run_stopped_error
 
 if TYPE_CHECKING:
     from contracts.unit import UnitState
@@ -78,7 +78,7 @@ def _error(run: Run, noted: UnitState | None, state: str) -> dict[str, Any] | No
     if run.state == "FAILED" and noted is not None and noted.last_error is not None:
         return plain_error(dict(noted.last_error))
     if run.state in {"CRASHED", "CANCELLED"}:
-        return plain_error(stopped().to_json())
+        return plain_error(run_stopped_error().to_json())
     code, sign, _ = run.message.partition(": ")
     if sign and code.startswith("E_") and code.replace("_", "").isalnum():
         return plain_error({"code": code, "message": _first_sentence(run.message, code), "hint": "See the run."})

@@ -46,18 +46,23 @@ def ingest(
 
 def _run(endpoint_id: str, unit_id: str, sink_id: str, parameters: dict[str, Any], out: Output) -> "RunSummary":
     from cli.terminal.failures import Interrupted
-    from cli.terminal.flow_progress import watched
     from cli.terminal.interrupts import interruptible
-    from contracts.receipts import RunRef, RunSummary
+    from cli.terminal.progress import observe
+    from contracts.receipts import RunSummary
+    from flows.execution.unit_run import attach
     from flows.ingest_unit import ingest_unit
     from flows.stages.export import RunStopped
+    from flows.stages.slices import RunControl
 
-    with watched(RunRef(endpoint_id=endpoint_id, unit_id=unit_id, sink_id=sink_id), as_json=out.as_json) as watch:
+    control = RunControl()
+    with observe(as_json=out.as_json) as observer:
+
+        def run_flow() -> Any:
+            with attach(observer, control):
+                return ingest_unit(endpoint_id, unit_id, sink_id, **parameters)
+
         try:
-            result = interruptible(
-                lambda: ingest_unit(endpoint_id, unit_id, sink_id, **parameters), watch.stop, out.note
-            )
+            result = interruptible(run_flow, control.stop, out.note)
         except (RunStopped, Interrupted):
-            so_far = watch.observer.so_far
-            raise Interrupted(f"{so_far}; the same command again continues there.") from None
+            raise Interrupted(f"{observer.so_far}; the same command again continues there.") from None
     return RunSummary.model_validate(result)

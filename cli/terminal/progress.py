@@ -61,19 +61,12 @@ class Quiet:
             self.bytes_staged += receipt.handle.bytes
             self._moved()
 
-    def upserted(self, _piece: IngestionSlice | None, receipt: UpsertReceipt) -> None:
+    def upserted(self, _piece: IngestionSlice, receipt: UpsertReceipt) -> None:
         """A slice is in the sink."""
         with self._lock:
             self.rows += receipt.rows_staged
             self.slices_done += 1
             self._moved()
-
-    def landed(self, receipt: UpsertReceipt) -> None:
-        """A slice is staged and in the sink, where nobody tells of the two apart."""
-        with self._lock:
-            self.bytes_staged += receipt.bytes_staged
-            self._moved()
-        self.upserted(None, receipt)
 
     def finished(self, summary: RunSummary) -> None:
         """The run is complete."""

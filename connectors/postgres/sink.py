@@ -130,7 +130,7 @@ class TableSink:
         with self._client.session() as session, session.transaction():
             self._ledger.check_fence(session, run)
             found, missing = census.reconcile(session, target, _provisioned(session, target), plan, keys)
-            written = Written("census", deleted=found.rows_deleted)
+            written = self._removed_so_far(session, run, piece, found)
             self._ledger.file(session, run, _receipt(run, piece, keys, written, time.monotonic() - started))
         return found, missing
 
@@ -142,13 +142,22 @@ class TableSink:
         with self._client.session() as session, session.transaction():
             self._ledger.check_fence(session, run)
             found = census.remove(session, target, _provisioned(session, target), plan, keys)
-            written = Written("census", deleted=found.rows_deleted)
+            written = self._removed_so_far(session, run, piece, found)
             self._ledger.file(session, run, _receipt(run, piece, keys, written, time.monotonic() - started))
         return found
 
     def close(self) -> None:
         """Close idle connections."""
         self._client.close()
+
+    def _removed_so_far(self, session: Session, run: RunHandle, piece: IngestionSlice, found: CensusReceipt) -> Written:
+        """What this census removed, and what an earlier try of it in the same epoch had committed."""
+        earlier = self._ledger.receipt(session, run, piece.key)
+        return Written(
+            "census",
+            deleted=found.rows_deleted + (earlier.rows_deleted if earlier else 0),
+            tombstoned=found.rows_tombstoned + (earlier.rows_tombstoned if earlier else 0),
+        )
 
     def _target(self, plan: IngestionPlan) -> TargetTable:
         """The table of a plan's rows."""
@@ -224,6 +233,7 @@ def _receipt(
         rows_updated=written.updated,
         rows_unchanged=written.unchanged,
         rows_deleted=written.deleted,
+        rows_tombstoned=written.tombstoned,
         rows_duplicate=written.duplicate,
         bytes_staged=reader.manifest.bytes,
         expected_rows=piece.expected_rows if report.expected_rows is None else report.expected_rows,

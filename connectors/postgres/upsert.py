@@ -41,6 +41,7 @@ class Written:
     updated: int = 0
     unchanged: int = 0
     deleted: int = 0
+    tombstoned: int = 0
     duplicate: int = 0
 
 

@@ -18,15 +18,18 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 
+from flows.stages.run import SilentObserver
+
 if TYPE_CHECKING:
     import logging
     from collections.abc import Iterator, Sequence
     from uuid import UUID
 
-    from contracts.plan import IngestionPlan
-    from contracts.receipts import RunRef, RunSummary
+    from contracts.plan import IngestionPlan, IngestionSlice
+    from contracts.receipts import RunRef, RunSummary, StageReceipt, UpsertReceipt
     from contracts.staging import StagingHandle
     from flows.prefect_api.client import ControlPlane
+    from flows.stages.plan import OpenRun
 
 RunLog: TypeAlias = "logging.Logger | logging.LoggerAdapter[logging.Logger]"
 """What a flow run logs with."""
@@ -36,65 +39,81 @@ UPDATE_EVERY_S = 2.0
 MIB = 1024 * 1024
 
 
-class Story:
-    """The artifacts of one run of a unit."""
+class RunArtifacts(SilentObserver):
+    """The artifacts of one run of a unit: plan, progress bar, link to what was staged, summary."""
 
     def __init__(self, ref: RunRef, log: RunLog) -> None:
         self._ref, self._log = ref, log
         self._progress_id: UUID | None = None
-        self._linked = False
-        self._told_at = self._began_at = time.monotonic()
+        self._link_shown = False
+        self._slices = self._slices_done = self._rows = self._bytes = 0
+        self._updated_at = self._began_at = time.monotonic()
 
-    def planned(self, plan: IngestionPlan, done: int) -> None:
+    def opened(self, opened: OpenRun) -> None:
         """A table of the plan's first slices, and the progress bar."""
-        with _unharmed(self._log):
+        plan, receipts = opened.plan, [each for each in opened.done.values() if not each.is_census]
+        self._slices, self._slices_done = len(plan.slices), len(receipts)
+        self._rows = sum(receipt.rows_staged for receipt in receipts)
+        self._bytes = sum(receipt.bytes_staged for receipt in receipts)
+        with _logged_only(self._log):
             lines = [_plan_line(piece) for piece in plan.slices[:PLAN_ROWS]]
-            create_table_artifact(lines, key=key_of("plan", self._ref), description=_plan_words(self._ref, plan, done))
-            self._progress_id = cast(
-                "UUID",
-                create_progress_artifact(
-                    _percent(done, len(plan.slices)), key=key_of("progress", self._ref), description="Begun"
-                ),
+            description = _plan_words(self._ref, plan, opened.slices_done)
+            create_table_artifact(lines, key=key_of("plan", self._ref), description=description)
+            created = create_progress_artifact(
+                self._percent, key=key_of("progress", self._ref), description="The plan is made"
             )
+            self._progress_id = cast("UUID", created)
 
-    def moved(self, done: int, of: int, rows: int, bytes_staged: int, *, now: bool = False) -> None:
-        """The progress so far, told at most every two seconds."""
-        moment = time.monotonic()
-        if self._progress_id is None or (not now and moment - self._told_at < UPDATE_EVERY_S):
-            return
-        self._told_at = moment
-        rate = rows / max(moment - self._began_at, 0.001)
-        words = f"{done:,} of {of:,} slices, {rows:,} rows, {bytes_staged / MIB:,.1f} MiB staged, {rate:,.0f} rows/s"
-        with _unharmed(self._log):
-            update_progress_artifact(self._progress_id, _percent(done, of), description=words)
-
-    def staged(self, handle: StagingHandle) -> None:
+    def staged(self, piece: IngestionSlice, receipt: StageReceipt) -> None:  # noqa: ARG002 - the observer's
         """A link to where the run's sessions are, once."""
-        link = None if self._linked else staged_link(handle)
-        self._linked = True
-        if link is not None:
-            with _unharmed(self._log):
+        if self._link_shown:
+            return
+        self._link_shown = True
+        if (link := staged_link(receipt.handle)) is not None:
+            with _logged_only(self._log):
                 create_link_artifact(link, link_text="What was staged", key=key_of("staged", self._ref))
 
-    def finished(self, summary: RunSummary) -> None:
-        """The summary."""
-        with _unharmed(self._log):
+    def upserted(self, piece: IngestionSlice, receipt: UpsertReceipt) -> None:  # noqa: ARG002 - the observer's
+        """The progress so far, updated at most every two seconds and when the last slice is in."""
+        self._slices_done += 1
+        self._rows += receipt.rows_staged
+        self._bytes += receipt.bytes_staged
+        now = time.monotonic()
+        if self._slices_done < self._slices and now - self._updated_at < UPDATE_EVERY_S:
+            return
+        self._updated_at = now
+        rate = self._rows / max(now - self._began_at, 0.001)
+        words = (
+            f"{self._slices_done:,} of {max(self._slices, self._slices_done):,} slices, {self._rows:,} rows, "
+            f"{self._bytes / MIB:,.1f} MiB staged, {rate:,.0f} rows/s"
+        )
+        if self._progress_id is not None:
+            with _logged_only(self._log):
+                update_progress_artifact(self._progress_id, self._percent, description=words)
+
+    def show_summary(self, summary: RunSummary) -> None:
+        """The run in a table."""
+        with _logged_only(self._log):
             create_markdown_artifact(summary_markdown(summary), key=key_of("summary", self._ref))
 
+    @property
+    def _percent(self) -> float:
+        return min(100.0 * self._slices_done / self._slices, 100.0) if self._slices else 100.0
 
-class Progress(NamedTuple):
+
+class RunProgress(NamedTuple):
     """How far a run has come, as its progress artifact says."""
 
     percent: float
     words: str
 
 
-def progress_of(plane: ControlPlane, ref: RunRef, flow_run_id: str) -> Progress | None:
+def progress_of(plane: ControlPlane, ref: RunRef, flow_run_id: str) -> RunProgress | None:
     """The latest progress of that flow run; None before its plan is made. Raises ControlPlaneError."""
     found = plane.call("GET", f"/artifacts/{key_of('progress', ref)}/latest")
     if found is None or found.get("flow_run_id") != flow_run_id:
         return None
-    return Progress(float(found.get("data") or 0.0), str(found.get("description") or ""))
+    return RunProgress(float(found.get("data") or 0.0), str(found.get("description") or ""))
 
 
 def key_of(kind: str, ref: RunRef) -> str:
@@ -132,13 +151,13 @@ def staged_link(handle: StagingHandle) -> str | None:
 
 def show_table(key: str, rows: Sequence[dict[str, Any]], description: str, log: RunLog) -> None:
     """A table artifact."""
-    with _unharmed(log):
+    with _logged_only(log):
         create_table_artifact(list(rows), key=key, description=description)
 
 
 def show_markdown(key: str, markdown: str, log: RunLog) -> None:
     """A markdown artifact."""
-    with _unharmed(log):
+    with _logged_only(log):
         create_markdown_artifact(markdown, key=key)
 
 
@@ -163,12 +182,8 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
 
-def _percent(done: int, of: int) -> float:
-    return 100.0 * done / of if of else 100.0
-
-
 @contextmanager
-def _unharmed(log: RunLog) -> Iterator[None]:
+def _logged_only(log: RunLog) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # noqa: BLE001 - showing is not what the run is for

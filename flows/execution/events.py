@@ -28,12 +28,12 @@ _COUNTED = ("rows_", "bytes_", "slices_")
 _log = logging.getLogger(__name__)
 
 
-def started(flow: Flow[Any, Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001 - Prefect's keywords
+def emit_started(flow: Flow[Any, Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001 - Prefect's keywords
     """Hook for runs that begin."""
     _emit(STARTED, flow_run, {})
 
 
-def ended(flow: Flow[Any, Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001 - Prefect's keywords
+def emit_ended(flow: Flow[Any, Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001 - Prefect's keywords
     """Hook for every end of a run."""
     word = "SUCCEEDED" if state.is_completed() else "PAUSED" if state.name == "Paused" else "FAILED"
     _emit(ENDED, flow_run, {"state": word, **_counters(state)})

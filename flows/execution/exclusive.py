@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 
 LEASE_S = 60.0
 """The shortest that the server allows: a killed holder's slot is free after this and one sweep of the server."""
-PATIENCE_S = 75.0
-_ASK_AGAIN_S = 2.0
+SLOT_TIMEOUT_S = 75.0
+_POLL_EVERY_S = 2.0
 _READABLE = 120
 
 
 @contextmanager
-def one_at_a_time(
+def exclusive_run(
     sink: SinkEndpoint, ref: RunRef, plane: ControlPlane, flow_run_id: UUID, log: RunLog
 ) -> Iterator[None]:
     """Hold the unit while the context is open.
@@ -59,7 +59,7 @@ def slot_name(ref: RunRef) -> str:
 @contextmanager
 def _slot(ref: RunRef, plane: ControlPlane, flow_run_id: UUID, log: RunLog) -> Iterator[None]:
     name = slot_name(ref)
-    _make_limit(plane, name, log)
+    _ensure_limit(plane, name, log)
     asked_at = time.monotonic()
     while True:
         held = _acquire(name, flow_run_id)
@@ -68,7 +68,7 @@ def _slot(ref: RunRef, plane: ControlPlane, flow_run_id: UUID, log: RunLog) -> I
             break
         except (ConcurrencySlotAcquisitionError, TimeoutError) as error:
             _wait(ref, name, time.monotonic() - asked_at, error, log)
-    with _leaving(held):
+    with _released_at_end(held):
         yield
 
 
@@ -88,7 +88,7 @@ def _acquire(name: str, flow_run_id: UUID) -> AbstractContextManager[None]:
 
 
 @contextmanager
-def _leaving(held: AbstractContextManager[None]) -> Iterator[None]:
+def _released_at_end(held: AbstractContextManager[None]) -> Iterator[None]:
     try:
         yield
     finally:
@@ -97,31 +97,35 @@ def _leaving(held: AbstractContextManager[None]) -> Iterator[None]:
 
 
 def _wait(ref: RunRef, name: str, waited_s: float, error: Exception, log: RunLog) -> None:
-    if waited_s > PATIENCE_S:
+    if waited_s > SLOT_TIMEOUT_S:
         raise RunInProgressError(
-            f"The Prefect slot of {ref} is still taken after {PATIENCE_S:.0f} seconds",
+            f"The Prefect slot of {ref} is still taken after {SLOT_TIMEOUT_S:.0f} seconds",
             f"If no run is alive, reset the concurrency limit {name!r} in the Prefect UI; then run again.",
             ref=str(ref),
             slot=name,
         ) from error
-    if waited_s < _ASK_AGAIN_S:
+    if waited_s < _POLL_EVERY_S:
         log.warning(
             "No live run holds %s, but its Prefect slot is taken: a killed run's lease has to run out. "
             "Waiting at most %.0f seconds.",
             ref,
-            PATIENCE_S,
+            SLOT_TIMEOUT_S,
         )
-    time.sleep(_ASK_AGAIN_S)
+    time.sleep(_POLL_EVERY_S)
 
 
-def _make_limit(plane: ControlPlane, name: str, log: RunLog) -> None:
-    """The limit, free. Who holds the sink's lock is the only live run, so a taken slot is a killed run's.
+def _ensure_limit(plane: ControlPlane, name: str, log: RunLog) -> None:
+    """Make sure the concurrency limit exists and its slot is free.
 
-    A limit made anew is another one to the server: the lease of the dead runs out on the old one.
+    The caller holds the sink's lock, so it is the only live run: a slot that is taken belongs to a run that was
+    killed. Its limit is deleted and recreated; to the server that is another limit, and the dead run's lease expires
+    on the old one.
     """
     limit = plane.call("GET", f"/v2/concurrency_limits/{name}")
     if limit is not None and limit["active_slots"] > 0:
-        log.warning("The Prefect slot %s was left by a run that was killed; it is made anew.", name)
+        log.warning(
+            "The slot of the Prefect concurrency limit %s was left by a killed run; the limit is recreated.", name
+        )
         plane.call("DELETE", f"/v2/concurrency_limits/{name}")
         limit = None
     if limit is None:

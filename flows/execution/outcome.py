@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from prefect.states import Failed
 
-from contracts.errors import IngestionError, MetadataError, RunInProgressError, RunStoppedError, RunSupersededError
+from contracts.errors import IngestionError, MetadataError, RunInProgressError, RunSupersededError
 from contracts.receipts import RunRef
+from flows.stages.export import run_stopped_error
 from flows.wiring import open_workspace
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def failed_state(error: IngestionError) -> State[Any]:
     return Failed(message=f"{error.code}: {error}", data=error)
 
 
-def ended(body: Callable[[], ResultT]) -> ResultT | State[Any]:
+def to_flow_state(body: Callable[[], ResultT]) -> ResultT | State[Any]:
     """The body's result; of a typed error, a failed state for the flow to return.
 
     Not a decorator: Prefect reads a flow's annotations in the module of the outermost function.
@@ -45,19 +46,19 @@ def ended(body: Callable[[], ResultT]) -> ResultT | State[Any]:
         return failed_state(error)
 
 
-def note_failure(states: UnitStates, ref: RunRef, run_id: str, error: BaseException) -> None:
-    """File the failure in the unit state; a store that does not answer does not hide the error itself."""
+def record_failure(states: UnitStates, ref: RunRef, run_id: str, error: BaseException) -> None:
+    """Record the failure in the unit state; a store that does not answer does not hide the error itself."""
     if isinstance(error, _NOT_OURS):
         return
-    told = error if isinstance(error, Exception) else stopped()
+    reported = error if isinstance(error, Exception) else run_stopped_error()
     try:
-        states.failed(ref, run_id, told)
-    except IngestionError as unsaid:
-        _log.warning("The state of %s could not be noted: %s", ref, unsaid)
+        states.failed(ref, run_id, reported)
+    except IngestionError as unavailable:
+        _log.warning("The failure of %s could not be recorded in its unit state: %s", ref, unavailable)
 
 
-def note_success(states: UnitStates, summary: RunSummary) -> None:
-    """File the success with its counters in the unit state."""
+def record_success(states: UnitStates, summary: RunSummary) -> None:
+    """Record the success with its counters in the unit state."""
     states.succeeded(summary.ref, summary.run_id, stats_of(summary))
 
 
@@ -67,32 +68,25 @@ def stats_of(summary: RunSummary) -> dict[str, Any]:
     return summary.model_dump(mode="json", include={*names, "mode", "seconds", "resumed"})
 
 
-def stopped() -> RunStoppedError:
-    """The error of a run that was cancelled or whose process was killed."""
-    return RunStoppedError(
-        "The run was stopped before its end", "Run it again: it goes on with the slices that are left."
-    )
-
-
-def settle(flow: Flow[Any, Any], flow_run: FlowRun, state: State[Any]) -> None:
+def mark_orphan_failed(flow: Flow[Any, Any], flow_run: FlowRun, state: State[Any]) -> None:
     """Hook for failed, crashed and cancelled runs, in whatever process: no unit stays RUNNING without a run.
 
     Prefect calls it by keyword. The sink's lock tells whether another run goes on meanwhile.
     """
     try:
         with open_workspace() as workspace:
-            _settle(workspace, RunRef(**{name: flow_run.parameters[name] for name in RunRef.model_fields}))
+            _mark_orphan_failed(workspace, RunRef(**{name: flow_run.parameters[name] for name in RunRef.model_fields}))
     except Exception as error:  # noqa: BLE001 - a hook has nobody to tell but the log
-        _log.warning("After %s (%s): the unit state could not be settled: %s", flow.name, state.name, error)
+        _log.warning("After %s (%s): the unit state could not be corrected: %s", flow.name, state.name, error)
 
 
-def _settle(workspace: Workspace, ref: RunRef) -> None:
+def _mark_orphan_failed(workspace: Workspace, ref: RunRef) -> None:
     if workspace.states.state(ref).state != "RUNNING":
         return
     try:
         with workspace.sink(ref.sink_id).exclusive(ref):
-            held = workspace.states.state(ref)
-            if held.state == "RUNNING" and held.last_run_id is not None:
-                workspace.states.failed(ref, held.last_run_id, stopped())
+            state = workspace.states.state(ref)
+            if state.state == "RUNNING" and state.last_run_id is not None:
+                workspace.states.failed(ref, state.last_run_id, run_stopped_error())
     except RunInProgressError:
         return

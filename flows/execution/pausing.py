@@ -11,13 +11,13 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 from contracts.errors import IngestionError, RunPausedError
-from flows.execution.live import running
 from flows.stages.export import RunStopped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from contracts.receipts import RunRef
+    from flows.stages.slices import RunControl
     from flows.wiring import Workspace
     from state.switches import UnitHolds
 
@@ -27,44 +27,46 @@ LOOK_EVERY_S = 2.0
 
 
 @contextmanager
-def pausable(workspace: Workspace, ref: RunRef, run_id: str) -> Iterator[None]:
-    """Look for a pause while the context is open.
+def pausable(workspace: Workspace, ref: RunRef, run_id: str, control: RunControl) -> Iterator[None]:
+    """Look for a pause while the context is open, and hand it to the run's control.
 
     Raises:
         RunPausedError: The run was paused, before or while it went on; the unit's state says PAUSED.
     """
     if workspace.holds.ends(ref, run_id):
-        _end(workspace, ref)
-    over, asked = Event(), Event()
-    looking = Thread(target=_look, args=(workspace.holds, ref, run_id, over, asked), name="pause", daemon=True)
-    looking.start()
+        raise _paused(workspace, ref)
+    over, requested = Event(), Event()
+    arguments = (workspace.holds, ref, run_id, control, over, requested)
+    watcher = Thread(target=_watch_holds, args=arguments, name="pause", daemon=True)
+    watcher.start()
     try:
         yield
-        if asked.is_set():
+        if requested.is_set():
             workspace.states.paused(ref)  # it came to its end nevertheless, and its schedule is held back
     except RunStopped:
-        if asked.is_set():
-            _end(workspace, ref)
+        if requested.is_set():
+            raise _paused(workspace, ref) from None
         raise
     finally:
         over.set()
-        looking.join(timeout=LOOK_EVERY_S)
+        watcher.join(timeout=LOOK_EVERY_S)
 
 
-def _look(holds: UnitHolds, ref: RunRef, run_id: str, over: Event, asked: Event) -> None:
+def _watch_holds(
+    holds: UnitHolds, ref: RunRef, run_id: str, control: RunControl, over: Event, requested: Event
+) -> None:
     while not over.wait(LOOK_EVERY_S):
         try:
-            wanted = asked.is_set() or holds.ends(ref, run_id)
+            wanted = requested.is_set() or holds.ends(ref, run_id)
         except IngestionError:
             continue  # a store that is away for a moment is no reason to stop, and the next look comes
-        live = running(ref) if wanted else None
-        if live is not None:
-            asked.set()
-            live.ask_to_pause()
+        if wanted:
+            requested.set()
+            control.pause()
 
 
-def _end(workspace: Workspace, ref: RunRef) -> None:
+def _paused(workspace: Workspace, ref: RunRef) -> RunPausedError:
     workspace.states.paused(ref)
-    raise RunPausedError(
+    return RunPausedError(
         f"{ref} was paused", "Start it again (`nucleus resume`, startIngestion): it goes on with what is left."
     )

@@ -1,172 +1,138 @@
-"""The stages as Prefect tasks. Only handles, slices, small strings and counters go in and out (I5).
+"""The two steps of a slice as Prefect tasks, and the executor that submits them.
 
-Plan, census and finish are called in the flow's own process, by the flow run's id; the two tasks of a slice may run
-anywhere. Nothing is cached or persisted by Prefect: the sink's receipts decide what has to be done again.
+Only handles, slices, small strings and counters go in and out of a task (I5). Nothing is cached, persisted or retried
+by Prefect: the run's window tries a step again as a task run of its own, and the sink's receipts decide what is done.
+
+A task in a thread of the flow's process has the run's context at hand. A task in any other process (Dask) rebuilds it
+from the sink, which froze the plan.
 """
 
 from __future__ import annotations
 
-import time
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from contracts.endpoint import SupportsDeleteDetection
-from contracts.errors import IngestionError
+from cdm_mappers.registry import mapper_for
+from contracts.errors import RunSupersededError
 from contracts.model import Contract
 from contracts.plan import IngestionSlice
-from contracts.receipts import RunHandle, RunSummary, StageReceipt, UpsertReceipt
-from flows.execution.live import WORKSPACE_ID, LiveRun, SlicePlace, by_token, find_run, opened_as
-from flows.execution.policies import AGAIN, hold_back, may_retry
-from flows.stages.plan import OpenRun, open_run
-from flows.stages.run import late_slices, summarise
-from flows.stages.stage import stage_slice
-from flows.stages.upsert import refuse_gaps, take_census, upsert_slice
+from contracts.receipts import RunHandle, StageReceipt, UpsertReceipt
+from flows.stages.executor import SliceContext
+from flows.wiring import open_workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from prefect.futures import PrefectFuture
+
+    from flows.stages.executor import SliceStep
 
 ResultT = TypeVar("ResultT")
 
-_QUIET: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False}
-_TRIED_AGAIN: dict[str, Any] = {
-    **_QUIET,
-    "retries": AGAIN.retries,
-    "retry_delay_seconds": list(AGAIN.delays_s),
-    "retry_jitter_factor": AGAIN.jitter,
-    "retry_condition_fn": may_retry,
-}
+WORKSPACE_ID = "default"
+
+_OPTIONS: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False, "retries": 0}
+_context: ContextVar[SliceContext | None] = ContextVar("slice_context", default=None)
 
 
-class PlanFacts(Contract):
-    """What became of the plan, in counters."""
+class SliceRoute(Contract):
+    """Which staging area and which view of the source a run's slices use: names that any process understands."""
 
-    run: RunHandle
-    mode: str
-    strategy: str
-    reason: str
-    slices: int
-    slices_done: int
-    provisioned: int
-    """Statements that were run to make the sink's table fit."""
+    staging_id: str | None = None
+    view: str | None = None
 
 
-@task(name="plan", task_run_name="plan", **_TRIED_AGAIN)
-def plan_run(token: str) -> PlanFacts:
-    """Continue the unfinished run or plan anew, and take the epoch."""
-    live = by_token(token)
-    started = time.monotonic()
-    if live.request is None:
-        raise ValueError("the run has no request")
-    request = live.request
-    opened: OpenRun = _held_back(live, lambda: open_run(live.source, live.sink, request, live.place.view))
-    live.seconds["plan"] += time.monotonic() - started
-    opened_as(token, opened)
-    plan = opened.plan
-    return PlanFacts(
-        run=opened.run,
-        mode=plan.mode,
-        strategy=plan.strategy,
-        reason=plan.reason,
-        slices=len(plan.slices),
-        slices_done=opened.slices_done,
-        provisioned=len(opened.provisioned),
-    )
-
-
-@task(name="export-and-stage", task_run_name="stage {piece.sequence}", **_TRIED_AGAIN)
-def export_and_stage(run: RunHandle, piece: IngestionSlice, place: SlicePlace) -> StageReceipt:
+@task(name="export-and-stage", task_run_name="stage {piece.sequence}", **_OPTIONS)
+def export_and_stage(run: RunHandle, piece: IngestionSlice, route: SliceRoute) -> StageReceipt:
     """Stages 2 and 3 of one slice; every try stages under a name of its own."""
-    live = find_run(run, place)
-    plan = _opened(live).plan
-
-    def once() -> StageReceipt:
-        return stage_slice(
-            live.source, live.staging, run, plan, piece, place.view, workspace_id=WORKSPACE_ID, stop=live.stop
-        )
-
-    return _held_back(live, once)
+    return context_of(run, route).stage(piece)
 
 
-@task(name="map-and-upsert", task_run_name="upsert {piece.sequence}", **_TRIED_AGAIN)
-def map_and_upsert(run: RunHandle, piece: IngestionSlice, staged: StageReceipt, place: SlicePlace) -> UpsertReceipt:
+@task(name="map-and-upsert", task_run_name="upsert {piece.sequence}", **_OPTIONS)
+def map_and_upsert(run: RunHandle, piece: IngestionSlice, staged: StageReceipt, route: SliceRoute) -> UpsertReceipt:
     """Stages 4 and 5 of one slice; a slice that has its receipt is not written again."""
-    live = find_run(run, place)
-    plan, began_at = _opened(live).plan, _opened(live).started_at
-    return _held_back(
-        live, lambda: upsert_slice(live.sink, live.staging, run, plan, piece, staged, live.mapper, began_at=began_at)
-    )
+    return context_of(run, route).upsert(piece, staged)
 
 
-@task(name="census", task_run_name="census", **_TRIED_AGAIN)
-def census(token: str) -> tuple[int, int]:
-    """Treat rows that are gone at the source and repair keys that are missing; (rows gone, rows repaired)."""
-    live = by_token(token)
-    started = time.monotonic()
-    repaired = _held_back(live, lambda: _census(live))
-    live.seconds["census"] += time.monotonic() - started
-    return (live.census.rows_gone if live.census else 0), repaired
+class PrefectExecutor:
+    """A ``SliceExecutor`` inside a flow run: a task run for each step, wherever the flow's task runner puts it.
+
+    Args:
+        staging_id: The staging block that the run uses; the default area when None.
+    """
+
+    def __init__(self, staging_id: str | None = None) -> None:
+        self._staging_id = staging_id
+        self._running: tuple[RunHandle, SliceRoute] | None = None
+
+    @contextmanager
+    def running(self, context: SliceContext) -> Iterator[None]:
+        """Make the run's context known to tasks in threads of this process."""
+        self._running = context.run, SliceRoute(staging_id=self._staging_id, view=context.view)
+        token = _context.set(context)
+        try:
+            yield
+        finally:
+            _context.reset(token)
+
+    def submit(self, step: SliceStep) -> PrefectFuture[Any]:
+        """A task run of the step."""
+        if self._running is None:
+            raise RuntimeError("submit() outside of running()")
+        run, route = self._running
+        if step.staged is None:
+            return export_and_stage.submit(run, step.piece, route)
+        return map_and_upsert.submit(run, step.piece, step.staged, route)
+
+    def run_phase(self, name: str, work: Callable[[], ResultT]) -> ResultT:
+        """The result of ``work``, which shows as a task run of that name; the result itself stays in this process."""
+        results: list[ResultT] = []
+
+        @task(name=name, task_run_name=name, **_OPTIONS)
+        def phase() -> None:
+            results.append(work())
+
+        phase()
+        return results[0]
 
 
-@task(name="finish", task_run_name="finish", **_QUIET)
-def finish(token: str, seconds: float) -> RunSummary:
-    """Refuse what is not complete; note the end in the sink; count. ``seconds`` is what the run took so far."""
-    live = by_token(token)
-    opened = _opened(live)
-    lines = refuse_gaps(opened.plan, live.receipts)
-    checkpoint = live.source.checkpoint(opened.plan, live.receipts)
-    live.sink.finish_run(opened.run, checkpoint)
-    return summarise(opened, live.receipts, live.census, checkpoint, live.seconds, seconds, lines)
+def context_of(run: RunHandle, route: SliceRoute) -> SliceContext:
+    """What the steps of the run's slices need, from this process or from the sink.
+
+    Raises:
+        RunSupersededError: The sink knows a later epoch.
+    """
+    context = _context.get()
+    return context if context is not None and context.run == run else context_from_sink(run, route)
 
 
-def _census(live: LiveRun) -> int:
-    opened = _opened(live)
-    live.receipts += [_repair(live, opened, piece) for piece in late_slices(live.source, opened)]
-    live.census, missing = take_census(
-        live.source,
-        live.sink,
-        live.staging,
-        opened.run,
-        opened.plan,
-        live.receipts,
-        live.place.view,
+@lru_cache(maxsize=8)
+def context_from_sink(run: RunHandle, route: SliceRoute) -> SliceContext:
+    """The run's context in a process that did not begin it; read once per process and run.
+
+    Raises:
+        RunSupersededError: The sink knows a later epoch.
+    """
+    with open_workspace() as workspace:
+        sink = workspace.sink(run.ref.sink_id)
+        source = workspace.source(run.ref.endpoint_id)
+        staging = workspace.staging(route.staging_id)
+    frozen = sink.last_run(run.ref)
+    if frozen is None or (frozen.run_id, frozen.epoch) != (run.run_id, run.epoch):
+        raise RunSupersededError(f"A later run of {run.ref} took over", "Nothing is to be done: that one goes on.")
+    return SliceContext(
+        source=source,
+        sink=sink,
+        staging=staging,
+        run=run,
+        plan=frozen.plan,
+        started_at=frozen.started_at,
+        view=route.view,
+        mapper=mapper_for(source, frozen.plan.unit, frozen.plan.cdm_model),
         workspace_id=WORKSPACE_ID,
-        stop=live.stop,
     )
-    if not missing or not isinstance(live.source, SupportsDeleteDetection):
-        return 0
-    repairs = live.source.repair_slices(opened.plan, missing, opened.run.epoch)
-    receipts = [_repair(live, opened, piece) for piece in repairs]
-    live.receipts += receipts
-    return sum(receipt.rows_staged for receipt in receipts)
-
-
-def _repair(live: LiveRun, opened: OpenRun, piece: IngestionSlice) -> UpsertReceipt:
-    """Both steps of a repair slice, here: the keys in it are too many for a task's input."""
-    staged = stage_slice(
-        live.source,
-        live.staging,
-        opened.run,
-        opened.plan,
-        piece,
-        live.place.view,
-        workspace_id=WORKSPACE_ID,
-        stop=live.stop,
-    )
-    began_at = opened.started_at
-    return upsert_slice(live.sink, live.staging, opened.run, opened.plan, piece, staged, live.mapper, began_at=began_at)
-
-
-def _opened(live: LiveRun) -> OpenRun:
-    if live.opened is None:
-        raise ValueError("the run holds no epoch yet")
-    return live.opened
-
-
-def _held_back(live: LiveRun, work: Callable[[], ResultT]) -> ResultT:
-    try:
-        return work()
-    except IngestionError as error:
-        hold_back(error, live.stop)
-        raise

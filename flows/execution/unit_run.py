@@ -2,50 +2,86 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cdm_mappers.registry import mapper_for, model_for
 from contracts.errors import CheckpointConflictError
 from contracts.state import Checkpoint
-from flows.execution.artifacts import Story
-from flows.execution.exclusive import one_at_a_time
-from flows.execution.live import WORKSPACE_ID, LiveRun, SlicePlace, filed
-from flows.execution.outcome import note_failure, note_success, stats_of
-from flows.execution.slices import SliceWindow
-from flows.execution.tasks import PlanFacts, census, finish, plan_run
+from flows.execution.artifacts import RunArtifacts
+from flows.execution.exclusive import exclusive_run
+from flows.execution.outcome import record_failure, record_success, stats_of
+from flows.execution.tasks import WORKSPACE_ID, PrefectExecutor
 from flows.stages.plan import RunRequest, require_sink
-from flows.stages.run import reading_view
+from flows.stages.run import SilentObserver, UnitRun
+from flows.stages.slices import RunControl
 from state.units import effective_policy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from uuid import UUID
 
+    from contracts.endpoint import SinkEndpoint
     from contracts.model import Json
-    from contracts.receipts import RunRef, RunSummary
+    from contracts.plan import IngestionSlice
+    from contracts.receipts import RunRef, RunSummary, StageReceipt, UpsertReceipt
     from contracts.unit import DataMode, IngestionMode
     from flows.execution.artifacts import RunLog
+    from flows.stages.plan import OpenRun
+    from flows.stages.run import RunObserver
     from flows.wiring import Workspace
+    from state.checkpoints import Checkpoints
 
 
-class FlowUnitRun:
-    """Walks one unit through the tasks; made and used once, in the thread of the flow.
+class _Attachment(NamedTuple):
+    observer: RunObserver
+    control: RunControl
+
+
+_attached: ContextVar[_Attachment | None] = ContextVar("attached_run", default=None)
+
+
+@contextmanager
+def attach(observer: RunObserver, control: RunControl) -> Iterator[None]:
+    """Watch and steer the run of a flow that is called in this thread while the context is open.
+
+    Args:
+        observer: Is told what happens, beside the run's artifacts.
+        control: The run obeys it.
+    """
+    token = _attached.set(_Attachment(observer, control))
+    try:
+        yield
+    finally:
+        _attached.reset(token)
+
+
+def attached_control() -> RunControl:
+    """The control that somebody attached, or a new one."""
+    attached = _attached.get()
+    return attached.control if attached is not None else RunControl()
+
+
+class FlowUnitRun(SilentObserver):
+    """A ``UnitRun`` with what Prefect and the state store add: one at a time, unit state, checkpoint, artifacts.
+
+    Made and used once, in the thread of the flow.
 
     Args:
         workspace: Endpoints, staging and state.
         ref: What is run.
         flow_run_id: Of the Prefect flow run.
         log: The flow run's logger.
+        control: By which others end the run early.
     """
 
-    def __init__(self, workspace: Workspace, ref: RunRef, flow_run_id: UUID, log: RunLog) -> None:
+    def __init__(self, workspace: Workspace, ref: RunRef, flow_run_id: UUID, log: RunLog, control: RunControl) -> None:
         self._workspace, self._ref, self._log = workspace, ref, log
-        self._flow_run_id, self._token = flow_run_id, flow_run_id.hex
-        self._story = Story(ref, log)
-        self._run_id = self._token
+        self._flow_run_id, self._control = flow_run_id, control
+        self._artifacts = RunArtifacts(ref, log)
+        self._run_id = flow_run_id.hex
 
     def execute(
         self,
@@ -70,9 +106,7 @@ class FlowUnitRun:
         Raises:
             IngestionError: Nothing began, or the run did not succeed and can be run again to go on.
         """
-        started = time.monotonic()
         unit, config = self._workspace.runnable(self._ref.endpoint_id, self._ref.unit_id)
-        model = model_for(unit, data_mode or config.data_mode)
         request = RunRequest(
             ref=self._ref,
             unit=unit,
@@ -80,75 +114,56 @@ class FlowUnitRun:
             policy=effective_policy(unit, config, policy),
             workspace_id=WORKSPACE_ID,
             checkpoint=checkpoint,
-            cdm_model=model,
+            cdm_model=model_for(unit, data_mode or config.data_mode),
             fresh=fresh,
         )
-        with self._noted():
-            live = self._live(request, staging_id)
-            with one_at_a_time(live.sink, self._ref, self._workspace.plane, self._flow_run_id, self._log):
-                return self._inside(live, request, started)
+        with self._failures_recorded():
+            sink = self._workspace.sink(self._ref.sink_id)
+            require_sink(sink, request)
+            with exclusive_run(sink, self._ref, self._workspace.plane, self._flow_run_id, self._log):
+                return self._execute_locked(sink, request, staging_id)
 
-    def _live(self, request: RunRequest, staging_id: str | None) -> LiveRun:
-        source, sink = self._workspace.source(self._ref.endpoint_id), self._workspace.sink(self._ref.sink_id)
-        require_sink(sink, request)
-        return LiveRun(
-            source=source,
-            sink=sink,
-            staging=self._workspace.staging(staging_id),
-            place=SlicePlace(staging_id=staging_id),
-            mapper=mapper_for(source, request.unit, request.cdm_model),
-            request=request,
-        )
-
-    def _inside(self, live: LiveRun, request: RunRequest, started: float) -> RunSummary:
-        """The run itself, while the unit is held."""
-        states = self._workspace.states
-        states.running(self._ref, self._run_id)
-        checkpoints = self._workspace.checkpoints(self._workspace.vendor(self._ref.endpoint_id))
-        begin = request.checkpoint or checkpoints.progress(self._ref)
-        live.request = request.model_copy(update={"checkpoint": begin})
-        with reading_view(live.source) as view:
-            live.place = live.place.model_copy(update={"view": view})
-            with filed(self._token, live):
-                facts = plan_run(self._token)
-                self._run_id = facts.run.run_id
-                states.running(self._ref, self._run_id)
-                self._slices(live, facts)
-                gone, repaired = census(self._token)
-                self._log.info("Census: %d row(s) gone at the source, %d repaired", gone, repaired)
-                summary = finish(self._token, time.monotonic() - started)
-        self._save(checkpoints, summary)
-        note_success(states, summary)
-        self._story.finished(summary)
-        self._log.info("Done: %s", in_words(summary))
-        return summary
-
-    def _slices(self, live: LiveRun, facts: PlanFacts) -> None:
-        opened = live.opened
-        if opened is None:
-            raise ValueError("the plan task did not open the run")
+    def opened(self, opened: OpenRun) -> None:
+        """The plan is frozen: from now on the unit's state names the run that the sink knows."""
+        self._run_id = opened.run.run_id
+        self._workspace.states.running(self._ref, self._run_id)
+        plan = opened.plan
         self._log.info(
             "%s: %s, %d slice(s), %s; %d done before",
             self._ref,
-            facts.mode,
-            facts.slices,
-            facts.strategy,
-            facts.slices_done,
+            plan.mode,
+            len(plan.slices),
+            plan.strategy,
+            opened.slices_done,
         )
-        live.receipts += opened.done.values()
-        self._story.planned(opened.plan, facts.slices_done)
-        window = SliceWindow(live, facts.run, opened.plan.policy.parallel_slices, lambda: self._tick(live, facts))
-        window.drive(opened.todo)
-        self._tick(live, facts, now=True)
 
-    def _tick(self, live: LiveRun, facts: PlanFacts, *, now: bool = False) -> None:
-        done = [receipt for receipt in live.receipts if not receipt.is_census]
-        rows, size = sum(receipt.rows_staged for receipt in done), sum(receipt.bytes_staged for receipt in done)
-        if live.staged is not None:
-            self._story.staged(live.staged)
-        self._story.moved(len(done), facts.slices, rows, size, now=now)
+    def _execute_locked(self, sink: SinkEndpoint, request: RunRequest, staging_id: str | None) -> RunSummary:
+        """The run itself, while the unit is held: only now is the checkpoint the one to begin with."""
+        states, source = self._workspace.states, self._workspace.source(self._ref.endpoint_id)
+        states.running(self._ref, self._run_id)
+        checkpoints = self._workspace.checkpoints(self._workspace.vendor(self._ref.endpoint_id))
+        begin = request.checkpoint or checkpoints.progress(self._ref)
+        summary = UnitRun(
+            source,
+            sink,
+            self._workspace.staging(staging_id),
+            request.model_copy(update={"checkpoint": begin}),
+            mapper=mapper_for(source, request.unit, request.cdm_model),
+            observer=self._observers(),
+            executor=PrefectExecutor(staging_id),
+            control=self._control,
+        ).execute_locked()
+        self._save(checkpoints, summary)
+        record_success(states, summary)
+        self._artifacts.show_summary(summary)
+        self._log.info("Done: %s", in_words(summary))
+        return summary
 
-    def _save(self, checkpoints: Any, summary: RunSummary) -> None:
+    def _observers(self) -> ObserverGroup:
+        attached = _attached.get()
+        return ObserverGroup(self, self._artifacts, *([] if attached is None else [attached.observer]))
+
+    def _save(self, checkpoints: Checkpoints, summary: RunSummary) -> None:
         """The watermark after the run; I4 holds, because the sink has noted the end."""
         if summary.checkpoint_after is None:
             return
@@ -165,13 +180,40 @@ class FlowUnitRun:
             self._log.warning("The checkpoint was changed while the run went on and is left as it is: %s", error)
 
     @contextmanager
-    def _noted(self) -> Iterator[None]:
-        """Files whatever ends the run early in the unit state."""
+    def _failures_recorded(self) -> Iterator[None]:
+        """Record whatever ends the run early in the unit state."""
         try:
             yield
         except BaseException as error:
-            note_failure(self._workspace.states, self._ref, self._run_id, error)
+            record_failure(self._workspace.states, self._ref, self._run_id, error)
             raise
+
+
+class ObserverGroup:
+    """Several observers as one, told in order."""
+
+    def __init__(self, *observers: RunObserver) -> None:
+        self._observers = observers
+
+    def opened(self, opened: OpenRun) -> None:
+        """The plan is frozen and the epoch taken."""
+        for observer in self._observers:
+            observer.opened(opened)
+
+    def staged(self, piece: IngestionSlice, receipt: StageReceipt) -> None:
+        """A slice is in staging."""
+        for observer in self._observers:
+            observer.staged(piece, receipt)
+
+    def upserted(self, piece: IngestionSlice, receipt: UpsertReceipt) -> None:
+        """A slice is in the sink."""
+        for observer in self._observers:
+            observer.upserted(piece, receipt)
+
+    def finished(self, summary: RunSummary) -> None:
+        """The run is over and complete."""
+        for observer in self._observers:
+            observer.finished(summary)
 
 
 def in_words(summary: RunSummary) -> str:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from contracts.receipts import RunRef
 from contracts.unit import UnitState
-from flows.execution.outcome import stopped
 from flows.prefect_api.runs import ALIVE
+from flows.stages.export import run_stopped_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -55,7 +55,7 @@ def corrected(noted: UnitState, alive: Run | None) -> UnitState:
         began_at = alive.began_at or noted.last_run_at
         return noted.model_copy(update={"state": "RUNNING", "last_run_id": alive.run_id, "last_run_at": began_at})
     if noted.state == "RUNNING":
-        error = {name: value for name, value in stopped().to_json().items() if name != "facts"}
+        error = {name: value for name, value in run_stopped_error().to_json().items() if name != "facts"}
         return noted.model_copy(update={"state": "FAILED", "last_error": error})
     return noted
 

@@ -7,6 +7,7 @@ from collections.abc import Generator
 from threading import Event
 from typing import TYPE_CHECKING
 
+from contracts.errors import RunStoppedError
 from contracts.plan import SliceReport
 
 if TYPE_CHECKING:
@@ -19,6 +20,13 @@ if TYPE_CHECKING:
 
 class RunStopped(Exception):  # noqa: N818 - a signal, not an error: somebody asked the run to stop
     """The run was asked to stop between two batches."""
+
+
+def run_stopped_error() -> RunStoppedError:
+    """The typed error of a run that ended before its end, whether it was asked to or its process was killed."""
+    return RunStoppedError(
+        "The run was stopped before its end", "Run it again: it goes on with the slices that are left."
+    )
 
 
 class Export:

@@ -1,14 +1,15 @@
-"""The five stages in a row: how the command line, notebooks and tests run a unit, without a server."""
+"""The one loop over a unit's slices: plan, every slice through both steps, census, and the sums that must hold.
+
+The command line, notebooks, tests, Prefect flows and Dask walk this path; only the executor differs.
+"""
 
 from __future__ import annotations
 
 import time
 from collections import defaultdict
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from threading import Event
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from contracts.endpoint import (
     SinkEndpoint,
@@ -17,36 +18,29 @@ from contracts.endpoint import (
     SupportsDeleteDetection,
     SupportsLateSlices,
 )
-from contracts.errors import IngestionError, Retriable, SourceViewLostError
-from contracts.receipts import CensusReceipt, RunSummary, StageReceipt, UpsertReceipt
+from contracts.receipts import RunSummary, StageReceipt, UpsertReceipt
+from flows.stages.executor import SliceContext, SliceExecutor, ThreadExecutor
 from flows.stages.plan import OpenRun, RunRequest, open_run
-from flows.stages.stage import stage_slice
-from flows.stages.upsert import refuse_gaps, take_census, upsert_slice
+from flows.stages.retries import with_retries
+from flows.stages.slices import RunControl, SliceListener, SliceWindow
+from flows.stages.upsert import refuse_gaps, take_census
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from contracts.mapping import CdmMapper
+    from contracts.model import Json
     from contracts.plan import IngestionSlice
     from contracts.staging import StagingProvider
 
-SLICE_TRIES = 3
-RETRY_PAUSE_S = 0.5
+ResultT = TypeVar("ResultT")
 
 
-class RunObserver(Protocol):
-    """Is told what happens, from any thread. Must not raise."""
+class RunObserver(SliceListener, Protocol):
+    """Is told what happens, in the thread that executes the run. An exception of its own ends the run."""
 
     def opened(self, opened: OpenRun) -> None:
         """The plan is frozen and the epoch taken."""
-        ...
-
-    def staged(self, piece: IngestionSlice, receipt: StageReceipt) -> None:
-        """A slice is in staging."""
-        ...
-
-    def upserted(self, piece: IngestionSlice, receipt: UpsertReceipt) -> None:
-        """A slice is in the sink."""
         ...
 
     def finished(self, summary: RunSummary) -> None:
@@ -71,7 +65,19 @@ class SilentObserver:
 
 
 class UnitRun:
-    """One run of one unit in this process, slices in threads."""
+    """One run of one unit; made and used once.
+
+    Args:
+        source: Where rows are read.
+        sink: Where they are written; it also holds the run's lock, epoch and receipts.
+        staging: Where they lie between the two.
+        request: What is run.
+        mapper: Makes common-model rows; None for raw rows.
+        observer: Is told what happens.
+        keep_staged: Keep sessions that were written, for remapping; else remove them.
+        executor: Where slices are carried out; threads of this process when None.
+        control: By which others end the run early.
+    """
 
     def __init__(
         self,
@@ -83,114 +89,114 @@ class UnitRun:
         mapper: CdmMapper | None = None,
         observer: RunObserver | None = None,
         keep_staged: bool = True,
+        executor: SliceExecutor | None = None,
+        control: RunControl | None = None,
     ) -> None:
         self._source, self._sink, self._staging = source, sink, staging
-        self._request, self._mapper = request, mapper
+        self._request, self._mapper, self._keep_staged = request, mapper, keep_staged
         self._observer = observer or SilentObserver()
-        self._keep_staged = keep_staged
-        self._stop = Event()
+        self._executor = executor or ThreadExecutor()
+        self._control = control or RunControl()
+        self._receipts: dict[str, UpsertReceipt] = {}
         self._seconds: dict[str, float] = defaultdict(float)
 
     def stop(self) -> None:
         """Ask the run to end between two batches; it raises ``RunStopped`` and can be continued later."""
-        self._stop.set()
+        self._control.stop()
 
     def execute(self) -> RunSummary:
-        """Run to the end.
+        """Run to the end, holding the sink's lock of the unit.
 
         Raises:
             IngestionError: The run did not succeed; run again to continue it.
-            RunStopped: Somebody called :meth:`stop`.
+            RunStopped: Somebody stopped or paused it.
         """
+        with self._sink.exclusive(self._request.ref):
+            return self.execute_locked()
+
+    def execute_locked(self) -> RunSummary:
+        """As :meth:`execute`, for a caller that holds the sink's lock already."""
         started = time.monotonic()
-        with self._sink.exclusive(self._request.ref), reading_view(self._source) as view:
-            opened = open_run(self._source, self._sink, self._request, view)
-            self._seconds["plan"] = time.monotonic() - started
+        with reading_view(self._source) as view:
+            opened = self._phase("plan", lambda: open_run(self._source, self._sink, self._request, view))
+            context = self._context(opened, view)
+            self._receipts.update(opened.done)
+            self._control.opened()
             self._observer.opened(opened)
-            receipts = [*opened.done.values(), *self._slices(opened, opened.todo, view)]
-            census = self._census(opened, receipts, view)
-            lines = refuse_gaps(opened.plan, receipts)
-            checkpoint = self._source.checkpoint(opened.plan, receipts)
-            self._sink.finish_run(opened.run, checkpoint)
-        summary = summarise(opened, receipts, census, checkpoint, self._seconds, time.monotonic() - started, lines)
+            with self._executor.running(context):
+                self._drive(opened.todo, opened)
+                self._drive(late_slices(self._source, opened), opened)
+                missing = self._phase("census", lambda: self._census(context))
+                self._drive(self._repairs(opened, missing), opened)
+            summary = self._phase("finish", lambda: self._finish(opened, started))
         self._observer.finished(summary)
         return summary
 
-    def _slices(self, opened: OpenRun, pieces: Sequence[IngestionSlice], view: str | None) -> list[UpsertReceipt]:
-        """All pieces, a bounded number at a time; the first failure stops what has not begun."""
-        with ThreadPoolExecutor(opened.plan.policy.parallel_slices, thread_name_prefix="slice") as pool:
-            futures = [pool.submit(self._slice, opened, piece, view) for piece in pieces]
-            try:
-                wait(futures, return_when=FIRST_EXCEPTION)
-            except BaseException:
-                self._stop.set()
-                raise
-            finally:
-                for future in futures:
-                    future.cancel()
-            if failed := _first_failure(futures):
-                self._stop.set()
-                raise failed
-            return [future.result() for future in futures]
+    def staged(self, piece: IngestionSlice, receipt: StageReceipt) -> None:
+        """A slice is in staging (as the window's listener)."""
+        self._seconds["export"] += receipt.source_s
+        self._seconds["stage"] += receipt.stage_s
+        self._observer.staged(piece, receipt)
 
-    def _slice(self, opened: OpenRun, piece: IngestionSlice, view: str | None) -> UpsertReceipt:
-        for left in reversed(range(SLICE_TRIES)):
-            try:
-                return self._slice_once(opened, piece, view)
-            except IngestionError as error:
-                if left == 0 or not can_retry_slice(error) or self._stop.wait(RETRY_PAUSE_S):
-                    raise
-        raise AssertionError("unreachable")
-
-    def _slice_once(self, opened: OpenRun, piece: IngestionSlice, view: str | None) -> UpsertReceipt:
-        staged = stage_slice(
-            self._source,
-            self._staging,
-            opened.run,
-            opened.plan,
-            piece,
-            view,
-            workspace_id=self._request.workspace_id,
-            stop=self._stop,
-        )
-        self._observer.staged(piece, staged)
-        started = time.monotonic()
-        receipt = upsert_slice(
-            self._sink,
-            self._staging,
-            opened.run,
-            opened.plan,
-            piece,
-            staged,
-            self._mapper,
-            began_at=opened.started_at,
-            keep_staged=self._keep_staged,
-        )
-        self._seconds["export"] += staged.source_s
-        self._seconds["stage"] += staged.stage_s
-        self._seconds["upsert"] += time.monotonic() - started
+    def upserted(self, piece: IngestionSlice, receipt: UpsertReceipt) -> None:
+        """A slice is in the sink (as the window's listener). Keyed, so that nothing is counted twice."""
+        self._seconds["upsert"] += receipt.seconds
+        self._receipts[receipt.slice_key] = receipt
         self._observer.upserted(piece, receipt)
-        return receipt
 
-    def _census(self, opened: OpenRun, receipts: list[UpsertReceipt], view: str | None) -> CensusReceipt | None:
-        started = time.monotonic()
-        receipts += self._slices(opened, late_slices(self._source, opened), view)
-        found, missing = take_census(
-            self._source,
-            self._sink,
-            self._staging,
-            opened.run,
-            opened.plan,
-            receipts,
-            view,
+    def _context(self, opened: OpenRun, view: str | None) -> SliceContext:
+        return SliceContext(
+            source=self._source,
+            sink=self._sink,
+            staging=self._staging,
+            run=opened.run,
+            plan=opened.plan,
+            started_at=opened.started_at,
+            view=view,
+            mapper=self._mapper,
             workspace_id=self._request.workspace_id,
-            stop=self._stop,
+            keep_staged=self._keep_staged,
+            stop=self._control.stop_event,
         )
-        if missing and isinstance(self._source, SupportsDeleteDetection):
-            repairs = self._source.repair_slices(opened.plan, missing, opened.run.epoch)
-            receipts += self._slices(opened, repairs, view)
-        self._seconds["census"] += time.monotonic() - started
-        return found
+
+    def _drive(self, pieces: Iterable[IngestionSlice], opened: OpenRun) -> None:
+        SliceWindow(self._executor, self, self._control, opened.plan.policy.parallel_slices).drive(pieces)
+
+    def _census(self, context: SliceContext) -> tuple[Json, ...]:
+        """Remove what is gone, and give the keys that the sink lacks; its receipt says what was removed."""
+        _, missing = take_census(
+            context.source,
+            context.sink,
+            context.staging,
+            context.run,
+            context.plan,
+            [*self._receipts.values()],
+            context.view,
+            workspace_id=context.workspace_id,
+            stop=context.stop,
+        )
+        return missing
+
+    def _repairs(self, opened: OpenRun, missing: tuple[Json, ...]) -> tuple[IngestionSlice, ...]:
+        if not missing or not isinstance(self._source, SupportsDeleteDetection):
+            return ()
+        return self._source.repair_slices(opened.plan, missing, opened.run.epoch)
+
+    def _finish(self, opened: OpenRun, started: float) -> RunSummary:
+        """Refuse what is not complete; note the end in the sink; count what the sink holds, and nothing else."""
+        held = self._sink.receipts(opened.run)
+        gap_lines = refuse_gaps(opened.plan, held.values(), written=self._receipts)
+        slices = [receipt for receipt in held.values() if not receipt.is_census]
+        checkpoint = self._source.checkpoint(opened.plan, slices)
+        self._sink.finish_run(opened.run, checkpoint)
+        return summarise(opened, held, checkpoint, self._seconds, time.monotonic() - started, gap_lines)
+
+    def _phase(self, name: str, work: Callable[[], ResultT]) -> ResultT:
+        started = time.monotonic()
+        try:
+            return with_retries(lambda: self._executor.run_phase(name, work), self._control.stop_event)
+        finally:
+            self._seconds[name] += time.monotonic() - started
 
 
 @contextmanager
@@ -210,29 +216,16 @@ def late_slices(source: SourceEndpoint, opened: OpenRun) -> tuple[IngestionSlice
     return source.late_slices(opened.plan, opened.run.epoch)
 
 
-def can_retry_slice(error: BaseException) -> bool:
-    """True when the slice may succeed in this very run; a lost view needs a new run."""
-    return isinstance(error, Retriable) and not isinstance(error, SourceViewLostError)
-
-
-def _first_failure(futures: Sequence[Future[UpsertReceipt]]) -> BaseException | None:
-    failures = [f.exception() for f in futures if f.done() and not f.cancelled() and f.exception() is not None]
-    return next(
-        (failure for failure in failures if isinstance(failure, IngestionError)), failures[0] if failures else None
-    )
-
-
 def summarise(
     opened: OpenRun,
-    receipts: Sequence[UpsertReceipt],
-    census: CensusReceipt | None,
-    checkpoint: object,
-    seconds_by_stage: dict[str, float],
+    held: Mapping[str, UpsertReceipt],
+    checkpoint: Json | None,
+    seconds_by_stage: Mapping[str, float],
     seconds: float,
     gap_lines: tuple[str, ...],
 ) -> RunSummary:
-    """The run in counters."""
-    slices = [receipt for receipt in receipts if not receipt.is_census]
+    """The run in counters: sums over the receipts that the sink holds."""
+    slices = [receipt for receipt in held.values() if not receipt.is_census]
     done_now = [receipt for receipt in slices if receipt.slice_key not in opened.done]
     expected = [receipt.expected_rows for receipt in slices if receipt.expected_rows is not None]
     return RunSummary(
@@ -250,14 +243,14 @@ def summarise(
         rows_inserted=sum(receipt.rows_inserted for receipt in slices),
         rows_updated=sum(receipt.rows_updated for receipt in slices),
         rows_unchanged=sum(receipt.rows_unchanged for receipt in slices),
-        rows_deleted=sum(receipt.rows_deleted for receipt in receipts) + (census.rows_deleted if census else 0),
-        rows_tombstoned=census.rows_tombstoned if census else 0,
+        rows_deleted=sum(receipt.rows_deleted for receipt in held.values()),
+        rows_tombstoned=sum(receipt.rows_tombstoned for receipt in held.values()),
         rows_expected=sum(expected) if expected else None,
         bytes_staged=sum(receipt.bytes_staged for receipt in slices),
         seconds=seconds,
         seconds_by_stage={stage: round(value, 3) for stage, value in seconds_by_stage.items()},
         checkpoint_before=opened.plan.checkpoint_before,
-        checkpoint_after=checkpoint if isinstance(checkpoint, dict) else None,
+        checkpoint_after=checkpoint,
         started_at=opened.started_at,
         finished_at=datetime.now(UTC),
         gaps=gap_lines,

@@ -143,29 +143,36 @@ def _stage_keys(
         return session.seal({"census": True})
 
 
-def gaps(plan: IngestionPlan, receipts: Iterable[UpsertReceipt]) -> tuple[str, ...]:
-    """One line for each slice whose rows are not accounted for (I9)."""
+def gaps(plan: IngestionPlan, receipts: Iterable[UpsertReceipt], written: Iterable[str] = ()) -> tuple[str, ...]:
+    """One line for each slice whose rows are not accounted for (I9, I13).
+
+    Args:
+        plan: Of the run.
+        receipts: As the sink holds them.
+        written: Keys of slices that this process was told are in the sink.
+    """
     by_key = {receipt.slice_key: receipt for receipt in receipts}
-    lines = [f"slice {piece.key} has no receipt" for piece in plan.slices if piece.key not in by_key]
-    for receipt in by_key.values():
+    promised = dict.fromkeys([*(piece.key for piece in plan.slices), *written])
+    lines = [f"slice {key} has no receipt" for key in promised if key not in by_key]
+    for receipt in sorted(by_key.values(), key=lambda each: each.sequence):
         lines += [f"slice {receipt.slice_key}: {gap}" for gap in receipt.gaps]
         if receipt.expected_rows is not None and receipt.expected_rows != receipt.rows_staged:
             lines.append(f"slice {receipt.slice_key}: expected {receipt.expected_rows}, received {receipt.rows_staged}")
-        written = receipt.rows_inserted + receipt.rows_updated + receipt.rows_unchanged + receipt.rows_duplicate
-        if not receipt.is_census and written != receipt.rows_staged:
+        written_rows = receipt.rows_inserted + receipt.rows_updated + receipt.rows_unchanged + receipt.rows_duplicate
+        if not receipt.is_census and written_rows != receipt.rows_staged:
             lines.append(
-                f"slice {receipt.slice_key}: {receipt.rows_staged} staged, {written} accounted for in the sink"
+                f"slice {receipt.slice_key}: {receipt.rows_staged} staged, {written_rows} accounted for in the sink"
             )
     return tuple(lines)
 
 
-def refuse_gaps(plan: IngestionPlan, receipts: Iterable[UpsertReceipt]) -> tuple[str, ...]:
+def refuse_gaps(plan: IngestionPlan, receipts: Iterable[UpsertReceipt], written: Iterable[str] = ()) -> tuple[str, ...]:
     """The gaps, when the policy allows a partial success.
 
     Raises:
         CompletenessGapError: There are gaps and the policy does not allow them.
     """
-    lines = gaps(plan, receipts)
+    lines = gaps(plan, receipts, written)
     if lines and not plan.policy.allow_partial:
         raise CompletenessGapError(
             f"{plan.unit.unit_id}: {len(lines)} slice(s) are not complete: {'; '.join(lines[:5])}",

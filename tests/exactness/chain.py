@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from staging.config import LocalStagingConfig
 from staging.local import LocalStaging
+from tests.exactness import worker
 from tests.exactness.moving import TABLE, Pair, assert_equal, seeded
+from tests.exactness.processes import RunProcess
 
 if TYPE_CHECKING:
     import random
+    from pathlib import Path
 
     from contracts.unit import IngestionMode
 
-ROOT = Path(__file__).resolve().parents[2]
 _PATIENCE_S = 60.0
+_TOLD = ("PREFECT_", "NUCLEUS_")
 _MIRROR = 200_010
 """Keys are ten apart from 10 to 200,000: this minus a key is a key of the opposite range."""
 
@@ -57,22 +56,21 @@ class Chain:
         """A process that kills itself at the boundary; checks what it left."""
         before = self._state()
         process = self._start(boundary)
-        said, errors = process.communicate(timeout=_PATIENCE_S)
-        assert process.returncode == -signal.SIGKILL, f"seed {self.seed}, {boundary}: not reached: {said} {errors}"
+        code = process.wait(_PATIENCE_S)
+        assert code == -signal.SIGKILL, f"seed {self.seed}, {boundary}: not reached: {process.said}"
         self._after_kill(before)
 
     def kill_after(self, delay_s: float) -> bool:
         """A process that is killed so long after it has started to work; False when it had ended by then."""
         before = self._state()
         process = self._start("")
-        assert process.stdout is not None
-        assert process.stdout.readline().strip() == "ready"
+        assert process.listen(_PATIENCE_S) == "ready"
         time.sleep(delay_s)
         process.kill()
-        said, errors = process.communicate(timeout=_PATIENCE_S)
-        if process.returncode == 0:
+        code = process.wait(_PATIENCE_S)
+        if code == 0 or len(process.said) > 1:
             return False
-        assert process.returncode == -signal.SIGKILL, f"seed {self.seed}: {said} {errors}"
+        assert code == -signal.SIGKILL, f"seed {self.seed}: {process.said}"
         self._after_kill(before)
         return True
 
@@ -80,22 +78,21 @@ class Chain:
         """A process that nobody kills: it redoes what has no receipt, and nothing else, and both sides are equal."""
         run_id, finished, before = self._state()
         process = self._start("")
-        said, errors = process.communicate(timeout=_PATIENCE_S)
-        assert process.returncode == 0, f"seed {self.seed}: {said} {errors}"
-        summary: dict[str, Any] = json.loads(said.splitlines()[-1])
+        assert process.wait(_PATIENCE_S) == 0, f"seed {self.seed}: {process.said}"
+        summary: dict[str, Any] = process.said[-1]
         if run_id and not finished:
             assert summary["run_id"] == run_id, f"seed {self.seed}: the run was not continued"
             assert summary["slices_done_before"] == len(before), f"seed {self.seed}"
             self._old_receipts_stand(before)
+        self._says_what_the_sink_holds(summary)
         assert_equal(self.pair, self.seed)
         return summary
 
     def refused(self, **changes: Any) -> dict[str, Any]:
         """A process that must end with a typed error: exit code 3 and the error as JSON, no traceback."""
         process = self._start("", **changes)
-        said, errors = process.communicate(timeout=_PATIENCE_S)
-        assert process.returncode == 3, f"seed {self.seed}: {said} {errors}"
-        error: dict[str, Any] = json.loads(said.splitlines()[-1])
+        assert process.wait(_PATIENCE_S) == 3, f"seed {self.seed}: {process.said}"
+        error: dict[str, Any] = process.said[-1]
         return error
 
     def disturb(self) -> None:
@@ -122,25 +119,34 @@ class Chain:
         staging = LocalStaging(LocalStagingConfig(path=self.folder / "staged"))
         return {session.key: session.state for session in staging.sessions()}
 
-    def _start(self, kill: str, **changes: Any) -> subprocess.Popen[str]:
+    def _start(self, kill: str, **changes: Any) -> RunProcess:
         order = {
+            "executor": self.pair.executor,
+            "ref": (self.pair.ref.endpoint_id, self.pair.ref.unit_id, self.pair.ref.sink_id),
+            "environment": {name: value for name, value in os.environ.items() if name.startswith(_TOLD)},
+            "kill": kill,
             "source": self.pair.source_url,
             "sink": self.pair.sink_url,
             "folder": str(self.folder / "staged"),
             "checkpoint": str(self.folder / "checkpoint.json"),
             "mode": self.mode,
             "policy": self.pair.policy.model_dump(mode="json"),
-            "keep_checkpoint": self.mode == "incremental",
             **changes,
         }
-        return subprocess.Popen(
-            [sys.executable, "-m", "tests.exactness.worker", json.dumps(order)],
-            cwd=ROOT,
-            env={**os.environ, "NUCLEUS_KILL": kill, "POLARS_MAX_THREADS": "1"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        return RunProcess(worker.run_once, order)
+
+    def _says_what_the_sink_holds(self, summary: dict[str, Any]) -> None:
+        """The summary's sums are those of the receipts, whatever was killed, resumed, repaired or tried again."""
+        receipts = [each for each in self.pair.full_receipts() if each["strategy"] != "census"]
+        assert summary["rows_staged"] == sum(each["rows_staged"] for each in receipts), f"seed {self.seed}"
+        before = summary["slices_done_before"]
+        resumed_extra = sum(each["epoch"] < summary["epoch"] for each in receipts) - before
+        assert summary["slices_done"] + before + resumed_extra == len(receipts), f"seed {self.seed}: {receipts}"
+        written = ("rows_inserted", "rows_updated", "rows_unchanged", "rows_duplicate")
+        for each in receipts:
+            assert each["rows_staged"] == sum(each[name] for name in written), f"seed {self.seed}: {each}"
+        for name in written[:3]:
+            assert summary[name] == sum(each[name] for each in receipts), f"seed {self.seed}: {name}"
 
     def _state(self) -> tuple[str, bool, dict[str, int]]:
         """(run id, whether it is finished, epoch by slice)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from dataclasses import dataclass, field
 from itertools import count
@@ -15,8 +16,10 @@ from contracts.receipts import RunRef
 from contracts.unit import UnitPolicy
 from flows.stages.plan import RunRequest, make_plan
 from flows.stages.run import UnitRun
+from flows.wiring import open_workspace
 from staging.config import MemoryStagingConfig
 from staging.memory import MemoryStaging
+from tests.exactness.executors import executed, executor_named
 
 if TYPE_CHECKING:
     from contracts.model import Json
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from flows.stages.run import RunObserver
     from sandbox.postgres import SandboxPostgres
     from staging.provider import StoreStaging
+    from tests.exactness.executors import ExecutorName
 
 ENDPOINT, SINK, TABLE = "exact", "copy", "public.moved"
 ROWS = 20_000
@@ -51,6 +55,25 @@ class Pair:
     sink: str
     sink_server: SandboxPostgres
     policy: UnitPolicy = field(default_factory=UnitPolicy)
+    executor: ExecutorName = "threads"
+
+    @property
+    def ref(self) -> RunRef:
+        """What is run. On Prefect the ids are unique among the processes of a test session, which share a server."""
+        ids = ENDPOINT, SINK
+        if self.executor == "prefect":
+            names = f"{self.source}-{self.server.port}", f"{self.sink}-{self.sink_server.port}"
+            ids = names[0].replace("_", "-"), names[1].replace("_", "-")
+        return RunRef(endpoint_id=ids[0], unit_id=TABLE, sink_id=ids[1])
+
+    def register(self) -> None:
+        """Make both known on the Prefect server in use, with a catalog."""
+        with open_workspace() as workspace:
+            workspace.endpoints.add(self.ref.endpoint_id, "jdbc.postgres", {"url": self.source_url})
+            workspace.endpoints.add(self.ref.sink_id, "jdbc.postgres", {"url": self.sink_url})
+            source = open_source(self.source_url)
+            workspace.catalogs.save(source.collect_catalog(self.ref.endpoint_id))
+            source.close()
 
     @property
     def source_url(self) -> str:
@@ -82,6 +105,10 @@ class Pair:
         lines = self.look("SELECT slice_key, epoch FROM nucleus.receipts").splitlines()
         return {key: int(epoch) for key, epoch in (line.split("|") for line in lines)}
 
+    def full_receipts(self) -> list[dict[str, Any]]:
+        """Every receipt of the run that holds the sink now, as it was saved."""
+        return [json.loads(line) for line in self.look("SELECT receipt FROM nucleus.receipts").splitlines()]
+
     def run_id(self) -> str:
         """Id of the run that holds the sink now and whether it is finished, or nothing."""
         if self.look("SELECT to_regclass('nucleus.runs') IS NULL") == "t":
@@ -89,10 +116,16 @@ class Pair:
         return self.look("SELECT run_id FROM nucleus.runs")
 
 
-def new_pair(server: SandboxPostgres, sink_server: SandboxPostgres | None = None, *, rows: int = ROWS) -> Pair:
+def new_pair(
+    server: SandboxPostgres,
+    sink_server: SandboxPostgres | None = None,
+    *,
+    rows: int = ROWS,
+    executor: ExecutorName = "threads",
+) -> Pair:
     """Two databases and a filled table at the source."""
     number = next(_numbers)
-    pair = Pair(server, f"exact_source_{number}", f"exact_sink_{number}", sink_server or server)
+    pair = Pair(server, f"exact_source_{number}", f"exact_sink_{number}", sink_server or server, executor=executor)
     pair.policy = UnitPolicy(target_slice_bytes=max(64 * 1024, EIGHTH_BYTES * rows // ROWS))
     pair.server.create_database(pair.source)
     pair.sink_server.create_database(pair.sink)
@@ -156,10 +189,23 @@ class Mover:
         looking.close()
         self.checkpoint: Json | None = None
 
-    def run(self, mode: IngestionMode = "full", observer: RunObserver | None = None) -> RunSummary:
+    def run(
+        self, mode: IngestionMode = "full", observer: RunObserver | None = None, *, fresh: bool = False
+    ) -> RunSummary:
         """One run to its end; raises what it raises."""
-        request = request_of(self.unit, self.pair.policy, mode, self.checkpoint)
-        summary = UnitRun(self.source, self.sink, self.staging, request, observer=observer, keep_staged=False).execute()
+        asked = request_of(self.unit, self.pair.policy, mode, self.checkpoint)
+        ref = self.pair.ref.model_copy(update={"unit_id": self.unit.unit_id})
+        request = asked.model_copy(update={"ref": ref, "fresh": fresh})
+        run = UnitRun(
+            self.source,
+            self.sink,
+            self.staging,
+            request,
+            observer=observer,
+            keep_staged=False,
+            executor=executor_named(self.pair.executor),
+        )
+        summary = executed(run, self.pair.executor)
         self.checkpoint = summary.checkpoint_after
         return summary
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from connectors.postgres.client import Session
+    from tests.exactness.executors import ExecutorName
 
 _SLOW_COMMIT = """
 CREATE FUNCTION nucleus.nap() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(2.5); RETURN NULL; END';
@@ -51,26 +52,32 @@ def fragile() -> Iterator[SandboxPostgres]:
 
 
 @pytest.fixture
-def pair(postgres: SandboxPostgres) -> Iterator[Pair]:
+def pair(postgres: SandboxPostgres, executor: ExecutorName) -> Iterator[Pair]:
     """Two databases on the server that stays up."""
-    made = new_pair(postgres, rows=FEW)
+    made = new_pair(postgres, rows=FEW, executor=executor)
     yield made
     drop_pair(made)
 
 
 @pytest.mark.parametrize("how", ["immediate", "fast"])
 @pytest.mark.parametrize("side", ["source", "sink"])
-def test_a_server_stops_and_starts(postgres: SandboxPostgres, fragile: SandboxPostgres, side: str, how: Any) -> None:
+def test_a_server_stops_and_starts(
+    postgres: SandboxPostgres, fragile: SandboxPostgres, executor: ExecutorName, side: str, how: Any
+) -> None:
     """In the middle of a run the source's or the sink's server goes away (a crash, a shutdown) and comes back."""
-    pair = new_pair(fragile, postgres, rows=FEW) if side == "source" else new_pair(postgres, fragile, rows=FEW)
+    servers = (fragile, postgres) if side == "source" else (postgres, fragile)
+    pair = new_pair(*servers, rows=FEW, executor=executor)
     survives(Mover(pair), AtUpserted(Once(lambda: fragile.restart(how), 3)), f"{side} server, {how}")
     drop_pair(pair)
 
 
 @pytest.mark.parametrize("side", ["source", "sink"])
-def test_a_server_stays_away(postgres: SandboxPostgres, fragile: SandboxPostgres, side: str) -> None:
+def test_a_server_stays_away(
+    postgres: SandboxPostgres, fragile: SandboxPostgres, executor: ExecutorName, side: str
+) -> None:
     """The server does not come back: a typed error within seconds; after its return the next run ends right."""
-    pair = new_pair(fragile, postgres, rows=FEW) if side == "source" else new_pair(postgres, fragile, rows=FEW)
+    servers = (fragile, postgres) if side == "source" else (postgres, fragile)
+    pair = new_pair(*servers, rows=FEW, executor=executor)
     mover = Mover(pair)
     with pytest.raises(IngestionError) as caught:
         mover.run("full", AtUpserted(Once(lambda: fragile.stop("immediate"), 3)))

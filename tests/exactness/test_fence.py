@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from contracts.errors import RunInProgressError, RunSupersededError
-from flows.stages.run import SilentObserver, UnitRun
+from flows.stages.run import SilentObserver
 from sandbox.faults import CuttableTcp
 from tests.exactness.chain import Chain
 from tests.exactness.moving import (
@@ -22,7 +22,6 @@ from tests.exactness.moving import (
     drop_pair,
     new_pair,
     open_sink,
-    request_of,
 )
 from tests.exactness.worker import fuse_upserts
 
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
 
     from connectors.postgres.sink import PostgresSink
     from sandbox.postgres import SandboxPostgres
+    from tests.exactness.executors import ExecutorName
 
 _PATIENCE_S = 30.0
 
@@ -65,9 +65,11 @@ class Gate(SilentObserver):
 
 
 @pytest.fixture
-def pair(postgres: SandboxPostgres) -> Iterator[Pair]:
+def pair(postgres: SandboxPostgres, executor: ExecutorName) -> Iterator[Pair]:
     """Two databases."""
-    made = new_pair(postgres, rows=FEW)
+    made = new_pair(postgres, rows=FEW, executor=executor)
+    if executor == "prefect":
+        made.register()
     yield made
     drop_pair(made)
 
@@ -109,11 +111,11 @@ def test_an_overtaken_run_writes_nothing(pair: Pair, pool: ThreadPoolExecutor, p
         stack.callback(old.close)
         stack.callback(new.close)
         stack.callback(gate.opened_now.set)
-        overtaken = pool.submit(_run, old, gate)
+        overtaken = pool.submit(old.run, "full", gate)
         assert gate.arrived.wait(_PATIENCE_S)
         assert tcp.cut() == 1
         _await_free_lock(new)
-        newer = pool.submit(_run, new, SilentObserver(), fresh=fresh)
+        newer = pool.submit(new.run, "full", fresh=fresh)
         if place == "within-upsert":
             _await_waiting(pair)
             after = None
@@ -126,11 +128,6 @@ def test_an_overtaken_run_writes_nothing(pair: Pair, pool: ThreadPoolExecutor, p
         assert newer.result(_PATIENCE_S).epoch == 2
         assert after in (None, (pair.both(), pair.receipts()))
     assert_equal(pair, "none")
-
-
-def _run(mover: Mover, observer: Any, *, fresh: bool = False) -> Any:
-    request = request_of(mover.unit, mover.pair.policy).model_copy(update={"fresh": fresh})
-    return UnitRun(mover.source, mover.sink, mover.staging, request, observer=observer).execute()
 
 
 @contextmanager
@@ -148,7 +145,7 @@ def _await_free_lock(mover: Mover) -> None:
     """The server has read the end of the lock's connection."""
     deadline = time.monotonic() + _PATIENCE_S
     while time.monotonic() < deadline:
-        with suppress(RunInProgressError), mover.sink.exclusive(request_of(mover.unit, mover.pair.policy).ref):
+        with suppress(RunInProgressError), mover.sink.exclusive(mover.pair.ref):
             return
         time.sleep(0.02)
     pytest.fail("the run lock outlives its connection")

@@ -26,12 +26,15 @@ if TYPE_CHECKING:
 
     from sandbox.postgres import SandboxPostgres
     from sandbox.s3 import SandboxS3
+    from tests.exactness.executors import ExecutorName
 
 
 @pytest.fixture
-def pair(postgres: SandboxPostgres) -> Iterator[Pair]:
+def pair(postgres: SandboxPostgres, executor: ExecutorName) -> Iterator[Pair]:
     """Two databases."""
-    made = new_pair(postgres, rows=FEW)
+    made = new_pair(postgres, rows=FEW, executor=executor)
+    if executor == "prefect":
+        made.register()
     yield made
     drop_pair(made)
 

@@ -1,7 +1,7 @@
 """One run in a process of its own, which kills itself (SIGKILL) at a boundary it is told.
 
-Started as ``python -m tests.exactness.worker ORDER`` with a JSON order; ``NUCLEUS_KILL=boundary:occurrence`` in the
-environment arms the fuse. The wrappers here sit around the production objects; those know nothing of it.
+``kill`` in the order (``boundary:occurrence``) arms the fuse. The wrappers here sit around the production objects; those
+know nothing of it.
 """
 
 from __future__ import annotations
@@ -10,23 +10,27 @@ import json
 import os
 import resource
 import signal
-import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, PREFECT_HOME, temporary_settings
 
 from connectors.postgres.config import PostgresConfig
 from connectors.postgres.sink import PostgresSink
 from connectors.postgres.source import PostgresSource
 from contracts.errors import IngestionError
 from contracts.unit import UnitPolicy
+from flows.ingest_unit import ingest_unit
 from flows.stages.run import UnitRun
+from flows.wiring import Workspace
 from staging.config import LocalStagingConfig
 from staging.local import LocalStaging
+from state.units import UnitStates
 from tests.exactness.moving import request_of, unit_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from contracts.endpoint import PlanRequest
     from contracts.model import Json
@@ -176,30 +180,59 @@ def fused_staging(folder: str, fuse: Fuse) -> LocalStaging:
     return staging
 
 
-def main(order: dict[str, Any]) -> int:
-    """Run once; print the summary or the error as JSON. The checkpoint lives in a file, as a caller would keep it."""
-    fuse = Fuse(os.environ.get("NUCLEUS_KILL", ""))
+def run_once(order: dict[str, Any], say: Callable[[Any], None]) -> int:
+    """Run once and say "ready", then the summary or the error; 3 after a typed error.
+
+    The checkpoint lives in a file, as a caller without a server would keep it; on Prefect in the state store.
+    """
+    fuse = Fuse(order["kill"])
     if most := order.get("file_bytes"):
         # A larger file fails with EFBIG, one of the ways in which a disk is full.
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
     source, sink = FusedSource(order["source"], fuse), FusedSink(order["sink"], fuse)
+    staging = fused_staging(order["folder"], fuse)
+    say("ready")
+    try:
+        run = on_prefect if order["executor"] == "prefect" else on_threads
+        summary = run(order, source, sink, staging, fuse)
+    except IngestionError as error:
+        say(error.to_json())
+        return 3
+    say(summary)
+    return 0
+
+
+def on_threads(order: dict[str, Any], source: FusedSource, sink: FusedSink, staging: LocalStaging, fuse: Fuse) -> Any:
+    """The bare stages."""
     saved = Path(order["checkpoint"])
     checkpoint = json.loads(saved.read_text()) if saved.exists() else None
-    print("ready", flush=True)
-    try:
-        request = request_of(unit_of(source), UnitPolicy(**order["policy"]), order["mode"], checkpoint)
-        summary = UnitRun(source, sink, fused_staging(order["folder"], fuse), request).execute()
-    except IngestionError as error:
-        print(json.dumps(error.to_json()))
-        return 3
-    if summary.checkpoint_after is not None and order["keep_checkpoint"]:
+    request = request_of(unit_of(source), UnitPolicy(**order["policy"]), order["mode"], checkpoint)
+    summary = UnitRun(source, sink, staging, request).execute()
+    if summary.checkpoint_after is not None and order["mode"] == "incremental":
         draft = saved.with_suffix(".new")
         draft.write_text(json.dumps(summary.checkpoint_after))
         draft.replace(saved)
     fuse.at("checkpoint-saved")
-    print(summary.model_dump_json())
-    return 0
+    return summary.model_dump(mode="json")
 
 
-if __name__ == "__main__":
-    sys.exit(main(json.loads(sys.argv[1])))
+def on_prefect(order: dict[str, Any], source: FusedSource, sink: FusedSink, staging: LocalStaging, fuse: Fuse) -> Any:
+    """The flow that a deployment runs, against the server of the tests; only what the fuse needs is put in its way."""
+    succeeded = UnitStates.succeeded
+
+    def recorded(self: UnitStates, *arguments: Any) -> None:
+        fuse.at("checkpoint-saved")  # where there is one: a full run without a cursor has none
+        succeeded(self, *arguments)
+
+    UnitStates.succeeded = recorded  # type: ignore[method-assign, assignment]
+    Workspace.source = lambda _self, _id: source  # type: ignore[method-assign, assignment, misc]
+    Workspace.sink = lambda _self, _id: sink  # type: ignore[method-assign, assignment, misc]
+    Workspace.staging = lambda _self, _id=None: staging  # type: ignore[method-assign, assignment, misc]
+    os.environ.update(order["environment"])
+    settings = {
+        PREFECT_API_URL: os.environ["PREFECT_API_URL"],
+        PREFECT_HOME: Path(os.environ["PREFECT_HOME"]),
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,  # it costs a run in process a second
+    }
+    with temporary_settings(settings):
+        return ingest_unit(*order["ref"], mode=order["mode"], policy=order["policy"])

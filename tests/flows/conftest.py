@@ -1,24 +1,17 @@
-"""One control plane per session (server, worker, deployments on loopback); endpoints of their own per test."""
+"""The shared control plane, and endpoints of their own for each test."""
 
 from __future__ import annotations
 
-import fcntl
-import os
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
 from contracts.receipts import RunRef
-from flows.local.contexts import using
-from flows.local.up import down, up
 from flows.prefect_api.client import connect
 from flows.wiring import close_live, open_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from flows.local.control_plane import LocalControlPlane
     from flows.prefect_api.client import ControlPlane
@@ -53,33 +46,6 @@ class Pair(NamedTuple):
         """Row for row."""
         sql = "SELECT count(*), md5(string_agg(o::text, '|' ORDER BY id)) FROM public.orders o"
         return self.source_sql(sql) == self.sink_sql(sql)
-
-
-@pytest.fixture(scope="session")
-def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalControlPlane]:
-    """Shared by the processes of pytest-xdist: the first starts it, the last ends it."""
-    base = tmp_path_factory.getbasetemp()
-    home = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "control-plane"
-    home.mkdir(mode=0o700, exist_ok=True)
-    with one_at_a_time(home):
-        (home / f"user-{os.getpid()}").touch()
-        note = up(home)
-    try:
-        # The heartbeat costs every flow run in this process a second.
-        with using(note), temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
-            yield note
-    finally:
-        with one_at_a_time(home):
-            (home / f"user-{os.getpid()}").unlink()
-            if not list(home.glob("user-*")):
-                down(home)
-
-
-@contextmanager
-def one_at_a_time(home: Path) -> Iterator[None]:
-    with (home / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 @pytest.fixture

@@ -1,32 +1,24 @@
-"""What crosses a task's border is small, whatever the plan's size; failures are tried again by one table (I5)."""
+"""What crosses a task's border is small, whatever the plan's size (I5); a task anywhere finds its run."""
 
 from __future__ import annotations
 
 import inspect
-import time
-from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import cloudpickle
-import pytest
 from prefect.tasks import Task
 
-from contracts.errors import (
-    IngestionError,
-    RunSupersededError,
-    SinkAuthError,
-    SourcePageFailedError,
-    SourceViewLostError,
-    StageCorruptError,
-    StagingUnavailableError,
-)
 from contracts.plan import IngestionPlan, IngestionSlice
 from contracts.receipts import RunHandle, StageReceipt
-from flows.execution import live, policies, tasks, unit_run
+from flows.execution import tasks
 from flows.ingest_unit import ingest_unit
+from flows.stages import run as unit_run
 from tests.flows.conftest import ROWS, SMALL
 
 if TYPE_CHECKING:
+    import pytest
+
+    from flows.stages.executor import SliceContext
     from flows.wiring import Workspace
     from tests.flows.conftest import Pair
 
@@ -87,61 +79,36 @@ def test_a_slice_runs_in_a_process_that_knows_nothing(
     pair: Pair, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As on Dask: every slice's task finds its run in the sink, not in the flow's process."""
-    found: list[str] = []
+    rebuilt: list[str] = []
+    from_sink = tasks.context_from_sink.__wrapped__
 
-    def from_sink(run: RunHandle, place: live.SlicePlace) -> live.LiveRun:
-        found.append(run.run_id)
-        return live._from_sink(run, place)
+    def counted(run: RunHandle, route: tasks.SliceRoute) -> SliceContext:
+        rebuilt.append(run.run_id)
+        return from_sink(run, route)
 
-    monkeypatch.setattr(tasks, "find_run", from_sink)
+    monkeypatch.setattr(tasks, "context_of", counted)
     summary = ingest_unit(pair.source_id, "public.orders", pair.sink_id)
     assert summary["rows_inserted"] == ROWS
-    assert set(found) == {summary["run_id"]}
-    assert len(found) == 2 * summary["slices_done"]
+    assert set(rebuilt) == {summary["run_id"]}
+    assert len(rebuilt) == 2 * summary["slices_done"]
     assert pair.same()
 
 
+def test_another_process_reads_the_run_once(pair: Pair, workspace: Workspace) -> None:
+    """However many slices a worker takes, the frozen plan is read from the sink once per run and process."""
+    summary = ingest_unit(pair.source_id, "public.orders", pair.sink_id)
+    run = RunHandle(ref=pair.ref, run_id=summary["run_id"], epoch=summary["epoch"])
+    route = tasks.SliceRoute()
+    assert tasks.context_of(run, route) is tasks.context_of(run, route)
+    assert tasks.context_of(run, route).plan.unit.unit_id == "public.orders"
+
+
 def test_no_task_takes_a_plan() -> None:
-    small = {"token": str, "seconds": float, "run": RunHandle, "piece": IngestionSlice, "staged": StageReceipt}
-    found = [each for each in vars(tasks).values() if isinstance(each, Task)]
-    assert len(found) == 5
-    for each in found:
+    small = {"run": RunHandle, "piece": IngestionSlice, "staged": StageReceipt, "route": tasks.SliceRoute}
+    defined = [each for each in vars(tasks).values() if isinstance(each, Task)]
+    assert len(defined) == 2
+    for each in defined:
         hints = inspect.get_annotations(each.fn, eval_str=True)
         hints.pop("return")
-        assert all(hints[name] is {**small, "place": live.SlicePlace}[name] for name in hints)
-
-
-@pytest.mark.parametrize(
-    ("error", "again"),
-    [
-        (SourcePageFailedError("x"), True),
-        (StagingUnavailableError("x"), True),
-        (SourceViewLostError("x"), False),
-        (StageCorruptError("x"), False),
-        (SinkAuthError("x"), False),
-        (RunSupersededError("x"), False),
-        (ValueError("x"), False),
-    ],
-)
-def test_the_table_of_retries(error: Exception, again: bool) -> None:
-    assert (policies.rule_for(error).retries > 0) is again
-
-
-def test_what_the_system_asked_for_is_waited() -> None:
-    error: IngestionError = SourcePageFailedError("x")
-    error.retry_after_s = 0.2  # type: ignore[attr-defined]
-    began = time.monotonic()
-    policies.hold_back(error, Event())
-    assert time.monotonic() - began >= 0.2
-    assert policies.should_restage(StageCorruptError("x"), 0)
-    assert not policies.should_restage(StageCorruptError("x"), policies.RESTAGES)
-
-
-def test_overhead_per_slice(pair: Pair) -> None:
-    """Printed, not asserted: machines differ (the aim is 100 ms)."""
-    began = time.monotonic()
-    summary = ingest_unit(pair.source_id, "public.orders", pair.sink_id, policy=SMALL)
-    seconds, stages = time.monotonic() - began, summary["seconds_by_stage"]
-    work = stages["export"] + stages["stage"] + stages["upsert"]
-    each = (seconds - work / 2) / summary["slices_done"] * 1000
-    print(f"{summary['slices_done']} slices, {seconds:.2f} s, of it work {work:.2f} s: {each:.0f} ms a slice")
+        assert all(hints[name] is small[name] for name in hints)
+        assert each.retries == 0, "what is tried again is decided in one place, for every executor"

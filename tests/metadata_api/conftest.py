@@ -15,7 +15,8 @@ from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settin
 from flows.local.contexts import using
 from flows.local.up import down, up
 from metadata_api.signing import SIGNATURE, TIMESTAMP, sign
-from tests.flows.conftest import one_at_a_time, pair, plane, workspace
+from tests.control_plane import locked
+from tests.flows.conftest import pair, plane, workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,14 +57,14 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCon
     base = tmp_path_factory.getbasetemp()
     home = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "with-api"
     home.mkdir(mode=0o700, exist_ok=True)
-    with one_at_a_time(home), environment(**ENVIRONMENT):
+    with locked(home), environment(**ENVIRONMENT):
         (home / f"user-{os.getpid()}").touch()
         note = up(home, api=True)
     try:
         with using(note), temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
             yield note
     finally:
-        with one_at_a_time(home):
+        with locked(home):
             (home / f"user-{os.getpid()}").unlink()
             if not list(home.glob("user-*")):
                 down(home)

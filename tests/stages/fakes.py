@@ -12,7 +12,7 @@ import polars as pl
 
 from contracts.catalog import ColumnDescriptor, DatasetDescriptor
 from contracts.plan import IngestionPlan, IngestionSlice
-from contracts.receipts import FrozenRun, RunHandle, RunRef, UpsertReceipt
+from contracts.receipts import CensusReceipt, FrozenRun, RunHandle, RunRef, UpsertReceipt
 from contracts.unit import EndpointUnitDescriptor, UnitPolicy
 from flows.stages.plan import RunRequest
 
@@ -94,6 +94,8 @@ class FakeSink:
         self.loses = loses
         self.failures: dict[str, list[BaseException]] = defaultdict(list)
         self.held = False
+        self.forgets: set[str] = set()
+        """Slices whose receipt is lost after it was given."""
         self._lock = threading.Lock()
 
     @contextmanager
@@ -120,7 +122,7 @@ class FakeSink:
         return RunHandle(ref=ref, run_id=run_id, epoch=epoch, target_is_empty=not self.table)
 
     def receipts(self, run: RunHandle) -> dict[str, UpsertReceipt]:
-        return dict(self.filed)
+        return {key: receipt for key, receipt in self.filed.items() if key not in self.forgets}
 
     def upsert(self, run: RunHandle, plan: IngestionPlan, piece: IngestionSlice, reader: RecordReader) -> UpsertReceipt:
         if self.failures[piece.key]:
@@ -146,3 +148,45 @@ class FakeSink:
     def finish_run(self, run: RunHandle, checkpoint: Json | None) -> None:
         assert self.frozen is not None
         self.frozen = self.frozen.model_copy(update={"finished_at": datetime.now(UTC), "checkpoint": checkpoint})
+
+
+class CensusSource(FakeSource):
+    """Has one late slice, and keys that the sink lacks after the census: one repair slice."""
+
+    def late_slices(self, plan: IngestionPlan, epoch: int) -> tuple[IngestionSlice, ...]:
+        return (IngestionSlice(key=f"late-{epoch}", sequence=50),)
+
+    def export_keys(self, plan: IngestionPlan, view: str | None = None) -> Iterator[pl.DataFrame]:
+        yield pl.DataFrame({"id": [0, 1]}, schema={"id": pl.Int64})
+
+    def repair_slices(self, plan: IngestionPlan, keys: Sequence[Json], epoch: int) -> tuple[IngestionSlice, ...]:
+        return (IngestionSlice(key=f"repair-{epoch}", sequence=60),)
+
+
+class CensusSink(FakeSink):
+    """Commits a census and may fail after it; five rows are gone, one key is missing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.censuses = 0
+        self.census_failures: list[BaseException] = []
+
+    def count_rows(self, plan: IngestionPlan) -> int:
+        return len(self.table) + 5
+
+    def reconcile(
+        self, run: RunHandle, plan: IngestionPlan, keys: RecordReader
+    ) -> tuple[CensusReceipt, tuple[Json, ...]]:
+        self.censuses += 1
+        key = f"census-{run.epoch}"
+        gone = 0 if key in self.filed else 5
+        earlier = self.filed[key].rows_deleted if key in self.filed else 0
+        self.filed[key] = UpsertReceipt(
+            slice_key=key, sequence=9, epoch=run.epoch, rows_staged=2, rows_deleted=gone + earlier, strategy="census"
+        )
+        if self.census_failures:
+            raise self.census_failures.pop(0)
+        return CensusReceipt(rows_at_source=2, rows_in_sink=2, rows_gone=gone, rows_deleted=gone), ({"id": 600},)
+
+    def remove(self, run: RunHandle, plan: IngestionPlan, keys: RecordReader) -> CensusReceipt:
+        raise AssertionError("this source has no feed")

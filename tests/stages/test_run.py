@@ -3,29 +3,47 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
 from contracts.errors import (
     CompletenessGapError,
+    RunSupersededError,
+    SinkAuthError,
     SinkUnreachableError,
     SinkValueError,
     SliceRereadError,
     SourceAuthError,
     SourcePageFailedError,
     SourceViewLostError,
+    StageCorruptError,
+    StageUnsealedError,
+    StagingUnavailableError,
 )
 from contracts.receipts import UpsertReceipt
-from flows.stages import run as running
+from flows.stages import retries
 from flows.stages.export import RunStopped
-from flows.stages.run import UnitRun, can_retry_slice
+from flows.stages.run import UnitRun
+from flows.stages.slices import RunControl
 from staging.memory import MemoryStaging
-from tests.stages.fakes import REF, FakeSink, FakeSource, request_of
+from tests.stages.fakes import REF, CensusSink, CensusSource, FakeSink, FakeSource, request_of
+
+RETRIED = [
+    (SourcePageFailedError("x"), True),
+    (SinkUnreachableError("x"), True),
+    (StagingUnavailableError("x"), True),
+    (SourceViewLostError("x"), False),
+    (StageCorruptError("x"), False),
+    (SinkAuthError("x"), False),
+    (RunSupersededError("x"), False),
+    (ValueError("x"), False),
+]
 
 
 @pytest.fixture(autouse=True)
 def no_pause(monkeypatch):
-    monkeypatch.setattr(running, "RETRY_PAUSE_S", 0.0)
+    monkeypatch.setattr(retries, "DELAYS_S", (0.0, 0.0, 0.0))
 
 
 class Notes:
@@ -50,7 +68,7 @@ class Notes:
 
 
 def run_of(source, sink, staging=None, **fields) -> UnitRun:
-    known = {name: fields.pop(name) for name in ("observer", "mapper", "keep_staged") if name in fields}
+    known = {name: fields.pop(name) for name in ("observer", "mapper", "keep_staged", "control") if name in fields}
     return UnitRun(source, sink, staging or MemoryStaging(), request_of(**fields), **known)
 
 
@@ -126,15 +144,15 @@ def test_a_failure_that_may_pass_is_tried_again():
     sink.failures["s2"] = [SinkUnreachableError("once")]
     summary = run_of(source, sink).execute()
     assert summary.rows_inserted == 12
-    assert source.exports == {"s0": 1, "s1": 3, "s2": 2}
+    assert source.exports == {"s0": 1, "s1": 3, "s2": 1}, "what is staged is not read again"
 
 
 def test_there_is_an_end_to_trying():
     source = FakeSource()
     source.failures["s1"] = [SourcePageFailedError(f"time {n}") for n in range(9)]
-    with pytest.raises(SourcePageFailedError, match="time 2"):
+    with pytest.raises(SourcePageFailedError, match="time 3"):
         run_of(source, FakeSink()).execute()
-    assert source.exports["s1"] == running.SLICE_TRIES
+    assert source.exports["s1"] == 1 + len(retries.DELAYS_S)
 
 
 @pytest.mark.parametrize(
@@ -147,7 +165,7 @@ def test_what_will_not_pass_is_not_tried_again(failure):
         run_of(source, sink, parallel_slices=1).execute()
     assert source.exports["s1"] == 1
     assert len(source.exports) < 20, "what had not begun never does"
-    assert not can_retry_slice(failure)
+    assert not retries.is_transient(failure)
     assert not sink.held
 
 
@@ -226,13 +244,100 @@ def test_a_run_that_is_stopped_can_go_on():
 
 
 def test_a_stop_ends_the_wait_for_the_next_try(monkeypatch):
-    monkeypatch.setattr(running, "RETRY_PAUSE_S", 60.0)
+    monkeypatch.setattr(retries, "DELAYS_S", (60.0,))
     source, sink = FakeSource(slices=1), FakeSink()
     source.failures["s0"] = [SourcePageFailedError("busy")]
     stopping = run_of(source, sink)
     threading.Timer(0.2, stopping.stop).start()
     with pytest.raises(SourcePageFailedError):
         stopping.execute()
+
+
+def test_a_pause_lets_slices_in_hand_finish():
+    source, sink, control = FakeSource(slices=6), FakeSink(), RunControl()
+    pausing = run_of(source, sink, control=control, parallel_slices=2)
+    meeting = threading.Barrier(2, timeout=10)
+
+    def on_batch(key: str) -> None:
+        if key in {"s0", "s1"}:
+            meeting.wait()
+            control.pause()
+
+    source.on_batch = on_batch
+    with pytest.raises(RunStopped):
+        pausing.execute()
+    assert set(sink.filed) == {"s0", "s1"}, "both were in hand and are in the sink; no other began"
+    source.on_batch = lambda _key: None
+    assert run_of(source, sink).execute().slices_done == 4
+
+
+def test_a_pause_does_not_wait_for_a_delayed_try(monkeypatch):
+    monkeypatch.setattr(retries, "DELAYS_S", (60.0,))
+    source, sink, control = FakeSource(slices=2), FakeSink(), RunControl()
+    source.failures["s0"] = [SourcePageFailedError("busy")]
+    pausing = run_of(source, sink, control=control)
+    threading.Timer(0.3, control.pause).start()
+    with pytest.raises(RunStopped):
+        pausing.execute()
+    assert set(sink.filed) == {"s1"}
+    assert run_of(source, sink).execute().slices_done == 1
+
+
+def test_what_the_source_asks_for_is_waited(monkeypatch):
+    source, began = FakeSource(slices=1), []
+    source.failures["s0"] = [asks_for(0.4)]
+    source.on_batch = lambda _key: began.append(time.monotonic())
+    assert run_of(source, FakeSink()).execute().slices_done == 1
+    assert began[1] - began[0] >= 0.4
+
+
+def test_a_source_that_asks_for_too_long_a_pause_ends_the_run():
+    source = FakeSource(slices=1)
+    source.failures["s0"] = [asks_for(retries.MAX_HOLD_S + 1)]
+    with pytest.raises(SourcePageFailedError):
+        run_of(source, FakeSink()).execute()
+    assert source.exports["s0"] == 1
+
+
+def asks_for(seconds: float) -> SourcePageFailedError:
+    error = SourcePageFailedError("slow down")
+    error.retry_after_s = seconds
+    return error
+
+
+def test_a_census_that_is_tried_again_counts_nothing_twice():
+    """Late slices, removals and repairs are told as the sink holds them, whatever was tried again."""
+    source, sink = CensusSource(slices=2), CensusSink()
+    sink.census_failures = [SinkUnreachableError("after the commit"), SinkUnreachableError("once more")]
+    summary = run_of(source, sink).execute()
+    slices = [receipt for receipt in sink.filed.values() if not receipt.is_census]
+    assert sink.censuses == 3
+    assert summary.slices_done == len(slices) == 4, "two planned, one late, one repair"
+    assert summary.rows_read == sum(receipt.rows_staged for receipt in slices)
+    assert summary.rows_deleted == 5
+
+
+def test_a_receipt_that_the_sink_does_not_hold_is_a_gap():
+    sink = FakeSink()
+    sink.forgets = {"late-1"}
+    with pytest.raises(CompletenessGapError, match="slice late-1 has no receipt"):
+        run_of(CensusSource(slices=2), sink).execute()
+
+
+@pytest.mark.parametrize(("error", "again"), RETRIED)
+def test_the_table_of_retries(error, again):
+    assert (retries.retry_delay_s(error, 1) is not None) is again
+
+
+@pytest.mark.parametrize("error", [StageCorruptError("x"), StageUnsealedError("x")])
+def test_a_session_that_cannot_be_read_is_staged_again(error):
+    source, sink = FakeSource(slices=1), FakeSink()
+    sink.failures["s0"] = [error, error]
+    assert run_of(source, sink).execute().slices_done == 1
+    assert source.exports["s0"] == 3
+    sink.failures["s0"] = [error] * 3
+    with pytest.raises(type(error)):
+        run_of(source, sink, fresh=True).execute()
 
 
 @pytest.mark.parametrize(("keep", "states"), [(True, ["consumed"] * 3), (False, [])])
@@ -252,7 +357,7 @@ def test_a_mapper_stands_between_staging_and_sink():
     assert sink.table == {0, -1, -2, -3}
 
 
-def test_the_door_is_held_while_the_run_lasts():
+def test_the_lock_is_held_while_the_run_lasts():
     source, sink = FakeSource(), FakeSink()
     held = []
     source.on_batch = lambda _key: held.append(sink.held)

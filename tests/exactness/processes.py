@@ -1,0 +1,88 @@
+"""Processes of one run each, forked from a server that has loaded everything: so that a kill costs no second of imports.
+
+Nothing of ours has run in the server before it forks, so each process is as new as one that was started by itself.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+import time
+import traceback
+from multiprocessing import forkserver
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from multiprocessing.connection import Connection
+
+_PRELOADED = ["flows.ingest_unit", "tests.exactness.worker"]
+_CONTEXT = multiprocessing.get_context("forkserver")
+_FAILED = 3
+_CRASHED = 4
+
+
+class RunProcess:
+    """``work(order, say)`` in a process of its own; what it says arrives here, in order.
+
+    Attributes:
+        said: Everything said so far, as JSON values.
+    """
+
+    def __init__(self, work: Callable[[dict[str, Any], Callable[[Any], None]], int], order: dict[str, Any]) -> None:
+        _ensure_server()
+        self._ours, theirs = _CONTEXT.Pipe(duplex=False)
+        self._process = _CONTEXT.Process(target=_run, args=(work, order, theirs), daemon=True)
+        self._process.start()
+        theirs.close()
+        self.said: list[Any] = []
+
+    def listen(self, timeout_s: float) -> Any:
+        """The next thing it says; None when it has ended instead."""
+        assert self._ours.poll(timeout_s), "the process says nothing"
+        try:
+            self.said.append(self._ours.recv())
+        except EOFError:
+            return None
+        return self.said[-1]
+
+    def kill(self) -> None:
+        """SIGKILL, now."""
+        self._process.kill()
+
+    def wait(self, timeout_s: float) -> int:
+        """Its exit code (negative: the signal that ended it); everything it said is in ``said``."""
+        deadline = time.monotonic() + timeout_s
+        while self.listen(max(deadline - time.monotonic(), 0.0)) is not None:
+            pass
+        self._process.join(max(deadline - time.monotonic(), 0.1))
+        assert self._process.exitcode is not None, "the process does not end"
+        self._ours.close()
+        return self._process.exitcode
+
+
+def _run(work: Callable[[dict[str, Any], Callable[[Any], None]], int], order: dict[str, Any], say: Connection) -> None:
+    try:
+        code = work(order, say.send)
+    except BaseException:
+        say.send(traceback.format_exc())
+        code = _CRASHED
+    sys.stdout.flush()
+    sys.stderr.flush()
+    say.close()
+    os._exit(code)
+
+
+def _ensure_server() -> None:
+    """Start the server, once; one polars thread is enough for slices as small as these."""
+    before = os.environ.get("POLARS_MAX_THREADS")
+    os.environ["POLARS_MAX_THREADS"] = "1"
+    try:
+        _CONTEXT.set_forkserver_preload(_PRELOADED)
+        forkserver.ensure_running()
+    finally:
+        if before is None:
+            del os.environ["POLARS_MAX_THREADS"]
+        else:
+            os.environ["POLARS_MAX_THREADS"] = before

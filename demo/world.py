@@ -94,7 +94,7 @@ def _register(workspace: Workspace, postgres: SandboxPostgres, s3: SandboxS3) ->
     from prefect_aws import AwsCredentials  # noqa: PLC0415 - more than a second to load
     from prefect_aws.client_parameters import AwsClientParameters  # noqa: PLC0415
 
-    from flows.blocks.s3 import S3Staging  # noqa: PLC0415
+    from flows.blocks.s3 import S3StagingBlock  # noqa: PLC0415
 
     for endpoint_id in (SOURCE, SINK):
         config = {"url": postgres.url(endpoint_id), "exclude_schemas": ("marks",)}
@@ -106,7 +106,7 @@ def _register(workspace: Workspace, postgres: SandboxPostgres, s3: SandboxS3) ->
         aws_client_parameters=AwsClientParameters(endpoint_url=s3.endpoint_url),
     )
     credentials.save("demo-s3", overwrite=True)
-    S3Staging(bucket=BUCKET, credentials=AwsCredentials.load("demo-s3")).save(STAGING, overwrite=True)
+    S3StagingBlock(bucket=BUCKET, credentials=AwsCredentials.load("demo-s3")).save(STAGING, overwrite=True)
 
 
 def _register_site(workspace: Workspace, postgres: SandboxPostgres, site: SandboxJira) -> None:

@@ -17,7 +17,7 @@ from prefect.exceptions import ObjectAlreadyExists
 from prefect.types.entrypoint import EntrypointType
 from prefect.workers.process import ProcessWorker
 
-from flows.blocks.types import Checkpoint, LocalStaging, MemoryStaging, StateEntry, endpoint_blocks
+from flows.blocks.types import CheckpointBlock, LocalStagingBlock, MemoryStagingBlock, StateEntryBlock, endpoint_blocks
 from flows.prefect_api.block_documents import BlockDocuments
 
 if TYPE_CHECKING:
@@ -61,15 +61,15 @@ DEPLOYMENTS = (
 
 def register_blocks(plane: ControlPlane) -> tuple[str, ...]:
     """Make every block type's form known to the server; their slugs, in order."""
-    from flows.blocks.s3 import S3Staging  # noqa: PLC0415 - slow to load
+    from flows.blocks.s3 import S3StagingBlock  # noqa: PLC0415 - slow to load
 
     documents = BlockDocuments(plane)
     kinds: tuple[type[Block], ...] = (
-        Checkpoint,
-        StateEntry,
-        LocalStaging,
-        MemoryStaging,
-        S3Staging,
+        CheckpointBlock,
+        StateEntryBlock,
+        LocalStagingBlock,
+        MemoryStagingBlock,
+        S3StagingBlock,
         *endpoint_blocks(),
     )
     for kind in kinds:

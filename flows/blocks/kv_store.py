@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from flows.prefect_api.block_documents import Document
     from flows.prefect_api.client import ControlPlane
 
-_KINDS = {kind.get_block_type_slug(): kind for kind in (blocks.Checkpoint, blocks.StateEntry)}
-_CHECKPOINT = blocks.Checkpoint.get_block_type_slug()
-_OTHER = blocks.StateEntry.get_block_type_slug()
+_KINDS = {kind.get_block_type_slug(): kind for kind in (blocks.CheckpointBlock, blocks.StateEntryBlock)}
+_CHECKPOINT = blocks.CheckpointBlock.get_block_type_slug()
+_OTHER = blocks.StateEntryBlock.get_block_type_slug()
 _READABLE = 60
 
 

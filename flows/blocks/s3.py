@@ -11,7 +11,7 @@ from pydantic import Field, SecretStr
 from staging.config import S3StagingConfig
 
 
-class S3Staging(Block):
+class S3StagingBlock(Block):
     """Staging in a bucket of any S3 endpoint, with saved credentials."""
 
     _block_type_name = "Nucleus staging: bucket"

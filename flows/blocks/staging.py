@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from staging.config import StagingConfig
 
 CLASSES = {
-    "nucleus-local-staging": "flows.blocks.types:LocalStaging",
-    "nucleus-memory-staging": "flows.blocks.types:MemoryStaging",
-    "nucleus-s3-staging": "flows.blocks.s3:S3Staging",
+    "nucleus-local-staging": "flows.blocks.types:LocalStagingBlock",
+    "nucleus-memory-staging": "flows.blocks.types:MemoryStagingBlock",
+    "nucleus-s3-staging": "flows.blocks.s3:S3StagingBlock",
 }
 """Slug of the block type to its class; imported when a block of that type is used."""
 

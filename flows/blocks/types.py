@@ -50,7 +50,7 @@ class EndpointBlock(Block):
         return cls(**dict(config))
 
 
-class LocalStaging(Block):
+class LocalStagingBlock(Block):
     """Staging in a folder that all workers share; it is made when it is missing."""
 
     _block_type_name = "Nucleus staging: folder"
@@ -66,7 +66,7 @@ class LocalStaging(Block):
         return LocalStagingConfig(path=folder, durable=self.durable)
 
 
-class MemoryStaging(Block):
+class MemoryStagingBlock(Block):
     """Staging in the memory of the one process that runs the flow."""
 
     _block_type_name = "Nucleus staging: memory"
@@ -79,7 +79,7 @@ class MemoryStaging(Block):
         return MemoryStagingConfig(limit_bytes=self.limit_bytes)
 
 
-class Checkpoint(Block):
+class CheckpointBlock(Block):
     """Saved progress of one (endpoint, unit, sink). An edited cursor is where the next run begins."""
 
     _block_type_name = "Nucleus checkpoint"
@@ -97,7 +97,7 @@ class Checkpoint(Block):
     saved_at: str = Field(description="When this version was saved, ISO 8601.")
 
 
-class StateEntry(Block):
+class StateEntryBlock(Block):
     """Any other operational state: catalogs, unit settings, unit states."""
 
     _block_type_name = "Nucleus state"
@@ -210,14 +210,14 @@ def _by_class_name() -> dict[str, str]:
 
 
 def __getattr__(name: str) -> Any:
-    if name == "S3Staging":
-        from flows.blocks.s3 import S3Staging  # noqa: PLC0415 - prefect_aws is slow to load
+    if name == "S3StagingBlock":
+        from flows.blocks.s3 import S3StagingBlock  # noqa: PLC0415 - prefect_aws is slow to load
 
-        return S3Staging
+        return S3StagingBlock
     if template_id := _by_class_name().get(name):
         return endpoint_block(template_id)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_by_class_name(), "S3Staging"} - {"EndpointBlock"})
+    return sorted({*globals(), *_by_class_name(), "S3StagingBlock"} - {"EndpointBlock"})

@@ -23,7 +23,7 @@ SMALL = {"target_slice_bytes": 65_536}
 """About sixteen slices of the orders table."""
 
 
-class Pair(NamedTuple):
+class RegisteredPair(NamedTuple):
     """Two registered endpoints over two databases, the first with a catalogued table ``public.orders``."""
 
     source_id: str
@@ -62,11 +62,11 @@ def workspace(control_plane: LocalControlPlane) -> Iterator[Workspace]:
 
 
 @pytest.fixture
-def pair(workspace: Workspace, postgres: SandboxPostgres, two_databases: tuple[str, str]) -> Pair:
+def pair(workspace: Workspace, postgres: SandboxPostgres, two_databases: tuple[str, str]) -> RegisteredPair:
     source_url, sink_url = two_databases
     # Processes of pytest-xdist share the control plane and have a Postgres each: the port tells them apart.
     names = [url.rpartition("/")[2] for url in two_databases]
-    made = Pair(*(f"{name.replace('_', '-')}-{postgres.port}" for name in names), *names, postgres)
+    made = RegisteredPair(*(f"{name.replace('_', '-')}-{postgres.port}" for name in names), *names, postgres)
     made.source_sql(
         "CREATE TABLE public.orders (id bigint PRIMARY KEY, note text, at timestamptz NOT NULL DEFAULT now());"
         f"INSERT INTO public.orders SELECT g, repeat('x', 200) FROM generate_series(1, {ROWS}) g; ANALYZE"

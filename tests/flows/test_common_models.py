@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from flows.wiring import Workspace
     from sandbox.postgres import SandboxPostgres
-    from tests.flows.conftest import Pair
+    from tests.flows.conftest import RegisteredPair
 
 
 class Place(NamedTuple):
@@ -92,7 +92,9 @@ def test_from_an_empty_sink_to_an_incremental_run(place: Place, workspace: Works
     assert place.sql("SELECT count(*) FROM cdm_work.cdm_item WHERE summary = 'edited' AND deleted_at IS NULL") == "1"
 
 
-def test_what_does_not_fit_is_refused_before_anything_starts(place: Place, pair: Pair, workspace: Workspace) -> None:
+def test_what_does_not_fit_is_refused_before_anything_starts(
+    place: Place, pair: RegisteredPair, workspace: Workspace
+) -> None:
     provision_cdm(workspace, place.sink_id, "cdm.work.item")
     asked = len(place.jira.requests)
     with pytest.raises(CdmModelUnsupportedError):

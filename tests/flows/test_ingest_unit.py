@@ -16,20 +16,20 @@ from tests.flows.conftest import ROWS, SMALL
 if TYPE_CHECKING:
     from flows.prefect_api.client import ControlPlane
     from flows.wiring import Workspace
-    from tests.flows.conftest import Pair
+    from tests.flows.conftest import RegisteredPair
 
 
-def run(pair: Pair, **options: Any) -> RunSummary:
+def run(pair: RegisteredPair, **options: Any) -> RunSummary:
     return RunSummary.model_validate(ingest_unit(pair.source_id, "public.orders", pair.sink_id, **options))
 
 
-def refused(pair: Pair, unit_id: str = "public.orders", **options: Any) -> str:
+def refused(pair: RegisteredPair, unit_id: str = "public.orders", **options: Any) -> str:
     state = ingest_unit(pair.source_id, unit_id, pair.sink_id, return_state=True, **options)
     assert state.is_failed()
     return str(state.message)
 
 
-def test_full_then_incremental(pair: Pair, workspace: Workspace, plane: ControlPlane) -> None:
+def test_full_then_incremental(pair: RegisteredPair, workspace: Workspace, plane: ControlPlane) -> None:
     first = run(pair, policy=SMALL)
     assert first.slices_planned > 5
     assert (first.rows_read, first.rows_inserted) == (ROWS, ROWS)
@@ -52,7 +52,7 @@ def test_full_then_incremental(pair: Pair, workspace: Workspace, plane: ControlP
     _it_reads_like_a_story(plane, pair)
 
 
-def _it_reads_like_a_story(plane: ControlPlane, pair: Pair) -> None:
+def _it_reads_like_a_story(plane: ControlPlane, pair: RegisteredPair) -> None:
     suffix = f"{pair.source_id}-public-orders-{pair.sink_id}"
     found = {
         kind: plane.call("GET", f"/artifacts/{kind}-{suffix}/latest")
@@ -68,7 +68,7 @@ def _it_reads_like_a_story(plane: ControlPlane, pair: Pair) -> None:
     assert pair.server.password not in everything
 
 
-def test_secrets_stay_secret(pair: Pair, workspace: Workspace, plane: ControlPlane) -> None:
+def test_secrets_stay_secret(pair: RegisteredPair, workspace: Workspace, plane: ControlPlane) -> None:
     secret = "hunter2-canary"
     workspace.endpoints.add("bad-login", "jdbc.postgres", {"url": pair.server.url(user="nobody", password=secret)})
     workspace.catalogs.save(workspace.catalogs.load(pair.source_id).model_copy(update={"endpoint_id": "bad-login"}))
@@ -88,7 +88,7 @@ def test_secrets_stay_secret(pair: Pair, workspace: Workspace, plane: ControlPla
     workspace.endpoints.remove("bad-login")
 
 
-def test_refused_before_anything_starts(pair: Pair, workspace: Workspace) -> None:
+def test_refused_before_anything_starts(pair: RegisteredPair, workspace: Workspace) -> None:
     assert refused(pair, "public.nothing").startswith("E_DATASET_NOT_IN_CATALOG: ")
     workspace.units.configure(UnitConfig(endpoint_id=pair.source_id, unit_id="public.orders", enabled=False))
     assert refused(pair).startswith("E_UNIT_DISABLED: ")
@@ -103,14 +103,14 @@ def test_refused_before_anything_starts(pair: Pair, workspace: Workspace) -> Non
     assert pair.sink_sql("SELECT count(*) FROM pg_tables WHERE schemaname IN ('nucleus', 'public')").strip() == "0"
 
 
-def test_a_second_run_is_refused_at_once(pair: Pair, workspace: Workspace) -> None:
+def test_a_second_run_is_refused_at_once(pair: RegisteredPair, workspace: Workspace) -> None:
     with workspace.sink(pair.sink_id).exclusive(pair.ref), pytest.raises(RunInProgressError):
         run(pair)
     assert workspace.states.state(pair.ref).state == "IDLE"
     assert run(pair).rows_inserted == ROWS
 
 
-def test_an_edited_cursor_is_honoured(pair: Pair, workspace: Workspace, plane: ControlPlane) -> None:
+def test_an_edited_cursor_is_honoured(pair: RegisteredPair, workspace: Workspace, plane: ControlPlane) -> None:
     cursor = {"cursor_columns": ["at"]}
     run(pair, mode="incremental", policy=cursor)
     document = next(workspace.documents.find(["nucleus-checkpoint"], like=pair.source_id))

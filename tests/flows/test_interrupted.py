@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
     from flows.prefect_api.client import ControlPlane
     from flows.wiring import Workspace
-    from tests.flows.conftest import Pair
+    from tests.flows.conftest import RegisteredPair
 
 MORE_ROWS = 16_000
 PROGRAM = "from flows.ingest_unit import ingest_unit; ingest_unit(*{!r}, policy={!r})"
 
 
 @pytest.fixture
-def long(pair: Pair) -> Pair:
+def long(pair: RegisteredPair) -> RegisteredPair:
     """The pair with enough slices to be met in the middle."""
     pair.source_sql(
         "INSERT INTO public.orders"
@@ -36,7 +36,7 @@ def long(pair: Pair) -> Pair:
     return pair
 
 
-def receipts(pair: Pair, workspace: Workspace) -> int:
+def receipts(pair: RegisteredPair, workspace: Workspace) -> int:
     sink = workspace.sink(pair.sink_id)
     last = sink.last_run(pair.ref)
     if last is None:
@@ -57,14 +57,14 @@ def state_of(plane: ControlPlane, run_id: str) -> dict[str, Any]:
     return found
 
 
-def start(plane: ControlPlane, pair: Pair, policy: dict[str, Any]) -> str:
+def start(plane: ControlPlane, pair: RegisteredPair, policy: dict[str, Any]) -> str:
     deployment = plane.call("GET", "/deployments/name/ingest-unit/ingest-unit")["id"]
     parameters = {**pair.ref.model_dump(), "policy": policy}
     made = plane.call("POST", f"/deployments/{deployment}/create_flow_run", {"parameters": parameters})
     return str(made["id"])
 
 
-def test_killed_then_run_again(long: Pair, workspace: Workspace) -> None:
+def test_killed_then_run_again(long: RegisteredPair, workspace: Workspace) -> None:
     program = PROGRAM.format((long.source_id, "public.orders", long.sink_id), SMALL)
     victim = subprocess.Popen([sys.executable, "-c", program], cwd=os.getcwd(), stderr=subprocess.DEVNULL)  # noqa: PTH109
     until(lambda: receipts(long, workspace) >= 5)
@@ -81,7 +81,7 @@ def test_killed_then_run_again(long: Pair, workspace: Workspace) -> None:
     assert long.same()
 
 
-def test_failed_run_is_retried_through_the_api(pair: Pair, workspace: Workspace, plane: ControlPlane) -> None:
+def test_failed_run_is_retried_through_the_api(pair: RegisteredPair, workspace: Workspace, plane: ControlPlane) -> None:
     pair.sink_sql(
         "CREATE TABLE public.orders"
         f" (id bigint PRIMARY KEY CHECK (id <= {ROWS // 2}), note text, at timestamptz NOT NULL)"
@@ -102,7 +102,7 @@ def test_failed_run_is_retried_through_the_api(pair: Pair, workspace: Workspace,
     assert pair.same()
 
 
-def test_cancelled_run_ends_cleanly(long: Pair, workspace: Workspace, plane: ControlPlane) -> None:
+def test_cancelled_run_ends_cleanly(long: RegisteredPair, workspace: Workspace, plane: ControlPlane) -> None:
     run_id = start(plane, long, {**SMALL, "parallel_slices": 1})
     until(lambda: receipts(long, workspace) >= 5)
     plane.call("POST", f"/flow_runs/{run_id}/set_state", {"state": {"type": "CANCELLING", "name": "Cancelling"}})

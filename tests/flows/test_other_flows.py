@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
     from flows.prefect_api.client import ControlPlane
     from flows.wiring import Workspace
-    from tests.flows.conftest import Pair
+    from tests.flows.conftest import RegisteredPair
 
 
-def test_an_endpoint_goes_on_past_a_unit_that_fails(pair: Pair, workspace: Workspace) -> None:
+def test_an_endpoint_goes_on_past_a_unit_that_fails(pair: RegisteredPair, workspace: Workspace) -> None:
     pair.source_sql("CREATE TABLE public.bad (id int PRIMARY KEY); CREATE TABLE public.good (id int PRIMARY KEY)")
     pair.source_sql("CREATE TABLE public.off (id int PRIMARY KEY)")
     pair.sink_sql("CREATE TABLE public.bad (id point)")
@@ -47,14 +47,14 @@ def test_an_endpoint_goes_on_past_a_unit_that_fails(pair: Pair, workspace: Works
     assert states == {"public.bad": "FAILED", "public.good": "SUCCEEDED", "public.orders": "SUCCEEDED"}
 
 
-def test_preview_shows_rows_and_returns_counts(pair: Pair, plane: ControlPlane) -> None:
+def test_preview_shows_rows_and_returns_counts(pair: RegisteredPair, plane: ControlPlane) -> None:
     assert preview_dataset(pair.source_id, "public.orders", limit=1_000) == {"rows": 50, "columns": 3}
     rows = json.loads(plane.call("GET", "/artifacts/preview/latest")["data"])
     assert len(rows) == 50
     assert rows[0]["note"] == "x" * 199 + "…" or len(rows[0]["note"]) == 200
 
 
-def test_reset_makes_the_next_run_read_everything(pair: Pair, workspace: Workspace) -> None:
+def test_reset_makes_the_next_run_read_everything(pair: RegisteredPair, workspace: Workspace) -> None:
     arguments = (pair.source_id, "public.orders", pair.sink_id)
     cursor = {"mode": "incremental", "policy": {"cursor_columns": ["at"]}}
     first = ingest_unit(*arguments, **cursor)
@@ -67,7 +67,7 @@ def test_reset_makes_the_next_run_read_everything(pair: Pair, workspace: Workspa
     assert again["rows_read"] == ROWS
 
 
-def test_cleaning_spares_live_runs(pair: Pair, workspace: Workspace) -> None:
+def test_cleaning_spares_live_runs(pair: RegisteredPair, workspace: Workspace) -> None:
     done = ingest_unit(pair.source_id, "public.orders", pair.sink_id)
     workspace.states.running(pair.ref, done["run_id"])
     spared = clean_staging(ttl_s=0.0)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from flows.local.control_plane import LocalControlPlane
     from flows.prefect_api.client import ControlPlane
     from flows.wiring import Workspace
-    from tests.flows.conftest import Pair
+    from tests.flows.conftest import RegisteredPair
 
 INTERVAL_S = 10
 PATIENCE_S = 90.0
@@ -46,7 +46,9 @@ def scheduled_runs(plane: ControlPlane, deployment: str, **parameters: object) -
     return [each for each in found if each["auto_scheduled"] and wanted <= each["parameters"].items()]
 
 
-def test_a_scheduled_unit_runs_within_its_interval(pair: Pair, workspace: Workspace, plane: ControlPlane) -> None:
+def test_a_scheduled_unit_runs_within_its_interval(
+    pair: RegisteredPair, workspace: Workspace, plane: ControlPlane
+) -> None:
     before = workspace.units.config(pair.source_id, "public.orders")
     wanted = before.model_copy(update={"sink_id": pair.sink_id, "schedule": f"every {INTERVAL_S}"})
     configured_at = datetime.now(UTC)

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
     from flows.stages.executor import SliceContext
     from flows.wiring import Workspace
-    from tests.flows.conftest import Pair
+    from tests.flows.conftest import RegisteredPair
 
 LIMIT = 64 * 1024
 MANY = 5_000
 
 
 def test_payloads_stay_small_with_five_thousand_slices(
-    pair: Pair, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+    pair: RegisteredPair, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The plan has 5,000 slices; of those only the real ones are run, the rest is dropped from what is to do."""
     source = workspace.source(pair.source_id)
@@ -76,7 +76,7 @@ def test_payloads_stay_small_with_five_thousand_slices(
 
 
 def test_a_slice_runs_in_a_process_that_knows_nothing(
-    pair: Pair, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+    pair: RegisteredPair, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As on Dask: every slice's task finds its run in the sink, not in the flow's process."""
     rebuilt: list[str] = []
@@ -94,7 +94,7 @@ def test_a_slice_runs_in_a_process_that_knows_nothing(
     assert pair.same()
 
 
-def test_another_process_reads_the_run_once(pair: Pair, workspace: Workspace) -> None:
+def test_another_process_reads_the_run_once(pair: RegisteredPair, workspace: Workspace) -> None:
     """However many slices a worker takes, the frozen plan is read from the sink once per run and process."""
     summary = ingest_unit(pair.source_id, "public.orders", pair.sink_id)
     run = RunHandle(ref=pair.ref, run_id=summary["run_id"], epoch=summary["epoch"])

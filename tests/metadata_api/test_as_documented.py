@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flows.local.control_plane import LocalControlPlane
-    from tests.flows.conftest import Pair
+    from tests.flows.conftest import RegisteredPair
 
 pytestmark = pytest.mark.skipif(not (shutil.which("curl") and shutil.which("openssl")), reason="curl and openssl")
 
@@ -44,11 +44,11 @@ def run(script: str, **environ: str) -> str:
     return done.stdout
 
 
-def with_ids(script: str, pair: Pair) -> str:
+def with_ids(script: str, pair: RegisteredPair) -> str:
     return script.replace("shop", pair.source_id).replace("lake", pair.sink_id)
 
 
-def test_readme(control_plane: LocalControlPlane, pair: Pair, tmp_path: Path) -> None:
+def test_readme(control_plane: LocalControlPlane, pair: RegisteredPair, tmp_path: Path) -> None:
     folder = tmp_path / ".nucleus"
     folder.mkdir()
     (folder / "api.json").write_text(json.dumps({"signing_keys": {"local": KEYS["first"]}}))
@@ -63,7 +63,7 @@ def test_readme(control_plane: LocalControlPlane, pair: Pair, tmp_path: Path) ->
     assert pair.same()
 
 
-def test_the_page(control_plane: LocalControlPlane, pair: Pair) -> None:
+def test_the_page(control_plane: LocalControlPlane, pair: RegisteredPair) -> None:
     known = {"API": str(control_plane.nucleus_api_url), "SECRET": KEYS["second"], "TOKEN": TOKENS["viewer"]}
     accepted: dict[str, Any] = json.loads(
         run(with_ids(block_with("docs/metadata-api.md", "$API/webhooks"), pair), **known)

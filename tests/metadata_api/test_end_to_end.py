@@ -17,14 +17,14 @@ from tests.metadata_api.receiver import Receiver
 if TYPE_CHECKING:
     from flows.prefect_api.client import ControlPlane
     from flows.wiring import Workspace
-    from tests.flows.conftest import Pair
+    from tests.flows.conftest import RegisteredPair
 
 
-def request(pair: Pair, **more: Any) -> dict[str, Any]:
+def request(pair: RegisteredPair, **more: Any) -> dict[str, Any]:
     return {"endpointId": pair.source_id, "unitId": "public.orders", "sinkId": pair.sink_id, **more}
 
 
-def test_a_webhook_moves_rows_and_calls_back(caller: Caller, pair: Pair, plane: ControlPlane) -> None:
+def test_a_webhook_moves_rows_and_calls_back(caller: Caller, pair: RegisteredPair, plane: ControlPlane) -> None:
     with Receiver(503) as receiver:
         body = request(pair, callbackUrl=f"{receiver.url}/done?for=orders", idempotencyKey=pair.source_id)
         answer = caller.post(body)
@@ -57,7 +57,7 @@ def events(plane: ControlPlane, run_id: str) -> list[dict[str, Any]]:
 
 
 def test_the_automation_of_prefect_yaml_chains_on_the_end_of_a_run(
-    caller: Caller, pair: Pair, plane: ControlPlane, workspace: Workspace
+    caller: Caller, pair: RegisteredPair, plane: ControlPlane, workspace: Workspace
 ) -> None:
     pair.source_sql(
         "CREATE TABLE public.order_lines (id bigint PRIMARY KEY); INSERT INTO public.order_lines VALUES (1), (2)"
@@ -77,7 +77,7 @@ def test_the_automation_of_prefect_yaml_chains_on_the_end_of_a_run(
 
 
 def test_a_failed_run_is_retried_as_the_ui_does_and_told_again(
-    caller: Caller, pair: Pair, plane: ControlPlane, workspace: Workspace
+    caller: Caller, pair: RegisteredPair, plane: ControlPlane, workspace: Workspace
 ) -> None:
     pair.sink_sql("CREATE TABLE public.orders (id bigint PRIMARY KEY, note int, at timestamptz)")
     with Receiver() as receiver:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from flows.prefect_api.client import ControlPlane
     from flows.wiring import Workspace
     from sandbox.postgres import SandboxPostgres
-    from tests.flows.conftest import Pair
+    from tests.flows.conftest import RegisteredPair
 
 REGISTER = (
     "mutation($id: ID!, $template: String!, $config: JSON!) {"
@@ -106,7 +106,7 @@ def _only_under_the_conditions(caller: Caller, site: IssueSite) -> None:
     assert caller.code(CONFIGURE, input=wrong) == "E_FILTER_NOT_SUPPORTED"
 
 
-def test_metadata(caller: Caller, pair: Pair) -> None:
+def test_metadata(caller: Caller, pair: RegisteredPair) -> None:
     templates = caller.data(
         '{ metadataEndpointTemplates(family: "jdbc") { id family fields { name secret default } } }'
     )
@@ -129,7 +129,9 @@ def test_metadata(caller: Caller, pair: Pair) -> None:
     assert pair.server.password not in str(caller.data("{ metadataEndpoints { id config } }"))
 
 
-def test_an_endpoint_from_beginning_to_end(caller: Caller, pair: Pair, workspace: Workspace, database: str) -> None:
+def test_an_endpoint_from_beginning_to_end(
+    caller: Caller, pair: RegisteredPair, workspace: Workspace, database: str
+) -> None:
     name = f"made-{pair.source_id}"
     made = caller.data(REGISTER, id=name, template="jdbc.postgres", config={"url": database})["registerEndpoint"]
     assert (made["config"]["url"], made["config"]["password"]) == (None, "********")
@@ -154,7 +156,7 @@ def test_an_endpoint_from_beginning_to_end(caller: Caller, pair: Pair, workspace
         workspace.endpoints.get(name)
 
 
-def test_units_and_schedules(caller: Caller, pair: Pair, workspace: Workspace, plane: ControlPlane) -> None:
+def test_units_and_schedules(caller: Caller, pair: RegisteredPair, workspace: Workspace, plane: ControlPlane) -> None:
     place = {"endpointId": pair.source_id, "unitId": "public.orders"}
 
     def schedules() -> list[dict[str, Any]]:
@@ -198,7 +200,7 @@ def test_units_and_schedules(caller: Caller, pair: Pair, workspace: Workspace, p
     ]
 
 
-def test_watermarks(caller: Caller, pair: Pair, workspace: Workspace) -> None:
+def test_watermarks(caller: Caller, pair: RegisteredPair, workspace: Workspace) -> None:
     place = {"e": pair.source_id, "u": "public.orders", "s": pair.sink_id}
     head = "mutation($e: ID!, $u: ID!, $s: String"
     move = f"{head}, $w: String) {{ updateIngestionWatermark(endpointId: $e, unitId: $u, sinkId: $s, watermark: $w) {{ ok }} }}"
@@ -223,7 +225,9 @@ def test_watermarks(caller: Caller, pair: Pair, workspace: Workspace) -> None:
     assert held() is None
 
 
-def test_a_state_that_outlived_its_run_is_not_believed(caller: Caller, pair: Pair, workspace: Workspace) -> None:
+def test_a_state_that_outlived_its_run_is_not_believed(
+    caller: Caller, pair: RegisteredPair, workspace: Workspace
+) -> None:
     every = "query($e: ID!) { ingestionStatuses(endpointId: $e) { unitId state lastErrorDetail { code } } }"
     workspace.states.running(pair.ref, "killed")
     (told,) = caller.data(every, e=pair.source_id)["ingestionStatuses"]
@@ -231,7 +235,7 @@ def test_a_state_that_outlived_its_run_is_not_believed(caller: Caller, pair: Pai
     assert caller.code(every, e="nobody") == "E_ENDPOINT_UNKNOWN"
 
 
-def test_roles_and_limits(caller: Caller, pair: Pair) -> None:
+def test_roles_and_limits(caller: Caller, pair: RegisteredPair) -> None:
     sinks = "{ ingestionSinks { id } }"
     assert "errors" not in caller.ask(sinks, role="viewer")
     refused = caller.ask(START, role="viewer", e=pair.source_id, u="public.orders")

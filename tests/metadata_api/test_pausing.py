@@ -9,7 +9,7 @@ from tests.metadata_api.conftest import Caller, until
 if TYPE_CHECKING:
     from flows.prefect_api.client import ControlPlane
     from flows.wiring import Workspace
-    from tests.flows.conftest import Pair
+    from tests.flows.conftest import RegisteredPair
 
 ROWS = 60_000
 _HEAD = "mutation($e: ID!, $u: ID!, $s: String)"
@@ -21,7 +21,7 @@ CONFIGURE = "mutation($input: IngestionUnitConfigInput!) { configureIngestionUni
 
 
 def test_a_pause_finishes_what_is_in_hand_and_redoes_nothing(
-    caller: Caller, pair: Pair, plane: ControlPlane, workspace: Workspace
+    caller: Caller, pair: RegisteredPair, plane: ControlPlane, workspace: Workspace
 ) -> None:
     pair.source_sql(
         f"INSERT INTO orders SELECT g, repeat('x', 200) FROM generate_series(10000, {10_000 + ROWS}) g; ANALYZE"
@@ -59,7 +59,7 @@ def test_a_pause_finishes_what_is_in_hand_and_redoes_nothing(
 
 
 def test_a_run_that_waits_for_a_worker_is_cancelled(
-    caller: Caller, pair: Pair, plane: ControlPlane, workspace: Workspace
+    caller: Caller, pair: RegisteredPair, plane: ControlPlane, workspace: Workspace
 ) -> None:
     place = {"e": pair.source_id, "u": "public.orders", "s": pair.sink_id}
     plane.call("PATCH", "/work_pools/nucleus", {"is_paused": True})

@@ -17,12 +17,12 @@ from metadata_api.signing import TIMESTAMP
 if TYPE_CHECKING:
     from flows.prefect_api.client import ControlPlane
     from flows.wiring import Workspace
-    from tests.flows.conftest import Pair
+    from tests.flows.conftest import RegisteredPair
     from tests.metadata_api.conftest import Caller
 
 
 @pytest.fixture
-def runs(plane: ControlPlane, pair: Pair) -> Any:
+def runs(plane: ControlPlane, pair: RegisteredPair) -> Any:
     """Runs of this test's endpoints: other tests use the same server meanwhile."""
     ours = {pair.source_id, pair.sink_id, "nobody", ""}
 
@@ -82,7 +82,7 @@ def test_replay(caller: Caller, runs: Any) -> None:
     assert refused(caller, body, at=at, key="second") == (404, "E_ENDPOINT_UNKNOWN")
 
 
-def test_metadata_first(caller: Caller, pair: Pair, workspace: Workspace, runs: Any) -> None:
+def test_metadata_first(caller: Caller, pair: RegisteredPair, workspace: Workspace, runs: Any) -> None:
     good = {"endpointId": pair.source_id, "unitId": "public.orders", "sinkId": pair.sink_id}
 
     def said(**changes: Any) -> tuple[int, str]:
@@ -106,14 +106,14 @@ def test_metadata_first(caller: Caller, pair: Pair, workspace: Workspace, runs: 
     assert said(policy={}) == (409, "E_UNIT_DISABLED")
 
 
-def switch_off(workspace: Workspace, pair: Pair) -> None:
+def switch_off(workspace: Workspace, pair: RegisteredPair) -> None:
     """From another process than the API's, which may believe for two seconds what it read before."""
     workspace.units.configure(UnitConfig(endpoint_id=pair.source_id, unit_id="public.orders", enabled=False))
     time.sleep(KEEP_CONFIGS_S)
 
 
 @pytest.fixture
-def switched_off(workspace: Workspace, pair: Pair) -> Pair:
+def switched_off(workspace: Workspace, pair: RegisteredPair) -> RegisteredPair:
     switch_off(workspace, pair)
     return pair
 
@@ -136,7 +136,7 @@ BODIES = st.fixed_dictionaries(
 
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=BODIES)
-def test_no_body_makes_a_fault(caller: Caller, switched_off: Pair, runs: Any, body: dict[str, Any]) -> None:
+def test_no_body_makes_a_fault(caller: Caller, switched_off: RegisteredPair, runs: Any, body: dict[str, Any]) -> None:
     pair = switched_off
     names = {"SOURCE": pair.source_id, "SINK": pair.sink_id}
     real = {name: names.get(value, value) if isinstance(value, str) else value for name, value in body.items()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from staging.config import LocalStagingConfig
 from staging.local import LocalStaging
 from tests.exactness import worker
+from tests.exactness.executors import server_environment
 from tests.exactness.moving import TABLE, Pair, assert_equal, seeded
 from tests.exactness.processes import RunProcess
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from contracts.unit import IngestionMode
 
 _PATIENCE_S = 60.0
-_TOLD = ("PREFECT_", "NUCLEUS_")
 _MIRROR = 200_010
 """Keys are ten apart from 10 to 200,000: this minus a key is a key of the opposite range."""
 
@@ -123,7 +122,7 @@ class Chain:
         order = {
             "executor": self.pair.executor,
             "ref": (self.pair.ref.endpoint_id, self.pair.ref.unit_id, self.pair.ref.sink_id),
-            "environment": {name: value for name, value in os.environ.items() if name.startswith(_TOLD)},
+            "environment": server_environment(),
             "kill": kill,
             "source": self.pair.source_url,
             "sink": self.pair.sink_url,

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from prefect import flow
+from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, PREFECT_HOME, temporary_settings
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.execution.tasks import PrefectExecutor
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from contracts.receipts import RunSummary
     from flows.stages.executor import SliceExecutor
     from flows.stages.run import UnitRun
@@ -37,3 +43,21 @@ def executed(run: UnitRun, name: ExecutorName) -> RunSummary:
 
     body()
     return summaries[0]
+
+
+def server_environment() -> dict[str, str]:
+    """What a process has to be told to run flows on the server of the tests."""
+    return {name: value for name, value in os.environ.items() if name.startswith(("PREFECT_", "NUCLEUS_"))}
+
+
+@contextmanager
+def server_of(environment: Mapping[str, str]) -> Iterator[None]:
+    """Use that server in a process that had loaded Prefect before it was told."""
+    os.environ.update(environment)
+    settings = {
+        PREFECT_API_URL: environment["PREFECT_API_URL"],
+        PREFECT_HOME: Path(environment["PREFECT_HOME"]),
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,  # it costs a run in process a second
+    }
+    with temporary_settings(settings):
+        yield

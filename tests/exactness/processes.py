@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from multiprocessing.connection import Connection
 
-_PRELOADED = ["flows.ingest_unit", "tests.exactness.worker"]
+_PRELOADED = ["flows.ingest_unit", "tests.exactness.worker", "tests.exactness.jira.worker"]
 _CONTEXT = multiprocessing.get_context("forkserver")
 _FAILED = 3
 _CRASHED = 4

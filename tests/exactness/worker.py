@@ -14,8 +14,6 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, PREFECT_HOME, temporary_settings
-
 from connectors.postgres.config import PostgresConfig
 from connectors.postgres.sink import PostgresSink
 from connectors.postgres.source import PostgresSource
@@ -27,6 +25,7 @@ from flows.wiring import Workspace
 from staging.config import LocalStagingConfig
 from staging.local import LocalStaging
 from state.units import UnitStates
+from tests.exactness.executors import server_of
 from tests.exactness.moving import request_of, unit_of
 
 if TYPE_CHECKING:
@@ -228,11 +227,5 @@ def on_prefect(order: dict[str, Any], source: FusedSource, sink: FusedSink, stag
     Workspace.source = lambda _self, _id: source  # type: ignore[method-assign, assignment, misc]
     Workspace.sink = lambda _self, _id: sink  # type: ignore[method-assign, assignment, misc]
     Workspace.staging = lambda _self, _id=None: staging  # type: ignore[method-assign, assignment, misc]
-    os.environ.update(order["environment"])
-    settings = {
-        PREFECT_API_URL: os.environ["PREFECT_API_URL"],
-        PREFECT_HOME: Path(os.environ["PREFECT_HOME"]),
-        PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,  # it costs a run in process a second
-    }
-    with temporary_settings(settings):
+    with server_of(order["environment"]):
         return ingest_unit(*order["ref"], mode=order["mode"], policy=order["policy"])

@@ -2,59 +2,62 @@
 
 from __future__ import annotations
 
-import json
+import os
 import random
-import subprocess
-import sys
+import signal
+import time
 from typing import Any
 
 import pytest
 
 from sandbox.jira import JiraSite, SandboxJira
 from tests.connectors.jira.moving import QUICK
+from tests.exactness.executors import ExecutorName, server_environment
+from tests.exactness.jira import worker
+from tests.exactness.processes import RunProcess
 
-KILLS = 16
-"""For each of two units: the issue asks for 30 together."""
+KILLS: dict[ExecutorName, int] = {"threads": 16, "prefect": 16 if os.environ.get("NUCLEUS_PROVE") else 5}
+"""For each of two units; on Prefect, where a run costs seconds, all of them under `make prove`."""
+LONGEST_S: dict[ExecutorName, float] = {"threads": 0.4, "prefect": 1.5}
+PATIENCE_S = 60.0
 
 
-class Chain:
+class SiteChain:
     """Processes one after the other, each killed or not, over one site, one sink and one staging area."""
 
-    def __init__(self, server: SandboxJira, sink_url: str, staging: str, unit: str) -> None:
+    def __init__(self, server: SandboxJira, sink_url: str, staging: str, unit: str, executor: ExecutorName) -> None:
         jira = {"base_url": server.url, "email": server.email, "api_token": server.token, **QUICK}
-        self.asked = {"jira": jira, "sink": sink_url, "staging": staging, "unit": unit, "checkpoint": None}
+        self.order = {"jira": jira, "sink": sink_url, "staging": staging, "unit": unit, "checkpoint": None}
+        self.order |= {"executor": executor, "environment": server_environment()}
         self.kills = 0
 
     def run(self, mode: str, after_s: float | None = None) -> dict[str, Any] | None:
         """The summary of a run that ended; None of one that was killed."""
-        command = [sys.executable, "-m", "tests.exactness.jira.worker", json.dumps({**self.asked, "mode": mode})]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        assert process.stdout.readline() == "begun\n", process.stderr.read()
+        process = RunProcess(worker.run_once, {**self.order, "mode": mode})
+        assert process.listen(PATIENCE_S) == "ready"
         if after_s is not None:
-            try:
-                process.wait(after_s)
-            except subprocess.TimeoutExpired:
-                process.kill()
-        said, complaint = process.communicate()
-        if process.returncode == -9:
+            time.sleep(after_s)
+            process.kill()
+        code = process.wait(PATIENCE_S)
+        if code == -signal.SIGKILL and process.said == ["ready"]:
             self.kills += 1
             return None
-        assert process.returncode == 0, complaint[-2000:]
-        summary = json.loads(said)
-        self.asked["checkpoint"] = summary["checkpoint_after"]
+        assert code == 0 or after_s is not None, process.said
+        summary = process.said[-1]
+        self.order["checkpoint"] = summary["checkpoint_after"]
         return summary
 
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(("unit", "table"), [("issues", "cdm_item"), ("comments", "cdm_comment")])
-def test_killed_again_and_again(unit, table, postgres, database, tmp_path):
+def test_killed_again_and_again(unit, table, executor, postgres, database, tmp_path):
     chance = random.Random(unit)
     site = JiraSite(projects=("AND", "OPS"), issues=160, comments=4)
     with SandboxJira(site, latency_s=0.02) as server:
-        chain = Chain(server, database, str(tmp_path), unit)
+        chain = SiteChain(server, database, str(tmp_path), unit, executor)
         mode = "full"
-        while chain.kills < KILLS:
-            summary = chain.run(mode, chance.uniform(0.02, 0.4))
+        while chain.kills < KILLS[executor]:
+            summary = chain.run(mode, chance.uniform(0.02, LONGEST_S[executor]))
             if summary is not None:
                 mode = "incremental" if mode == "full" else "full"
                 site.pass_time(900)
@@ -66,7 +69,7 @@ def test_killed_again_and_again(unit, table, postgres, database, tmp_path):
         site.pass_time(900)
         summary = chain.run("full")
         assert summary["rows_staged"] > 0
-        chain.asked["checkpoint"] = None
+        chain.order["checkpoint"] = None
         chain.run("full")
     name = database.rsplit("/", 1)[1]
     rows = postgres.psql(

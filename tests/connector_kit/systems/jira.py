@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 from typing import TYPE_CHECKING, Any
 
+from connector_kit.checks.local_system import LocalTestSystem
 from connector_kit.checks.system import FieldLocation, PageLocation, TestSystem
 from connector_kit.recording.page_shape import PageShape
 from connectors.jira.factory import FACTORY
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 
-class JiraTestSystem(TestSystem):
-    """Owns a small site; checks that change it are followed by a new one."""
+class JiraTestSystem(LocalTestSystem[SandboxJira]):
+    """A small site; after a check that changes it, a new one is started."""
 
     factory = FACTORY
     unit_id = "jira.issues"
@@ -28,34 +29,13 @@ class JiraTestSystem(TestSystem):
     settings = {"page_size": 15, "slice_issues": 40}
     smallest_overlap = {"overlap_s": 60}
     buffered_rows = 600
-    repeatable = True
     site: dict[str, Any] = {"projects": ("AND", "OPS"), "issues": 110}
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._server: SandboxJira | None = None
-        self._changed = False
-
-    @property
-    def server(self) -> SandboxJira:
-        assert self._server is not None
-        return self._server
-
-    @property
-    def upstream(self) -> str:
-        return self.server.url
+    def start(self) -> SandboxJira:
+        return self._started(JiraSite(**self.site))
 
     def config(self, url: str) -> dict[str, Any]:
         return {"base_url": url, "email": self.server.email, "api_token": self.server.token}
-
-    def reset(self) -> None:
-        if self._server is None or self._changed:
-            self._began(JiraSite(**self.site))
-
-    def close(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            self._server = None
 
     def timestamp(self, moment: datetime) -> str:
         """As Jira writes it: no colon in the offset."""
@@ -65,7 +45,7 @@ class JiraTestSystem(TestSystem):
         return {issue.issue_id for issue in self.server.site.issues()}
 
     def change(self, count: int) -> set[str]:
-        site = self._site_to_change()
+        site = self.server_to_change.site
         site.pass_time(3600)
         changed = sorted(site.issues(), key=lambda issue: issue.updated_ms)[:count]
         for issue in changed:
@@ -73,7 +53,7 @@ class JiraTestSystem(TestSystem):
         return {issue.issue_id for issue in changed}
 
     def change_late(self, seconds: float) -> str:
-        site = self._site_to_change()
+        site = self.server_to_change.site
         issue, moment = site.issues()[0], site.now_ms - int(seconds * 1000)
         site.edit(issue, summary="late")
         with site.lock:
@@ -84,24 +64,20 @@ class JiraTestSystem(TestSystem):
         return issue.issue_id
 
     def remove(self) -> str:
-        site = self._site_to_change()
+        site = self.server_to_change.site
         issue = site.issues()[4]
         site.delete(issue)
         return issue.issue_id
 
     def grow(self, rows: int) -> None:
-        self._began(JiraSite(projects=("AND",), issues=rows, comments=0, worklogs=0))
-        self._changed = True
-
-    def _began(self, site: JiraSite) -> None:
         self.close()
-        self._changed = False
-        self._server = SandboxJira(site).start()
-        self._server.api.most_ids = 12
-
-    def _site_to_change(self) -> JiraSite:
+        self._server = self._started(JiraSite(projects=("AND",), issues=rows, comments=0, worklogs=0))
         self._changed = True
-        return self.server.site
+
+    def _started(self, site: JiraSite) -> SandboxJira:
+        server = SandboxJira(site).start()
+        server.api.most_ids = 12
+        return server
 
 
 class _ListedTestSystem(JiraTestSystem):
@@ -151,7 +127,7 @@ class CommentsTestSystem(JiraTestSystem):
         return {child.child_id for issue in self.server.site.issues() for child in issue.comments}
 
     def change(self, count: int) -> set[str]:
-        site = self._site_to_change()
+        site = self.server_to_change.site
         site.pass_time(3600)
         return {site.comment(issue, "new").child_id for issue in site.issues()[:count]}
 
@@ -159,7 +135,7 @@ class CommentsTestSystem(JiraTestSystem):
         return TestSystem.change_late(self, seconds)
 
     def remove(self) -> str:
-        site = self._site_to_change()
+        site = self.server_to_change.site
         issue = next(issue for issue in site.issues() if issue.comments)
         child = issue.comments[0]
         site.remove_child(issue, child)

@@ -5,15 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from connector_kit.checks.system import FieldLocation, PageLocation, TestSystem
+from connector_kit.checks.local_system import LocalTestSystem
+from connector_kit.checks.system import FieldLocation, PageLocation
 from connector_kit.recording.page_shape import PageShape
 from connectors.openshelf.source import FACTORY
 from sandbox.openshelf import SandboxOpenshelf, ShelfSite
 from sandbox.openshelf.site import Kind, moments
 
 
-class OpenshelfTestSystem(TestSystem):
-    """Books: cursors, windows of time, every kind of value. A check that changed the service is followed by a new one."""
+class OpenshelfTestSystem(LocalTestSystem[SandboxOpenshelf]):
+    """Books: cursors, windows of time, every kind of value. After a check that changes it, a new service is started."""
 
     factory = FACTORY
     unit_id = "openshelf.books"
@@ -29,23 +30,10 @@ class OpenshelfTestSystem(TestSystem):
     settings = {"slice_rows": 40, "page_size": 20}
     smallest_overlap = {"overlap_s": 0}
     buffered_rows = 60
-    repeatable = True
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._server: SandboxOpenshelf | None = None
-        self._changed = False
-
-    @property
-    def server(self) -> SandboxOpenshelf:
-        """The service; there is one between ``reset`` and ``close``."""
-        assert self._server is not None
-        return self._server
-
-    @property
-    def upstream(self) -> str:
-        """Where it is."""
-        return self.server.url
+    def start(self) -> SandboxOpenshelf:
+        """A new service."""
+        return SandboxOpenshelf(ShelfSite(books=130, authors=120, loans=130)).start()
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -56,26 +44,13 @@ class OpenshelfTestSystem(TestSystem):
         """The connector's config, with the service at ``url``."""
         return {"base_url": url, "token": self.server.token}
 
-    def reset(self) -> None:
-        """As it was."""
-        if self._server is None or self._changed:
-            self.close()
-            self._server = SandboxOpenshelf(ShelfSite(books=130, authors=120, loans=130)).start()
-            self._changed = False
-
-    def close(self) -> None:
-        """End it."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-
     def keys(self) -> set[str]:
         """Known from the service itself."""
         return {str(row["id"]) for row in self.server.site.rows(self.kind)}
 
     def change(self, count: int) -> set[str]:
         """An hour later, those that changed longest ago."""
-        site = self._site_to_change()
+        site = self.server_to_change.site
         site.pass_time(3600)
         keys = [key for _, key in site.changed(self.kind, None, None)][:count]
         for key in keys:
@@ -84,7 +59,7 @@ class OpenshelfTestSystem(TestSystem):
 
     def change_late(self, seconds: float) -> str:
         """The service lets a change be dated back."""
-        site = self._site_to_change()
+        site = self.server_to_change.site
         rows = site.rows(self.kind)
         moment = max(moments(rows)) - timedelta(seconds=seconds)
         site.edit(self.kind, rows[0]["id"], moment=moment, **{self.fields["text"].json: "late"})
@@ -92,11 +67,7 @@ class OpenshelfTestSystem(TestSystem):
 
     def remove(self) -> str:
         """One of them."""
-        site = self._site_to_change()
+        site = self.server_to_change.site
         key = site.rows(self.kind)[4]["id"]
         site.remove(self.kind, key)
         return str(key)
-
-    def _site_to_change(self) -> ShelfSite:
-        self._changed = True
-        return self.server.site

@@ -9,6 +9,8 @@ BENCH_READY := $(VENV)/.bench-ready
 NOTEBOOKS_READY := $(VENV)/.notebooks-ready
 DOCS_READY := $(VENV)/.docs-ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Tests start hundreds of processes; without it each would compile our modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help run notebooks test test-fast prove cover check docs bench lock clean

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.local.processes import LOOPBACK, free_port
-from sandbox._postgres_files import ServerUser
+from sandbox.postgres.files import ServerUser
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

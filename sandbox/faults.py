@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 from urllib.parse import urlsplit
 
-from sandbox._process import LOOPBACK
+from sandbox.processes import LOOPBACK
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from contracts.catalog import CatalogSnapshot
-from contracts.errors import CatalogMissingError
 from contracts.model import Contract
+from state.admission import catalog_missing
 from state.entries import read_as
 from state.keys import catalog_key
 
@@ -70,9 +70,5 @@ class Catalogs:
     def _require(self, endpoint_id: str) -> _Snapshots:
         held = self._held(endpoint_id)
         if held is None:
-            raise CatalogMissingError(
-                f"The catalog of endpoint {endpoint_id!r} was never collected",
-                f"Run `nucleus catalog collect {endpoint_id}` first.",
-                endpoint_id=endpoint_id,
-            )
+            raise catalog_missing(endpoint_id)
         return held

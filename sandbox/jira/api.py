@@ -5,17 +5,19 @@ from __future__ import annotations
 import base64
 import json
 import re
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from sandbox.http_service import HttpReply
 from sandbox.jira import samples
-from sandbox.jira.jql import JqlError, Parser, Query
+from sandbox.jira.jql import JqlError, JqlQuery, Parser
 from sandbox.jira.render import Renderer
 from sandbox.jira.site import Child, Issue, JiraSite, as_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from sandbox.http_service import Parameters
 
 IDS_PAGE, FULL_PAGE = 5000, 100
 MOVED = (
@@ -27,21 +29,11 @@ INVALID = "Invalid request payload. Refer to the REST API documentation and try 
 _SEARCH_KEYS = {
     "jql", "nextPageToken", "maxResults", "fields", "expand", "properties", "fieldsByKeys", "reconcileIssues",
 }  # fmt: skip
-Query_ = dict[str, list[str]]
 
 
-@dataclass
-class Answer:
-    """A status, a JSON body, headers."""
-
-    body: bytes
-    status: int = 200
-    headers: dict[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def failed(cls, status: int, *messages: str) -> Answer:
-        """In Jira's shape of errors."""
-        return cls(as_json({"errorMessages": list(messages), "errors": {}}), status)
+def failed(status: int, *messages: str) -> HttpReply:
+    """A refusal in Jira's shape of errors."""
+    return HttpReply(as_json({"errorMessages": list(messages), "errors": {}}), status)
 
 
 class Refused(Exception):  # noqa: N818 - an answer, not an error
@@ -49,10 +41,10 @@ class Refused(Exception):  # noqa: N818 - an answer, not an error
 
     def __init__(self, status: int, *messages: str) -> None:
         super().__init__(*messages)
-        self.answer = Answer.failed(status, *messages)
+        self.reply = failed(status, *messages)
 
 
-class Api:
+class JiraApi:
     """Everything below ``/rest/api/3``. Safe between threads."""
 
     def __init__(self, site: JiraSite) -> None:
@@ -63,18 +55,18 @@ class Api:
         self.short_pages = False
         """True: pages of full issues come shorter than asked for, with more to come."""
 
-    def ask(self, method: str, path: str, query: Query_, body: bytes, *, known: bool) -> Answer:
+    def reply(self, method: str, path: str, query: Parameters, body: bytes, *, known: bool) -> HttpReply:
         """The answer; to a stranger, what strangers get."""
         try:
             if known:
                 return self._known(method, path, query, body)
             return self._stranger(method, path)
         except Refused as refused:
-            return refused.answer
+            return refused.reply
         except JqlError as error:
-            return Answer.failed(400, str(error))
+            return failed(400, str(error))
 
-    def _stranger(self, method: str, path: str) -> Answer:
+    def _stranger(self, method: str, path: str) -> HttpReply:
         empty: dict[str, Any] = {
             "/project/search": {"values": [], "total": 0, "isLast": True, "startAt": 0, "maxResults": 50},
             "/search/jql": {"issues": [], "isLast": True},
@@ -83,18 +75,18 @@ class Api:
         }
         if path == "/myself":
             words = b"Client must be authenticated to access this resource."
-            return Answer(words, 401, {"Content-Type": "text/html;charset=UTF-8"})
+            return HttpReply(words, 401, {"Content-Type": "text/html;charset=UTF-8"})
         if path == "/serverInfo":
             return self._server_info()
         if path in empty:
-            return Answer(as_json(empty[path]))
+            return HttpReply(as_json(empty[path]))
         if path.startswith("/issue/"):
-            return Answer.failed(404, "Issue does not exist or you do not have permission to see it.")
-        return Answer(as_json([])) if method == "GET" else Answer.failed(401, "Client must be authenticated")
+            return failed(404, "Issue does not exist or you do not have permission to see it.")
+        return HttpReply(as_json([])) if method == "GET" else failed(401, "Client must be authenticated")
 
-    def _known(self, method: str, path: str, query: Query_, body: bytes) -> Answer:
-        plain: dict[tuple[str, str], Callable[[], Answer]] = {
-            ("GET", "/myself"): lambda: Answer(
+    def _known(self, method: str, path: str, query: Parameters, body: bytes) -> HttpReply:
+        plain: dict[tuple[str, str], Callable[[], HttpReply]] = {
+            ("GET", "/myself"): lambda: HttpReply(
                 as_json({"accountId": "me", "displayName": "Reader", "timeZone": str(self.site.zone), "active": True})
             ),
             ("GET", "/serverInfo"): self._server_info,
@@ -106,10 +98,10 @@ class Api:
             ("GET", "/project/search"): lambda: self._projects(query),
             ("GET", "/users/search"): lambda: self._people(query),
             ("GET", "/users"): lambda: self._people(query),
-            ("GET", "/field"): lambda: Answer(as_json([*_SYSTEM_FIELDS, *samples.FIELDS])),
-            ("GET", "/status"): lambda: Answer(as_json([_status(one) for one in samples.STATUSES])),
-            ("GET", "/priority"): lambda: Answer(as_json([{"id": i, "name": n} for i, n in samples.PRIORITIES])),
-            ("GET", "/issuetype"): lambda: Answer(
+            ("GET", "/field"): lambda: HttpReply(as_json([*_SYSTEM_FIELDS, *samples.FIELDS])),
+            ("GET", "/status"): lambda: HttpReply(as_json([_status(one) for one in samples.STATUSES])),
+            ("GET", "/priority"): lambda: HttpReply(as_json([{"id": i, "name": n} for i, n in samples.PRIORITIES])),
+            ("GET", "/issuetype"): lambda: HttpReply(
                 as_json([{"id": i, "name": n, "subtask": s} for i, n, s in samples.TYPES])
             ),
             ("POST", "/comment/list"): lambda: self._listed(body, "comment"),
@@ -129,7 +121,7 @@ class Api:
     # --- search ------------------------------------------------------------------------------------------------
 
     @staticmethod
-    def _from_query(query: Query_) -> dict[str, Any]:
+    def _from_query(query: Parameters) -> dict[str, Any]:
         one = {name: values[0] for name, values in query.items()}
         asked: dict[str, Any] = {name: one[name] for name in ("jql", "nextPageToken") if name in one}
         if "maxResults" in one:
@@ -138,7 +130,7 @@ class Api:
             asked["fields"] = [part for value in query["fields"] for part in value.split(",")]
         return asked
 
-    def _search(self, asked: dict[str, Any]) -> Answer:
+    def _search(self, asked: dict[str, Any]) -> HttpReply:
         start = _token(asked.get("nextPageToken"))
         most = asked.get("maxResults", 50)
         if not isinstance(most, int) or not 1 <= most <= IDS_PAGE:
@@ -155,10 +147,10 @@ class Api:
         made = b",".join(self.render.issue(one, fields, search=True) for one in page)
         more = start + size < len(found)
         tail = b',"isLast":false,"nextPageToken":"%s"' % _made_token(start + size) if more else b',"isLast":true'
-        return Answer(b'{"issues":[' + made + b"]" + tail + b"}")
+        return HttpReply(b'{"issues":[' + made + b"]" + tail + b"}")
 
-    def _count(self, asked: dict[str, Any]) -> Answer:
-        return Answer(as_json({"count": len(self._found(str(asked.get("jql", "")), set()))}))
+    def _count(self, asked: dict[str, Any]) -> HttpReply:
+        return HttpReply(as_json({"count": len(self._found(str(asked.get("jql", "")), set()))}))
 
     def _found(self, jql: str, fresh: set[str]) -> list[Issue]:
         with self.site.lock:
@@ -179,14 +171,14 @@ class Api:
             ]
         return _ordered(found, query)
 
-    def _candidates(self, query: Query) -> list[Issue]:
+    def _candidates(self, query: JqlQuery) -> list[Issue]:
         if query.updated_from is not None:
             return self.site.updated_since(query.updated_from)
         return self.site.between(*query.created)
 
     # --- issues ------------------------------------------------------------------------------------------------
 
-    def _bulk(self, body: bytes) -> Answer:
+    def _bulk(self, body: bytes) -> HttpReply:
         asked = _object(body, {"issueIdsOrKeys", "fields", "expand", "fieldsByKeys", "properties"})
         names = asked.get("issueIdsOrKeys", [])
         if not isinstance(names, list) or not 1 <= len(names) <= FULL_PAGE:
@@ -200,25 +192,25 @@ class Api:
             for name, one in found.items()
             if one is None
         ]
-        return Answer(b'{"issues":[' + b",".join(made) + b'],"issueErrors":' + as_json(errors) + b"}")
+        return HttpReply(b'{"issues":[' + b",".join(made) + b'],"issueErrors":' + as_json(errors) + b"}")
 
-    def _of_issue(self, name: str, what: str | None, query: Query_) -> Answer:
+    def _of_issue(self, name: str, what: str | None, query: Parameters) -> HttpReply:
         with self.site.lock:
             issue = self.site.issue(name)
             if issue is None:
                 raise Refused(404, "Issue does not exist or you do not have permission to see it.")
             if what is None:
                 fields = (query.get("fields") or ["*all"])[0].split(",")
-                return Answer(self.render.issue(issue, fields, search=False))
+                return HttpReply(self.render.issue(issue, fields, search=False))
             start = _number(query, "startAt", 0)
             if what == "comment":
-                return Answer(as_json(self._comments(issue, start, query)))
+                return HttpReply(as_json(self._comments(issue, start, query)))
             size = min(_number(query, "maxResults", IDS_PAGE), IDS_PAGE)
             shown = [self.render.worklog(one, issue) for one in issue.worklogs[start : start + size]]
             total = len(issue.worklogs)
-        return Answer(as_json({"startAt": start, "maxResults": size, "total": total, "worklogs": shown}))
+        return HttpReply(as_json({"startAt": start, "maxResults": size, "total": total, "worklogs": shown}))
 
-    def _write(self, name: str, what: str | None, body: bytes) -> Answer:
+    def _write(self, name: str, what: str | None, body: bytes) -> HttpReply:
         """Edit issue (its summary) and add comment, as far as somebody who only reads needs to see them happen."""
         with self.site.lock:
             issue = self.site.issue(name)
@@ -226,14 +218,14 @@ class Api:
                 raise Refused(404, "Issue does not exist or you do not have permission to see it.")
             if what == "comment":
                 child = self.site.comment(issue, "", body=_object(body, {"body"}).get("body"))
-                return Answer(as_json(self.render.comment(child, issue)), 201)
+                return HttpReply(as_json(self.render.comment(child, issue)), 201)
             fields = _object(body, {"fields"}).get("fields")
             if not isinstance(fields, dict) or set(fields) != {"summary"}:
                 raise Refused(400, INVALID)
             self.site.edit(issue, summary=str(fields["summary"]))
-        return Answer(b"", 204)
+        return HttpReply(b"", 204)
 
-    def _comments(self, issue: Issue, start: int, query: Query_) -> dict[str, Any]:
+    def _comments(self, issue: Issue, start: int, query: Parameters) -> dict[str, Any]:
         order = (query.get("orderBy") or ["created"])[0]
         if order not in {"created", "+created", "-created"}:
             raise Refused(400, "orderBy is not supported")
@@ -244,8 +236,8 @@ class Api:
 
     # --- the rest ----------------------------------------------------------------------------------------------
 
-    def _server_info(self) -> Answer:
-        return Answer(
+    def _server_info(self) -> HttpReply:
+        return HttpReply(
             as_json(
                 {
                     "version": "1001.0.0-SNAPSHOT",
@@ -256,29 +248,29 @@ class Api:
             )
         )
 
-    def _permissions(self, query: Query_) -> Answer:
+    def _permissions(self, query: Parameters) -> HttpReply:
         names = (query.get("permissions") or [""])[0].split(",")
         known = {"BROWSE_PROJECTS", "USER_PICKER", "ADMINISTER"}
         if not set(names) <= known:
             raise Refused(400, "Unrecognized permission")
         given = {name: {"key": name, "havePermission": name != "ADMINISTER"} for name in names}
-        return Answer(as_json({"permissions": given}))
+        return HttpReply(as_json({"permissions": given}))
 
-    def _projects(self, query: Query_) -> Answer:
+    def _projects(self, query: Parameters) -> HttpReply:
         start, size = _number(query, "startAt", 0), min(_number(query, "maxResults", 50), FULL_PAGE)
         found = self.site.projects(query.get("status") or ["live"])
         page = found[start : start + size]
         last = start + size >= len(found)
         shown = [{key: value for key, value in one.items() if key != "next"} for one in page]
-        return Answer(
+        return HttpReply(
             as_json({"startAt": start, "maxResults": size, "total": len(found), "isLast": last, "values": shown})
         )
 
-    def _people(self, query: Query_) -> Answer:
+    def _people(self, query: Parameters) -> HttpReply:
         start, size = _number(query, "startAt", 0), min(_number(query, "maxResults", 50), 1000)
-        return Answer(as_json(self.site.people()[start : start + size]))
+        return HttpReply(as_json(self.site.people()[start : start + size]))
 
-    def _listed(self, body: bytes, kind: str) -> Answer:
+    def _listed(self, body: bytes, kind: str) -> HttpReply:
         ids = _object(body, {"ids"}).get("ids", [])
         if not isinstance(ids, list) or not 1 <= len(ids) <= 1000:
             raise Refused(400, "The ids list must have between 1 and 1000 entries.")
@@ -287,12 +279,12 @@ class Api:
             issues = self.site.issues()
             if kind == "worklog":
                 found = [self.render.worklog(c, i) for i in issues for c in i.worklogs if c.child_id in wanted]
-                return Answer(as_json(found))
+                return HttpReply(as_json(found))
             found = [self.render.comment(c, i) for i in issues for c in i.comments if c.child_id in wanted]
         page = {"startAt": 0, "maxResults": 1000, "total": len(found), "isLast": True, "values": found}
-        return Answer(as_json(page))
+        return HttpReply(as_json(page))
 
-    def _deleted_worklogs(self, query: Query_) -> Answer:
+    def _deleted_worklogs(self, query: Parameters) -> HttpReply:
         since, until = _number(query, "since", 0), self.site.now_ms - 60_000
         with self.site.lock:
             gone = [(ms, one) for ms, one in self.site.deleted_worklogs if since <= ms <= until]
@@ -300,7 +292,7 @@ class Api:
         values = [{"worklogId": int(one), "updatedTime": ms, "properties": []} for ms, one in page]
         last = len(gone) <= 1000
         end = page[-1][0] + 1 if page and not last else until
-        return Answer(as_json({"values": values, "since": since, "until": end, "lastPage": last}))
+        return HttpReply(as_json({"values": values, "since": since, "until": end, "lastPage": last}))
 
 
 _SYSTEM_FIELDS = tuple(
@@ -324,7 +316,7 @@ def _object(body: bytes, known: set[str]) -> dict[str, Any]:
     return asked
 
 
-def _number(query: Query_, name: str, default: int) -> int:
+def _number(query: Parameters, name: str, default: int) -> int:
     value = (query.get(name) or [str(default)])[0]
     if not value.lstrip("-").isdecimal():
         raise Refused(404, "null for uri")
@@ -344,7 +336,7 @@ def _token(token: Any) -> int:
         raise Refused(400, "The provided nextPageToken is not valid.") from None
 
 
-def _ordered(found: Sequence[Issue], query: Query) -> list[Issue]:
+def _ordered(found: Sequence[Issue], query: JqlQuery) -> list[Issue]:
     made = sorted(found, key=lambda issue: (issue.created_ms, int(issue.issue_id)), reverse=not query.order)
     keys: dict[str, Callable[[Issue], Any]] = {
         "created": lambda issue: issue.created_ms,

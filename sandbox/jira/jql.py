@@ -35,7 +35,7 @@ class JqlError(Exception):
 
 
 @dataclass(frozen=True)
-class Query:
+class JqlQuery:
     """A parsed query.
 
     Attributes:
@@ -68,7 +68,7 @@ class Parser:
         self._updated_from: int | None = None
         self._has_or = False
 
-    def parse(self, jql: str) -> Query:
+    def parse(self, jql: str) -> JqlQuery:
         """The query; raises JqlError with the documented words."""
         self._tokens, self._at = _tokens(jql), 0
         bounded = bool(self._tokens) and self._peek() != "order"
@@ -77,8 +77,8 @@ class Parser:
         if self._at < len(self._tokens):
             raise JqlError(f"Error in the JQL Query: Expecting end of query but got '{self._tokens[self._at][0]}'.")
         if self._has_or:
-            return Query(test, bounded, None, (-(1 << 62), 1 << 62), None, order)
-        return Query(test, bounded, self._projects, self._created, self._updated_from, order)
+            return JqlQuery(test, bounded, None, (-(1 << 62), 1 << 62), None, order)
+        return JqlQuery(test, bounded, self._projects, self._created, self._updated_from, order)
 
     def _peek(self) -> str:
         if self._at >= len(self._tokens):

@@ -10,13 +10,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from sandbox.http_service import HttpReply
 from sandbox.openshelf.site import written
 
 if TYPE_CHECKING:
@@ -37,32 +38,23 @@ _KNOWN = {
 }
 
 
-@dataclass
-class Answer:
-    """What is sent back."""
+def replied(content: Any) -> HttpReply:
+    """200, with an ETag."""
+    body = _encoder.encode(content)
+    return HttpReply(body, headers={"ETag": f'"{hashlib.sha256(body).hexdigest()[:16]}"'})
 
-    body: bytes
-    status: int = 200
-    headers: dict[str, str] = field(default_factory=dict)
 
-    @classmethod
-    def of(cls, content: Any) -> Answer:
-        """200, with an ETag."""
-        body = _encoder.encode(content)
-        return cls(body, headers={"ETag": f'"{hashlib.sha256(body).hexdigest()[:16]}"'})
-
-    @classmethod
-    def failed(cls, status: int, message: str) -> Answer:
-        """A refusal in the service's words."""
-        return cls(_encoder.encode({"error": {"status": status, "message": message}}), status)
+def failed(status: int, message: str) -> HttpReply:
+    """A refusal in the service's words."""
+    return HttpReply(_encoder.encode({"error": {"status": status, "message": message}}), status)
 
 
 class RefusedError(Exception):
-    """The request cannot be answered; ``answer`` says why."""
+    """The request cannot be answered; ``reply`` says why."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
-        self.answer = Answer.failed(status, message)
+        self.reply = failed(status, message)
 
 
 class _Cursor(msgspec.Struct, array_like=True):
@@ -89,47 +81,47 @@ class Behaviour:
     short_pages: bool = False
 
 
-class Api:
-    """Answers to somebody who is known. Safe between threads."""
+class OpenshelfApi:
+    """Replies to somebody who is known. Safe between threads."""
 
     def __init__(self, site: ShelfSite, behaviour: Behaviour | None = None) -> None:
         self.site, self.behaviour = site, behaviour or Behaviour()
         self._given = 0
 
-    def ask(self, path: str, query: Mapping[str, str]) -> Answer:
+    def reply(self, path: str, query: Mapping[str, str]) -> HttpReply:
         """The answer to a GET."""
         try:
             return self._known(path, query)
         except RefusedError as refused:
-            return refused.answer
+            return refused.reply
 
-    def change(self, path: str, body: bytes) -> Answer:
+    def change(self, path: str, body: bytes) -> HttpReply:
         """The answer to a PATCH: the row as it is then."""
         found = re.fullmatch(r"/v1/(books|loans)/(\d+)", path)
         kind: Kind = "loans" if found and found[1] == "loans" else "books"
         with self.site.lock:
             row = self.site.row(kind, int(found[2])) if found else None
             if found is None or row is None:
-                return Answer.failed(404, f"there is no {path}")
+                return failed(404, f"there is no {path}")
             try:
                 fields = _decode_fields(body)
             except msgspec.DecodeError:
-                return Answer.failed(400, "the body must be an object of fields")
+                return failed(400, "the body must be an object of fields")
             if unknown := sorted(set(fields) - (set(row) - {"id", "updated_at"})):
-                return Answer.failed(400, f"{unknown[0]} cannot be changed")
+                return failed(400, f"{unknown[0]} cannot be changed")
             self.site.edit(kind, int(found[2]), **fields)
-            return Answer.of(self.site.row(kind, int(found[2])))
+            return replied(self.site.row(kind, int(found[2])))
 
-    def _known(self, path: str, query: Mapping[str, str]) -> Answer:
+    def _known(self, path: str, query: Mapping[str, str]) -> HttpReply:
         if path not in _KNOWN:
             raise RefusedError(404, f"there is no {path}")
         if unknown := sorted(set(query) - _KNOWN[path]):
             raise RefusedError(400, f"unknown parameter {unknown[0]}")
         if path == "/v1/me":
-            return Answer.of({"name": "Reader", "plan": "library", "api": "1.4"})
+            return replied({"name": "Reader", "plan": "library", "api": "1.4"})
         if path == "/v1/authors":
-            return Answer.of(self._authors(query))
-        return Answer.of(self._changed("books" if path == "/v1/books" else "loans", query))
+            return replied(self._authors(query))
+        return replied(self._changed("books" if path == "/v1/books" else "loans", query))
 
     def _authors(self, query: Mapping[str, str]) -> Row:
         page, rows = _number(query, "page", 1), self.site.rows("authors")

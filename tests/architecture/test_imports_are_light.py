@@ -39,4 +39,4 @@ def test_the_stages():
 
 def test_the_sandbox():
     ours = set(built()) - {"sandbox", "contracts"}
-    assert loaded_by(*(name for name in modules_in("sandbox") if name != "sandbox._s3_server")) & ours == set()
+    assert loaded_by(*(name for name in modules_in("sandbox") if name != "sandbox.s3.moto_process")) & ours == set()

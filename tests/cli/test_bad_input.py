@@ -6,7 +6,7 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
-from sandbox._process import free_port
+from sandbox.processes import free_port
 from tests.cli.command import ended, fails, nucleus, process, start, succeeds
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from flows.local.commands import SERVER, environment
-from flows.local.prefect_server import WriteQueue, checked_once
+from flows.local.pacing import WriteQueue, checked_once
 
 SCHEMA = {"type": "object", "properties": {"id": {"type": "integer"}}}
 

@@ -15,8 +15,7 @@ import psutil
 import pytest
 from adbc_driver_postgresql import dbapi
 
-from sandbox import _postgres_files as files
-from sandbox.postgres import SandboxPostgres
+from sandbox.postgres import SandboxPostgres, files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -62,6 +62,7 @@ def test_there_is_an_end_to_trying():
         client.close()
 
 
+@pytest.mark.slow
 def test_the_budget_ends_retries_of_all_workers_together():
     with Scripted(Answer(500)) as server:
         client = client_of(server, max_tries=50, concurrency=8)
@@ -72,6 +73,7 @@ def test_the_budget_ends_retries_of_all_workers_together():
         client.close()
 
 
+@pytest.mark.slow
 def test_a_mostly_failing_server_is_outlasted():
     answers = [answer for _ in range(60) for answer in (Answer(500), Answer(429), FINE)]
     with Scripted(*answers, FINE) as server:
@@ -143,6 +145,7 @@ def test_no_more_requests_at_once_than_allowed():
         client.close()
 
 
+@pytest.mark.slow
 def test_throttling_lowers_concurrency_and_good_answers_raise_it():
     with Scripted(Answer(429), *repeated(FINE, 200)) as server:
         client = client_of(server, concurrency=8)

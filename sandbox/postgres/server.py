@@ -10,9 +10,9 @@ import time
 from typing import TYPE_CHECKING, Literal, Self
 from urllib.parse import quote, urlencode
 
-from sandbox import _postgres_leftovers as leftovers
-from sandbox._postgres_files import ServerUser, reachable_binaries, reachable_folder, short_temp_folder
-from sandbox._process import LOOPBACK, end, free_port, on_owner_death
+from sandbox.postgres import leftovers
+from sandbox.postgres.files import ServerUser, reachable_binaries, reachable_folder, short_temp_folder
+from sandbox.processes import LOOPBACK, end, free_port, on_owner_death
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

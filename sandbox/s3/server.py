@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Self
 import boto3
 from botocore.config import Config
 
-from sandbox._process import LOOPBACK, accepts_connections, end, free_port
+from sandbox.processes import LOOPBACK, accepts_connections, end, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _START_TIMEOUT_S = 60.0
-_SERVER = Path(__file__).with_name("_s3_server.py")
+_SERVER = Path(__file__).with_name("moto_process.py")
 
 
 class SandboxS3:

@@ -1,6 +1,6 @@
 """The process behind `SandboxS3`: moto's S3, open to one access key only, ended when standard input closes.
 
-Run as a program: `python _s3_server.py PORT`; the access key comes by the environment.
+Run as a program: `python moto_process.py PORT`; the access key comes by the environment.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from flows.local.up import down, up
 from metadata_api.signing import SIGNATURE, TIMESTAMP, sign
 from tests.control_plane import locked
 from tests.flows.conftest import pair, plane, workspace
+from tests.prefect_template import seed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,7 +60,7 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCon
     home.mkdir(mode=0o700, exist_ok=True)
     with locked(home), environment(**ENVIRONMENT):
         (home / f"user-{os.getpid()}").touch()
-        note = up(home, api=True)
+        note = up(seed(home), api=True)
     try:
         with using(note), temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
             yield note

@@ -47,6 +47,11 @@ class CdmModel(Contract):
         return self.model_id.split(".")[1]
 
 
+def matches_model(pattern: str, model_id: str) -> bool:
+    """True when the pattern is the model's id, or a prefix of it that ends in ``*``, as in ``cdm.work.*``."""
+    return model_id.startswith(pattern[:-1]) if pattern.endswith("*") else model_id == pattern
+
+
 class MapContext(Contract):
     """What a mapper knows besides the rows: their origin, and the time at which the run began."""
 

@@ -19,15 +19,16 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Self
 
-from contracts.errors import DatasetNotInCatalogError, EndpointUnknownError
+from contracts.errors import EndpointUnknownError
 from flows.prefect_api.client import ControlPlane, connect, home_folder
 from staging.config import LocalStagingConfig
 from staging.factory import open_staging, staging_config
+from state.admission import find_unit, require_runnable
 from state.catalogs import Catalogs
 from state.checkpoints import Checkpoints
 from state.switches import EndpointSwitches, UnitHolds
 from state.table import open_table_store
-from state.units import UnitConfigs, UnitStates, require_runnable
+from state.units import UnitConfigs, UnitStates
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -187,16 +188,7 @@ class Workspace:
         self.close()
 
     def _unit(self, catalog: CatalogSnapshot, unit_id: str) -> EndpointUnitDescriptor:
-        for unit in self.source(catalog.endpoint_id).list_units(catalog):
-            if unit.unit_id == unit_id:
-                return unit
-        catalog.dataset(unit_id)
-        raise DatasetNotInCatalogError(
-            f"Dataset {unit_id!r} of endpoint {catalog.endpoint_id!r} is catalogued but cannot be ingested",
-            "`nucleus unit list` shows what can.",
-            endpoint_id=catalog.endpoint_id,
-            dataset_id=unit_id,
-        )
+        return find_unit(catalog, self.source(catalog.endpoint_id).list_units(catalog), unit_id)
 
     def _endpoint(self, role: str, endpoint_id: str) -> Any:
         from flows.blocks.types import factory_of  # noqa: PLC0415 - loads Prefect

@@ -8,19 +8,19 @@ from pydantic import TypeAdapter, ValidationError
 
 from cdm_mappers.registry import model_for
 from contracts.errors import (
-    CatalogMissingError,
     CdmModelUnsupportedError,
-    EndpointDisabledError,
     EndpointUnknownError,
     FilterNotSupportedError,
     IngestionError,
     ModeUnsupportedError,
     SinkNotProvisionedError,
 )
+from contracts.mapping import matches_model
 from contracts.receipts import RunRef
 from contracts.unit import Predicate, UnitPolicy
 from metadata_api.errors import MalformedError
-from state.units import effective_policy, require_runnable
+from state.admission import catalog_missing, find_unit, require_enabled, require_fitting_sink, require_runnable
+from state.units import effective_policy
 
 if TYPE_CHECKING:
     from contracts.unit import DataMode, EndpointUnitDescriptor, IngestionMode, UnitConfig
@@ -82,19 +82,11 @@ def runnable_unit(endpoint: EndpointMetadata, unit_id: str, config: UnitConfig) 
     Raises:
         MetadataError: The endpoint is off, its catalog missing, the unit unknown or off.
     """
-    if not endpoint.enabled:
-        raise EndpointDisabledError(
-            f"Endpoint {endpoint.endpoint_id!r} is disabled", "Enable it (updateEndpoint), or choose another one."
-        )
+    require_enabled(endpoint.endpoint_id, enabled=endpoint.enabled)
     if endpoint.catalog is None:
-        raise CatalogMissingError(
-            f"The catalog of endpoint {endpoint.endpoint_id!r} was never collected",
-            "Collect it first (triggerEndpointCollection).",
-        )
-    unit = endpoint.units.get(unit_id)
-    require_runnable(endpoint.catalog, unit_id, config, None if unit is None else unit.dataset_id)
-    if unit is None:
-        raise MalformedError(f"Dataset {unit_id!r} cannot be ingested", "`ingestionUnits` lists what can.")
+        raise catalog_missing(endpoint.endpoint_id)
+    unit = find_unit(endpoint.catalog, endpoint.units.values(), unit_id)
+    require_runnable(endpoint.catalog, unit_id, config, unit.dataset_id)
     return unit
 
 
@@ -118,15 +110,12 @@ def require_data_mode(unit: EndpointUnitDescriptor, sink: SinkMetadata, mode: Da
     """
     if "sink" not in sink.about.roles:
         raise EndpointUnknownError(f"Endpoint {sink.sink_id!r} is no sink", "`ingestionSinks` lists them.")
-    if mode == "raw":
-        if "sink.cdm" in sink.about.capabilities:
-            raise CdmModelUnsupportedError(
-                f"Sink {sink.sink_id!r} takes common-model rows only", "Use data mode cdm, or a raw sink."
-            )
-        return
     model = model_for(unit, mode)
-    model_id = "" if model is None else model.model_id
-    if not any(_takes(pattern, model_id) for pattern in sink.models):
+    require_fitting_sink(sink.sink_id, model, takes_cdm="sink.cdm" in sink.about.capabilities)
+    if model is None:
+        return
+    model_id = model.model_id
+    if not any(matches_model(pattern, model_id) for pattern in sink.models):
         raise CdmModelUnsupportedError(f"Sink {sink.sink_id!r} takes no rows of {model_id}", "Use another sink.")
     if model_id not in sink.provisioned:
         raise SinkNotProvisionedError(
@@ -191,7 +180,3 @@ def filter_of(asked: dict[str, Any] | list[dict[str, Any]] | None) -> dict[str, 
         raise FilterNotSupportedError(
             f"The filter cannot be used: {', '.join(places)[:200]}", "Each condition is {column, op, value}."
         ) from None
-
-
-def _takes(pattern: str, model_id: str) -> bool:
-    return model_id.startswith(pattern.removesuffix("*")) if pattern.endswith("*") else model_id == pattern

@@ -13,12 +13,12 @@ from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from contracts.receipts import RunRef
-from contracts.unit import UnitState
-from flows.operations.statuses import checkpoints_of, corrected
+from flows.operations.statuses import checkpoints_of, current_states, ref_of
 from flows.prefect_api.runs import ALIVE, ENDED
 
 if TYPE_CHECKING:
+    from contracts.receipts import RunRef
+    from contracts.unit import UnitState
     from flows.prefect_api.runs import Run
     from flows.wiring import Workspace
 
@@ -58,11 +58,7 @@ class UnitStateCache:
     def states(self, endpoint_id: str) -> tuple[UnitState, ...]:
         """Every state of the endpoint, as it is now, by unit and sink."""
         held = self._current(endpoint_id)
-        at_work = {run.ref: run for run in self._workspace.runs.find(ALIVE) if run.ref}
-        alive = {ref: run for ref, run in at_work.items() if ref.endpoint_id == endpoint_id}
-        blank = {ref: UnitState(**ref.model_dump()) for ref in alive if ref not in held.states}
-        found = [corrected(state, alive.get(ref)) for ref, state in {**held.states, **blank}.items()]
-        return tuple(sorted(found, key=lambda state: (state.unit_id, state.sink_id)))
+        return current_states(self._workspace.runs, held.states.values(), endpoint_id)
 
     def cursors(self, endpoint_id: str) -> dict[RunRef, dict[str, Any]]:
         """Saved cursors of the endpoint; ask for the states first."""
@@ -97,7 +93,7 @@ class UnitStateCache:
 
     def _read_all(self, endpoint_id: str, held: _Held) -> None:
         now = datetime.now(UTC)
-        states = {_ref(state): state for state in self._workspace.states.list(endpoint_id)}
+        states = {ref_of(state): state for state in self._workspace.states.list(endpoint_id)}
         cursors = dict(checkpoints_of(self._workspace, endpoint_id))
         held.states, held.cursors, held.read_at, held.looked_at = states, cursors, time.monotonic(), now
 
@@ -124,7 +120,3 @@ class UnitStateCache:
 
 def _is_of(run: Run, endpoint_id: str) -> bool:
     return run.ref is not None and run.ref.endpoint_id == endpoint_id
-
-
-def _ref(state: UnitState) -> RunRef:
-    return RunRef(endpoint_id=state.endpoint_id, unit_id=state.unit_id, sink_id=state.sink_id)

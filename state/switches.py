@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from contracts.errors import EndpointDisabledError
 from contracts.receipts import RunRef
+from state.admission import require_enabled
 from state.keys import UNIT_HOLDS, endpoint_switch_key, unit_hold_key
 
 if TYPE_CHECKING:
@@ -39,12 +39,7 @@ class EndpointSwitches:
         Raises:
             EndpointDisabledError: An operator disabled the endpoint.
         """
-        if not self.is_on(endpoint_id):
-            raise EndpointDisabledError(
-                f"Endpoint {endpoint_id!r} is disabled",
-                "Enable it (`nucleus endpoint enable`, updateEndpoint), or choose another one.",
-                endpoint_id=endpoint_id,
-            )
+        require_enabled(endpoint_id, enabled=self.is_on(endpoint_id))
 
 
 class UnitHolds:

@@ -1,4 +1,4 @@
-"""Unit settings and unit states, the check whether a unit may run (I7), and the policy it runs by."""
+"""Unit settings, unit states, and the policy that a unit runs by."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from contracts.errors import ConfigInvalidError, IngestionError, UnitDisabledError
+from contracts.errors import ConfigInvalidError, IngestionError
 from contracts.unit import UnitConfig, UnitPolicy, UnitState
 from state.entries import read_as
 from state.keys import UNIT_CONFIGS, UNIT_STATES, unit_config_key, unit_state_key
@@ -15,37 +15,10 @@ from state.keys import UNIT_CONFIGS, UNIT_STATES, unit_config_key, unit_state_ke
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from contracts.catalog import CatalogSnapshot, DatasetDescriptor
     from contracts.model import Json
     from contracts.receipts import RunRef
     from contracts.state import KvStore
     from contracts.unit import EndpointUnitDescriptor
-
-
-def require_runnable(
-    catalog: CatalogSnapshot, unit_id: str, config: UnitConfig, dataset_id: str | None = None
-) -> DatasetDescriptor:
-    """The dataset behind the unit, provided that the unit may run. The catalog is checked first, then the settings.
-
-    Args:
-        catalog: The endpoint's latest snapshot.
-        unit_id: The unit to run.
-        config: The operator's settings for it.
-        dataset_id: The unit's dataset if its id differs from the unit's.
-
-    Raises:
-        DatasetNotInCatalogError: The catalog has no such dataset.
-        UnitDisabledError: An operator disabled the unit.
-    """
-    dataset = catalog.dataset(unit_id if dataset_id is None else dataset_id)
-    if not config.enabled:
-        raise UnitDisabledError(
-            f"Unit {unit_id!r} of endpoint {catalog.endpoint_id!r} is disabled",
-            f"Enable it (`nucleus unit configure {catalog.endpoint_id} {unit_id}`), or choose another one.",
-            endpoint_id=catalog.endpoint_id,
-            unit_id=unit_id,
-        )
-    return dataset
 
 
 def effective_policy(unit: EndpointUnitDescriptor, config: UnitConfig, asked: Mapping[str, Any] | None) -> UnitPolicy:

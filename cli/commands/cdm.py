@@ -47,8 +47,9 @@ def _matching(model: str) -> list[str]:
     if not model.endswith(".*"):
         return [model]
     from cdm_mappers.models import MODELS
+    from contracts.mapping import matches_model
 
-    found = [known for known in MODELS if known.startswith(model.removesuffix("*"))]
+    found = [known for known in MODELS if matches_model(model, known)]
     if not found:
         raise typer.BadParameter(f"No model is below {model!r}; `nucleus cdm list` shows what there is.")
     return found

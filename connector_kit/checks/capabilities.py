@@ -30,7 +30,7 @@ TRAITS = {
 }
 
 
-@GROUP.check("true", "What is declared is there, and what is there is declared", "I7 I8")
+@GROUP.check("true", "Declared capabilities are exactly those the source implements", "I7 I8")
 def declared(context: CheckContext) -> Observation:
     """Capabilities against traits, and against the modes of units."""
     with context.connected() as one:
@@ -50,7 +50,7 @@ def declared(context: CheckContext) -> Observation:
     )
 
 
-@GROUP.check("described", "The descriptor names every field of the config, and which are secret", "I10")
+@GROUP.check("described", "The descriptor describes every config field and marks the secret ones", "I10")
 def described(context: CheckContext) -> Observation:
     """Fields of the descriptor against those of the config."""
     factory = context.system.factory
@@ -65,7 +65,7 @@ def described(context: CheckContext) -> Observation:
     return Observation(not wrong, sent, "; ".join(wrong) or "all described", "a description for each, secrets marked")
 
 
-@GROUP.check("modes", "A mode that a unit has can be planned, another is refused", "I7")
+@GROUP.check("modes", "A mode that the unit supports can be planned; any other is refused", "I7")
 def modes(context: CheckContext) -> Observation:
     """Both modes are planned."""
     sent, expected = "plans in mode full and incremental", "a plan for the unit's modes, a typed error for others"
@@ -87,7 +87,7 @@ def modes(context: CheckContext) -> Observation:
     return passed(sent, ", ".join(seen), expected)
 
 
-@GROUP.check("connection", "A connection that works says whom it belongs to, and to what", "I7")
+@GROUP.check("connection", "A working connection names the account and the server version", "I7")
 def connection(context: CheckContext) -> Observation:
     """The report of the connection."""
     with context.connected() as one:
@@ -110,7 +110,7 @@ def preview(context: CheckContext) -> Observation:
     return passed(sent, f"so for {len(units)} units", expected)
 
 
-@GROUP.check("reopen", "A source that was closed can be used again", "I3")
+@GROUP.check("reopen", "A closed source can be used again", "I3")
 def reopen(context: CheckContext) -> Observation:
     """Asked, closed twice, asked again."""
     with context.connected() as one:

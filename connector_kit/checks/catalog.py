@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 GROUP = Group("catalog", "Catalog")
 
 
-@GROUP.check("units", "Units come from the catalog and from nowhere else", "I7")
+@GROUP.check("units", "Units come from the catalog and nowhere else", "I7")
 def units(context: CheckContext) -> Observation:
     """Units against datasets; an empty catalog has none."""
     with context.connected() as one:
@@ -37,7 +37,7 @@ def units(context: CheckContext) -> Observation:
     return Observation(not wrong, sent, "; ".join(wrong) or f"{len(listed)} units, and none", expected)
 
 
-@GROUP.check("stable", "A catalog that is collected again is the same", "I7")
+@GROUP.check("stable", "Collecting the catalog again gives the same catalog", "I7")
 def stable(context: CheckContext) -> Observation:
     """Collected twice, by two sources."""
     with context.connected() as one:
@@ -47,7 +47,7 @@ def stable(context: CheckContext) -> Observation:
     return Observation(first.version == second.version, "nothing has changed between", received, "the same version")
 
 
-@GROUP.check("unknown", "A dataset that is not there any more is refused", "I7")
+@GROUP.check("unknown", "A dataset that no longer exists is refused", "I7")
 def unknown(context: CheckContext) -> Observation:
     """A unit whose dataset has another id."""
     with context.connected() as one:

@@ -27,7 +27,7 @@ GROUP = Group("state", "Checkpoints")
 _MOST_BYTES = 64 * 1024
 
 
-@GROUP.check("not-ahead", "What changes while a run reads is read by it, or by the next one", "I4 I1")
+@GROUP.check("not-ahead", "A change during a run is read by it or by the next run", "I4 I1")
 def not_ahead(context: CheckContext) -> Observation:
     """Rows change between plan and export; the slices that are read last are not."""
     with context.connected() as one:
@@ -79,7 +79,7 @@ def gap_holds(context: CheckContext) -> Observation:
     return _repaired(context, RespondWithStatus(403, nth=pages, path=location.path, method=location.method))
 
 
-@GROUP.check("missing-holds", "A slice that got fewer rows than promised is read again by the next run", "I4 I9")
+@GROUP.check("missing-holds", "A slice with fewer rows than promised is read again by the next run", "I4 I9")
 def missing_holds(context: CheckContext) -> Observation:
     """The oldest row is listed or counted, and does not come."""
     location = context.system.row_location
@@ -95,7 +95,7 @@ def missing_holds(context: CheckContext) -> Observation:
     )
 
 
-@GROUP.check("fold", "A checkpoint is JSON, small, and the same for receipts in any order", "I4")
+@GROUP.check("fold", "A checkpoint is small JSON and does not depend on the order of receipts", "I4")
 def fold(context: CheckContext) -> Observation:
     """Receipts forwards and backwards."""
     with context.connected() as one:
@@ -111,7 +111,7 @@ def fold(context: CheckContext) -> Observation:
     return Observation(right, sent, f"{received}, {len(text)} bytes, {requests} requests", expected)
 
 
-@GROUP.check("foreign", "A checkpoint of another shape is refused, or everything is read", "I4")
+@GROUP.check("foreign", "A checkpoint of unknown shape is refused, or everything is read", "I4")
 def foreign(context: CheckContext) -> Observation:
     """Checkpoints that nobody here wrote."""
     sent, expected = "checkpoints that were written by something else", "a typed error with a next step, or all rows"

@@ -38,19 +38,19 @@ def _skewed(context: CheckContext, offset_s: float) -> Observation:
     return Observation(seen.passed, describe_fault(fault), seen.received, expected)
 
 
-@GROUP.check("behind", "A system whose clock is a year behind loses no row", "I1")
+@GROUP.check("behind", "A system clock that is a year behind loses no row", "I1")
 def behind(context: CheckContext) -> Observation:
     """Date headers of last year."""
     return _skewed(context, -31_536_000.0)
 
 
-@GROUP.check("ahead", "A system whose clock is a year ahead loses no row", "I1")
+@GROUP.check("ahead", "A system clock that is a year ahead loses no row", "I1")
 def ahead(context: CheckContext) -> Observation:
     """Date headers of next year."""
     return _skewed(context, 31_536_000.0)
 
 
-@GROUP.check("zones", "A moment is the same moment in every zone", "I12")
+@GROUP.check("zones", "A timestamp is the same moment in every time zone", "I12")
 def zones(context: CheckContext) -> Observation:
     """One moment, written with four offsets."""
     field, moment = context.system.field("timestamp"), datetime(2025, 3, 30, 1, 30, 15, 123_000, tzinfo=UTC)
@@ -66,7 +66,7 @@ def zones(context: CheckContext) -> Observation:
     return passed("one moment, written with four offsets", "one moment", expected)
 
 
-@GROUP.check("naive", "A moment without an offset is not taken for any zone's", "I12")
+@GROUP.check("naive", "A timestamp without an offset is not given an arbitrary zone", "I12")
 def naive(context: CheckContext) -> Observation:
     """The offset is missing."""
     field = context.system.field("timestamp")
@@ -77,7 +77,7 @@ def naive(context: CheckContext) -> Observation:
     return Observation(bool(error.next_step), sent, describe_error(error), expected)
 
 
-@GROUP.check("our-zone", "The zone of the machine that reads does not matter", "I12 I1")
+@GROUP.check("our-zone", "The reader's own time zone does not matter", "I12 I1")
 def our_zone(context: CheckContext) -> Observation:
     """Everything is read again as if this machine stood on the other side of the world."""
     truth = context.truth
@@ -91,7 +91,7 @@ def our_zone(context: CheckContext) -> Observation:
     return Observation(not said, sent, said or "the same rows", expected)
 
 
-@GROUP.check("edge", "A moment at the edge of the calendar is read exactly, or an error", "I12")
+@GROUP.check("edge", "A timestamp at the edge of the calendar is read exactly or is an error", "I12")
 def edge(context: CheckContext) -> Observation:
     """The first hours of year 1, in a zone where it is still year 0 in UTC."""
     field, text = (

@@ -1,4 +1,4 @@
-"""What counts as a right answer to a fault: the same rows, a typed error, or a gap that is told."""
+"""What counts as a right answer to a fault: the same rows, a typed error, or a reported gap."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def same_rows(
     if said := difference(truth, reading.rows, without):
         told = f"; the reports say {reading.gaps[0]}" if reading.gaps else "; the reports say nothing is missing"
         return failed(sent, said + told, expected)
-    if reading.doubled:
-        return failed(sent, f"{len(reading.doubled)} rows came twice ({reading.doubled[0]}, …)", expected)
+    if reading.duplicated:
+        return failed(sent, f"{len(reading.duplicated)} rows came twice ({reading.duplicated[0]}, …)", expected)
     if reading.gaps and whole:
         return failed(sent, f"all rows, and a report that speaks of {reading.gaps[0]}", expected)
     return passed(sent, f"all {len(truth)} rows", expected)
@@ -87,6 +87,6 @@ def describe_fault(fault: Fault) -> str:
     """
     done = fault.done
     if not done:
-        raise SkippedError("no answer could be spoiled so: the list has too few rows or pages")
+        raise SkippedError("the fault met no response: the list has too few rows or pages")
     more = f", and so {len(done) - 1} times more" if len(done) > 1 else ""
     return f"{done[0]}{more}"

@@ -105,7 +105,7 @@ GROUP.checks += [
     for name in PASSING
 ]
 GROUP.checks += [
-    Check(f"errors.staying-{name}", f"An answer that stays bad ({name}) is told", "I1 I9", _staying(name))
+    Check(f"errors.staying-{name}", f"A response that stays bad ({name}) is reported", "I1 I9", _staying(name))
     for name in STAYING
 ]
 
@@ -128,7 +128,7 @@ class _EveryThird(Fault):
         return self._faults[self._seen // 3 % len(self._faults)].instead(request)
 
 
-@GROUP.check("mixed", "Every third request fails once, while the plan is made too: no row is missing", "I1 I9")
+@GROUP.check("mixed", "Every third request fails once, also during planning: no row is lost", "I1 I9")
 def mixed(context: CheckContext) -> Observation:
     """429, 503 and broken connections in turn, from the plan on."""
     truth, fault = context.truth, _EveryThird()
@@ -139,7 +139,7 @@ def mixed(context: CheckContext) -> Observation:
     return same_rows(describe_fault(fault), truth, reading)
 
 
-@GROUP.check("timeout", "A system that never answers is an error, in time", "I1")
+@GROUP.check("timeout", "A system that never responds gives an error in time", "I1")
 def timeout(context: CheckContext) -> Observation:
     """The second page hangs; a request may take a third of a second."""
     location, truth = context.system.row_location, context.truth
@@ -148,7 +148,7 @@ def timeout(context: CheckContext) -> Observation:
     return same_rows_or_reported(describe_fault(fault), truth, reading, FAILED)
 
 
-@GROUP.check("unreachable", "A system that is not there is an error with a next step", "I7")
+@GROUP.check("unreachable", "An unreachable system gives an error with a next step", "I7")
 def unreachable(context: CheckContext) -> Observation:
     """Nobody listens."""
     sent, expected = "nobody listens at the address", "E_SOURCE_UNREACHABLE with a next step"
@@ -166,7 +166,7 @@ def unreachable(context: CheckContext) -> Observation:
     return failed(sent, "a connection that works", expected)
 
 
-@GROUP.check("login", "Credentials that do not count any more are an error wherever they are used", "I7 I1")
+@GROUP.check("login", "Rejected credentials give an authentication error from every method", "I7 I1")
 def login(context: CheckContext) -> Observation:
     """401 to everything, after the plan was made."""
     sent, expected = "401 to every request", "E_SOURCE_AUTH with a next step from every method"
@@ -181,7 +181,7 @@ def login(context: CheckContext) -> Observation:
     return passed(sent, f"so from {', '.join(asked)}", expected)
 
 
-@GROUP.check("staying-401", "A login that runs out in the middle is an error, and not the end of the list", "I1 I9")
+@GROUP.check("staying-401", "A login that expires midway is an error, not the end of the list", "I1 I9")
 def staying_401(context: CheckContext) -> Observation:
     """401 from the second page on."""
     location, truth = context.system.row_location, context.truth
@@ -190,7 +190,7 @@ def staying_401(context: CheckContext) -> Observation:
     return same_rows_or_reported(describe_fault(fault), truth, reading, ("E_SOURCE_AUTH",), gap=False)
 
 
-@GROUP.check("refused", "A refusal is a typed error, whatever was asked", "I7 I9")
+@GROUP.check("refused", "Every method turns a refusal into a typed error", "I7 I9")
 def refused(context: CheckContext) -> Observation:
     """403, then 404, then 400 to every request."""
     expected = "a typed error with a next step from every method; from export, a gap will do"
@@ -206,7 +206,7 @@ def refused(context: CheckContext) -> Observation:
     return passed("403, 404 and 400 to every request", "so from every method", expected)
 
 
-@GROUP.check("planning", "A plan is not made of answers that are refused", "I1 I9")
+@GROUP.check("planning", "A plan is not built from refused responses", "I1 I9")
 def planning(context: CheckContext) -> Observation:
     """The list is refused while the plan is made."""
     location, truth = context.system.pages, context.truth
@@ -229,7 +229,7 @@ def planning(context: CheckContext) -> Observation:
     return passed("the list is refused while the plan is made", "errors, or all rows", expected)
 
 
-@GROUP.check("keys", "Keys that could not all be listed are an error: what is missing would be deleted", "I1 I9")
+@GROUP.check("keys", "An incomplete list of keys is an error: unlisted rows would be deleted", "I1 I9")
 def keys(context: CheckContext) -> Observation:
     """The list of keys is refused, cut or fails from its second page on."""
     location, expected = context.system.pages, "a typed error, or all keys"
@@ -253,7 +253,7 @@ def keys(context: CheckContext) -> Observation:
 
 
 def _waits(context: CheckContext, one: ConnectedSource, fault: RespondWithStatus, pause_s: float) -> Observation:
-    """Whether the request after the spoiled one came as late as was asked, and all rows came."""
+    """Whether the request after the faulty one came as late as was asked, and all rows came."""
     truth, plan = context.truth, context.plan(one)
     one.proxy.fault = fault
     reading = one.read(plan)
@@ -295,7 +295,7 @@ def retry_after_date(context: CheckContext) -> Observation:
     return Observation(seen.passed and early <= 0, describe_fault(fault), received, expected)
 
 
-@GROUP.check("retry-after-long", "A pause that is longer than the run may last ends it with an error", "I1")
+@GROUP.check("retry-after-long", "A pause longer than the run may last ends it with an error", "I1")
 def retry_after_long(context: CheckContext) -> Observation:
     """429 with a pause of a day."""
     location, truth, began = context.system.row_location, context.truth, time.monotonic()
@@ -309,7 +309,7 @@ def retry_after_long(context: CheckContext) -> Observation:
     )
 
 
-@GROUP.check("retries-end", "A system that only fails is given up after some tries", "I1")
+@GROUP.check("retries-end", "Retries end when the system only fails", "I1")
 def retries_end(context: CheckContext) -> Observation:
     """500 to everything from the second page on."""
     location = context.system.row_location

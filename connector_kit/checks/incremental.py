@@ -56,7 +56,7 @@ def full(one: ConnectedSource) -> dict[str, Row]:
     return reading.rows
 
 
-@GROUP.check("equals-full", "An incremental run ends where a full run ends", "I1 I4")
+@GROUP.check("equals-full", "A full and an incremental run end with the same rows", "I1 I4")
 def equals_full(context: CheckContext) -> Observation:
     """A run, five changes, another run: together they are what a full run reads."""
     with context.connected() as one:
@@ -83,7 +83,7 @@ def reads_less(context: CheckContext) -> Observation:
     )
 
 
-@GROUP.check("unchanged", "A run after which nothing changed leaves the checkpoint where it was", "I4")
+@GROUP.check("unchanged", "A run without changes leaves the checkpoint where it was", "I4")
 def unchanged(context: CheckContext) -> Observation:
     """Three runs, nothing changes; what a fourth would read does not shrink or grow."""
     with context.connected() as one:
@@ -110,20 +110,20 @@ def _after_late_change(context: CheckContext, seconds: float, sent: str, **setti
     return Observation(seen.passed, sent, seen.received, f"row {key} is read by the next run")
 
 
-@GROUP.check("at-watermark", "A change at the very moment of the watermark is read", "I1")
+@GROUP.check("at-watermark", "A change with exactly the timestamp of the watermark is read", "I1")
 def at_watermark(context: CheckContext) -> Observation:
     """A row gets the moment of the newest change; the overlap is as small as it can be."""
     sent = "after a run, a row changed with the moment that the newest row had"
     return _after_late_change(context, 0.0, sent, **context.system.smallest_overlap)
 
 
-@GROUP.check("overlap", "A change that shows up late is read", "I1")
+@GROUP.check("overlap", "A change that becomes visible late is read", "I1")
 def overlap(context: CheckContext) -> Observation:
     """A row is dated 30 seconds before the newest change, after a run."""
     return _after_late_change(context, 30.0, "after a run, a row showed up that changed 30 s before the newest one")
 
 
-@GROUP.check("moved", "Rows that move between slices while the run reads are not lost", "I1")
+@GROUP.check("moved", "Rows that move between slices during the run are not lost", "I1")
 def moved(context: CheckContext) -> Observation:
     """Slices are read from the last to the first; meanwhile rows of the first change and belong to the last."""
     with context.connected() as one:
@@ -145,7 +145,7 @@ def moved(context: CheckContext) -> Observation:
     return same_rows(sent, truth, later.over(reading), whole=False)
 
 
-@GROUP.check("changed-meanwhile", "Rows that change while their slice is read come out as they are in the end", "I1")
+@GROUP.check("changed-meanwhile", "Rows that change while their slice is read end with their latest values", "I1")
 def changed_meanwhile(context: CheckContext) -> Observation:
     """After the first batch of a slice, rows change that are in it."""
     with context.connected() as one:
@@ -180,7 +180,7 @@ def keys(context: CheckContext) -> Observation:
     return Observation(not differing, "the keys of all rows are listed", received, f"the keys of {len(truth)} rows")
 
 
-@GROUP.check("removed", "A row that is gone is not among the keys", "I1 I2")
+@GROUP.check("removed", "The key of a removed row is not listed", "I1 I2")
 def removed(context: CheckContext) -> Observation:
     """Keys are listed before and after a row went."""
     with context.connected() as one:
@@ -195,7 +195,7 @@ def removed(context: CheckContext) -> Observation:
     return Observation(not said and gone in before, f"row {gone} was removed", received, "all keys but that one")
 
 
-@GROUP.check("repairs", "Rows that are missing in the sink can be read by their keys", "I1")
+@GROUP.check("repairs", "Rows that the sink lacks can be read by key", "I1")
 def repairs(context: CheckContext) -> Observation:
     """Five keys are asked for."""
     with context.connected() as one:

@@ -39,7 +39,7 @@ def _largest(context: CheckContext, one: ConnectedSource, plan: IngestionPlan) -
     return best
 
 
-@GROUP.check("bound", "Rows are handed on as they come, and not gathered", "I6")
+@GROUP.check("bound", "Rows are passed on as they arrive, not collected", "I6")
 def bound(context: CheckContext) -> Observation:
     """Rows on the wire against rows handed on, at every batch of the largest slice."""
     most, watch = context.system.buffered_rows, KeyRecorder.at(context.system.row_location)
@@ -59,7 +59,7 @@ def bound(context: CheckContext) -> Observation:
     return Observation(worst <= most, f"a slice of {given} rows", f"{worst} rows were held", expected)
 
 
-@GROUP.check("released", "A batch that was handed on is let go", "I6")
+@GROUP.check("released", "A batch is released once it is passed on", "I6")
 def released(context: CheckContext) -> Observation:
     """Nobody else may hold the batches that came before."""
     _grown(context)

@@ -41,7 +41,7 @@ def _with_page_fault(context: CheckContext, fault: PageFault) -> Observation:
     return same_rows(describe_fault(fault), truth, reading)
 
 
-@GROUP.check("duplicate", "Rows that come twice are one row", "I2 I9")
+@GROUP.check("duplicate", "A row that is sent twice comes out once", "I2 I9")
 def duplicate(context: CheckContext) -> Observation:
     """The last two rows of every page come again on the next."""
     location = context.system.pages
@@ -50,7 +50,7 @@ def duplicate(context: CheckContext) -> Observation:
     )
 
 
-@GROUP.check("reordered", "The order of rows in a page does not matter", "I1")
+@GROUP.check("reordered", "The order of rows within a page does not matter", "I1")
 def reordered(context: CheckContext) -> Observation:
     """Rows of every page are mixed."""
     location = context.system.row_location
@@ -59,7 +59,7 @@ def reordered(context: CheckContext) -> Observation:
     )
 
 
-@GROUP.check("short", "A short page is not the last one", "I1 I9")
+@GROUP.check("short", "A short page does not end the list", "I1 I9")
 def short(context: CheckContext) -> Observation:
     """Every page holds half of its rows."""
     location = context.system.pages
@@ -68,7 +68,7 @@ def short(context: CheckContext) -> Observation:
     )
 
 
-@GROUP.check("empty", "An empty page with a next page is not the last one", "I1 I9")
+@GROUP.check("empty", "An empty page with a next page does not end the list", "I1 I9")
 def empty(context: CheckContext) -> Observation:
     """The second page has no rows; they come on the third."""
     location = context.system.pages
@@ -82,7 +82,7 @@ def empty_first(context: CheckContext) -> Observation:
     return _with_page_fault(context, EmptyPage(location.shape, path=location.path, method=location.method))
 
 
-@GROUP.check("token-repeats", "A bookmark that leads back to its own page does not go on for ever", "I1 I9")
+@GROUP.check("token-repeats", "A page token that leads back to its own page does not loop forever", "I1 I9")
 def token_repeats(context: CheckContext) -> Observation:
     """The second page's bookmark is its own."""
     location = context.system.pages
@@ -100,7 +100,7 @@ def token_repeats(context: CheckContext) -> Observation:
     return same_rows_or_reported(describe_fault(fault), truth, reading, gap=False)
 
 
-@GROUP.check("token-expires", "A bookmark that expires (410) loses no row", "I1 I9")
+@GROUP.check("token-expires", "A page token that expires (410) loses no row", "I1 I9")
 def token_expires(context: CheckContext) -> Observation:
     """The third page is answered 410, once."""
     location, truth = context.system.pages, context.truth
@@ -109,7 +109,7 @@ def token_expires(context: CheckContext) -> Observation:
     return same_rows_or_reported(describe_fault(fault), truth, reading)
 
 
-@GROUP.check("promised", "The number of rows that the system promised is in every slice's report", "I9")
+@GROUP.check("promised", "Each slice's report has the number of rows that the system promised", "I9")
 def promised(context: CheckContext) -> Observation:
     """Expected rows against rows that came, slice by slice."""
     _need_promise(context)
@@ -133,7 +133,7 @@ def _need_promise(context: CheckContext) -> None:
         raise SkippedError("the system makes no promise how many rows a list has")
 
 
-@GROUP.check("total", "Fewer rows than the system promised are not passed over", "I9")
+@GROUP.check("total", "Fewer rows than the system promised are reported", "I9")
 def total(context: CheckContext) -> Observation:
     """A row is held back although it was listed or counted."""
     _need_promise(context)

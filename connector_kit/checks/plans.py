@@ -19,7 +19,7 @@ GROUP = Group("plan", "Plans")
 _MOST_BYTES = 64 * 1024
 
 
-@GROUP.check("deterministic", "Same inputs, same plan", "I3")
+@GROUP.check("deterministic", "The same inputs give the same plan", "I3")
 def deterministic(context: CheckContext) -> Observation:
     """Two sources plan the same unit."""
     with context.connected() as one:
@@ -46,8 +46,8 @@ def disjoint(context: CheckContext) -> Observation:
     sent, expected = f"{len(plan.slices)} slices, read one after the other", "every key in one slice, once"
     if reading.error is not None:
         return failed(sent, describe_error(reading.error), expected)
-    if reading.doubled:
-        return failed(sent, f"{len(reading.doubled)} keys came twice ({reading.doubled[0]}, …)", expected)
+    if reading.duplicated:
+        return failed(sent, f"{len(reading.duplicated)} keys came twice ({reading.duplicated[0]}, …)", expected)
     return passed(sent, f"{len(reading.rows)} keys, each once", expected)
 
 
@@ -66,7 +66,7 @@ def covering(context: CheckContext) -> Observation:
     return Observation(not said, sent, said or f"{len(reading.rows)} keys, the same", expected)
 
 
-@GROUP.check("frozen", "A plan is data: written down and read back it reads the same rows", "I3 I5")
+@GROUP.check("frozen", "A plan is data: saved and loaded, it reads the same rows", "I3 I5")
 def frozen(context: CheckContext) -> Observation:
     """The plan goes through JSON and is followed by another source."""
     with context.connected() as one:
@@ -88,7 +88,7 @@ def frozen(context: CheckContext) -> Observation:
     return Observation(not said, sent, said or f"the same {len(reading.rows)} rows", expected)
 
 
-@GROUP.check("selection", "What cannot be selected is refused, not left out of account", "I1")
+@GROUP.check("selection", "A filter or selector that cannot be applied is refused, not ignored", "I1")
 def selection(context: CheckContext) -> Observation:
     """A filter by a column that is not there, and an unknown selector."""
     sent = "a filter by a column that does not exist, and a selector that does not exist"

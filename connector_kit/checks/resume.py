@@ -20,7 +20,7 @@ GROUP = Group("resume", "Restarts")
 MOST_CUTS = 10
 
 
-@GROUP.check("every-page", "The system dies after any page; a new process goes on", "I3 I1 I2")
+@GROUP.check("every-page", "The system fails after any page; a new process resumes without loss", "I3 I1 I2")
 def every_page(context: CheckContext) -> Observation:
     """The system is gone after k pages; slices without an end are read again by a new source."""
     expected = "the rows of an undisturbed read, whatever page was the last"
@@ -48,7 +48,7 @@ def every_page(context: CheckContext) -> Observation:
     return passed(f"the connection is gone after each of {pages} pages", f"{len(truth)} rows each time", expected)
 
 
-@GROUP.check("every-batch", "A reader that goes away after any batch can come back", "I3")
+@GROUP.check("every-batch", "A reader that stops after any batch can resume", "I3")
 def every_batch(context: CheckContext) -> Observation:
     """Each slice is left after k batches, then read by the same source and by a new one."""
     sent, expected = "a slice is left after each of its batches and read again", "the same rows each time"
@@ -67,7 +67,7 @@ def every_batch(context: CheckContext) -> Observation:
     return passed(sent, "the same rows", expected)
 
 
-@GROUP.check("again", "A slice that is read again gives the same rows in the same order", "I2 I3")
+@GROUP.check("again", "Reading a slice again gives the same rows in the same order", "I2 I3")
 def again(context: CheckContext) -> Observation:
     """Every slice twice, and the slices in another order."""
     sent, expected = "every slice read twice, the second time from the last to the first", "the same rows and reports"

@@ -72,7 +72,7 @@ def _fits(column: ColumnDescriptor, found: pl.DataType) -> bool:
     return column.logical_type not in _TYPES or found in _TYPES[column.logical_type]
 
 
-@GROUP.check("batches", "Every batch has the columns that were promised, in their order and types", "I12")
+@GROUP.check("batches", "Every batch has the promised columns, in order, with the promised types", "I12")
 def batches(context: CheckContext) -> Observation:
     """All units, all batches of the first slices; null only where it is allowed."""
     sent, seen = "slices of every unit", 0
@@ -90,7 +90,7 @@ def batches(context: CheckContext) -> Observation:
     return passed(sent, f"so in {seen} batches", expected)
 
 
-@GROUP.check("no-rows", "A slice without rows has a batch that carries the columns", "I12")
+@GROUP.check("no-rows", "A slice without rows gives a batch with the columns", "I12")
 def no_rows(context: CheckContext) -> Observation:
     """All rows are taken out of the answers."""
     location = context.system.pages
@@ -122,7 +122,7 @@ def _json_columns(context: CheckContext) -> list[str]:
         return [column.name for column in one.unit.columns if column.logical_type == "json"]
 
 
-@GROUP.check("new-field", "A field that is new in the answers changes no other column", "I12")
+@GROUP.check("new-field", "A new field in the responses changes no other column", "I12")
 def new_field(context: CheckContext) -> Observation:
     """Every row has one field more."""
     truth, loose = context.truth, _json_columns(context)
@@ -130,7 +130,7 @@ def new_field(context: CheckContext) -> Observation:
     return same_rows(sent, truth, reading, loose)
 
 
-@GROUP.check("field-gone", "A field that is gone from the answers is null, or an error", "I12 I9")
+@GROUP.check("field-gone", "A field that disappears from the responses becomes null or an error", "I12 I9")
 def field_gone(context: CheckContext) -> Observation:
     """No row has the text any more."""
     field = context.system.field("text")
@@ -140,7 +140,7 @@ def field_gone(context: CheckContext) -> Observation:
     return same_rows_or_reported(sent, without, reading, without=loose)
 
 
-@GROUP.check("other-type", "A field of another type is an error, or kept exactly; never null", "I12 I9")
+@GROUP.check("other-type", "A field of another type is an error or is kept exactly, never null", "I12 I9")
 def other_type(context: CheckContext) -> Observation:
     """A number where a text was, a text where a number was, an object where a moment was."""
     expected = "a typed error with a next step, or the value as exact text"
@@ -168,7 +168,7 @@ def other_type(context: CheckContext) -> Observation:
     return passed("a field of another type", ", ".join(told) or "the unit has no such field", expected)
 
 
-@GROUP.check("no-key", "A row without its key is an error, and not left out", "I1 I9")
+@GROUP.check("no-key", "A row without its key is an error, not skipped", "I1 I9")
 def no_key(context: CheckContext) -> Observation:
     """The first row of each page has no key."""
     truth = context.truth
@@ -176,7 +176,7 @@ def no_key(context: CheckContext) -> Observation:
     return same_rows_or_reported(sent, truth, reading)
 
 
-@GROUP.check("null-key", "A row whose key is null is an error, and not left out", "I1 I9")
+@GROUP.check("null-key", "A row whose key is null is an error, not skipped", "I1 I9")
 def null_key(context: CheckContext) -> Observation:
     """The first row of each page has the key null."""
     truth = context.truth
@@ -184,7 +184,7 @@ def null_key(context: CheckContext) -> Observation:
     return same_rows_or_reported(sent, truth, reading)
 
 
-@GROUP.check("no-object", "A row that is no object is an error, and not left out", "I1 I9")
+@GROUP.check("no-object", "A row that is not an object is an error, not skipped", "I1 I9")
 def no_object(context: CheckContext) -> Observation:
     """The first row of each page is a text."""
     truth = context.truth
@@ -192,7 +192,7 @@ def no_object(context: CheckContext) -> Observation:
     return same_rows_or_reported(sent, truth, reading)
 
 
-@GROUP.check("other-shape", "An answer of another shape is an error, and not an empty page", "I1 I9")
+@GROUP.check("other-shape", "A response of another shape is an error, not an empty page", "I1 I9")
 def other_shape(context: CheckContext) -> Observation:
     """200, and JSON that is no page."""
     location, truth = context.system.pages, context.truth

@@ -30,7 +30,7 @@ def _need(one: ConnectedSource) -> None:
         raise SkippedError("the config has no secrets")
 
 
-@GROUP.check("in-errors", "A system that repeats the credentials does not get them into errors or gaps", "I10")
+@GROUP.check("in-errors", "Credentials that the system echoes do not reach errors or gaps", "I10")
 def in_errors(context: CheckContext) -> Observation:
     """Refusals whose body and headers hold the secret, to every method."""
     sent = "refusals that repeat the credentials"
@@ -41,14 +41,14 @@ def in_errors(context: CheckContext) -> Observation:
             plan = context.plan(one)
             body = f'{{"error": "bad token {" ".join(one.secrets)}", "errorMessages": ["{one.secrets[0]}"]}}'.encode()
             one.proxy.fault = fault = RespondWithStatus(status, {"X-Why": one.secrets[0]}, body, times=None)
-            told = list(_told(one, plan))
+            told = list(_error_texts(one, plan))
             describe_fault(fault)
             if found := [f"{seen} in: {line[:80]}" for line in told if (seen := one.sees(line))]:
                 return failed(f"{status} with the credentials in it", found[0], expected)
     return passed(sent, "none in any", expected)
 
 
-def _told(one: ConnectedSource, plan: Any) -> Iterator[str]:
+def _error_texts(one: ConnectedSource, plan: Any) -> Iterator[str]:
     """Everything that errors and gaps say."""
     attempts: list[Callable[[], Any]] = [one.source.test_connection, one.plan, lambda: one.read(plan)]
     for attempt in attempts:
@@ -91,7 +91,7 @@ def in_rows(context: CheckContext) -> Observation:
     return Observation(not found, f"all of {', '.join(written)}", "; ".join(found) or "no secret", "no secret")
 
 
-@GROUP.check("in-config", "A config that is shown keeps its secrets", "I10")
+@GROUP.check("in-config", "Printing a config does not show its secrets", "I10")
 def in_config(context: CheckContext) -> Observation:
     """The config as text and as JSON."""
     with context.connected() as one:
@@ -106,7 +106,7 @@ def in_config(context: CheckContext) -> Observation:
     return Observation(not found, "the config as text and as JSON", "; ".join(found) or "no secret", "no secret")
 
 
-@GROUP.check("in-logs", "Secrets are not logged, at any level", "I10")
+@GROUP.check("in-logs", "Secrets are not logged at any level", "I10")
 def in_logs(context: CheckContext) -> Observation:
     """Everything is read with all loggers open, and one refusal."""
     location, kept = context.system.row_location, _Kept()
@@ -165,7 +165,7 @@ class _NextElsewhere(PageFault):
         return self.shape.with_token(page, f"{self.elsewhere}/next") if self.shape.token(page) else page
 
 
-@GROUP.check("elsewhere", "Credentials are not sent to another host, whatever the system says", "I10")
+@GROUP.check("elsewhere", "Credentials are never sent to another host", "I10")
 def elsewhere(context: CheckContext) -> Observation:
     """A redirect to another host, then a next page there."""
     location, other = context.system.pages, _Listening()

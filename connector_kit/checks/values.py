@@ -79,7 +79,7 @@ def decimals(context: CheckContext) -> Observation:
     return _exactly(context, "decimal", value, wanted, f"the number {value}", refusable=False)
 
 
-@GROUP.check("decimal-digits", "A decimal with more digits than its column is an error, and not rounded", "I12")
+@GROUP.check("decimal-digits", "A decimal with more digits than its column is an error, not rounded", "I12")
 def decimal_digits(context: CheckContext) -> Observation:
     """Digits behind the last one that fits."""
     field = context.system.field("decimal")
@@ -90,21 +90,21 @@ def decimal_digits(context: CheckContext) -> Observation:
     return _exactly(context, "decimal", value, [value, str(value)], f"the number {value}", refusable=True)
 
 
-@GROUP.check("integers", "Whole numbers above 2^53 keep every digit", "I12")
+@GROUP.check("integers", "Integers above 2^53 keep every digit", "I12")
 def integers(context: CheckContext) -> Observation:
     """2^53 + 1, which no float holds."""
     value = 2**53 + 1
     return _exactly(context, "integer", value, [value, str(value)], f"the number {value}", refusable=True)
 
 
-@GROUP.check("integer-too-large", "A whole number that does not fit is an error, and not wrapped around", "I12")
+@GROUP.check("integer-too-large", "An integer that does not fit is an error, not wrapped around", "I12")
 def integer_too_large(context: CheckContext) -> Observation:
     """2^63, one more than 64 bits hold."""
     value = 2**63
     return _exactly(context, "integer", value, [value, str(value)], f"the number {value}", refusable=True)
 
 
-@GROUP.check("nan", "NaN where a number belongs is NaN or an error, and not nothing", "I12")
+@GROUP.check("nan", "NaN in a number column is NaN or an error, never null", "I12")
 def nan(context: CheckContext) -> Observation:
     """A bare NaN, as some servers write it."""
     kind = "float" if "float" in context.system.fields else "decimal"
@@ -119,7 +119,7 @@ def floats(context: CheckContext) -> Observation:
     return _exactly(context, "float", value, [value], f"the number {value!r}", refusable=False)
 
 
-@GROUP.check("nul", "NUL characters do not reach staging, and cost no row", "I12")
+@GROUP.check("nul", "NUL characters do not reach staging and lose no row", "I12")
 def nul(context: CheckContext) -> Observation:
     """A text with a NUL in its middle."""
     field = context.system.field("text")
@@ -134,7 +134,7 @@ def nul(context: CheckContext) -> Observation:
     return Observation(right and not other, sent, other or shown(found), expected)
 
 
-@GROUP.check("surrogates", "Half a surrogate pair costs no row", "I12")
+@GROUP.check("surrogates", "A lone surrogate loses no row", "I12")
 def surrogates(context: CheckContext) -> Observation:
     """A text that no encoding of Unicode holds."""
     field = context.system.field("text")
@@ -150,7 +150,7 @@ def surrogates(context: CheckContext) -> Observation:
     return Observation(right and not other, sent, other or shown(found), expected)
 
 
-@GROUP.check("unicode", "Text keeps its characters, composed or not", "I12")
+@GROUP.check("unicode", "Text keeps its characters, composed or decomposed", "I12")
 def unicode(context: CheckContext) -> Observation:
     """Emoji of several code points, combining marks, right-to-left marks, spaces at both ends."""
     value = " 👩‍👩‍👧 e\u0301 é \u200f\u05d0\u2028\t\\ \"' "
@@ -163,13 +163,13 @@ def huge(context: CheckContext) -> Observation:
     return _exactly(context, "text", _HUGE, [_HUGE], f"a text of {len(_HUGE)} characters", refusable=True)
 
 
-@GROUP.check("empty", "An empty text stays empty, and does not become null", "I12")
+@GROUP.check("empty", "An empty text stays empty and does not become null", "I12")
 def empty(context: CheckContext) -> Observation:
     """The empty text."""
     return _exactly(context, "text", "", [""], "an empty text", refusable=False)
 
 
-@GROUP.check("null", "Null stays null, and does not become a text", "I12")
+@GROUP.check("null", "Null stays null and does not become text", "I12")
 def null(context: CheckContext) -> Observation:
     """Null."""
     return _exactly(context, "text", None, [None], "null", refusable=True)

@@ -74,7 +74,7 @@ def connector_facts(tree: Path, layout: ConnectorLayout, source_map: SourceMap) 
     try:
         answer = asked(tree, _PROGRAM, layout.package)
     except RuntimeError as error:
-        raise ProblemsFoundError(source_map.told(f"importing it {error}", "Mend the cell.")) from error
+        raise ProblemsFoundError(source_map.problem_in_text(f"importing it {error}", "Mend the cell.")) from error
     if "missing" in answer:
         fix = "Write FACTORY = source_only(DESCRIPTOR, <the config class>, <the source class>)."
         raise ProblemsFoundError(source_map.problem(ToolMessage(layout.path("source"), 1, "there is no FACTORY", fix)))

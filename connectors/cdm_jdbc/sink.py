@@ -11,7 +11,7 @@ from connectors.postgres.sql import ident, literal, where
 from connectors.postgres.target import TargetTable, existing_columns
 from contracts.endpoint import EndpointDescriptor, ProvisionedModel
 from contracts.errors import CdmModelUnsupportedError, SinkNotProvisionedError
-from contracts.mapping import DELETED_AT, IDENTITY, INGESTED_AT
+from contracts.mapping import DELETED_AT, IDENTITY, INGESTED_AT, matches_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,7 +89,7 @@ class CdmSink(TableSink):
         )
 
     def _require_supported(self, model: CdmModel) -> None:
-        if not any(model.model_id.startswith(one.removesuffix("*")) for one in self.supported_cdm_models):
+        if not any(matches_model(one, model.model_id) for one in self.supported_cdm_models):
             raise CdmModelUnsupportedError(
                 f"This sink takes no rows of {model.model_id}",
                 f"It takes {', '.join(self.supported_cdm_models)}.",

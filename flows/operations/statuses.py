@@ -1,7 +1,7 @@
-"""Where units stand: what runs noted, corrected by what Prefect says is alive.
+"""The status of units: the states that runs saved, corrected by which runs Prefect says are alive.
 
-A note can outlive its run: a killed process writes nothing. So RUNNING is believed only while Prefect has a living
-run for the unit; the server's own watch ends those without a heartbeat within two minutes.
+A saved state can outlive its run, because a killed process saves nothing. RUNNING is therefore shown only while Prefect
+has a live run of the unit; the server marks runs without a heartbeat as crashed within two minutes.
 """
 
 from __future__ import annotations
@@ -14,19 +14,32 @@ from flows.prefect_api.runs import ALIVE
 from flows.stages.export import run_stopped_error
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
-    from flows.prefect_api.runs import Run
+    from flows.prefect_api.runs import Run, Runs
     from flows.wiring import Workspace
 
 
 def states_of(workspace: Workspace, endpoint_id: str | None = None) -> tuple[UnitState, ...]:
     """Every state (of the endpoint), as it is now, by endpoint, unit and sink."""
-    noted = {_ref(state): state for state in workspace.states.list(endpoint_id)}
-    at_work = {run.ref: run for run in workspace.runs.find(ALIVE) if run.ref}
-    alive = {ref: run for ref, run in at_work.items() if endpoint_id in {None, ref.endpoint_id}}
-    blank = {ref: UnitState(**ref.model_dump()) for ref in alive if ref not in noted}
-    found = [corrected(state, alive.get(ref)) for ref, state in {**noted, **blank}.items()]
+    return current_states(workspace.runs, workspace.states.list(endpoint_id), endpoint_id)
+
+
+def current_states(runs: Runs, saved: Iterable[UnitState], endpoint_id: str | None = None) -> tuple[UnitState, ...]:
+    """The saved states (of the endpoint), corrected by the runs that Prefect says are alive now.
+
+    Args:
+        runs: Flow runs on the server in use.
+        saved: As runs recorded them; may come from a cache.
+        endpoint_id: Leave out runs of other endpoints.
+
+    Returns:
+        One state for each saved one and for each unit that runs for the first time, by endpoint, unit and sink.
+    """
+    by_ref = {ref_of(state): state for state in saved}
+    running = {run.ref: run for run in runs.find(ALIVE) if run.ref and endpoint_id in {None, run.ref.endpoint_id}}
+    first_runs = {ref: UnitState(**ref.model_dump()) for ref in running if ref not in by_ref}
+    found = [corrected(state, running.get(ref)) for ref, state in {**by_ref, **first_runs}.items()]
     return tuple(sorted(found, key=lambda state: (state.endpoint_id, state.unit_id, state.sink_id)))
 
 
@@ -56,5 +69,6 @@ def checkpoints_of(workspace: Workspace, endpoint_id: str) -> Mapping[RunRef, di
     }
 
 
-def _ref(state: UnitState) -> RunRef:
+def ref_of(state: UnitState) -> RunRef:
+    """What the state is about."""
     return RunRef(endpoint_id=state.endpoint_id, unit_id=state.unit_id, sink_id=state.sink_id)

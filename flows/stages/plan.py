@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from contracts.endpoint import PlanRequest, SinkEndpoint, SourceEndpoint, SupportsCdm, SupportsConsistentView
-from contracts.errors import CdmModelUnsupportedError
 from contracts.mapping import CdmModel
 from contracts.model import Contract, Json
 from contracts.plan import IngestionPlan, IngestionSlice, fingerprint
 from contracts.receipts import FrozenRun, RunHandle, RunRef, UpsertReceipt
 from contracts.unit import EndpointUnitDescriptor, IngestionMode, UnitPolicy
+from state.admission import require_fitting_sink
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -126,21 +126,8 @@ def require_sink(sink: SinkEndpoint, request: RunRequest) -> None:
         CdmModelUnsupportedError: The sink takes no rows of this model, or no raw rows.
         SinkNotProvisionedError: The model's table is missing or older than the model.
     """
-    takes_cdm = isinstance(sink, SupportsCdm)
-    if request.cdm_model is None and takes_cdm:
-        raise CdmModelUnsupportedError(
-            f"Sink {request.ref.sink_id!r} takes common-model rows only, and this run makes raw ones",
-            "Use data mode `cdm`, or a raw sink.",
-            sink_id=request.ref.sink_id,
-        )
-    if request.cdm_model is not None:
-        if not isinstance(sink, SupportsCdm):
-            raise CdmModelUnsupportedError(
-                f"Sink {request.ref.sink_id!r} takes no rows of {request.cdm_model.model_id}",
-                "Use a sink of template `cdm.jdbc`, or data mode `raw`.",
-                sink_id=request.ref.sink_id,
-                cdm_model_id=request.cdm_model.model_id,
-            )
+    require_fitting_sink(request.ref.sink_id, request.cdm_model, takes_cdm=isinstance(sink, SupportsCdm))
+    if request.cdm_model is not None and isinstance(sink, SupportsCdm):
         sink.require_model(request.cdm_model)
 
 

@@ -9,7 +9,7 @@ from contracts.errors import CatalogMissingError, EndpointUnknownError
 from contracts.receipts import RunRef
 from contracts.unit import UnitConfig, UnitState
 from flows.blocks.types import REGISTRY
-from flows.operations.statuses import state_of
+from flows.operations.statuses import ref_of, state_of
 from flows.wiring import Workspace
 from metadata_api.errors import MalformedError
 from metadata_api.metadata_cache import descriptor, read_endpoint, read_sink
@@ -111,7 +111,7 @@ class QueryRoot(FilterQueries):
         idle = [
             UnitState(endpoint_id=endpoint_id, unit_id=name, sink_id=sinks.get(name) or "") for name in sorted(never)
         ]
-        return [showing.status(each, checkpoints.get(_ref(each))) for each in (*states, *idle)]
+        return [showing.status(each, checkpoints.get(ref_of(each))) for each in (*states, *idle)]
 
     @strawberry.field
     def ingestion_status(
@@ -129,7 +129,7 @@ class QueryRoot(FilterQueries):
         workspace = info.context.workspace
         found = read_endpoint(workspace, endpoint_id)
         configs = configs_of(workspace, endpoint_id)
-        states = {_ref(each): each for each in info.context.services.unit_states.states(endpoint_id)}
+        states = {ref_of(each): each for each in info.context.services.unit_states.states(endpoint_id)}
         checkpoints = info.context.services.unit_states.cursors(endpoint_id)
         last = {ref: showing.status(each, checkpoints.get(ref)) for ref, each in states.items()}
         return [
@@ -187,10 +187,6 @@ def configs_of(workspace: Workspace, endpoint_id: str) -> dict[str, UnitConfig]:
 
 def _plain(endpoint_id: str, unit_id: str) -> UnitConfig:
     return UnitConfig(endpoint_id=endpoint_id, unit_id=unit_id)
-
-
-def _ref(state: UnitState) -> RunRef:
-    return RunRef(endpoint_id=state.endpoint_id, unit_id=state.unit_id, sink_id=state.sink_id)
 
 
 def _ref_of(config: UnitConfig) -> RunRef:

@@ -6,9 +6,10 @@ from contracts.catalog import CatalogSnapshot, DatasetDescriptor
 from contracts.errors import ConfigInvalidError, DatasetNotInCatalogError, SourceAuthError, UnitDisabledError
 from contracts.receipts import RunRef
 from contracts.unit import EndpointUnitDescriptor, UnitConfig, UnitPolicy, UnitState
+from state.admission import require_runnable
 from state.keys import unit_config_key, unit_state_key
 from state.memory import MemoryKvStore
-from state.units import UnitConfigs, UnitStates, effective_policy, require_runnable
+from state.units import UnitConfigs, UnitStates, effective_policy
 
 REF = RunRef(endpoint_id="shop", unit_id="public.orders", sink_id="lake")
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from connector_kit.checks.check import Observation, failed, passed
+from connector_kit.checks.check import CheckObservation, failed, passed
 from connector_kit.checks.rows import difference
 from connector_kit.checks.system import SkippedError
 
@@ -20,7 +20,7 @@ ANY: Collection[str] = ()
 
 def same_rows(
     sent: str, truth: Mapping[str, Row], reading: ReadResult, without: Sequence[str] = (), *, whole: bool = True
-) -> Observation:
+) -> CheckObservation:
     """The rows must be the true ones, each once, and the reports must say so.
 
     Args:
@@ -51,7 +51,7 @@ def same_rows_or_reported(
     without: Sequence[str] = (),
     *,
     gap: bool = True,
-) -> Observation:
+) -> CheckObservation:
     """The true rows, or a typed error with a next step, or a gap; what differs in silence fails.
 
     Args:
@@ -66,11 +66,11 @@ def same_rows_or_reported(
     expected = f"the same rows, {kinds} with a next step{', or a gap in the report' if gap else ''}"
     if reading.error is not None:
         right = bool(reading.error.next_step) and (not codes or reading.error.code in codes)
-        return Observation(right, sent, describe_error(reading.error), expected)
+        return CheckObservation(right, sent, describe_error(reading.error), expected)
     if reading.gaps:
-        return Observation(gap, sent, f"a gap: {reading.gaps[0]}", expected)
+        return CheckObservation(gap, sent, f"a gap: {reading.gaps[0]}", expected)
     seen = same_rows(sent, truth, reading, without)
-    return Observation(seen.passed, sent, seen.received, expected)
+    return CheckObservation(seen.passed, sent, seen.received, expected)
 
 
 def describe_error(error: IngestionError) -> str:

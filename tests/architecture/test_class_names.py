@@ -13,14 +13,10 @@ EXCEPTIONS: dict[str, str] = {}
 STILL_TWICE = {
     "Chain",
     "Checkpoint",
-    "Lab",
     "LocalStaging",
     "MemoryStaging",
-    "Mover",
-    "Observation",
     "Pair",
     "S3Staging",
-    "_IssueId",
 }
 """Names of before this rule. It only shrinks: an entry that is no longer needed fails the test."""
 

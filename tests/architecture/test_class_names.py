@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections import defaultdict
+from functools import cache
 
 from tests.architecture.rooms import ROOT, built, files
 
@@ -21,6 +22,7 @@ STILL_TWICE = {
 """Names of before this rule. It only shrinks: an entry that is no longer needed fails the test."""
 
 
+@cache
 def definitions() -> dict[str, list[str]]:
     """Every class name, and where it is defined: ``path:line``."""
     found = defaultdict(list)

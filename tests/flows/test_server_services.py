@@ -114,6 +114,7 @@ def test_a_service_that_stopped_is_not_one_that_was_told_to_stop() -> None:
     assert [(each["service"], each["stopped"]) for each in monitor.report()] == [("Broken", True), ("Ended", False)]
 
 
+@pytest.mark.slow
 class TestUnchanged:
     """Prefect's own app where the changes would not fit."""
 

@@ -11,21 +11,12 @@ FOLDERS = ("benchmarks", "demo", "notebooks", "tests")
 EXCEPTIONS: dict[str, str] = {}
 """Names that may be defined more than once, each with its reason. Keep it empty if you can."""
 STILL_TWICE = {
-    "Answer",
-    "Api",
     "Chain",
     "Checkpoint",
-    "Lab",
     "LocalStaging",
     "MemoryStaging",
-    "Mover",
-    "Observation",
     "Pair",
-    "Request",
     "S3Staging",
-    "_Handler",
-    "_IssueId",
-    "_Server",
 }
 """Names of before this rule. It only shrinks: an entry that is no longer needed fails the test."""
 

@@ -54,7 +54,7 @@ lock: ## Solve the lock files again (needs uv)
 	./requirements/lock.sh
 
 clean: ## Remove .venv and everything that tools cached
-	rm -rf $(VENV) .sandbox .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	rm -rf $(VENV) .sandbox .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): requirements/dev.lock pyproject.toml

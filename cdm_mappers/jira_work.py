@@ -1,7 +1,7 @@
-"""Jira rows as rows of the work family. Expressions only; a column that is missing counts as null.
+"""Maps Jira rows to the work family with polars expressions only; a missing column counts as null.
 
-Where a property comes from: the custom field columns hold JSON as received, the catalog their names and types.
-``properties`` is put together as text, so no value is read and written again on the way.
+Custom field columns contain JSON as received; the catalog has their names and types. ``properties`` is built as text
+from both, so that no value is parsed and serialised again.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _CUSTOM = "customfield_"
 
 
 def item(frame: pl.LazyFrame, context: MapContext) -> pl.LazyFrame:
-    """``jira.issues`` to ``cdm.work.item``; the key makes the id, so that a moved issue gets a new one."""
+    """``jira.issues`` to ``cdm.work.item``. The id contains the key, so that a moved issue gets a new id."""
     row = _Row(frame, context)
     return row.mapped(
         "cdm.work.item",
@@ -54,12 +54,12 @@ def project(frame: pl.LazyFrame, context: MapContext) -> pl.LazyFrame:
     """``jira.projects`` to ``cdm.work.project``."""
     row = _Row(frame, context)
     plain = {name: row[name] for name in ("name", "description", "url")}
-    made = {"cdm_id": row.cdm("project", "key"), "source_id": row["id"], "source_project_key": row["key"]}
-    return row.mapped("cdm.work.project", made | plain)
+    ids = {"cdm_id": row.cdm("project", "key"), "source_id": row["id"], "source_project_key": row["key"]}
+    return row.mapped("cdm.work.project", ids | plain)
 
 
 def user(frame: pl.LazyFrame, context: MapContext) -> pl.LazyFrame:
-    """``jira.users`` to ``cdm.work.user``; an empty address is none."""
+    """``jira.users`` to ``cdm.work.user``; an empty email address becomes null."""
     row = _Row(frame, context)
     return row.mapped(
         "cdm.work.user",
@@ -113,18 +113,18 @@ def worklog(frame: pl.LazyFrame, context: MapContext) -> pl.LazyFrame:
 
 
 class _Row:
-    """Expressions over one frame of staged rows; ``row["name"]`` is the column, or null where it is missing."""
+    """Expressions over one frame of staged rows; ``row["name"]`` is the column, or null if it is missing."""
 
     def __init__(self, frame: pl.LazyFrame, context: MapContext) -> None:
         self._frame, self._context = frame, context
-        self._there = frozenset(frame.collect_schema().names())
+        self._columns = frozenset(frame.collect_schema().names())
         self._system = context.dataset.namespace
 
     def __getitem__(self, name: str) -> pl.Expr:
-        return pl.col(name) if name in self._there else pl.lit(None)
+        return pl.col(name) if name in self._columns else pl.lit(None)
 
     def cdm(self, entity: str, name: str) -> pl.Expr:
-        """An id in the work family; null where the source's id is."""
+        """An id in the work family; null if the source's id is null."""
         return pl.lit(f"cdm:work:{entity}:{self._system}:") + self[name].cast(pl.String)
 
     def json_object(self, names: tuple[str, ...]) -> pl.Expr:
@@ -132,7 +132,7 @@ class _Row:
         return pl.struct(*(self[name].cast(pl.String).alias(name) for name in names)).struct.json_encode()
 
     def properties(self) -> pl.Expr:
-        """Custom fields that hold something: ``{id: {name, type, value}}``; null where none does."""
+        """Custom fields that have a value, as ``{id: {name, type, value}}``; null if there are none."""
         parts = [_property(column) for column in self._custom()]
         if not parts:
             return pl.lit(None)
@@ -140,18 +140,18 @@ class _Row:
         return pl.when(joined != "").then(pl.lit("{") + joined + pl.lit("}"))
 
     def _custom(self) -> list[ColumnDescriptor]:
-        """Custom field columns of the frame, in the catalog's order, then those it does not know by name.
+        """Custom field columns of the frame in the catalog's order, then those that the catalog lacks, by name.
 
-        Rows staged before a catalog was collected anew may have a field that it no longer lists.
+        Rows that were staged before the catalog was last collected may have a field that it no longer lists.
         """
         known = [one for one in self._context.dataset.columns if one.name.startswith(_CUSTOM)]
-        there = {name for name in self._there if name.startswith(_CUSTOM)}
-        stray = sorted(there - {one.name for one in known})
+        present = {name for name in self._columns if name.startswith(_CUSTOM)}
+        stray = sorted(present - {one.name for one in known})
         unlisted = [ColumnDescriptor(name=name, logical_type="json", declared_type="unknown") for name in stray]
-        return [one for one in known if one.name in there] + unlisted
+        return [one for one in known if one.name in present] + unlisted
 
-    def mapped(self, model_id: str, made: Mapping[str, pl.Expr]) -> pl.LazyFrame:
-        """The model's columns, in its order and types."""
+    def mapped(self, model_id: str, columns: Mapping[str, pl.Expr]) -> pl.LazyFrame:
+        """A frame with the model's columns, in its order and with its types."""
         context = self._context
         known: dict[str, pl.Expr] = {
             "source_system": pl.lit(self._system),
@@ -160,16 +160,16 @@ class _Row:
             OWNER: pl.lit(context.endpoint_id),
             INGESTED_AT: pl.lit(context.ingested_at),
             DELETED_AT: pl.lit(None),
-            **made,
+            **columns,
         }
         schema = schema_of(MODELS[model_id])
         return self._frame.select(known[name].cast(dtype).alias(name) for name, dtype in schema.items())
 
 
 def _property(column: ColumnDescriptor) -> pl.Expr:
-    """``"customfield_1":{"name":…,"type":…,"value":…}`` of one column; null where it holds nothing."""
+    """``"customfield_1":{"name":…,"type":…,"value":…}`` of one column; null if it has no value."""
     name = column.name if column.comment is None else column.comment
     described = f'"name":{json.dumps(name)},"type":{json.dumps(column.declared_type)}'
     value = pl.col(column.name).cast(pl.String)
-    holds = ~value.str.strip_chars().is_in(["", "null"])
-    return pl.when(holds).then(pl.lit(f'{json.dumps(column.name)}:{{{described},"value":') + value + pl.lit("}"))
+    has_value = ~value.str.strip_chars().is_in(["", "null"])
+    return pl.when(has_value).then(pl.lit(f'{json.dumps(column.name)}:{{{described},"value":') + value + pl.lit("}"))

@@ -42,7 +42,7 @@ def model_of(model_id: str) -> CdmModel:
     """The model of that id.
 
     Raises:
-        CdmModelUnsupportedError: There is none; the error lists what there is.
+        CdmModelUnsupportedError: There is no such model; the error lists the existing ones.
     """
     if model_id not in MODELS:
         raise CdmModelUnsupportedError(
@@ -55,14 +55,14 @@ def model_of(model_id: str) -> CdmModel:
 
 
 def dtype_of(kind: LogicalType) -> pl.DataType:
-    """How a column of that type travels: moments in UTC with microseconds, JSON as text.
+    """The polars type of a logical type. Timestamps have microseconds, and UTC if zoned; JSON is text.
 
     Raises:
-        KeyError: ``decimal`` and ``interval``: a model's column does not say the precision they would need.
+        KeyError: For ``decimal`` and ``interval``, because a column of a model does not state their precision.
     """
     return _TYPES[kind]
 
 
 def schema_of(model: CdmModel) -> dict[str, pl.DataType]:
-    """Polars type by column name, in the model's order."""
+    """Column names and polars types, in the model's order."""
     return {column.name: dtype_of(column.logical_type) for column in model.columns}

@@ -30,26 +30,26 @@ BUILT_IN: Mapping[MapperKey, str | CdmMapper] = MappingProxyType(
         )
     }
 )
-"""(source family, unit kind, model) to ``module:callable``; the mappers of our own connectors."""
+"""The mappers of the built-in connectors: (source family, unit kind, model) to ``module:callable``."""
 
 
 class CdmMapperRegistry:
-    """Which mapper turns rows of a source's units into rows of a common model.
+    """Finds the mapper from a source's units to a common model.
 
     Args:
-        entries: Mapper key to ``module:callable``, or to the callable itself; copied, so later changes of the
-            mapping change nothing here.
+        entries: Mapper key to ``module:callable``, or to the callable itself; copied, so later changes to the
+            mapping have no effect.
     """
 
     def __init__(self, entries: Mapping[MapperKey, str | CdmMapper] = BUILT_IN) -> None:
         self._entries = dict(entries)
 
     def find(self, source_family: str, unit_kind: str, cdm_model_id: str) -> CdmMapper:
-        """The mapper for exactly these three.
+        """The mapper with exactly this key.
 
         Raises:
-            CdmModelUnsupportedError: There is none (the error lists the models for such units), or it cannot
-                be imported.
+            CdmModelUnsupportedError: There is no such mapper (the error lists the models of such units), or it
+                cannot be imported.
         """
         key = MapperKey(source_family=source_family, unit_kind=unit_kind, cdm_model_id=cdm_model_id)
         entry = self._entries.get(key)
@@ -58,12 +58,12 @@ class CdmMapperRegistry:
         return _load(key, entry) if isinstance(entry, str) else entry
 
     def models(self, source_family: str, unit_kind: str) -> tuple[str, ...]:
-        """Ids of the models that units of this kind can be mapped to, in order."""
+        """Sorted ids of the models that units of this kind can be mapped to."""
         pairs = ((key, (key.source_family, key.unit_kind)) for key in self._entries)
         return tuple(sorted(key.cdm_model_id for key, pair in pairs if pair == (source_family, unit_kind)))
 
     def keys(self) -> tuple[MapperKey, ...]:
-        """What there is a mapper for, by family, kind and model."""
+        """The keys of all mappers, sorted by family, kind and model."""
         return tuple(sorted(self._entries, key=lambda key: (key.source_family, key.unit_kind, key.cdm_model_id)))
 
     def _unsupported(self, key: MapperKey) -> CdmModelUnsupportedError:
@@ -113,7 +113,7 @@ def _load(key: MapperKey, path: str) -> CdmMapper:
     except (ImportError, AttributeError, ValueError) as error:
         raise CdmModelUnsupportedError(
             f"The mapper {path!r} cannot be imported: {error}",
-            "Mend the path in the table of mappers, or install what the mapper needs.",
+            "Correct the path in the table of mappers, or install the packages that the mapper needs.",
             **key.model_dump(),
             path=path,
         ) from error

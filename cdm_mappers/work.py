@@ -1,7 +1,7 @@
-"""The work family as data: projects, people, items, comments and worklogs of any tracker.
+"""The work family as data: projects, users, items, comments and worklogs of any tracker.
 
-Ids are ``cdm:work:<entity>:<source system>:<id>``. A source system has no colon in its name, so the rest after the
-fourth colon is the source's own id, whatever stands in it.
+Ids are ``cdm:work:<entity>:<source system>:<id>``. A source system's name contains no colon, so everything after the
+fourth colon is the source's own id, whatever it contains.
 """
 
 from __future__ import annotations
@@ -102,4 +102,4 @@ WORK = (
         _column("visibility", "json", "Who may see it, as the source says; empty for everybody"),
     ),
 )
-"""By id."""
+"""Ordered by id."""

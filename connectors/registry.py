@@ -157,7 +157,7 @@ def _broken(entry: EntryPoint, why: str) -> EndpointUnknownError:
     origin = f" of package {entry.dist.name!r}" if entry.dist is not None else ""
     return EndpointUnknownError(
         f"Connector {entry.name!r} ({entry.value}{origin}) cannot be used: {why}",
-        "Mend or remove the package that brings it; the other connectors work.",
+        "Repair or remove the package that provides it; the other connectors work.",
         template_id=entry.name,
         path=entry.value,
     )

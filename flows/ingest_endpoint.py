@@ -99,7 +99,7 @@ def _refuse_failures(endpoint_id: str, enabled: list[str], results: list[dict[st
     raise RunError(
         f"{len(failed)} of {len(enabled)} units of {endpoint_id} failed: {lines}"
         + (f"; not begun: {', '.join(not_begun)}" if not_begun else ""),
-        "Mend what they name and run again: units that succeeded are cheap to run again.",
+        "Correct what they name and run again: units that succeeded are cheap to run again.",
         failed=failed,
         not_begun=not_begun,
     )

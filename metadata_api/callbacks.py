@@ -16,7 +16,15 @@ from urllib.parse import urlsplit
 import httpx
 
 from metadata_api.errors import CallbackRefusedError
-from metadata_api.signing import SIGNATURE, TIMESTAMP, sign
+from metadata_api.signing import (
+    SIGNATURE,
+    STANDARD_ID,
+    STANDARD_SIGNATURE,
+    STANDARD_TIMESTAMP,
+    TIMESTAMP,
+    sign,
+    sign_standard,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,9 +107,13 @@ def deliver(
 def signed_headers(secret: str, key_id: str, delivery_id: str, body: bytes) -> dict[str, str]:
     """The headers of a callback; the receiver verifies it as this API verifies a webhook."""
     at = int(time.time())
+    message_id = delivery_id.replace(".", "_")  # the standard separates what it signs by full stops
     return {
         TIMESTAMP: str(at),
         SIGNATURE: sign(secret, at, body),
+        STANDARD_ID: message_id,
+        STANDARD_TIMESTAMP: str(at),
+        STANDARD_SIGNATURE: sign_standard(secret, message_id, at, body),
         KEY_ID: key_id,
         DELIVERY: delivery_id,
         "content-type": "application/json",

@@ -58,7 +58,8 @@ def accept(services: ApiServices, headers: dict[str, str], body: bytes) -> dict[
     """
     signed = verify(headers, body, services.settings.signing_keys)
     services.limiter.take(signed.key_id)
-    services.replays.take(signed.digest)
+    for digest in signed.digests:
+        services.replays.take(digest)
     return start(services, read_request(body), signed)
 
 
@@ -72,7 +73,7 @@ def start(services: ApiServices, request: IngestionRequest, signed: Signed) -> d
     run = services.runs.start(
         DEPLOYMENT,
         admitted.parameters,
-        key=key_of("webhook", request.idempotency_key or signed.digest),
+        key=key_of("webhook", request.idempotency_key or signed.digests[0]),
         labels={KEY: signed.key_id, REQUEST: asked, **callback},
         tags=(ACCEPTED, DUE) if callback else (ACCEPTED,),
     )

@@ -1,1 +1,1 @@
-"""Floor 1: the pipe between source and sink. Sessions of Parquet parts in memory, a folder or a bucket."""
+"""Floor 1: staging between source and sink. Sessions of Parquet parts in memory, a folder or a bucket."""

@@ -1,4 +1,4 @@
-"""Removing what is past its time to live, never what a live run may still read."""
+"""Deletes sessions whose time to live has passed, but never one that an active run may still read."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 
 class CleanReport(Contract):
-    """What one cleaning did; bytes count every object of a session."""
+    """The result of one cleaning; bytes include every object of a session."""
 
     removed_sessions: int = 0
     removed_bytes: int = 0
     kept_sessions: int = 0
-    """Younger than their time to live, or of a live run."""
+    """Sessions younger than their time to live, or of an active run."""
     kept_bytes: int = 0
     live_sessions: int = 0
-    """Of the kept ones, those past their time that a live run protects."""
+    """Expired sessions that were kept because their run is active."""
     failures: tuple[str, ...] = ()
-    """``key: code`` of sessions that could not be removed; they are tried again next time."""
+    """``key: code`` of sessions that could not be deleted; the next cleaning tries again."""
 
 
 def clean(
@@ -37,10 +37,10 @@ def clean(
     live_run_ids: Collection[str],
     consumed_ttl_s: float | None = None,
 ) -> CleanReport:
-    """Remove sessions whose newest object is older than ``ttl_s`` seconds at ``now`` (aware).
+    """Delete sessions whose newest object is older than ``ttl_s`` seconds at ``now`` (timezone-aware).
 
-    Consumed ones go after ``consumed_ttl_s`` (``ttl_s`` when None). A session of a run in ``live_run_ids``
-    stays at any age.
+    Consumed sessions expire after ``consumed_ttl_s`` (``ttl_s`` if None). Sessions of runs in ``live_run_ids`` are kept
+    at any age.
 
     Raises:
         StageError: The sessions could not be listed.
@@ -51,12 +51,12 @@ def clean(
     failures: list[str] = []
     for session in tuple(provider.sessions()):
         limit = consumed if session.state == "consumed" else timedelta(seconds=ttl_s)
-        past = now - session.modified_at > limit
-        removed = past and session.run_id not in live and _remove(provider, session, failures)
-        fate = "removed" if removed else "kept"
-        tally[f"{fate}_sessions"] += 1
-        tally[f"{fate}_bytes"] += session.bytes
-        tally["live_sessions"] += past and session.run_id in live
+        expired = now - session.modified_at > limit
+        removed = expired and session.run_id not in live and _remove(provider, session, failures)
+        outcome = "removed" if removed else "kept"
+        tally[f"{outcome}_sessions"] += 1
+        tally[f"{outcome}_bytes"] += session.bytes
+        tally["live_sessions"] += expired and session.run_id in live
     return CleanReport(**tally, failures=tuple(failures))
 
 

@@ -1,4 +1,4 @@
-"""From a URL or a config to a provider. Each provider's module is loaded only when it is asked for."""
+"""Creates a staging provider from a URL or a configuration. A provider's module is imported on first use."""
 
 from __future__ import annotations
 
@@ -13,18 +13,17 @@ from staging.config import LocalStagingConfig, MemoryStagingConfig, S3StagingCon
 if TYPE_CHECKING:
     from contracts.staging import StagingProvider
 
-# A config's own setting does not reach errors that the union raises for it.
+# The setting of a member model does not apply to errors that the union raises for it.
 _CONFIG: TypeAdapter[StagingConfig] = TypeAdapter(StagingConfig, config=ConfigDict(hide_input_in_errors=True))
 _SECRETS = {"access_key_id", "secret_access_key", "session_token"}
 _FORMS = "Write memory:, file:///path or s3://bucket/prefix, with options as ?name=value."
 
 
 def open_staging(where: str | StagingConfig, **options: Any) -> StagingProvider:
-    """The provider for a URL or a config; ``options`` override fields of it.
+    """The provider for a URL or a configuration; ``options`` override its fields.
 
-    URLs: ``memory:[area]``, ``file:///path``, ``s3://bucket/prefix``; a query sets further fields, never
-    secrets.
-    Nothing is contacted: ask ``test_connection``.
+    URLs: ``memory:[area]``, ``file:///path``, ``s3://bucket/prefix``; a query string sets further
+    fields, but never secrets. No connection is opened; use ``test_connection`` for that.
 
     Raises:
         ConfigInvalidError: Unknown scheme, unknown option, or a value that does not fit.
@@ -33,7 +32,11 @@ def open_staging(where: str | StagingConfig, **options: Any) -> StagingProvider:
 
 
 def staging_config(where: str | StagingConfig, **options: Any) -> StagingConfig:
-    """The config that a URL (or another config) and options stand for; raises ConfigInvalidError."""
+    """The configuration given by a URL or another configuration, and options.
+
+    Raises:
+        ConfigInvalidError: As ``open_staging``.
+    """
     fields = {**dict(where)} if isinstance(where, BaseModel) else _fields_of(where)
     try:
         return _CONFIG.validate_python({**fields, **options})
@@ -63,7 +66,7 @@ def _fields_of(url: str) -> dict[str, Any]:
     parts = _split(url)
     fields = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=False))
     if _SECRETS & fields.keys() or "@" in parts.netloc:
-        # Not even quoted back: the URL holds a secret.
+        # The URL contains a secret, so the error does not quote it.
         raise ConfigInvalidError("A staging URL must not carry credentials", "Pass them as options.")
     match parts.scheme:
         case "memory":
@@ -72,7 +75,7 @@ def _fields_of(url: str) -> dict[str, Any]:
             return {**fields, "provider": "local", "path": unquote(parts.path)}
         case "s3" if parts.netloc:
             return {**fields, "provider": "s3", "bucket": parts.netloc, "prefix": unquote(parts.path)}
-    raise ConfigInvalidError(f"{parts.scheme!r} is not a staging URL of a known form", _FORMS)
+    raise ConfigInvalidError(f"{parts.scheme!r} is not a staging URL scheme, or a part of the URL is missing", _FORMS)
 
 
 def _split(url: str) -> SplitResult:

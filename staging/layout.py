@@ -1,8 +1,8 @@
-"""The only module that spells keys.
+"""The only module that builds and parses object keys.
 
-A session is ``[root]ingestion/<workspaceId>/<endpointId>/<runId>/<sliceIndex>/<attempt>/`` and holds
-``part-00000.parquet`` and so on, ``manifest.json``, ``_SUCCESS`` and, once a sink has it, ``_CONSUMED``.
-Ids are percent-encoded, so any id makes one path segment and can be read back from the key.
+A session is ``[root]ingestion/<workspaceId>/<endpointId>/<runId>/<sliceIndex>/<attempt>/`` and contains
+``part-00000.parquet`` and so on, ``manifest.json``, ``_SUCCESS`` and, once a sink has committed it, ``_CONSUMED``.
+Ids are percent-encoded, so that every id is one path segment and can be parsed from the key.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 _AREA = "ingestion/"
 _SEGMENTS = 5
 _EMPTY = "%"
-"""Stands for an empty id; no encoded id is a lone percent sign."""
+"""Encodes an empty id; no other id is encoded as a lone percent sign."""
 
 
-class SessionPlace(NamedTuple):
-    """What a session's key says about it."""
+class SessionPath(NamedTuple):
+    """The ids in a session's key."""
 
     workspace_id: str
     endpoint_id: str
@@ -56,22 +56,22 @@ def success_key(session: str) -> str:
 
 
 def consumed_key(session: str) -> str:
-    """Key of the object that says a sink has committed the session's rows."""
+    """Key of the object that records that a sink has committed the session's rows."""
     return f"{session}_CONSUMED"
 
 
 def probe_key(token: str, root: str = "") -> str:
-    """Key of a small object written to test the connection; never taken for part of a session."""
+    """Key of a small object that tests the connection; never mistaken for part of a session."""
     return f"{area_prefix(root)}.probe-{_encode(token)}"
 
 
 def session_of(key: str) -> str:
-    """The session prefix an object's key would belong to: all up to the last ``/``."""
+    """The session that an object's key belongs to: everything up to the last ``/``."""
     return key[: key.rfind("/") + 1]
 
 
-def parse_session(session: str, root: str = "") -> SessionPlace | None:
-    """What the key prefix says, or None when it is not exactly one session's."""
+def parse_session(session: str, root: str = "") -> SessionPath | None:
+    """The ids in the key prefix, or None if it is not the prefix of one session."""
     area = area_prefix(root)
     if not session.startswith(area) or not session.endswith("/"):
         return None
@@ -81,12 +81,12 @@ def parse_session(session: str, root: str = "") -> SessionPlace | None:
     workspace_id, endpoint_id, run_id, sequence, attempt = (_decode(one) for one in segments)
     if not (sequence.isascii() and sequence.removeprefix("-").isdigit()):
         return None
-    return SessionPlace(workspace_id, endpoint_id, run_id, int(sequence), attempt)
+    return SessionPath(workspace_id, endpoint_id, run_id, int(sequence), attempt)
 
 
 def _encode(one: str) -> str:
     encoded = quote(one, safe="") or _EMPTY
-    # "." and ".." mean folders to a file system.
+    # "." and ".." have a meaning in file systems.
     return encoded.replace(".", "%2E") if not encoded.strip(".") else encoded
 
 

@@ -1,4 +1,4 @@
-"""Sessions in a folder. An object is a file, written aside and renamed: it is there whole or not at all."""
+"""Sessions in a folder. An object is a file, written under a temporary name and renamed, so writes are atomic."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ _CREATE_TRIES = 50
 
 
 class LocalStore:
-    """An ObjectStore over a folder, which it never creates itself: a missing one is often a missing mount."""
+    """An ObjectStore over a folder. It never creates the folder, because a missing one is often a missing mount."""
 
     def __init__(self, folder: Path, *, durable: bool) -> None:
-        """Keys become paths below ``folder``; ``durable`` waits for the disk."""
+        """Keys become paths below ``folder``; ``durable`` syncs every write to disk."""
         self._folder = folder
         self._durable = durable
 
     def put(self, key: str, content: bytes) -> None:
-        """Write the file aside, then rename it."""
+        """Write a temporary file, then rename it."""
         path = self._folder / key
         draft = path.with_name(f"{path.name}.tmp-{uuid4().hex[:12]}")
         with self._translated("write", key):
@@ -62,7 +62,7 @@ class LocalStore:
                 return None
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
-        """Files below the prefix; one that vanishes meanwhile is left out."""
+        """Files below the prefix; a file that is deleted meanwhile is left out."""
         with self._translated("list", prefix):
             self._require_folder()
             for folder, _, names in os.walk(self._folder / prefix, onerror=_raise_unless_gone):
@@ -71,7 +71,7 @@ class LocalStore:
                         yield self._describe(Path(folder, name))
 
     def delete(self, keys: Sequence[str]) -> None:
-        """Unlink the files, and the folders that are empty after it."""
+        """Delete the files, and the folders that become empty."""
         for key in keys:
             with self._translated("delete", key):
                 (self._folder / key).unlink(missing_ok=True)
@@ -90,9 +90,9 @@ class LocalStore:
             try:
                 return draft.open("xb")
             except FileNotFoundError:
-                # Whoever deletes a session may prune the folder between these calls, and its parents within the second.
+                # A concurrent delete may prune the folder between these calls, and its parents during mkdir.
                 self._require_folder()
-                # FileExistsError: it was there when it was to be made, and gone when Python looked what was there.
+                # FileExistsError: the folder existed when mkdir ran, but was gone when mkdir checked its type.
                 with suppress(FileNotFoundError, FileExistsError):
                     draft.parent.mkdir(parents=True, exist_ok=True)
         return draft.open("xb")
@@ -112,7 +112,7 @@ class LocalStore:
         if not self._folder.is_dir():
             raise StagingRefusedError(
                 f"The staging folder {str(self._folder)!r} does not exist",
-                "Create it, or mount what should be there.",
+                "Create it, or mount the file system that contains it.",
                 path=str(self._folder),
             )
 
@@ -128,7 +128,7 @@ class LocalStaging(StoreStaging):
     """The ``local`` provider."""
 
     def __init__(self, config: LocalStagingConfig) -> None:
-        """Sessions below ``config.path``; it is looked at only when used."""
+        """Sessions below ``config.path``; the folder is not accessed before the first use."""
         folder = config.path.expanduser().resolve()
         store = LocalStore(folder, durable=config.durable)
         super().__init__(Area("local", str(folder), store), config.part_bytes)
@@ -146,7 +146,7 @@ def _translate(error: OSError, verb: str, folder: Path, key: str) -> StageError:
         return StagingUnavailableError(what, step, path=str(folder), errno=name)
     if error.errno == errno.ENAMETOOLONG:
         return StagingRefusedError(what, "Use shorter endpoint and run ids.", path=str(folder), errno=name)
-    step = "Give this user the right to read and write the folder, or choose another one."
+    step = "Allow this user to read and write the folder, or choose another one."
     return StagingRefusedError(what, step, path=str(folder), errno=name)
 
 

@@ -1,4 +1,4 @@
-"""Sessions in this process, bounded."""
+"""Sessions in this process, with a size limit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class MemoryStore:
-    """An ObjectStore that holds at most ``limit_bytes`` of content."""
+    """An ObjectStore for at most ``limit_bytes`` of content."""
 
     def __init__(self, limit_bytes: int) -> None:
         """An empty store."""
@@ -27,10 +27,10 @@ class MemoryStore:
         self._lock = threading.Lock()
 
     def put(self, key: str, content: bytes) -> None:
-        """Keep the content.
+        """Store the content.
 
         Raises:
-            StageTooLargeError: The limit would be passed; nothing was changed.
+            StageTooLargeError: The limit would be exceeded; nothing was changed.
         """
         with self._lock:
             used = self._used_bytes - self._size(key) + len(content)
@@ -42,17 +42,17 @@ class MemoryStore:
     def get(self, key: str) -> bytes | None:
         """The content, or None."""
         with self._lock:
-            found = self._objects.get(key)
-        return None if found is None else found[0]
+            stored = self._objects.get(key)
+        return None if stored is None else stored[0]
 
     def list(self, prefix: str) -> Sequence[StoredObject]:
-        """Objects below the prefix at this moment."""
+        """Objects below the prefix."""
         with self._lock:
             items = [item for item in self._objects.items() if item[0].startswith(prefix)]
         return [StoredObject(key, len(content), modified_at) for key, (content, modified_at) in items]
 
     def delete(self, keys: Sequence[str]) -> None:
-        """Forget the objects and free their bytes."""
+        """Delete the objects and free their bytes."""
         with self._lock:
             for key in keys:
                 self._used_bytes -= self._size(key)
@@ -71,10 +71,10 @@ class MemoryStore:
 
 
 class MemoryStaging(StoreStaging):
-    """The ``memory`` provider: sessions live as long as this object."""
+    """The ``memory`` provider: sessions exist as long as this object."""
 
     def __init__(self, config: MemoryStagingConfig | None = None) -> None:
-        """An empty area of its own, even under the same name as another."""
+        """A new empty area, even if another one has the same name."""
         chosen = config or MemoryStagingConfig()
         area = Area("memory", chosen.area, MemoryStore(chosen.limit_bytes))
         super().__init__(area, chosen.part_bytes)

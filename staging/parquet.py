@@ -1,7 +1,7 @@
-"""One part: rows to Parquet bytes and back, exactly.
+"""Encodes rows as one Parquet part and decodes it, without any loss.
 
-zstd 1 writes as fast as lz4 and stores two fifths less; statistics are off because every reader takes whole
-parts. A part is cut into a few row groups, since polars writes and reads them in parallel.
+zstd level 1 writes as fast as lz4 and needs two fifths less space. Statistics are off because readers always read whole
+parts. A part has a few row groups, because polars writes and reads them in parallel.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 _ROW_GROUPS = 4
 _MIN_GROUP_ROWS = 8_192
 _VIEW_BYTES = 16
-_RETRY = "Run again: the slice is exported anew."
+_RETRY = "Run again: the slice is exported again."
 
 
 class EncodedPart(NamedTuple):
-    """One part as it will be stored."""
+    """One part in its stored form."""
 
     content: bytes
     rows: int
@@ -35,19 +35,19 @@ class EncodedPart(NamedTuple):
 
 
 def size_bytes(frame: pl.DataFrame) -> int:
-    """Bytes the frame's rows take in memory, estimated."""
-    # polars counts the characters of strings but not the 16-byte view each has, so nothing for empty ones.
+    """Estimated size of the frame's rows in memory, in bytes."""
+    # polars counts the characters of a string, but not its 16-byte view; empty strings would count as nothing.
     views = sum(dtype in (pl.String, pl.Binary) for dtype in frame.dtypes)
     return int(frame.estimated_size()) + _VIEW_BYTES * views * frame.height
 
 
 def describe(schema: pl.Schema) -> tuple[tuple[str, str], ...]:
-    """(name, polars dtype in words) in order, as a manifest holds it."""
+    """(name, polars dtype as text) in order, as stored in a manifest."""
     return tuple((name, str(dtype)) for name, dtype in schema.items())
 
 
 def encode(frames: Sequence[pl.DataFrame]) -> EncodedPart:
-    """One part holding the rows of all frames (at least one, all with the same columns) in order."""
+    """One part with the rows of all frames in order. At least one frame; all have the same columns."""
     frame = pl.concat(frames, rechunk=True) if len(frames) > 1 else frames[0]
     target = io.BytesIO()
     frame.write_parquet(
@@ -62,12 +62,12 @@ def encode(frames: Sequence[pl.DataFrame]) -> EncodedPart:
 
 
 def decode(content: bytes, part: StagedPart, columns: Sequence[tuple[str, str]]) -> pl.DataFrame:
-    """The rows of a stored part, once it is proven to be the one the manifest names.
+    """The rows of a stored part, after verifying it against the manifest.
 
     Raises:
         StageCorruptError: sha256, row count or columns differ.
     """
-    # polars panics on some broken files, so nothing unproven reaches its reader.
+    # polars panics on some corrupt files, so its reader only gets verified ones.
     if hashlib.sha256(content).hexdigest() != part.sha256:
         raise _corrupt(part, "its sha256 differs", bytes_found=len(content), bytes_expected=part.bytes)
     try:
@@ -82,5 +82,5 @@ def decode(content: bytes, part: StagedPart, columns: Sequence[tuple[str, str]])
 
 
 def _corrupt(part: StagedPart, why: str, **facts: int) -> StageCorruptError:
-    what = f"Staged part {part.key!r} is not what the manifest says: {why}"
+    what = f"Staged part {part.key!r} does not match the manifest: {why}"
     return StageCorruptError(what, _RETRY, key=part.key, **facts)

@@ -1,4 +1,4 @@
-"""The provider, the same for every store: allocate, open, mark, list and delete sessions."""
+"""The staging provider for any store: allocates, opens, marks, lists and deletes sessions."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 
 class StoreStaging:
-    """A StagingProvider over any ObjectStore; safe to use from several threads at once."""
+    """A StagingProvider over any ObjectStore. Thread-safe."""
 
     def __init__(self, area: Area, part_bytes: int) -> None:
-        """Sessions in ``area``, cut into parts of at most ``part_bytes`` in memory."""
+        """Sessions in ``area``, in parts of at most ``part_bytes`` in memory."""
         self._area = area
         self._part_bytes = part_bytes
 
     def __repr__(self) -> str:
-        """Names the place and nothing else."""
+        """Provider, bucket and prefix, no credentials."""
         return f"<{self.provider_id} staging in {self._area.bucket!r} below {self._area.root!r}>"
 
     @property
@@ -38,7 +38,7 @@ class StoreStaging:
 
     @property
     def bucket(self) -> str:
-        """Bucket, folder or memory area, as handles name it."""
+        """Bucket, folder or memory area, as in handles."""
         return self._area.bucket
 
     @property
@@ -50,20 +50,20 @@ class StoreStaging:
         """Write, read and delete a small object.
 
         Raises:
-            StagingUnavailableError: The area does not answer, is full, or gave other bytes back.
-            StagingRefusedError: Bucket or folder missing, or credentials refused.
+            StagingUnavailableError: The area does not respond, is full, or returned different bytes.
+            StagingRefusedError: The bucket or folder is missing, or the credentials were refused.
         """
         token = uuid4().hex
         key = layout.probe_key(token, self._area.root)
         self.store.put(key, token.encode())
         try:
-            found = self.store.get(key)
+            content = self.store.get(key)
         finally:
             self.store.delete([key])
-        if found != token.encode():
+        if content != token.encode():
             raise StagingUnavailableError(
-                f"The {self.provider_id} staging area {self.bucket!r} did not give back what was written",
-                "Check that it shows an object to a reader as soon as it is written.",
+                f"The {self.provider_id} staging area {self.bucket!r} did not return the object that was just written",
+                "Check that it lets readers see an object as soon as it is written.",
             )
 
     def allocate_session(self, context: StagingContext) -> OpenSession:
@@ -76,14 +76,14 @@ class StoreStaging:
         Raises:
             StagingRefusedError: The handle belongs to another area.
         """
-        self._require_mine(handle)
+        self._require_own(handle)
         return SealedSession(self._area, handle)
 
     def handle(self, key: str) -> StagingHandle:
-        """The handle of the sealed session at that key, as its writer got it.
+        """The handle of the sealed session at that key, equal to the one that its writer received.
 
         Raises:
-            StageUnsealedError: It is not sealed, or not there.
+            StageUnsealedError: The session is not sealed or does not exist.
             StagingRefusedError: The key is not a session's.
         """
         self._require_session(key)
@@ -100,12 +100,12 @@ class StoreStaging:
         )
 
     def mark_consumed(self, handle: StagingHandle) -> None:
-        """Note that a sink has committed the session's rows; harmless when repeated."""
-        self._require_mine(handle)
+        """Record that a sink has committed the session's rows. Idempotent."""
+        self._require_own(handle)
         self.store.put(layout.consumed_key(handle.key), datetime.now(UTC).isoformat().encode())
 
     def delete(self, key: str) -> None:
-        """Remove every object of the session at that key; removing what is gone already is no error.
+        """Delete every object of the session at that key. Idempotent.
 
         Raises:
             StagingRefusedError: The key is not a session's.
@@ -114,7 +114,7 @@ class StoreStaging:
         self._area.remove(key)
 
     def sessions(self, endpoint_id: str | None = None, run_id: str | None = None) -> Iterator[StagedSessionInfo]:
-        """Every session in the area, open ones too, ordered by key; ``bytes`` counts all its objects.
+        """All sessions in the area, open ones included, ordered by key; ``bytes`` includes all objects of a session.
 
         Reads one small object per sealed session, as the iterator advances.
         """
@@ -127,7 +127,7 @@ class StoreStaging:
                 yield self._describe(session, place, tuple(group))
 
     def _describe(
-        self, session: str, place: layout.SessionPlace, objects: tuple[StoredObject, ...]
+        self, session: str, place: layout.SessionPath, objects: tuple[StoredObject, ...]
     ) -> StagedSessionInfo:
         state = _state(session, objects)
         seal = None if state == "open" else read_seal(self.store, session)
@@ -141,11 +141,11 @@ class StoreStaging:
             endpoint_id=place.endpoint_id,
         )
 
-    def _require_mine(self, handle: StagingHandle) -> None:
+    def _require_own(self, handle: StagingHandle) -> None:
         if (handle.provider, handle.bucket) != (self.provider_id, self.bucket):
-            found, mine = f"{handle.provider} {handle.bucket!r}", f"{self.provider_id} {self.bucket!r}"
+            theirs, ours = f"{handle.provider} {handle.bucket!r}", f"{self.provider_id} {self.bucket!r}"
             raise StagingRefusedError(
-                f"The handle is for {found}, not for {mine}",
+                f"The handle is for {theirs}, not for {ours}",
                 "Open it with the staging area it was written to.",
             )
         self._require_session(handle.key)

@@ -1,4 +1,4 @@
-"""The reader: a sealed session's rows, every part proven against the manifest before it is used."""
+"""Reads the rows of a sealed session. Every part is verified against the manifest before it is used."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ if TYPE_CHECKING:
 
 
 class PartReader:
-    """Reads one part at a time, so memory is bounded by a part. May be iterated again."""
+    """Reads one part at a time, so that a part's size bounds the memory. Can be iterated repeatedly."""
 
     def __init__(self, store: ObjectStore, handle: StagingHandle) -> None:
         """Check the seal against the handle.
 
         Raises:
-            StageUnsealedError: There is no ``_SUCCESS``, or it does not fit the manifest.
-            StageCorruptError: The session is not the one the handle was made for.
+            StageUnsealedError: ``_SUCCESS`` is missing or does not match the manifest.
+            StageCorruptError: The handle was created for a different session.
         """
         self._store = store
         self._manifest = read_manifest(store, handle.key, handle.sha256)
 
     @property
     def manifest(self) -> StagingManifest:
-        """What the session holds."""
+        """The contents of the session."""
         return self._manifest
 
     def iter_batches(self, chunk_size: int | None = None) -> Iterator[pl.DataFrame]:
         """Frames in the order written; at most ``chunk_size`` rows each, or one per part when None.
 
-        A session whose batches had no rows gives one empty frame with its columns.
+        A session whose batches had no rows yields one empty frame with its columns.
 
         Raises:
             StageCorruptError: A part is missing, or its sha256, rows or columns differ from the manifest.
@@ -57,6 +57,6 @@ class PartReader:
     def _read(self, part: StagedPart) -> pl.DataFrame:
         content = self._store.get(part.key)
         if content is None:
-            step = "Run again: the slice is exported anew."
+            step = "Run again: the slice is exported again."
             raise StageCorruptError(f"Staged part {part.key!r} is missing", step, key=part.key)
         return parquet.decode(content, part, self._manifest.columns)

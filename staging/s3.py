@@ -1,4 +1,4 @@
-"""Sessions in a bucket of any S3 endpoint."""
+"""Sessions in a bucket of any S3 service."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ _BODY_ERRORS = (boto.HTTPClientError, boto.IncompleteReadError)
 
 
 class S3Store:
-    """An ObjectStore over one bucket. The client retries with growing pauses, ``max_attempts`` in all."""
+    """An ObjectStore over one bucket. Requests are retried with increasing delays, up to ``max_attempts`` attempts."""
 
     def __init__(self, client: S3Client, bucket: str, max_attempts: int) -> None:
-        """The client may be shared between threads."""
+        """Use this client, which may be shared between threads."""
         self._client = client
         self._bucket = bucket
         self._max_attempts = max_attempts
 
     def put(self, key: str, content: bytes) -> None:
-        """One PUT, whose sha256 is part of the signature."""
+        """Send one PUT with the content's sha256 in its signature."""
         with self._translated("write", key):
             self._client.put_object(Bucket=self._bucket, Key=key, Body=content)
 
@@ -54,7 +54,7 @@ class S3Store:
                 try:
                     return None if body is None else body.read()
                 except _BODY_ERRORS:
-                    # The client retries requests, but not a body that breaks off.
+                    # The client retries requests, but not a response body that is cut off.
                     time.sleep(min(_BODY_PAUSE_S * 2**attempt, _BODY_PAUSE_MAX_S))
             body = self._open(key)
             return None if body is None else body.read()
@@ -64,11 +64,11 @@ class S3Store:
         with self._translated("list", prefix):
             pages = self._client.get_paginator("list_objects_v2")
             for page in pages.paginate(Bucket=self._bucket, Prefix=prefix):
-                for found in page.get("Contents", ()):
-                    yield StoredObject(found["Key"], found["Size"], found["LastModified"])
+                for entry in page.get("Contents", ()):
+                    yield StoredObject(entry["Key"], entry["Size"], entry["LastModified"])
 
     def delete(self, keys: Sequence[str]) -> None:
-        """Remove a thousand keys per request."""
+        """Delete the objects, a thousand per request."""
         for start in range(0, len(keys), _DELETE_KEYS):
             self._delete_some(keys[start : start + _DELETE_KEYS])
 
@@ -100,14 +100,14 @@ class S3Staging(StoreStaging):
     """The ``s3`` provider."""
 
     def __init__(self, config: S3StagingConfig) -> None:
-        """Build the client; nothing is sent before the first use."""
+        """Create the client; nothing is sent before the first use."""
         root = f"{config.prefix}/" if config.prefix else ""
         store = S3Store(_client(config), config.bucket, config.max_attempts)
         super().__init__(Area("s3", config.bucket, store, root), config.part_bytes)
 
 
 def _client(config: S3StagingConfig) -> S3Client:
-    # A session of its own: boto3's default one is not safe to share between threads.
+    # A separate session: boto3's default session is not thread-safe.
     session = boto3.session.Session(
         aws_access_key_id=_reveal(config.access_key_id),
         aws_secret_access_key=_reveal(config.secret_access_key),
@@ -125,7 +125,7 @@ def _client_config(config: S3StagingConfig) -> Config:
         read_timeout=config.read_timeout_s,
         retries={"mode": "standard", "total_max_attempts": config.max_attempts},
         max_pool_connections=_POOL,
-        # Signing the payload proves it to every server; the newer checksum headers are refused by some.
+        # Every server verifies a signed payload; some servers refuse the newer checksum headers.
         s3={"addressing_style": "path" if config.endpoint_url else "auto", "payload_signing_enabled": True},
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",

@@ -1,4 +1,4 @@
-"""Where an S3 client's errors become ours. The server's own words are left out: they may name a key id."""
+"""Translates the errors of the S3 client. The server's message is left out, because it may contain a key id."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _CHECK = "Check endpoint, bucket, region and credentials."
 
 
 def translate(error: Exception, verb: str, bucket: str, key: str) -> StageError:
-    """The typed error for what boto raised while it tried to ``verb`` the key; holds no credential."""
+    """The typed error for an exception of boto during the operation ``verb`` on the key, without credentials."""
     if isinstance(error, boto.ClientError):
         facts = error.response.get("Error", {})
         status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))

@@ -1,4 +1,4 @@
-"""The seal: ``_SUCCESS``, written last, carries the manifest's sha256, which carries those of the parts."""
+"""The seal ``_SUCCESS``: written last, with the sha256 of the manifest, which has the sha256 of every part."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from staging import layout
 if TYPE_CHECKING:
     from staging.store import ObjectStore
 
-_RETRY = "Run again: the slice is exported anew."
+_RETRY = "Run again: the slice is exported again."
 
 
 class Seal(Contract):
@@ -23,12 +23,12 @@ class Seal(Contract):
 
     manifest_sha256: str
     rows: int
-    """Repeated here so that a listing reads one small object per session."""
+    """Copied from the manifest, so that a listing reads only one small object per session."""
     bytes: int
 
 
 def write_seal(store: ObjectStore, session: str, manifest: StagingManifest) -> Seal:
-    """Store the manifest, then ``_SUCCESS``; the session is sealed when this returns."""
+    """Store the manifest, then ``_SUCCESS``. The session is sealed when this returns."""
     content = manifest.model_dump_json().encode()
     seal = Seal(manifest_sha256=hashlib.sha256(content).hexdigest(), rows=manifest.rows, bytes=manifest.bytes)
     store.put(layout.manifest_key(session), content)
@@ -37,7 +37,7 @@ def write_seal(store: ObjectStore, session: str, manifest: StagingManifest) -> S
 
 
 def read_seal(store: ObjectStore, session: str) -> Seal | None:
-    """The session's ``_SUCCESS``, or None when it is missing or makes no sense."""
+    """The session's ``_SUCCESS``, or None if it is missing or malformed."""
     content = store.get(layout.success_key(session))
     try:
         return None if content is None else Seal.model_validate_json(content)
@@ -49,17 +49,17 @@ def read_manifest(store: ObjectStore, session: str, expected_sha256: str) -> Sta
     """The manifest of a sealed session.
 
     Raises:
-        StageUnsealedError: There is no ``_SUCCESS``, or it does not fit the manifest.
-        StageCorruptError: The seal is whole but not the one the handle was made for.
+        StageUnsealedError: ``_SUCCESS`` is missing or does not match the manifest.
+        StageCorruptError: The seal is valid, but the handle was created for a different one.
     """
     seal = read_seal(store, session)
     content = store.get(layout.manifest_key(session)) if seal else None
     if seal is None or content is None:
         raise StageUnsealedError(f"Staging session {session!r} has no seal", _RETRY, key=session)
     if hashlib.sha256(content).hexdigest() != seal.manifest_sha256:
-        raise StageUnsealedError(f"Manifest and seal of {session!r} do not fit each other", _RETRY, key=session)
+        raise StageUnsealedError(f"Manifest and seal of {session!r} do not match", _RETRY, key=session)
     if seal.manifest_sha256 != expected_sha256:
-        raise _corrupt(session, "it is not the one the handle was made for")
+        raise _corrupt(session, "its handle was created for a different session")
     return _parse(content, session)
 
 

@@ -1,4 +1,4 @@
-"""Sessions, the same for every store: one being written, and one that is sealed."""
+"""Sessions over any store: one that is being written, and one that is sealed."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Area:
-    """Where sessions live: a store, and how handles and keys name it."""
+    """A storage area for sessions: the store, and its names in handles and keys."""
 
     provider_id: str
     bucket: str
     store: ObjectStore
     root: str = ""
-    """Key prefix before everything of ours; empty, or ending with ``/``."""
+    """Prefix of all keys; empty, or ending with ``/``."""
 
     def remove(self, session: str) -> None:
-        """Remove every object of the session, ``_SUCCESS`` first so that no half of it looks sealed."""
+        """Delete every object of the session, ``_SUCCESS`` first, so that a half-deleted session is not sealed."""
         keys = [stored.key for stored in self.store.list(session)]
         success = layout.success_key(session)
         if success in keys:
@@ -41,10 +41,10 @@ class Area:
 
 
 class SealedSession:
-    """A session that only reads."""
+    """A sealed session, for reading only."""
 
     def __init__(self, area: Area, handle: StagingHandle) -> None:
-        """The session behind the handle; its seal is checked when a reader is asked for."""
+        """The session of the handle; ``reader`` verifies its seal."""
         self._area = area
         self._handle = handle
 
@@ -62,18 +62,18 @@ class SealedSession:
         raise _refused(self.id, "is sealed")
 
     def reader(self) -> PartReader:
-        """A reader; see PartReader for what it refuses."""
+        """A reader. Errors as in PartReader."""
         return PartReader(self._area.store, self._handle)
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing: there is nothing to release."""
 
 
 class OpenSession:
-    """A session being written; readable once sealed. Used by one thread."""
+    """A session that is being written, and can be read once sealed. For one thread."""
 
     def __init__(self, area: Area, context: StagingContext, part_bytes: int) -> None:
-        """An empty session; nothing is stored before the first part is full."""
+        """An empty session. Nothing is stored until the first part is full."""
         self._area = area
         self._context = context
         self._id = layout.session_key(context, area.root)
@@ -96,10 +96,10 @@ class OpenSession:
         return self._writer
 
     def seal(self, metadata: Json | None = None) -> StagingHandle:
-        """Store the rest, the manifest and, last, ``_SUCCESS``. After a StageError it may be called again.
+        """Store the buffered rows, the manifest and, last, ``_SUCCESS``. Can be repeated after a StageError.
 
         Raises:
-            StagingRefusedError: The session is sealed or closed, or a write failed half-way.
+            StagingRefusedError: The session is sealed or closed, or an earlier write failed partway.
         """
         self._require_open()
         self._writer.finish()
@@ -130,9 +130,9 @@ class OpenSession:
         return PartReader(self._area.store, self._handle)
 
     def close(self) -> None:
-        """Let go of buffers and, when unsealed, remove what was stored.
+        """Release buffers and, if the session is unsealed, delete its stored parts.
 
-        Never raises a StageError: what could not be removed is left to the cleaner.
+        Never raises a StageError: parts that could not be deleted are left to the cleaner.
         """
         if self._handle is not None or self._closed:
             return
@@ -142,7 +142,7 @@ class OpenSession:
             try:
                 self._area.remove(self._id)
             except StageError as error:
-                # Raising here would hide the failure that made the caller give up.
+                # Raising here would hide the error that made the caller close the session.
                 _log.warning("Left unsealed parts in %s for the staging cleaner: %s", self._id, error.code)
 
     def _manifest(self, metadata: Json) -> StagingManifest:

@@ -1,4 +1,4 @@
-"""What a place must be able to do to hold sessions: keep bytes under keys. Everything else is shared."""
+"""The interface of an object store. Everything else about staging is the same for all stores."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class StoredObject(NamedTuple):
-    """One object as a listing shows it."""
+    """One object in a listing."""
 
     key: str
     size_bytes: int
@@ -19,18 +19,18 @@ class StoredObject(NamedTuple):
 
 
 class ObjectStore(Protocol):
-    """Bytes under keys; safe to call from several threads at once.
+    """Bytes stored under keys. Thread-safe.
 
-    Every method raises StagingUnavailableError when the place does not answer or is full, and
-    StagingRefusedError when it does not exist or does not allow the call.
+    Every method raises StagingUnavailableError if the store does not respond or is full, and StagingRefusedError if it
+    does not exist or does not allow the call.
     """
 
     def put(self, key: str, content: bytes) -> None:
-        """Write or replace the object, whole or not at all."""
+        """Write or replace the object atomically."""
         ...
 
     def get(self, key: str) -> bytes | None:
-        """The object's bytes, or None when there is none."""
+        """The object's bytes, or None if it does not exist."""
         ...
 
     def list(self, prefix: str) -> Iterable[StoredObject]:
@@ -38,5 +38,5 @@ class ObjectStore(Protocol):
         ...
 
     def delete(self, keys: Sequence[str]) -> None:
-        """Remove the objects; one that is gone already is no error."""
+        """Delete the objects. Objects that do not exist are ignored."""
         ...

@@ -1,4 +1,4 @@
-"""The writer: collects batches and stores a part whenever the next rows would pass the bound."""
+"""Collects batches and stores a part whenever the next rows would exceed its maximum size."""
 
 from __future__ import annotations
 
@@ -17,14 +17,13 @@ if TYPE_CHECKING:
 
 
 class PartWriter:
-    """Cuts the rows of one session into parts of at most ``part_bytes`` in memory; a larger row is one alone.
+    """Writes the rows of one session as parts of at most ``part_bytes`` in memory; a larger row is a part of its own.
 
-    It holds at most ``part_bytes`` of rows besides the batch at hand, and one encoded part while that is
-    stored. Used by one thread.
+    Buffers at most ``part_bytes`` of rows besides the current batch, plus one encoded part. For one thread.
     """
 
     def __init__(self, store: ObjectStore, session: str, part_bytes: int) -> None:
-        """A writer with no columns yet: the first batch sets them."""
+        """A writer without columns; the first batch sets them."""
         self._store = store
         self._session = session
         self._part_bytes = part_bytes
@@ -34,7 +33,7 @@ class PartWriter:
         self._parts: list[StagedPart] = []
         self._refusal = ""
         self.touched = False
-        """True once an object may exist in the store."""
+        """True if an object may exist in the store."""
 
     @property
     def parts(self) -> tuple[StagedPart, ...]:
@@ -43,16 +42,16 @@ class PartWriter:
 
     @property
     def columns(self) -> tuple[tuple[str, str], ...]:
-        """(name, polars dtype in words) in order; empty before the first batch."""
+        """(name, polars dtype as text) in order; empty before the first batch."""
         return () if self._schema is None else parquet.describe(self._schema)
 
     def write_batch(self, batch: Batch) -> int:
-        """Append the rows of ``batch``; returns how many there were.
+        """Append the rows of ``batch`` and return their number.
 
         Raises:
-            SourceSchemaChangedError: Its columns differ from the first batch's; nothing of it was taken.
-            StagingRefusedError: The session is sealed or closed, or an earlier write failed half-way.
-            StageError: The store failed; the session cannot be sealed any more.
+            SourceSchemaChangedError: Its columns differ from the first batch's; none of its rows were written.
+            StagingRefusedError: The session is sealed or closed, or an earlier write failed partway.
+            StageError: The store failed; the session can no longer be sealed.
         """
         self._require_open()
         frame = batch if isinstance(batch, pl.DataFrame) else pl.DataFrame(batch)
@@ -61,20 +60,20 @@ class PartWriter:
             for piece, size in _pieces(frame, self._part_bytes):
                 self._append(piece, size)
         except BaseException:
-            # Some pieces are in, so taking the batch again would double rows.
-            self.stop("an earlier write failed half-way")
+            # Some rows may be written already, so writing the batch again would duplicate them.
+            self.stop("an earlier write failed partway")
             raise
         return frame.height
 
     def finish(self) -> None:
-        """Store what is left; a session with columns but no rows gets one empty part. Safe to call again."""
+        """Store the buffered rows; a session with columns but no rows gets one empty part. Idempotent."""
         self._require_open()
         if self._schema is not None and not (self._frames or self._parts):
             self._frames.append(self._schema.to_frame())
-        self._cut()
+        self._store_part()
 
     def stop(self, why: str) -> None:
-        """Take no more batches, and let go of the rows at hand."""
+        """Refuse further batches and release the buffered rows."""
         self._refusal = why
         self._frames.clear()
 
@@ -82,11 +81,11 @@ class PartWriter:
         if piece.height == 0:
             return
         if self._frames_bytes + size > self._part_bytes:
-            self._cut()
+            self._store_part()
         self._frames.append(piece)
         self._frames_bytes += size
 
-    def _cut(self) -> None:
+    def _store_part(self) -> None:
         if not self._frames:
             return
         part = parquet.encode(self._frames)
@@ -100,7 +99,7 @@ class PartWriter:
     def _require_open(self) -> None:
         if self._refusal:
             raise StagingRefusedError(
-                f"Staging session {self._session!r} takes no more rows: {self._refusal}",
+                f"Staging session {self._session!r} accepts no more rows: {self._refusal}",
                 "Allocate a new session with a new attempt.",
                 key=self._session,
             )
@@ -110,7 +109,7 @@ class PartWriter:
             self._schema = schema
         elif schema != self._schema or list(schema) != list(self._schema):
             raise SourceSchemaChangedError(
-                f"A batch for staging session {self._session!r} has other columns than the first one: "
+                f"A batch for staging session {self._session!r} has different columns from the first one: "
                 f"{_difference(self._schema, schema)}",
                 "Collect the catalog and run again; every batch of a slice must have the same columns.",
                 key=self._session,
@@ -124,7 +123,7 @@ def _pieces(frame: pl.DataFrame, bound_bytes: int) -> Iterator[tuple[pl.DataFram
         return
     rows = -(-frame.height // -(-size // bound_bytes))
     for offset in range(0, frame.height, rows):
-        # Rows differ in size, so an equal share of the rows can still be too large.
+        # Rows differ in size, so an equal share of them can still be too large.
         yield from _pieces(frame.slice(offset, rows), bound_bytes)
 
 

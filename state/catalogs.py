@@ -1,4 +1,4 @@
-"""Catalog snapshots: the latest of each endpoint and the one collected before it."""
+"""Catalog snapshots: the latest of each endpoint, and the one before it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class _Snapshots(Contract):
-    # One value, so that no crash and no race can pair a snapshot with the wrong predecessor.
+    # A single value, so that neither a crash nor a race can pair a snapshot with the wrong predecessor.
     latest: CatalogSnapshot
     previous: CatalogSnapshot | None = None
 
@@ -26,21 +26,21 @@ class _Snapshots(Contract):
 
 
 class Catalogs:
-    """What each endpoint holds, as last collected. The last writer wins."""
+    """The catalog of each endpoint, as last collected. The last writer wins."""
 
     def __init__(self, store: KvStore) -> None:
         self._store = store
 
     def save(self, snapshot: CatalogSnapshot) -> CatalogDiff:
-        """Keep the snapshot; the one there becomes the previous one. Returns what changed between the two.
+        """Save the snapshot; the current one becomes the previous one. Returns the difference between the two.
 
         Raises:
-            StateUnavailableError: The store did not answer.
+            StateUnavailableError: The store did not respond.
         """
-        held = self._held(snapshot.endpoint_id)
-        kept = _Snapshots(latest=snapshot, previous=None if held is None else held.latest)
-        self._store.put(catalog_key(snapshot.endpoint_id), kept.model_dump(mode="json"))
-        return kept.diff()
+        current = self._find(snapshot.endpoint_id)
+        snapshots = _Snapshots(latest=snapshot, previous=None if current is None else current.latest)
+        self._store.put(catalog_key(snapshot.endpoint_id), snapshots.model_dump(mode="json"))
+        return snapshots.diff()
 
     def load(self, endpoint_id: str) -> CatalogSnapshot:
         """The latest snapshot.
@@ -51,7 +51,7 @@ class Catalogs:
         return self._require(endpoint_id).latest
 
     def diff(self, endpoint_id: str) -> CatalogDiff:
-        """What changed from the previous collection to the latest; everything is new after the first.
+        """What changed from the previous snapshot to the latest; after the first collection, every dataset is new.
 
         Raises:
             CatalogMissingError: The endpoint's catalog was never collected.
@@ -59,16 +59,16 @@ class Catalogs:
         return self._require(endpoint_id).diff()
 
     def remove(self, endpoint_id: str) -> bool:
-        """Forget the endpoint's snapshots; False when there was none."""
+        """Delete the endpoint's snapshots; False when there were none."""
         return self._store.delete(catalog_key(endpoint_id))
 
-    def _held(self, endpoint_id: str) -> _Snapshots | None:
+    def _find(self, endpoint_id: str) -> _Snapshots | None:
         key = catalog_key(endpoint_id)
         entry = self._store.get(key)
         return None if entry is None else read_as(_Snapshots, entry.value, key)
 
     def _require(self, endpoint_id: str) -> _Snapshots:
-        held = self._held(endpoint_id)
-        if held is None:
+        snapshots = self._find(endpoint_id)
+        if snapshots is None:
             raise catalog_missing(endpoint_id)
-        return held
+        return snapshots

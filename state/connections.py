@@ -1,4 +1,4 @@
-"""Connections that wait for the next call: at most one idle per thread that ever called at the same time."""
+"""A connection pool. It keeps at most as many idle connections as threads ever used it concurrently."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ ConnectionT = TypeVar("ConnectionT", bound=Any)
 
 
 class IdleConnections(Generic[ConnectionT]):
-    """Lends a connection to one thread at a time and keeps it for the next. Not to be carried over a fork.
+    """Lends each connection to one thread at a time and keeps it for reuse. Not safe across a fork.
 
     Args:
-        open_connection: Makes a new one; its errors pass through.
-        usable: Whether one that waited can still be used; a False one is closed and replaced.
+        open_connection: Opens a connection; its errors are passed on.
+        usable: Whether an idle connection still works; if not, it is closed and replaced.
     """
 
     def __init__(self, open_connection: Callable[[], ConnectionT], usable: Callable[[ConnectionT], bool]) -> None:
@@ -29,7 +29,7 @@ class IdleConnections(Generic[ConnectionT]):
 
     @contextmanager
     def lend(self) -> Iterator[ConnectionT]:
-        """A connection for the length of the context; one that saw an error is not used again."""
+        """A connection for the duration of the context. After an error it is closed, not reused."""
         connection, generation = self._take()
         try:
             yield connection
@@ -44,7 +44,7 @@ class IdleConnections(Generic[ConnectionT]):
             _close(connection)
 
     def close(self) -> None:
-        """Close what is idle now, and what is lent as soon as it comes back. Lending goes on working."""
+        """Close idle connections now and lent ones when they are returned. The pool stays usable."""
         with self._lock:
             self._generation += 1
             idle, self._idle = self._idle, []
@@ -64,5 +64,5 @@ class IdleConnections(Generic[ConnectionT]):
 
 
 def _close(connection: ConnectionT) -> None:
-    with suppress(Exception):  # it is given up either way
+    with suppress(Exception):  # it is discarded either way
         connection.close()

@@ -1,4 +1,4 @@
-"""What every driver and reader of entries says the same way: JSON text, conflicts, unreadable values."""
+"""Encoding of entries, and the errors for conflicts and invalid values, shared by all drivers and readers."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ ContractT = TypeVar("ContractT", bound=Contract)
 
 
 def encode(value: Json) -> str:
-    """The value as one line of ASCII JSON, so that any character (NUL too) survives any driver.
+    """The value as one line of ASCII JSON, so that every character (NUL too) survives every driver.
 
     Raises:
-        TypeError: The value holds something that is not JSON.
+        TypeError: The value contains something that JSON cannot represent.
     """
     return json.dumps(value, separators=(",", ":"))
 
 
 def decode(text: str, key: KvKey) -> Json:
-    """The value behind stored text.
+    """The value of a stored text.
 
     Raises:
-        ConfigInvalidError: Somebody edited the text into something that is not a JSON object.
+        ConfigInvalidError: The text was edited and is no longer a JSON object.
     """
     try:
         value = json.loads(text)
@@ -42,10 +42,10 @@ def decode(text: str, key: KvKey) -> Json:
 
 
 def read_as(kind: type[ContractT], value: object, key: KvKey) -> ContractT:
-    """The stored value as the contract it was written from.
+    """The stored value as an instance of ``kind``.
 
     Raises:
-        ConfigInvalidError: Somebody edited it so that fields are missing, unknown or malformed.
+        ConfigInvalidError: The value was edited: fields are missing, unknown or malformed.
     """
     try:
         return kind.model_validate(value)
@@ -55,10 +55,10 @@ def read_as(kind: type[ContractT], value: object, key: KvKey) -> ContractT:
 
 
 def conflict(key: KvKey, expected_version: int, found_version: int) -> CheckpointConflictError:
-    """The error of a writer that expected another version; ``found_version`` 0 means there is no entry."""
+    """The error for a write that expected another version; ``found_version`` 0 means that there is no entry."""
     return CheckpointConflictError(
-        f"The value under {_spelled(key)} is at version {found_version}, not at {expected_version}",
-        "Another run wrote it: load it again and decide anew.",
+        f"The value under {_address(key)} is at version {found_version}, not at {expected_version}",
+        "Another writer changed it: load it again, then retry.",
         namespace=key.namespace,
         scope_id=key.scope_id,
         key=key.key,
@@ -69,7 +69,7 @@ def conflict(key: KvKey, expected_version: int, found_version: int) -> Checkpoin
 
 def _unreadable(key: KvKey, why: str) -> ConfigInvalidError:
     return ConfigInvalidError(
-        f"The value under {_spelled(key)} cannot be read: {why}",
+        f"The value under {_address(key)} cannot be read: {why}",
         "Correct it where it was edited, or reset it.",
         namespace=key.namespace,
         scope_id=key.scope_id,
@@ -77,5 +77,5 @@ def _unreadable(key: KvKey, why: str) -> ConfigInvalidError:
     )
 
 
-def _spelled(key: KvKey) -> str:
+def _address(key: KvKey) -> str:
     return f"{key.key!r} ({key.namespace}/{key.scope_id})"

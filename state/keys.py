@@ -1,12 +1,12 @@
-"""Where each kind of state lives: every namespace and key, spelled once.
+"""Every namespace and key of the state store.
 
 ===============  ============  =========================================  =======================
 namespace        scope         key                                        value
 ===============  ============  =========================================  =======================
 ``ingestion``    endpoint id   ``ingest::…`` (``contracts.state``)        checkpoint, transient
 ``catalogs``     endpoint id   ``snapshots``                              latest and previous
-``unit_configs`` endpoint id   ``unit::<unit>``                           what the operator set
-``unit_states``  endpoint id   ``unit::<unit>::sink::<sink>``             where the unit stands
+``unit_configs`` endpoint id   ``unit::<unit>``                           operator's settings
+``unit_states``  endpoint id   ``unit::<unit>::sink::<sink>``             status of the unit
 ``unit_holds``   endpoint id   ``unit::<unit>::sink::<sink>``             paused: runs to end
 ``endpoints``    endpoint id   ``switch``                                 on or off
 ===============  ============  =========================================  =======================
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from contracts.receipts import RunRef
 
 CHECKPOINTS = checkpoint_key("", "", "", "").namespace
-"""Namespace of checkpoints and transient state; the contract chose it."""
+"""Namespace of checkpoints and transient state, as defined by ``contracts.state``."""
 
 CATALOGS = "catalogs"
 UNIT_CONFIGS = "unit_configs"
@@ -32,31 +32,31 @@ ENDPOINTS = "endpoints"
 
 
 def catalog_key(endpoint_id: str) -> KvKey:
-    """Where the endpoint's snapshots live."""
+    """Key of the endpoint's catalog snapshots."""
     return KvKey(namespace=CATALOGS, scope_id=endpoint_id, key="snapshots")
 
 
 def unit_config_key(endpoint_id: str, unit_id: str) -> KvKey:
-    """Where the operator's settings of one unit live."""
+    """Key of an operator's settings for one unit."""
     return KvKey(namespace=UNIT_CONFIGS, scope_id=endpoint_id, key=f"unit::{_part(unit_id)}")
 
 
 def unit_state_key(ref: RunRef) -> KvKey:
-    """Where the state of one (endpoint, unit, sink) lives."""
+    """Key of the status of one (endpoint, unit, sink)."""
     key = f"unit::{_part(ref.unit_id)}::sink::{_part(ref.sink_id)}"
     return KvKey(namespace=UNIT_STATES, scope_id=ref.endpoint_id, key=key)
 
 
 def unit_hold_key(ref: RunRef) -> KvKey:
-    """Where it stands that (endpoint, unit, sink) is paused."""
+    """Key of the hold that pauses one (endpoint, unit, sink)."""
     return unit_state_key(ref).model_copy(update={"namespace": UNIT_HOLDS})
 
 
 def endpoint_switch_key(endpoint_id: str) -> KvKey:
-    """Where it stands whether the endpoint is on."""
+    """Key of the switch that enables or disables an endpoint."""
     return KvKey(namespace=ENDPOINTS, scope_id=endpoint_id, key="switch")
 
 
 def _part(name: str) -> str:
-    # A colon inside a name could otherwise make two different pairs of names one key.
+    # Without escaping, a colon in a name could give two different pairs of names the same key.
     return name.replace("%", "%25").replace(":", "%3A")

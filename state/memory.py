@@ -1,4 +1,4 @@
-"""State that ends with the process: for tests and notebooks."""
+"""State in memory, for tests and notebooks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class MemoryKvStore:
-    """A dictionary with versions, safe between threads. Values go in and come out as copies."""
+    """A versioned dictionary. Thread-safe; values are copied when stored and when read."""
 
     def __init__(self) -> None:
         self._entries: dict[KvKey, KvEntry] = {}
@@ -23,7 +23,7 @@ class MemoryKvStore:
 
     @property
     def compare_and_set(self) -> bool:
-        """True: one lock guards every write."""
+        """True: a lock guards every write."""
         return True
 
     def get(self, key: KvKey) -> KvEntry | None:
@@ -33,18 +33,18 @@ class MemoryKvStore:
         return None if entry is None else entry.model_copy(deep=True)
 
     def put(self, key: KvKey, value: Json, expected_version: int | None = None) -> KvEntry:
-        """Write the value; ``expected_version`` 0 means it must not exist, None means whatever is there.
+        """Write the value if the stored version is ``expected_version``; 0 means no entry, None means any version.
 
         Raises:
-            CheckpointConflictError: The version there is another one.
+            CheckpointConflictError: The stored version is another one.
         """
         copied = decode(encode(value), key)
         with self._lock:
-            held = self._entries.get(key)
-            found = 0 if held is None else held.version
-            if expected_version is not None and expected_version != found:
-                raise conflict(key, expected_version, found)
-            entry = KvEntry(key=key, value=copied, version=found + 1, updated_at=datetime.now(UTC))
+            stored = self._entries.get(key)
+            version = 0 if stored is None else stored.version
+            if expected_version is not None and expected_version != version:
+                raise conflict(key, expected_version, version)
+            entry = KvEntry(key=key, value=copied, version=version + 1, updated_at=datetime.now(UTC))
             self._entries[key] = entry
         return entry.model_copy(deep=True)
 
@@ -54,9 +54,9 @@ class MemoryKvStore:
             return self._entries.pop(key, None) is not None
 
     def list(self, namespace: str, scope_id: str | None = None) -> tuple[KvEntry, ...]:
-        """Every entry of the namespace (and scope), ordered by scope and key."""
+        """All entries of the namespace (of one scope if given), ordered by scope and key."""
         with self._lock:
-            held = list(self._entries.values())
-        chosen = [e for e in held if e.key.namespace == namespace and scope_id in {None, e.key.scope_id}]
+            entries = list(self._entries.values())
+        chosen = [e for e in entries if e.key.namespace == namespace and scope_id in {None, e.key.scope_id}]
         ordered = sorted(chosen, key=lambda entry: (entry.key.scope_id, entry.key.key))
         return tuple(entry.model_copy(deep=True) for entry in ordered)

@@ -1,6 +1,6 @@
-"""State in one ``kv_entries`` table, with compare-and-set: one logic, two dialects (SQLite and Postgres).
+"""State in a table ``kv_entries`` with compare-and-set, for SQLite and Postgres.
 
-A write is one statement, so the database itself decides every race, between threads and between processes.
+Every write is a single statement, so the database resolves races between threads and between processes.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
     from contracts.model import Json
 
-# Spelled so that both databases understand them: the dialects replace only the table's name and the mark of a
-# parameter. The casts are for Postgres, which needs the type of each.
+# Both databases understand these statements: a dialect replaces only the table's name and the parameter marker.
+# Postgres needs the casts to know the type of each parameter.
 _WHERE = "WHERE namespace = CAST($1 AS text) AND scope_id = CAST($2 AS text) AND key = CAST($3 AS text)"
 _GET = f"SELECT value, version, updated_at FROM kv_entries {_WHERE}"  # noqa: S608 - constants only
-_INSERT = """INSERT INTO kv_entries AS held (namespace, scope_id, key, value, version, updated_at)
+_INSERT = """INSERT INTO kv_entries AS stored (namespace, scope_id, key, value, version, updated_at)
     VALUES (CAST($1 AS text), CAST($2 AS text), CAST($3 AS text), CAST($4 AS text), 1, CAST($5 AS text))
     ON CONFLICT (namespace, scope_id, key)"""
 _CREATE_ONCE = f"{_INSERT} DO NOTHING RETURNING version"
 _WRITE = f"""{_INSERT} DO UPDATE
-    SET value = excluded.value, version = held.version + 1, updated_at = excluded.updated_at
+    SET value = excluded.value, version = stored.version + 1, updated_at = excluded.updated_at
     RETURNING version"""  # noqa: S608
 _REPLACE = f"""UPDATE kv_entries
     SET value = CAST($4 AS text), version = version + 1, updated_at = CAST($5 AS text)
@@ -43,29 +43,29 @@ _LIST_SCOPE = f"{_LIST} AND scope_id = CAST($2 AS text) ORDER BY scope_id, key"
 
 
 class KvTable(Protocol):
-    """A database that holds the table; the dialect piece. Safe between threads."""
+    """A database with the table, in one SQL dialect. Thread-safe."""
 
     def create(self) -> None:
-        """Make the table if it is missing; several processes may do so at the same time."""
+        """Create the table if it is missing. Several processes may do so concurrently."""
         ...
 
     def run(self, statement: str, values: tuple[str | int, ...]) -> Sequence[tuple[Any, ...]]:
-        """The rows of one statement, committed when this returns.
+        """Execute and commit one statement; return its rows.
 
         Raises:
-            StateUnavailableError: The database did not answer or refused.
+            StateUnavailableError: The database did not respond or refused the statement.
         """
         ...
 
     def close(self) -> None:
-        """Close the idle connections; the table can be used again afterwards."""
+        """Close idle connections. The table can be used again afterwards."""
         ...
 
 
 class TableKvStore:
     """Values as JSON text in ``kv_entries (namespace, scope_id, key, value, version, updated_at)``.
 
-    Nothing is opened before the first call. Safe between threads and processes, but not over a fork.
+    The first call opens the database. Safe for several threads and processes, but not across a fork.
     """
 
     def __init__(self, table: KvTable) -> None:
@@ -75,24 +75,24 @@ class TableKvStore:
 
     @property
     def compare_and_set(self) -> bool:
-        """True: the version is part of the statement that writes."""
+        """True: the writing statement compares the version."""
         return True
 
     def get(self, key: KvKey) -> KvEntry | None:
         """The entry, or None.
 
         Raises:
-            StateUnavailableError: The database did not answer.
+            StateUnavailableError: The database did not respond.
         """
         rows = self._run(_GET, _address(key))
         return _entry(key, *rows[0]) if rows else None
 
     def put(self, key: KvKey, value: Json, expected_version: int | None = None) -> KvEntry:
-        """Write the value; ``expected_version`` 0 means it must not exist, None means whatever is there.
+        """Write the value if the stored version is ``expected_version``; 0 means no entry, None means any version.
 
         Raises:
-            CheckpointConflictError: The version there is another one.
-            StateUnavailableError: The database did not answer; whether the value was written is not known.
+            CheckpointConflictError: The stored version is another one.
+            StateUnavailableError: The database did not respond; the value may have been written.
         """
         text, at = encode(value), datetime.now(UTC).isoformat(timespec="microseconds")
         values = (*_address(key), text, at)
@@ -108,26 +108,26 @@ class TableKvStore:
         """Remove the entry; False when there was none.
 
         Raises:
-            StateUnavailableError: The database did not answer.
+            StateUnavailableError: The database did not respond.
         """
         return bool(self._run(_DELETE, _address(key)))
 
     def list(self, namespace: str, scope_id: str | None = None) -> tuple[KvEntry, ...]:
-        """Every entry of the namespace (and scope), ordered by scope and key, by code points.
+        """All entries of the namespace (of one scope if given), ordered by scope and key, by code points.
 
         Raises:
-            StateUnavailableError: The database did not answer.
+            StateUnavailableError: The database did not respond.
         """
         rows = self._run(_LIST_ALL, (namespace,)) if scope_id is None else self._run(_LIST_SCOPE, (namespace, scope_id))
         return tuple(_entry(KvKey(namespace=namespace, scope_id=scope, key=key), *rest) for scope, key, *rest in rows)
 
     def close(self) -> None:
-        """Close the idle connections; the store can be used again afterwards."""
+        """Close idle connections. The store can be used again afterwards."""
         self._table.close()
 
     def _version(self, key: KvKey) -> int:
-        held = self.get(key)
-        return 0 if held is None else held.version
+        entry = self.get(key)
+        return 0 if entry is None else entry.version
 
     def _run(self, statement: str, values: tuple[str | int, ...]) -> Sequence[tuple[Any, ...]]:
         with self._lock:
@@ -141,31 +141,31 @@ def open_table_store(url: str, schema: str = "nucleus") -> TableKvStore:
     """A store over ``sqlite:///relative/path``, ``sqlite:////absolute/path`` or ``postgresql://…``.
 
     Args:
-        url: Where the table lives; it may carry a password, which no error repeats.
+        url: The database; it may contain a password, which no error repeats.
         schema: Postgres schema of the table; SQLite has none.
 
     Raises:
-        ConfigInvalidError: The URL is none of these.
+        ConfigInvalidError: The URL has none of these forms.
     """
-    scheme, _, place = url.partition("://")
+    scheme, _, location = url.partition("://")
     opener = _OPENERS.get(scheme)
-    table = None if opener is None else opener(url, place, schema)
+    table = None if opener is None else opener(url, location, schema)
     if table is None:
         raise ConfigInvalidError(
             "The URL of the state store is neither sqlite:///path nor postgresql://host/database",
-            "Give one of the two; a store in memory cannot be shared, use a file.",
+            "Use one of the two. A SQLite store needs a file, because one in memory cannot be shared.",
             field="url",
         )
     return TableKvStore(table)
 
 
-def _sqlite(_url: str, place: str, _schema: str) -> KvTable | None:
-    path = place.removeprefix("/")
-    usable = place.startswith("/") and path not in {"", ":memory:"}
+def _sqlite(_url: str, location: str, _schema: str) -> KvTable | None:
+    path = location.removeprefix("/")
+    usable = location.startswith("/") and path not in {"", ":memory:"}
     return SqliteTable(Path(path)) if usable else None
 
 
-def _postgres(url: str, _place: str, schema: str) -> KvTable:
+def _postgres(url: str, _location: str, schema: str) -> KvTable:
     return PostgresTable(url, schema)
 
 

@@ -1,4 +1,4 @@
-"""The ``kv_entries`` table in Postgres: for workers on several machines."""
+"""The table ``kv_entries`` in Postgres, for workers on several machines."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 _CONNECT_TIMEOUT_S = 10
 
-# IF NOT EXISTS is not safe against another process that creates at the same moment (a sink may use the same
-# schema), and it asks for the privilege to create even where everything is there.
+# IF NOT EXISTS is not safe if another process creates the same object concurrently (a sink may use the same schema),
+# and it requires the CREATE privilege even if everything exists.
 _DDL = """DO $body$ BEGIN
     IF to_regclass({table_text}) IS NULL THEN
         BEGIN
@@ -36,7 +36,7 @@ END $body$"""
 
 
 class PostgresTable:
-    """A table in ``schema`` of the database behind ``url``; each statement commits by itself."""
+    """A table in ``schema`` of the database at ``url``, in autocommit mode."""
 
     def __init__(self, url: str, schema: str = "nucleus") -> None:
         self._url = url
@@ -46,22 +46,22 @@ class PostgresTable:
         self._connections: IdleConnections[Connection] = IdleConnections(self._open, _answers)
 
     def create(self) -> None:
-        """Make schema and table if they are missing.
+        """Create schema and table if they are missing.
 
         Raises:
-            StateUnavailableError: The database did not answer, or the account may not create.
+            StateUnavailableError: The database did not respond, or the account lacks the CREATE privilege.
         """
         names = {"schema": self._schema, "table": self._table}
         texts = {f"{name}_text": "'" + value.replace("'", "''") + "'" for name, value in names.items()}
         self.run(_DDL.format(**names, **texts), ())
 
     def run(self, statement: str, values: tuple[str | int, ...]) -> list[tuple[Any, ...]]:
-        """The rows of one statement, committed when this returns; it names the table ``kv_entries``.
+        """Execute and commit one statement, which names the table ``kv_entries``; return its rows.
 
         Raises:
-            StateUnavailableError: The database did not answer or refused; a write may have happened.
+            StateUnavailableError: The database did not respond or refused the statement; a write may have happened.
         """
-        import adbc_driver_manager as adbc  # noqa: PLC0415 - heavy, and needed by nobody with another store
+        import adbc_driver_manager as adbc  # noqa: PLC0415 - heavy, and other stores do not need it
         import polars as pl  # noqa: PLC0415
 
         qualified = statement if not values else statement.replace("kv_entries", self._table)
@@ -74,7 +74,7 @@ class PostgresTable:
                 raise self._unavailable(error) from error
 
     def close(self) -> None:
-        """Close the idle connections."""
+        """Close idle connections."""
         self._connections.close()
 
     def _open(self) -> Connection:
@@ -87,7 +87,7 @@ class PostgresTable:
             reason = _reason(str(error))
         else:
             return connection
-        # Outside the handler: what the driver says about a malformed URL can repeat the password.
+        # Raised outside the handler: the driver's error for a malformed URL can contain the password.
         raise self._unavailable(reason)
 
     def _unavailable(self, error: Exception | str) -> StateUnavailableError:
@@ -101,18 +101,18 @@ class PostgresTable:
 
 
 def _answers(connection: Connection) -> bool:
-    # State calls are rare: one round trip is cheaper than a checkpoint lost to a server that was restarted.
+    # State calls are rare: one round trip costs less than a checkpoint lost because the server was restarted.
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
-    except Exception:  # noqa: BLE001 - whatever it is, a new connection will say it better
+    except Exception:  # noqa: BLE001 - whatever it is, a new connection reports it better
         return False
     return True
 
 
 def _reason(message: str) -> str:
-    _, found, reason = message.partition(" failed: ")
-    return reason if found else "the driver cannot connect with this URL"
+    _, separator, reason = message.partition(" failed: ")
+    return reason if separator else "the driver cannot connect with this URL"
 
 
 def _with_timeout(url: str) -> str:
@@ -122,7 +122,7 @@ def _with_timeout(url: str) -> str:
 
 
 def _place(url: str) -> str:
-    # A password with a bare slash or at sign moves the borders between the parts: then nothing is repeated.
+    # An unescaped slash or at sign in a password makes the URL ambiguous; then no part of it is shown.
     try:
         parts = urlsplit(url)
         port = parts.port or 5432

@@ -1,4 +1,4 @@
-"""The ``kv_entries`` table in a SQLite file: the default of one machine."""
+"""The table ``kv_entries`` in a SQLite file: the default for a single machine."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _DDL = """CREATE TABLE IF NOT EXISTS kv_entries (
 
 
 class SqliteTable:
-    """A file in write-ahead mode: readers never wait, writers wait for each other up to ``busy_timeout_s``.
+    """A file in write-ahead mode: readers never wait, writers wait for each other for up to ``busy_timeout_s``.
 
-    The file must lie on a local disk; several processes of that machine may use it.
+    The file must be on a local disk; several processes of that machine may use it.
     """
 
     def __init__(self, path: Path, busy_timeout_s: float = 30.0) -> None:
@@ -31,10 +31,10 @@ class SqliteTable:
         self._connections = IdleConnections(self._open, usable=lambda _: True)
 
     def create(self) -> None:
-        """Make folder, file and table if they are missing.
+        """Create folder, file and table if they are missing.
 
         Raises:
-            StateUnavailableError: The place cannot be written, or the file is something else.
+            StateUnavailableError: The folder is not writable, or the file is not a SQLite database.
         """
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -43,10 +43,10 @@ class SqliteTable:
         self.run(_DDL, ())
 
     def run(self, statement: str, values: tuple[str | int, ...]) -> list[tuple[Any, ...]]:
-        """The rows of one statement, committed when this returns; parameters are spelled ``$1`` there.
+        """Execute and commit one statement with parameters ``$1``, ``$2``, …; return its rows.
 
         Raises:
-            StateUnavailableError: The file is locked for too long, damaged, full or not writable.
+            StateUnavailableError: The file is locked for too long, damaged or not writable, or the disk is full.
         """
         try:
             with self._connections.lend() as connection:
@@ -55,7 +55,7 @@ class SqliteTable:
             raise self._unavailable(error) from error
 
     def close(self) -> None:
-        """Close the idle connections."""
+        """Close idle connections."""
         self._connections.close()
 
     def _open(self) -> sqlite3.Connection:
@@ -70,7 +70,7 @@ class SqliteTable:
         return connection
 
     def _write_ahead(self, connection: sqlite3.Connection) -> None:
-        # The switch of the mode does not honour the busy timeout when two processes make the file at once.
+        # Switching to WAL ignores the busy timeout when two processes create the file at the same time.
         deadline = time.monotonic() + self._busy_timeout_s
         while True:
             try:

@@ -12,6 +12,7 @@ from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settin
 
 from flows.local.contexts import using
 from flows.local.up import down, up
+from tests.prefect_template import seed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +29,7 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCon
     home.mkdir(mode=0o700, exist_ok=True)
     with locked(home):
         (home / f"user-{os.getpid()}").touch()
-        note = up(home)
+        note = up(seed(home))
     try:
         # The heartbeat costs every flow run in this process a second.
         with using(note), temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):

@@ -17,7 +17,7 @@ _LOOK_EVERY_S = 1.0
 
 
 def pause(endpoint_id: EndpointId, unit_id: UnitId, *, sink: SinkId = None, as_json: JsonFlag = False) -> None:
-    """Stop a unit after the slices in hand and hold its schedule back, until `nucleus resume`."""
+    """Pause a unit after the slices in progress, and suspend its schedule until `nucleus resume`."""
 
     def paused(ws: "Workspace") -> "Run | None":
         from flows.operations.run_control import pause as ask
@@ -25,13 +25,13 @@ def pause(endpoint_id: EndpointId, unit_id: UnitId, *, sink: SinkId = None, as_j
         return ask(ws, _ref(ws, endpoint_id, unit_id, sink))
 
     run = workspace.in_workspace(paused)
-    words = "Its run ends after the slices in hand." if run else "No run of it goes on."
+    words = "Its run ends after the slices in progress." if run else "It has no active run."
     data = {"run_id": run.run_id if run else None, "state": "PAUSED"}
     Output(as_json=as_json).show({"paused": data}, f"{words} It is held until: nucleus resume {endpoint_id} {unit_id}")
 
 
 def resume(endpoint_id: EndpointId, unit_id: UnitId, *, sink: SinkId = None, as_json: JsonFlag = False) -> None:
-    """Let a worker run the unit: it goes on with the slices that are left. Releases a pause."""
+    """Let a worker run the unit: it resumes with the remaining slices. Ends a pause."""
 
     def resumed(ws: "Workspace") -> "Run":
         from flows.operations.run_control import start
@@ -51,7 +51,7 @@ def watch(
     *,
     sink: SinkId = None,
     wait_s: Annotated[
-        float, typer.Option("--wait", min=0, help="Seconds to wait for a run to begin, if none goes on.")
+        float, typer.Option("--wait", min=0, help="Seconds to wait for a run to begin, if none is active.")
     ] = 0.0,
     as_json: JsonFlag = False,
 ) -> None:

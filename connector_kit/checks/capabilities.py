@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from connector_kit.checks.check import Group, Observation, failed, passed
+from connector_kit.checks.check import CheckObservation, Group, failed, passed
 from connector_kit.checks.expectations import describe_error
 from connector_kit.checks.rows import frame_of
 from contracts.endpoint import (
@@ -30,8 +30,8 @@ TRAITS = {
 }
 
 
-@GROUP.check("true", "What is declared is there, and what is there is declared", "I7 I8")
-def declared(context: CheckContext) -> Observation:
+@GROUP.check("true", "Declared capabilities are exactly those the source implements", "I7 I8")
+def declared(context: CheckContext) -> CheckObservation:
     """Capabilities against traits, and against the modes of units."""
     with context.connected() as one:
         said = set(one.source.descriptor.capabilities)
@@ -45,13 +45,13 @@ def declared(context: CheckContext) -> Observation:
         if (name in said) != real
     ]
     sent = f"the descriptor declares {', '.join(sorted(said))}"
-    return Observation(
+    return CheckObservation(
         not wrong, sent, "; ".join(wrong) or "the traits and modes are the same", "the same in the source"
     )
 
 
-@GROUP.check("described", "The descriptor names every field of the config, and which are secret", "I10")
-def described(context: CheckContext) -> Observation:
+@GROUP.check("described", "The descriptor describes every config field and marks the secret ones", "I10")
+def described(context: CheckContext) -> CheckObservation:
     """Fields of the descriptor against those of the config."""
     factory = context.system.factory
     real = set(factory.config_class.model_fields)
@@ -62,11 +62,13 @@ def described(context: CheckContext) -> Observation:
     secret = {name for name, one in factory.config_class.model_fields.items() if "Secret" in str(one.annotation)}
     wrong += [f"{name} is secret and not marked so" for name in sorted(secret & set(named)) if not named[name].secret]
     sent = f"a config of {len(real)} fields, {len(secret)} of them secret"
-    return Observation(not wrong, sent, "; ".join(wrong) or "all described", "a description for each, secrets marked")
+    return CheckObservation(
+        not wrong, sent, "; ".join(wrong) or "all described", "a description for each, secrets marked"
+    )
 
 
-@GROUP.check("modes", "A mode that a unit has can be planned, another is refused", "I7")
-def modes(context: CheckContext) -> Observation:
+@GROUP.check("modes", "A mode that the unit supports can be planned; any other is refused", "I7")
+def modes(context: CheckContext) -> CheckObservation:
     """Both modes are planned."""
     sent, expected = "plans in mode full and incremental", "a plan for the unit's modes, a typed error for others"
     seen = []
@@ -87,18 +89,18 @@ def modes(context: CheckContext) -> Observation:
     return passed(sent, ", ".join(seen), expected)
 
 
-@GROUP.check("connection", "A connection that works says whom it belongs to, and to what", "I7")
-def connection(context: CheckContext) -> Observation:
+@GROUP.check("connection", "A working connection names the account and the server version", "I7")
+def connection(context: CheckContext) -> CheckObservation:
     """The report of the connection."""
     with context.connected() as one:
         report = one.source.test_connection()
     received = f"ok: {report.ok}, account {report.account!r}, version {report.server_version!r}"
     right = report.ok and bool(report.account) and bool(report.server_version)
-    return Observation(right, "good credentials", received, "ok, an account and a version")
+    return CheckObservation(right, "good credentials", received, "ok, an account and a version")
 
 
 @GROUP.check("preview", "A preview is short and has the unit's columns", "I7")
-def preview(context: CheckContext) -> Observation:
+def preview(context: CheckContext) -> CheckObservation:
     """Three rows of each unit."""
     sent, expected = "a preview of 3 rows of every unit", "at most 3 rows, the unit's columns in order"
     with context.connected() as one:
@@ -110,12 +112,12 @@ def preview(context: CheckContext) -> Observation:
     return passed(sent, f"so for {len(units)} units", expected)
 
 
-@GROUP.check("reopen", "A source that was closed can be used again", "I3")
-def reopen(context: CheckContext) -> Observation:
+@GROUP.check("reopen", "A closed source can be used again", "I3")
+def reopen(context: CheckContext) -> CheckObservation:
     """Asked, closed twice, asked again."""
     with context.connected() as one:
         one.source.test_connection()
         one.source.close()
         one.source.close()
         report = one.source.test_connection()
-    return Observation(report.ok, "the source is asked, closed twice and asked again", "an answer", "an answer")
+    return CheckObservation(report.ok, "the source is asked, closed twice and asked again", "an answer", "an answer")

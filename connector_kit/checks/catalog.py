@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from connector_kit.checks.check import Group, Observation
+from connector_kit.checks.check import CheckObservation, Group
 from connector_kit.checks.expectations import describe_error
 from contracts.errors import IngestionError
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 GROUP = Group("catalog", "Catalog")
 
 
-@GROUP.check("units", "Units come from the catalog and from nowhere else", "I7")
-def units(context: CheckContext) -> Observation:
+@GROUP.check("units", "Units come from the catalog and nowhere else", "I7")
+def units(context: CheckContext) -> CheckObservation:
     """Units against datasets; an empty catalog has none."""
     with context.connected() as one:
         catalog = one.source.collect_catalog("checked")
@@ -34,32 +34,36 @@ def units(context: CheckContext) -> Observation:
     wrong += [f"{unit.unit_id} is listed for an empty catalog" for unit in of_none]
     sent = f"a catalog of {len(there)} datasets, and one of none"
     expected = "units of those datasets with keys and cursors among their columns; no unit for an empty catalog"
-    return Observation(not wrong, sent, "; ".join(wrong) or f"{len(listed)} units, and none", expected)
+    return CheckObservation(not wrong, sent, "; ".join(wrong) or f"{len(listed)} units, and none", expected)
 
 
-@GROUP.check("stable", "A catalog that is collected again is the same", "I7")
-def stable(context: CheckContext) -> Observation:
+@GROUP.check("stable", "Collecting the catalog again gives the same catalog", "I7")
+def stable(context: CheckContext) -> CheckObservation:
     """Collected twice, by two sources."""
     with context.connected() as one:
         first = one.source.collect_catalog("checked")
         second = one.new_process().source.collect_catalog("checked")
     received = f"version {first.version} and then {second.version}"
-    return Observation(first.version == second.version, "nothing has changed between", received, "the same version")
+    return CheckObservation(
+        first.version == second.version, "nothing has changed between", received, "the same version"
+    )
 
 
-@GROUP.check("unknown", "A dataset that is not there any more is refused", "I7")
-def unknown(context: CheckContext) -> Observation:
+@GROUP.check("unknown", "A dataset that no longer exists is refused", "I7")
+def unknown(context: CheckContext) -> CheckObservation:
     """A unit whose dataset has another id."""
     with context.connected() as one:
         dataset = one.unit.dataset.model_copy(update={"dataset_id": "no.such", "name": "no_such"})
         received, passed = _planned(one, one.unit.model_copy(update={"unit_id": "no.such", "dataset": dataset}))
-    return Observation(passed, "a unit of a dataset that does not exist", received, "a typed error with a next step")
+    return CheckObservation(
+        passed, "a unit of a dataset that does not exist", received, "a typed error with a next step"
+    )
 
 
 @GROUP.check(
     "other-columns", "A unit with other columns than the connector's is refused, or read with just those", "I7 I12"
 )
-def other_columns(context: CheckContext) -> Observation:
+def other_columns(context: CheckContext) -> CheckObservation:
     """The unit lacks its last column."""
     sent, expected = (
         "a catalog whose unit lacks the last column",
@@ -73,9 +77,11 @@ def other_columns(context: CheckContext) -> Observation:
             plan = one.source.plan(one.request(unit))
             columns = one.slice(plan, plan.slices[0]).frames[0].columns
         except IngestionError as error:
-            return Observation(bool(error.next_step), sent, describe_error(error), expected)
+            return CheckObservation(bool(error.next_step), sent, describe_error(error), expected)
     right = columns == [column.name for column in fewer.columns]
-    return Observation(right, sent, f"rows of {len(columns)} columns, {len(fewer.columns)} were asked for", expected)
+    return CheckObservation(
+        right, sent, f"rows of {len(columns)} columns, {len(fewer.columns)} were asked for", expected
+    )
 
 
 def _planned(one: ConnectedSource, unit: EndpointUnitDescriptor) -> tuple[str, bool]:

@@ -14,7 +14,7 @@ Verdict = Literal["passed", "failed", "skipped", "excepted"]
 
 
 @dataclass(frozen=True)
-class Observation:
+class CheckObservation:
     """What a check saw. One plain sentence each.
 
     Attributes:
@@ -30,14 +30,14 @@ class Observation:
     expected: str
 
 
-def passed(sent: str, received: str, expected: str) -> Observation:
+def passed(sent: str, received: str, expected: str) -> CheckObservation:
     """It is as it should be."""
-    return Observation(passed=True, sent=sent, received=received, expected=expected)
+    return CheckObservation(passed=True, sent=sent, received=received, expected=expected)
 
 
-def failed(sent: str, received: str, expected: str) -> Observation:
+def failed(sent: str, received: str, expected: str) -> CheckObservation:
     """It is not."""
-    return Observation(passed=False, sent=sent, received=received, expected=expected)
+    return CheckObservation(passed=False, sent=sent, received=received, expected=expected)
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Check:
     check_id: str
     title: str
     protects: str
-    run: Callable[[CheckContext], Observation]
+    run: Callable[[CheckContext], CheckObservation]
 
 
 @dataclass
@@ -65,10 +65,12 @@ class Group:
     title: str
     checks: list[Check] = field(default_factory=list)
 
-    def check(self, name: str, title: str, protects: str) -> Callable[[Callable[[CheckContext], Observation]], Any]:
+    def check(
+        self, name: str, title: str, protects: str
+    ) -> Callable[[Callable[[CheckContext], CheckObservation]], Any]:
         """Register the function as a check of this group."""
 
-        def register(run: Callable[[CheckContext], Observation]) -> Callable[[CheckContext], Observation]:
+        def register(run: Callable[[CheckContext], CheckObservation]) -> Callable[[CheckContext], CheckObservation]:
             self.checks.append(Check(f"{self.name}.{name}", title, protects, run))
             return run
 

@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from connector_kit.checks.check import Group, Observation, failed, passed
+from connector_kit.checks.check import CheckObservation, Group, failed, passed
 from connector_kit.checks.context import receipts_of
 from connector_kit.checks.expectations import describe_error, describe_fault, same_rows
 from connector_kit.checks.incremental import full, run
@@ -27,8 +27,8 @@ GROUP = Group("state", "Checkpoints")
 _MOST_BYTES = 64 * 1024
 
 
-@GROUP.check("not-ahead", "What changes while a run reads is read by it, or by the next one", "I4 I1")
-def not_ahead(context: CheckContext) -> Observation:
+@GROUP.check("not-ahead", "A change during a run is read by it or by the next run", "I4 I1")
+def not_ahead(context: CheckContext) -> CheckObservation:
     """Rows change between plan and export; the slices that are read last are not."""
     with context.connected() as one:
         first = run(one)
@@ -44,7 +44,7 @@ def not_ahead(context: CheckContext) -> Observation:
     return same_rows(sent, truth, second.reading.over(reading.over(first.reading)))
 
 
-def _repaired(context: CheckContext, fault: Fault) -> Observation:
+def _repaired(context: CheckContext, fault: Fault) -> CheckObservation:
     """A run with a fault, its checkpoint, and a run without: together they are everything, or the first failed."""
     expected = "the next run reads what is missing; or the run fails, and there is no checkpoint"
     with context.connected() as one:
@@ -55,17 +55,17 @@ def _repaired(context: CheckContext, fault: Fault) -> Observation:
         reading = one.read(plan)
         one.proxy.fault = None
         if reading.error is not None:
-            return Observation(
+            return CheckObservation(
                 bool(reading.error.next_step), describe_fault(fault), describe_error(reading.error), expected
             )
         second = run(one.new_process(), one.source.checkpoint(plan, receipts_of(reading, plan)))
         truth = full(one)
     seen = same_rows(describe_fault(fault), truth, second.reading.over(reading), whole=False)
-    return Observation(seen.passed, describe_fault(fault), f"{seen.received} after the next run", expected)
+    return CheckObservation(seen.passed, describe_fault(fault), f"{seen.received} after the next run", expected)
 
 
 @GROUP.check("gap-holds", "A slice with a gap is read again by the next run", "I4 I9")
-def gap_holds(context: CheckContext) -> Observation:
+def gap_holds(context: CheckContext) -> CheckObservation:
     """A page in the first slice is refused, then one in the last."""
     location = context.system.row_location
     with context.connected() as one:
@@ -79,8 +79,8 @@ def gap_holds(context: CheckContext) -> Observation:
     return _repaired(context, RespondWithStatus(403, nth=pages, path=location.path, method=location.method))
 
 
-@GROUP.check("missing-holds", "A slice that got fewer rows than promised is read again by the next run", "I4 I9")
-def missing_holds(context: CheckContext) -> Observation:
+@GROUP.check("missing-holds", "A slice with fewer rows than promised is read again by the next run", "I4 I9")
+def missing_holds(context: CheckContext) -> CheckObservation:
     """The oldest row is listed or counted, and does not come."""
     location = context.system.row_location
     if location is context.system.pages and location.total is None:
@@ -95,8 +95,8 @@ def missing_holds(context: CheckContext) -> Observation:
     )
 
 
-@GROUP.check("fold", "A checkpoint is JSON, small, and the same for receipts in any order", "I4")
-def fold(context: CheckContext) -> Observation:
+@GROUP.check("fold", "A checkpoint is small JSON and does not depend on the order of receipts", "I4")
+def fold(context: CheckContext) -> CheckObservation:
     """Receipts forwards and backwards."""
     with context.connected() as one:
         first = run(one, late=False)
@@ -108,11 +108,11 @@ def fold(context: CheckContext) -> Observation:
     sent, expected = "receipts in two orders", f"one checkpoint, JSON of at most {_MOST_BYTES} bytes, and no requests"
     right = made[0] == made[1] and json.loads(text) == made[0] and len(text) <= _MOST_BYTES and not requests
     received = "the same" if made[0] == made[1] else f"{made[0]} and {made[1]}"
-    return Observation(right, sent, f"{received}, {len(text)} bytes, {requests} requests", expected)
+    return CheckObservation(right, sent, f"{received}, {len(text)} bytes, {requests} requests", expected)
 
 
-@GROUP.check("foreign", "A checkpoint of another shape is refused, or everything is read", "I4")
-def foreign(context: CheckContext) -> Observation:
+@GROUP.check("foreign", "A checkpoint of unknown shape is refused, or everything is read", "I4")
+def foreign(context: CheckContext) -> CheckObservation:
     """Checkpoints that nobody here wrote."""
     sent, expected = "checkpoints that were written by something else", "a typed error with a next step, or all rows"
     truth = context.truth
@@ -132,7 +132,7 @@ def foreign(context: CheckContext) -> Observation:
 
 
 @GROUP.check("future-row", "A row dated far in the future does not become the watermark", "I4 I1")
-def future_row(context: CheckContext) -> Observation:
+def future_row(context: CheckContext) -> CheckObservation:
     """One row claims to have changed in 2190; later changes must still be read."""
     system = context.system
     field, location = system.field("timestamp"), system.row_location
@@ -149,4 +149,6 @@ def future_row(context: CheckContext) -> Observation:
         second = run(one.new_process(), first.checkpoint)
         truth = full(one)
     seen = same_rows(describe_fault(fault), truth, second.reading.over(first.reading), whole=False)
-    return Observation(seen.passed, seen.sent, seen.received, f"the {len(changed)} rows that changed later are read")
+    return CheckObservation(
+        seen.passed, seen.sent, seen.received, f"the {len(changed)} rows that changed later are read"
+    )

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
-from connector_kit.checks.check import Group, Observation, failed, passed
+from connector_kit.checks.check import CheckObservation, Group, failed, passed
 from connector_kit.checks.expectations import describe_error, describe_fault, same_rows
 from connector_kit.checks.rows import difference, shown
 from connector_kit.checks.system import SkippedError
@@ -24,7 +24,7 @@ GROUP = Group("clock", "Clocks and zones")
 _OFFSETS = (timedelta(hours=5, minutes=30), timedelta(hours=-8), timedelta(), timedelta(hours=14))
 
 
-def _skewed(context: CheckContext, offset_s: float) -> Observation:
+def _skewed(context: CheckContext, offset_s: float) -> CheckObservation:
     fault, truth = ShiftServerClock(offset_s), context.truth
     with context.connected() as plain:
         slices = context.plan(plain).slices
@@ -35,23 +35,23 @@ def _skewed(context: CheckContext, offset_s: float) -> Observation:
     if plan.slices != slices:
         return failed(describe_fault(fault), "other slices", expected)
     seen = same_rows(describe_fault(fault), truth, reading)
-    return Observation(seen.passed, describe_fault(fault), seen.received, expected)
+    return CheckObservation(seen.passed, describe_fault(fault), seen.received, expected)
 
 
-@GROUP.check("behind", "A system whose clock is a year behind loses no row", "I1")
-def behind(context: CheckContext) -> Observation:
+@GROUP.check("behind", "A system clock that is a year behind loses no row", "I1")
+def behind(context: CheckContext) -> CheckObservation:
     """Date headers of last year."""
     return _skewed(context, -31_536_000.0)
 
 
-@GROUP.check("ahead", "A system whose clock is a year ahead loses no row", "I1")
-def ahead(context: CheckContext) -> Observation:
+@GROUP.check("ahead", "A system clock that is a year ahead loses no row", "I1")
+def ahead(context: CheckContext) -> CheckObservation:
     """Date headers of next year."""
     return _skewed(context, 31_536_000.0)
 
 
-@GROUP.check("zones", "A moment is the same moment in every zone", "I12")
-def zones(context: CheckContext) -> Observation:
+@GROUP.check("zones", "A timestamp is the same moment in every time zone", "I12")
+def zones(context: CheckContext) -> CheckObservation:
     """One moment, written with four offsets."""
     field, moment = context.system.field("timestamp"), datetime(2025, 3, 30, 1, 30, 15, 123_000, tzinfo=UTC)
     expected = f"{moment.isoformat()} each time"
@@ -66,19 +66,19 @@ def zones(context: CheckContext) -> Observation:
     return passed("one moment, written with four offsets", "one moment", expected)
 
 
-@GROUP.check("naive", "A moment without an offset is not taken for any zone's", "I12")
-def naive(context: CheckContext) -> Observation:
+@GROUP.check("naive", "A timestamp without an offset is not given an arbitrary zone", "I12")
+def naive(context: CheckContext) -> CheckObservation:
     """The offset is missing."""
     field = context.system.field("timestamp")
     sent, expected = "a moment without an offset, 2025-03-30T01:30:15.123", "a typed error with a next step"
     value, error, _ = one_value(context, field, "2025-03-30T01:30:15.123")
     if error is None:
         return failed(sent, shown(value), expected)
-    return Observation(bool(error.next_step), sent, describe_error(error), expected)
+    return CheckObservation(bool(error.next_step), sent, describe_error(error), expected)
 
 
-@GROUP.check("our-zone", "The zone of the machine that reads does not matter", "I12 I1")
-def our_zone(context: CheckContext) -> Observation:
+@GROUP.check("our-zone", "The reader's own time zone does not matter", "I12 I1")
+def our_zone(context: CheckContext) -> CheckObservation:
     """Everything is read again as if this machine stood on the other side of the world."""
     truth = context.truth
     with _zone("Pacific/Auckland"), context.connected() as one:
@@ -88,11 +88,11 @@ def our_zone(context: CheckContext) -> Observation:
     if reading.error is not None:
         return failed(sent, describe_error(reading.error), expected)
     said = difference(truth, reading.rows)
-    return Observation(not said, sent, said or "the same rows", expected)
+    return CheckObservation(not said, sent, said or "the same rows", expected)
 
 
-@GROUP.check("edge", "A moment at the edge of the calendar is read exactly, or an error", "I12")
-def edge(context: CheckContext) -> Observation:
+@GROUP.check("edge", "A timestamp at the edge of the calendar is read exactly or is an error", "I12")
+def edge(context: CheckContext) -> CheckObservation:
     """The first hours of year 1, in a zone where it is still year 0 in UTC."""
     field, text = (
         context.system.field("timestamp"),
@@ -101,8 +101,8 @@ def edge(context: CheckContext) -> Observation:
     sent, expected = f"a moment, written {text}", "the last day of the year before; or a typed error with a next step"
     value, error, _ = one_value(context, field, text)
     if error is None:
-        return Observation(isinstance(value, str) and "12-31" in value, sent, shown(value), expected)
-    return Observation(bool(error.next_step), sent, describe_error(error), expected)
+        return CheckObservation(isinstance(value, str) and "12-31" in value, sent, shown(value), expected)
+    return CheckObservation(bool(error.next_step), sent, describe_error(error), expected)
 
 
 @contextmanager

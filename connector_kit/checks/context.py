@@ -126,7 +126,7 @@ class ConnectedSource:
             return reading
         later = self.read(plan, self.late(plan))
         together = later.over(reading)
-        together.doubled = reading.doubled
+        together.duplicated = reading.duplicated
         return together
 
     def sees(self, what: object) -> str:
@@ -182,7 +182,7 @@ class CheckContext:
 
     @cached_property
     def truth(self) -> dict[str, Row]:
-        """All rows, read without anything spoiled, before the check changes any."""
+        """All rows by key, read without faults before the check changes anything."""
         if self.system.truth is not None:
             return self.system.truth
         with self.connected() as plain:

@@ -1,10 +1,10 @@
-"""What counts as a right answer to a fault: the same rows, a typed error, or a gap that is told."""
+"""What counts as a right answer to a fault: the same rows, a typed error, or a reported gap."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from connector_kit.checks.check import Observation, failed, passed
+from connector_kit.checks.check import CheckObservation, failed, passed
 from connector_kit.checks.rows import difference
 from connector_kit.checks.system import SkippedError
 
@@ -20,7 +20,7 @@ ANY: Collection[str] = ()
 
 def same_rows(
     sent: str, truth: Mapping[str, Row], reading: ReadResult, without: Sequence[str] = (), *, whole: bool = True
-) -> Observation:
+) -> CheckObservation:
     """The rows must be the true ones, each once, and the reports must say so.
 
     Args:
@@ -36,8 +36,8 @@ def same_rows(
     if said := difference(truth, reading.rows, without):
         told = f"; the reports say {reading.gaps[0]}" if reading.gaps else "; the reports say nothing is missing"
         return failed(sent, said + told, expected)
-    if reading.doubled:
-        return failed(sent, f"{len(reading.doubled)} rows came twice ({reading.doubled[0]}, …)", expected)
+    if reading.duplicated:
+        return failed(sent, f"{len(reading.duplicated)} rows came twice ({reading.duplicated[0]}, …)", expected)
     if reading.gaps and whole:
         return failed(sent, f"all rows, and a report that speaks of {reading.gaps[0]}", expected)
     return passed(sent, f"all {len(truth)} rows", expected)
@@ -51,7 +51,7 @@ def same_rows_or_reported(
     without: Sequence[str] = (),
     *,
     gap: bool = True,
-) -> Observation:
+) -> CheckObservation:
     """The true rows, or a typed error with a next step, or a gap; what differs in silence fails.
 
     Args:
@@ -66,11 +66,11 @@ def same_rows_or_reported(
     expected = f"the same rows, {kinds} with a next step{', or a gap in the report' if gap else ''}"
     if reading.error is not None:
         right = bool(reading.error.next_step) and (not codes or reading.error.code in codes)
-        return Observation(right, sent, describe_error(reading.error), expected)
+        return CheckObservation(right, sent, describe_error(reading.error), expected)
     if reading.gaps:
-        return Observation(gap, sent, f"a gap: {reading.gaps[0]}", expected)
+        return CheckObservation(gap, sent, f"a gap: {reading.gaps[0]}", expected)
     seen = same_rows(sent, truth, reading, without)
-    return Observation(seen.passed, sent, seen.received, expected)
+    return CheckObservation(seen.passed, sent, seen.received, expected)
 
 
 def describe_error(error: IngestionError) -> str:
@@ -87,6 +87,6 @@ def describe_fault(fault: Fault) -> str:
     """
     done = fault.done
     if not done:
-        raise SkippedError("no answer could be spoiled so: the list has too few rows or pages")
+        raise SkippedError("the fault met no response: the list has too few rows or pages")
     more = f", and so {len(done) - 1} times more" if len(done) > 1 else ""
     return f"{done[0]}{more}"

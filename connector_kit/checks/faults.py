@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import TYPE_CHECKING
 
-from connector_kit.checks.check import Check, Group, Observation, failed, passed
+from connector_kit.checks.check import Check, CheckObservation, Group, failed, passed
 from connector_kit.checks.context import MOST_REQUESTS
 from connector_kit.checks.expectations import describe_error, describe_fault, same_rows, same_rows_or_reported
 from connector_kit.checks.observed_keys import listed_keys
@@ -69,10 +69,10 @@ STAYING: Faults = {**{str(status): _status(status) for status in (400, 403, 404,
 _TOLD = {"429": FAILED, "500": FAILED, "503": FAILED, **dict.fromkeys(_WIRE, FAILED)}
 
 
-def _passing(name: str) -> Callable[[CheckContext], Observation]:
+def _passing(name: str) -> Callable[[CheckContext], CheckObservation]:
     """A check in which the second page is bad twice, then good."""
 
-    def run(context: CheckContext) -> Observation:
+    def run(context: CheckContext) -> CheckObservation:
         """The second page is bad twice, then good."""
         fault, truth = PASSING[name](context.system.row_location, 2, 2), context.truth
         reading = context.read_with_fault(fault)
@@ -81,10 +81,10 @@ def _passing(name: str) -> Callable[[CheckContext], Observation]:
     return run
 
 
-def _staying(name: str) -> Callable[[CheckContext], Observation]:
+def _staying(name: str) -> Callable[[CheckContext], CheckObservation]:
     """A check in which pages stay bad."""
 
-    def run(context: CheckContext) -> Observation:
+    def run(context: CheckContext) -> CheckObservation:
         """Every page from the first on is bad, then every page from the second on; of the list, and of the rows."""
         system, truth, codes = context.system, context.truth, _TOLD.get(name, ())
         outcome = failed("", "nothing was tried", "")
@@ -105,7 +105,7 @@ GROUP.checks += [
     for name in PASSING
 ]
 GROUP.checks += [
-    Check(f"errors.staying-{name}", f"An answer that stays bad ({name}) is told", "I1 I9", _staying(name))
+    Check(f"errors.staying-{name}", f"A response that stays bad ({name}) is reported", "I1 I9", _staying(name))
     for name in STAYING
 ]
 
@@ -128,8 +128,8 @@ class _EveryThird(Fault):
         return self._faults[self._seen // 3 % len(self._faults)].instead(request)
 
 
-@GROUP.check("mixed", "Every third request fails once, while the plan is made too: no row is missing", "I1 I9")
-def mixed(context: CheckContext) -> Observation:
+@GROUP.check("mixed", "Every third request fails once, also during planning: no row is lost", "I1 I9")
+def mixed(context: CheckContext) -> CheckObservation:
     """429, 503 and broken connections in turn, from the plan on."""
     truth, fault = context.truth, _EveryThird()
     with context.connected() as one:
@@ -139,8 +139,8 @@ def mixed(context: CheckContext) -> Observation:
     return same_rows(describe_fault(fault), truth, reading)
 
 
-@GROUP.check("timeout", "A system that never answers is an error, in time", "I1")
-def timeout(context: CheckContext) -> Observation:
+@GROUP.check("timeout", "A system that never responds gives an error in time", "I1")
+def timeout(context: CheckContext) -> CheckObservation:
     """The second page hangs; a request may take a third of a second."""
     location, truth = context.system.row_location, context.truth
     fault = NeverRespond(nth=2, times=None, path=location.path, method=location.method)
@@ -148,8 +148,8 @@ def timeout(context: CheckContext) -> Observation:
     return same_rows_or_reported(describe_fault(fault), truth, reading, FAILED)
 
 
-@GROUP.check("unreachable", "A system that is not there is an error with a next step", "I7")
-def unreachable(context: CheckContext) -> Observation:
+@GROUP.check("unreachable", "An unreachable system gives an error with a next step", "I7")
+def unreachable(context: CheckContext) -> CheckObservation:
     """Nobody listens."""
     sent, expected = "nobody listens at the address", "E_SOURCE_UNREACHABLE with a next step"
     with context.connected() as one:
@@ -158,7 +158,7 @@ def unreachable(context: CheckContext) -> Observation:
     try:
         source.test_connection()
     except IngestionError as error:
-        return Observation(
+        return CheckObservation(
             error.code == "E_SOURCE_UNREACHABLE" and bool(error.next_step), sent, describe_error(error), expected
         )
     finally:
@@ -166,8 +166,8 @@ def unreachable(context: CheckContext) -> Observation:
     return failed(sent, "a connection that works", expected)
 
 
-@GROUP.check("login", "Credentials that do not count any more are an error wherever they are used", "I7 I1")
-def login(context: CheckContext) -> Observation:
+@GROUP.check("login", "Rejected credentials give an authentication error from every method", "I7 I1")
+def login(context: CheckContext) -> CheckObservation:
     """401 to everything, after the plan was made."""
     sent, expected = "401 to every request", "E_SOURCE_AUTH with a next step from every method"
     with context.connected() as one:
@@ -181,8 +181,8 @@ def login(context: CheckContext) -> Observation:
     return passed(sent, f"so from {', '.join(asked)}", expected)
 
 
-@GROUP.check("staying-401", "A login that runs out in the middle is an error, and not the end of the list", "I1 I9")
-def staying_401(context: CheckContext) -> Observation:
+@GROUP.check("staying-401", "A login that expires midway is an error, not the end of the list", "I1 I9")
+def staying_401(context: CheckContext) -> CheckObservation:
     """401 from the second page on."""
     location, truth = context.system.row_location, context.truth
     fault = RespondWithStatus(401, nth=2, times=None, path=location.path, method=location.method)
@@ -190,8 +190,8 @@ def staying_401(context: CheckContext) -> Observation:
     return same_rows_or_reported(describe_fault(fault), truth, reading, ("E_SOURCE_AUTH",), gap=False)
 
 
-@GROUP.check("refused", "A refusal is a typed error, whatever was asked", "I7 I9")
-def refused(context: CheckContext) -> Observation:
+@GROUP.check("refused", "Every method turns a refusal into a typed error", "I7 I9")
+def refused(context: CheckContext) -> CheckObservation:
     """403, then 404, then 400 to every request."""
     expected = "a typed error with a next step from every method; from export, a gap will do"
     for status in (403, 404, 400):
@@ -206,8 +206,8 @@ def refused(context: CheckContext) -> Observation:
     return passed("403, 404 and 400 to every request", "so from every method", expected)
 
 
-@GROUP.check("planning", "A plan is not made of answers that are refused", "I1 I9")
-def planning(context: CheckContext) -> Observation:
+@GROUP.check("planning", "A plan is not built from refused responses", "I1 I9")
+def planning(context: CheckContext) -> CheckObservation:
     """The list is refused while the plan is made."""
     location, truth = context.system.pages, context.truth
     expected = "a typed error with a next step; or a plan whose slices tell, or hold all rows"
@@ -229,8 +229,8 @@ def planning(context: CheckContext) -> Observation:
     return passed("the list is refused while the plan is made", "errors, or all rows", expected)
 
 
-@GROUP.check("keys", "Keys that could not all be listed are an error: what is missing would be deleted", "I1 I9")
-def keys(context: CheckContext) -> Observation:
+@GROUP.check("keys", "An incomplete list of keys is an error: unlisted rows would be deleted", "I1 I9")
+def keys(context: CheckContext) -> CheckObservation:
     """The list of keys is refused, cut or fails from its second page on."""
     location, expected = context.system.pages, "a typed error, or all keys"
     with context.connected() as one:
@@ -252,8 +252,8 @@ def keys(context: CheckContext) -> Observation:
     return passed("the list of keys stops after its first page", "a typed error", expected)
 
 
-def _waits(context: CheckContext, one: ConnectedSource, fault: RespondWithStatus, pause_s: float) -> Observation:
-    """Whether the request after the spoiled one came as late as was asked, and all rows came."""
+def _waits(context: CheckContext, one: ConnectedSource, fault: RespondWithStatus, pause_s: float) -> CheckObservation:
+    """Whether the request after the faulty one came as late as was asked, and all rows came."""
     truth, plan = context.truth, context.plan(one)
     one.proxy.fault = fault
     reading = one.read(plan)
@@ -265,11 +265,11 @@ def _waits(context: CheckContext, one: ConnectedSource, fault: RespondWithStatus
     expected = f"no request for {pause_s:.1f} s, then the same rows"
     rows = same_rows(describe_fault(fault), truth, reading)
     received = f"the next request came after {waited:.2f} s; {rows.received}"
-    return Observation(rows.passed and waited >= pause_s - 0.02, describe_fault(fault), received, expected)
+    return CheckObservation(rows.passed and waited >= pause_s - 0.02, describe_fault(fault), received, expected)
 
 
 @GROUP.check("retry-after", "Retry-After in seconds is obeyed", "I1")
-def retry_after(context: CheckContext) -> Observation:
+def retry_after(context: CheckContext) -> CheckObservation:
     """429 with a pause of a second."""
     location = context.system.row_location
     fault = RespondWithStatus(429, {"Retry-After": "1"}, nth=2, path=location.path, method=location.method)
@@ -278,7 +278,7 @@ def retry_after(context: CheckContext) -> Observation:
 
 
 @GROUP.check("retry-after-date", "Retry-After as a date is obeyed", "I1")
-def retry_after_date(context: CheckContext) -> Observation:
+def retry_after_date(context: CheckContext) -> CheckObservation:
     """503 until a moment that is one to two seconds away."""
     location, truth = context.system.row_location, context.truth
     with context.connected() as one:
@@ -292,11 +292,11 @@ def retry_after_date(context: CheckContext) -> Observation:
     seen = same_rows(describe_fault(fault), truth, reading)
     expected = "no request before that moment, then the same rows"
     received = f"the read was over {early:.2f} s before it" if early > 0 else seen.received
-    return Observation(seen.passed and early <= 0, describe_fault(fault), received, expected)
+    return CheckObservation(seen.passed and early <= 0, describe_fault(fault), received, expected)
 
 
-@GROUP.check("retry-after-long", "A pause that is longer than the run may last ends it with an error", "I1")
-def retry_after_long(context: CheckContext) -> Observation:
+@GROUP.check("retry-after-long", "A pause longer than the run may last ends it with an error", "I1")
+def retry_after_long(context: CheckContext) -> CheckObservation:
     """429 with a pause of a day."""
     location, truth, began = context.system.row_location, context.truth, time.monotonic()
     fault = RespondWithStatus(
@@ -304,13 +304,13 @@ def retry_after_long(context: CheckContext) -> Observation:
     )
     reading = context.read_with_fault(fault, **context.known(max_wait_s=0.2))
     seen = same_rows_or_reported(describe_fault(fault), truth, reading, FAILED)
-    return Observation(
+    return CheckObservation(
         seen.passed, describe_fault(fault), f"{seen.received}, after {time.monotonic() - began:.1f} s", seen.expected
     )
 
 
-@GROUP.check("retries-end", "A system that only fails is given up after some tries", "I1")
-def retries_end(context: CheckContext) -> Observation:
+@GROUP.check("retries-end", "Retries end when the system only fails", "I1")
+def retries_end(context: CheckContext) -> CheckObservation:
     """500 to everything from the second page on."""
     location = context.system.row_location
     fault = RespondWithStatus(500, nth=2, times=None, path=location.path, method=location.method)
@@ -322,7 +322,7 @@ def retries_end(context: CheckContext) -> Observation:
         asked = len(one.proxy.requests) - before
     expected = "a typed error after at most 200 requests"
     received = f"{asked} requests, {describe_error(reading.error) if reading.error else 'no error'}"
-    return Observation(
+    return CheckObservation(
         reading.error is not None and asked <= min(200, MOST_REQUESTS), describe_fault(fault), received, expected
     )
 

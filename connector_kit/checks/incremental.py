@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from connector_kit.checks.check import Group, Observation, failed
+from connector_kit.checks.check import CheckObservation, Group, failed
 from connector_kit.checks.context import ConnectedSource, receipts_of
 from connector_kit.checks.expectations import describe_error, same_rows
 from connector_kit.checks.observed_keys import listed_keys
@@ -56,8 +56,8 @@ def full(one: ConnectedSource) -> dict[str, Row]:
     return reading.rows
 
 
-@GROUP.check("equals-full", "An incremental run ends where a full run ends", "I1 I4")
-def equals_full(context: CheckContext) -> Observation:
+@GROUP.check("equals-full", "A full and an incremental run end with the same rows", "I1 I4")
+def equals_full(context: CheckContext) -> CheckObservation:
     """A run, five changes, another run: together they are what a full run reads."""
     with context.connected() as one:
         first = run(one)
@@ -68,7 +68,7 @@ def equals_full(context: CheckContext) -> Observation:
 
 
 @GROUP.check("reads-less", "An incremental run reads what changed, not everything", "I1")
-def reads_less(context: CheckContext) -> Observation:
+def reads_less(context: CheckContext) -> CheckObservation:
     """A run after two changes reads fewer rows than there are."""
     with context.connected() as one:
         first = run(one)
@@ -78,13 +78,13 @@ def reads_less(context: CheckContext) -> Observation:
     read, all_of = len(second.reading.rows), len(first.reading.rows)
     received = f"{len(missed)} of the changed rows were not read" if missed else f"{read} rows were read"
     right = not missed and read < all_of
-    return Observation(
+    return CheckObservation(
         right, f"2 of {all_of} rows changed", received, f"the changed rows, and fewer than {all_of} in all"
     )
 
 
-@GROUP.check("unchanged", "A run after which nothing changed leaves the checkpoint where it was", "I4")
-def unchanged(context: CheckContext) -> Observation:
+@GROUP.check("unchanged", "A run without changes leaves the checkpoint where it was", "I4")
+def unchanged(context: CheckContext) -> CheckObservation:
     """Three runs, nothing changes; what a fourth would read does not shrink or grow."""
     with context.connected() as one:
         first = run(one)
@@ -92,7 +92,9 @@ def unchanged(context: CheckContext) -> Observation:
         third = run(one, second.checkpoint)
     before, after = set(second.reading.rows), set(third.reading.rows)
     received = f"{len(before)} rows and then {len(after)}"
-    return Observation(before == after, "two more runs while nothing changes", received, "the same rows both times")
+    return CheckObservation(
+        before == after, "two more runs while nothing changes", received, "the same rows both times"
+    )
 
 
 def _no_view(one: ConnectedSource) -> None:
@@ -100,31 +102,31 @@ def _no_view(one: ConnectedSource) -> None:
         raise SkippedError("the source shows one moment to a run: what changes later is the next run's")
 
 
-def _after_late_change(context: CheckContext, seconds: float, sent: str, **settings: Any) -> Observation:
+def _after_late_change(context: CheckContext, seconds: float, sent: str, **settings: Any) -> CheckObservation:
     with context.connected(**settings) as one:
         first = run(one)
         key = context.system.change_late(seconds)
         second = run(one.new_process(), first.checkpoint)
         truth = full(one)
     seen = same_rows(sent, truth, second.reading.over(first.reading))
-    return Observation(seen.passed, sent, seen.received, f"row {key} is read by the next run")
+    return CheckObservation(seen.passed, sent, seen.received, f"row {key} is read by the next run")
 
 
-@GROUP.check("at-watermark", "A change at the very moment of the watermark is read", "I1")
-def at_watermark(context: CheckContext) -> Observation:
+@GROUP.check("at-watermark", "A change with exactly the timestamp of the watermark is read", "I1")
+def at_watermark(context: CheckContext) -> CheckObservation:
     """A row gets the moment of the newest change; the overlap is as small as it can be."""
     sent = "after a run, a row changed with the moment that the newest row had"
     return _after_late_change(context, 0.0, sent, **context.system.smallest_overlap)
 
 
-@GROUP.check("overlap", "A change that shows up late is read", "I1")
-def overlap(context: CheckContext) -> Observation:
+@GROUP.check("overlap", "A change that becomes visible late is read", "I1")
+def overlap(context: CheckContext) -> CheckObservation:
     """A row is dated 30 seconds before the newest change, after a run."""
     return _after_late_change(context, 30.0, "after a run, a row showed up that changed 30 s before the newest one")
 
 
-@GROUP.check("moved", "Rows that move between slices while the run reads are not lost", "I1")
-def moved(context: CheckContext) -> Observation:
+@GROUP.check("moved", "Rows that move between slices during the run are not lost", "I1")
+def moved(context: CheckContext) -> CheckObservation:
     """Slices are read from the last to the first; meanwhile rows of the first change and belong to the last."""
     with context.connected() as one:
         plan = context.plan(one)
@@ -145,8 +147,8 @@ def moved(context: CheckContext) -> Observation:
     return same_rows(sent, truth, later.over(reading), whole=False)
 
 
-@GROUP.check("changed-meanwhile", "Rows that change while their slice is read come out as they are in the end", "I1")
-def changed_meanwhile(context: CheckContext) -> Observation:
+@GROUP.check("changed-meanwhile", "Rows that change while their slice is read end with their latest values", "I1")
+def changed_meanwhile(context: CheckContext) -> CheckObservation:
     """After the first batch of a slice, rows change that are in it."""
     with context.connected() as one:
         plan = context.plan(one)
@@ -170,18 +172,20 @@ def changed_meanwhile(context: CheckContext) -> Observation:
 
 
 @GROUP.check("keys", "The keys that are listed are those of the rows", "I1 I2")
-def keys(context: CheckContext) -> Observation:
+def keys(context: CheckContext) -> CheckObservation:
     """The list of keys against an undisturbed read."""
     truth = context.truth
     with context.connected() as one:
         listed = listed_keys(one, context.plan(one))
     differing = difference(bare(truth), bare(listed))
     received = differing or f"{len(listed)} keys"
-    return Observation(not differing, "the keys of all rows are listed", received, f"the keys of {len(truth)} rows")
+    return CheckObservation(
+        not differing, "the keys of all rows are listed", received, f"the keys of {len(truth)} rows"
+    )
 
 
-@GROUP.check("removed", "A row that is gone is not among the keys", "I1 I2")
-def removed(context: CheckContext) -> Observation:
+@GROUP.check("removed", "The key of a removed row is not listed", "I1 I2")
+def removed(context: CheckContext) -> CheckObservation:
     """Keys are listed before and after a row went."""
     with context.connected() as one:
         if not isinstance(one.source, SupportsDeleteDetection):
@@ -192,11 +196,11 @@ def removed(context: CheckContext) -> Observation:
         after = listed_keys(one, plan)
     said = difference(bare(before - {gone}), bare(after))
     received = said or f"{len(before)} keys and then {len(after)}"
-    return Observation(not said and gone in before, f"row {gone} was removed", received, "all keys but that one")
+    return CheckObservation(not said and gone in before, f"row {gone} was removed", received, "all keys but that one")
 
 
-@GROUP.check("repairs", "Rows that are missing in the sink can be read by their keys", "I1")
-def repairs(context: CheckContext) -> Observation:
+@GROUP.check("repairs", "Rows that the sink lacks can be read by key", "I1")
+def repairs(context: CheckContext) -> CheckObservation:
     """Five keys are asked for."""
     with context.connected() as one:
         if not isinstance(one.source, SupportsDeleteDetection):
@@ -211,4 +215,4 @@ def repairs(context: CheckContext) -> Observation:
         return failed(sent, describe_error(reading.error), expected)
     taken = {piece.key for piece in pieces} & {piece.key for piece in plan.slices}
     said = difference(wanted, {key: row for key, row in reading.rows.items() if key in wanted})
-    return Observation(not said and not taken, sent, said or f"{len(reading.rows)} rows", expected)
+    return CheckObservation(not said and not taken, sent, said or f"{len(reading.rows)} rows", expected)

@@ -7,7 +7,7 @@ import weakref
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from connector_kit.checks.check import Group, Observation
+from connector_kit.checks.check import CheckObservation, Group
 from connector_kit.checks.observed_keys import KeyRecorder
 from connector_kit.checks.rows import frame_of
 from connector_kit.checks.system import HookMissingError, SkippedError
@@ -39,8 +39,8 @@ def _largest(context: CheckContext, one: ConnectedSource, plan: IngestionPlan) -
     return best
 
 
-@GROUP.check("bound", "Rows are handed on as they come, and not gathered", "I6")
-def bound(context: CheckContext) -> Observation:
+@GROUP.check("bound", "Rows are passed on as they arrive, not collected", "I6")
+def bound(context: CheckContext) -> CheckObservation:
     """Rows on the wire against rows handed on, at every batch of the largest slice."""
     most, watch = context.system.buffered_rows, KeyRecorder.at(context.system.row_location)
     _grown(context)
@@ -56,11 +56,11 @@ def bound(context: CheckContext) -> Observation:
     if not watch.pages:
         raise SkippedError("no page of rows went through the proxy")
     expected = f"at most {most} rows between the system and the stages at any time"
-    return Observation(worst <= most, f"a slice of {given} rows", f"{worst} rows were held", expected)
+    return CheckObservation(worst <= most, f"a slice of {given} rows", f"{worst} rows were held", expected)
 
 
-@GROUP.check("released", "A batch that was handed on is let go", "I6")
-def released(context: CheckContext) -> Observation:
+@GROUP.check("released", "A batch is released once it is passed on", "I6")
+def released(context: CheckContext) -> CheckObservation:
     """Nobody else may hold the batches that came before."""
     _grown(context)
     with context.connected(**context.known(**ONE_SLICE)) as one:
@@ -74,4 +74,4 @@ def released(context: CheckContext) -> Observation:
             gc.collect(0)
             most = max(most, sum(one_of() is not None for one_of in seen))
     expected = "at most two batches alive at any time"
-    return Observation(most <= 2, f"a slice of {len(seen)} batches", f"{most} were alive", expected)
+    return CheckObservation(most <= 2, f"a slice of {len(seen)} batches", f"{most} were alive", expected)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from connector_kit.checks.check import Group, Observation, failed
+from connector_kit.checks.check import CheckObservation, Group, failed
 from connector_kit.checks.expectations import describe_error, describe_fault, same_rows, same_rows_or_reported
 from connector_kit.checks.observed_keys import KeyRecorder
 from connector_kit.checks.rows import bare, difference
@@ -22,7 +22,7 @@ MOST_PAGES = 300
 
 
 @GROUP.check("every-row", "Every row that the system sends comes out", "I1")
-def every_row(context: CheckContext) -> Observation:
+def every_row(context: CheckContext) -> CheckObservation:
     """Keys on the wire against keys that came out."""
     watch = KeyRecorder.at(context.system.row_location)
     reading = context.read_with_fault(watch)
@@ -33,16 +33,16 @@ def every_row(context: CheckContext) -> Observation:
     if reading.error is not None:
         return failed(sent, describe_error(reading.error), expected)
     said = difference(bare(watch.keys), bare(reading.rows))
-    return Observation(not said, sent, said or f"{len(reading.rows)} rows", expected)
+    return CheckObservation(not said, sent, said or f"{len(reading.rows)} rows", expected)
 
 
-def _with_page_fault(context: CheckContext, fault: PageFault) -> Observation:
+def _with_page_fault(context: CheckContext, fault: PageFault) -> CheckObservation:
     truth, reading = context.truth, context.read_with_fault(fault)
     return same_rows(describe_fault(fault), truth, reading)
 
 
-@GROUP.check("duplicate", "Rows that come twice are one row", "I2 I9")
-def duplicate(context: CheckContext) -> Observation:
+@GROUP.check("duplicate", "A row that is sent twice comes out once", "I2 I9")
+def duplicate(context: CheckContext) -> CheckObservation:
     """The last two rows of every page come again on the next."""
     location = context.system.pages
     return _with_page_fault(
@@ -50,8 +50,8 @@ def duplicate(context: CheckContext) -> Observation:
     )
 
 
-@GROUP.check("reordered", "The order of rows in a page does not matter", "I1")
-def reordered(context: CheckContext) -> Observation:
+@GROUP.check("reordered", "The order of rows within a page does not matter", "I1")
+def reordered(context: CheckContext) -> CheckObservation:
     """Rows of every page are mixed."""
     location = context.system.row_location
     return _with_page_fault(
@@ -59,8 +59,8 @@ def reordered(context: CheckContext) -> Observation:
     )
 
 
-@GROUP.check("short", "A short page is not the last one", "I1 I9")
-def short(context: CheckContext) -> Observation:
+@GROUP.check("short", "A short page does not end the list", "I1 I9")
+def short(context: CheckContext) -> CheckObservation:
     """Every page holds half of its rows."""
     location = context.system.pages
     return _with_page_fault(
@@ -68,22 +68,22 @@ def short(context: CheckContext) -> Observation:
     )
 
 
-@GROUP.check("empty", "An empty page with a next page is not the last one", "I1 I9")
-def empty(context: CheckContext) -> Observation:
+@GROUP.check("empty", "An empty page with a next page does not end the list", "I1 I9")
+def empty(context: CheckContext) -> CheckObservation:
     """The second page has no rows; they come on the third."""
     location = context.system.pages
     return _with_page_fault(context, EmptyPage(location.shape, path=location.path, method=location.method, nth=2))
 
 
 @GROUP.check("empty-first", "A list that begins with an empty page is not empty", "I1 I9")
-def empty_first(context: CheckContext) -> Observation:
+def empty_first(context: CheckContext) -> CheckObservation:
     """The first page has no rows; they come on the second."""
     location = context.system.pages
     return _with_page_fault(context, EmptyPage(location.shape, path=location.path, method=location.method))
 
 
-@GROUP.check("token-repeats", "A bookmark that leads back to its own page does not go on for ever", "I1 I9")
-def token_repeats(context: CheckContext) -> Observation:
+@GROUP.check("token-repeats", "A page token that leads back to its own page does not loop forever", "I1 I9")
+def token_repeats(context: CheckContext) -> CheckObservation:
     """The second page's bookmark is its own."""
     location = context.system.pages
     if location.shape.next is None:
@@ -100,8 +100,8 @@ def token_repeats(context: CheckContext) -> Observation:
     return same_rows_or_reported(describe_fault(fault), truth, reading, gap=False)
 
 
-@GROUP.check("token-expires", "A bookmark that expires (410) loses no row", "I1 I9")
-def token_expires(context: CheckContext) -> Observation:
+@GROUP.check("token-expires", "A page token that expires (410) loses no row", "I1 I9")
+def token_expires(context: CheckContext) -> CheckObservation:
     """The third page is answered 410, once."""
     location, truth = context.system.pages, context.truth
     fault = RespondWithStatus(410, nth=3, path=location.path, method=location.method)
@@ -109,8 +109,8 @@ def token_expires(context: CheckContext) -> Observation:
     return same_rows_or_reported(describe_fault(fault), truth, reading)
 
 
-@GROUP.check("promised", "The number of rows that the system promised is in every slice's report", "I9")
-def promised(context: CheckContext) -> Observation:
+@GROUP.check("promised", "Each slice's report has the number of rows that the system promised", "I9")
+def promised(context: CheckContext) -> CheckObservation:
     """Expected rows against rows that came, slice by slice."""
     _need_promise(context)
     with context.connected() as one:
@@ -124,7 +124,7 @@ def promised(context: CheckContext) -> Observation:
         for name, read in reading.slices.items()
         if read.report.expected_rows != len(read.keys)
     ]
-    return Observation(not wrong, sent, wrong[0] if wrong else "so in every report", expected)
+    return CheckObservation(not wrong, sent, wrong[0] if wrong else "so in every report", expected)
 
 
 def _need_promise(context: CheckContext) -> None:
@@ -133,8 +133,8 @@ def _need_promise(context: CheckContext) -> None:
         raise SkippedError("the system makes no promise how many rows a list has")
 
 
-@GROUP.check("total", "Fewer rows than the system promised are not passed over", "I9")
-def total(context: CheckContext) -> Observation:
+@GROUP.check("total", "Fewer rows than the system promised are reported", "I9")
+def total(context: CheckContext) -> CheckObservation:
     """A row is held back although it was listed or counted."""
     _need_promise(context)
     location = context.system.row_location

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from connector_kit.checks.check import Group, Observation, failed, passed
+from connector_kit.checks.check import CheckObservation, Group, failed, passed
 from connector_kit.checks.expectations import describe_error
 from connector_kit.checks.observed_keys import keys_at_source
 from connector_kit.checks.rows import bare, difference
@@ -19,8 +19,8 @@ GROUP = Group("plan", "Plans")
 _MOST_BYTES = 64 * 1024
 
 
-@GROUP.check("deterministic", "Same inputs, same plan", "I3")
-def deterministic(context: CheckContext) -> Observation:
+@GROUP.check("deterministic", "The same inputs give the same plan", "I3")
+def deterministic(context: CheckContext) -> CheckObservation:
     """Two sources plan the same unit."""
     with context.connected() as one:
         first, again = one.plan(), one.plan()
@@ -38,7 +38,7 @@ def deterministic(context: CheckContext) -> Observation:
 
 
 @GROUP.check("disjoint", "No row is in two slices", "I2")
-def disjoint(context: CheckContext) -> Observation:
+def disjoint(context: CheckContext) -> CheckObservation:
     """Every slice is read; no key comes twice."""
     with context.connected() as one:
         plan = context.plan(one)
@@ -46,13 +46,13 @@ def disjoint(context: CheckContext) -> Observation:
     sent, expected = f"{len(plan.slices)} slices, read one after the other", "every key in one slice, once"
     if reading.error is not None:
         return failed(sent, describe_error(reading.error), expected)
-    if reading.doubled:
-        return failed(sent, f"{len(reading.doubled)} keys came twice ({reading.doubled[0]}, …)", expected)
+    if reading.duplicated:
+        return failed(sent, f"{len(reading.duplicated)} keys came twice ({reading.duplicated[0]}, …)", expected)
     return passed(sent, f"{len(reading.rows)} keys, each once", expected)
 
 
 @GROUP.check("covering", "Every row is in a slice", "I1")
-def covering(context: CheckContext) -> Observation:
+def covering(context: CheckContext) -> CheckObservation:
     """The keys of all slices are those of the system."""
     with context.connected() as one:
         there, known_by = keys_at_source(context, one)
@@ -63,11 +63,11 @@ def covering(context: CheckContext) -> Observation:
     if reading.error is not None:
         return failed(sent, describe_error(reading.error), expected)
     said = difference(bare(there), bare(reading.rows))
-    return Observation(not said, sent, said or f"{len(reading.rows)} keys, the same", expected)
+    return CheckObservation(not said, sent, said or f"{len(reading.rows)} keys, the same", expected)
 
 
-@GROUP.check("frozen", "A plan is data: written down and read back it reads the same rows", "I3 I5")
-def frozen(context: CheckContext) -> Observation:
+@GROUP.check("frozen", "A plan is data: saved and loaded, it reads the same rows", "I3 I5")
+def frozen(context: CheckContext) -> CheckObservation:
     """The plan goes through JSON and is followed by another source."""
     with context.connected() as one:
         plan = context.plan(one)
@@ -85,11 +85,11 @@ def frozen(context: CheckContext) -> Observation:
     if reading.error is not None:
         return failed(sent, describe_error(reading.error), expected)
     said = difference(context.truth, reading.rows)
-    return Observation(not said, sent, said or f"the same {len(reading.rows)} rows", expected)
+    return CheckObservation(not said, sent, said or f"the same {len(reading.rows)} rows", expected)
 
 
-@GROUP.check("selection", "What cannot be selected is refused, not left out of account", "I1")
-def selection(context: CheckContext) -> Observation:
+@GROUP.check("selection", "A filter or selector that cannot be applied is refused, not ignored", "I1")
+def selection(context: CheckContext) -> CheckObservation:
     """A filter by a column that is not there, and an unknown selector."""
     sent = "a filter by a column that does not exist, and a selector that does not exist"
     expected = "a PlanError with a next step, both times"

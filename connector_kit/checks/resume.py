@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from connector_kit.checks.check import Group, Observation, failed, passed
+from connector_kit.checks.check import CheckObservation, Group, failed, passed
 from connector_kit.checks.expectations import describe_error
 from connector_kit.checks.rows import ReadResult, Row, difference
 from connector_kit.checks.system import SkippedError
@@ -20,8 +20,8 @@ GROUP = Group("resume", "Restarts")
 MOST_CUTS = 10
 
 
-@GROUP.check("every-page", "The system dies after any page; a new process goes on", "I3 I1 I2")
-def every_page(context: CheckContext) -> Observation:
+@GROUP.check("every-page", "The system fails after any page; a new process resumes without loss", "I3 I1 I2")
+def every_page(context: CheckContext) -> CheckObservation:
     """The system is gone after k pages; slices without an end are read again by a new source."""
     expected = "the rows of an undisturbed read, whatever page was the last"
     location, truth = context.system.row_location, context.truth
@@ -48,8 +48,8 @@ def every_page(context: CheckContext) -> Observation:
     return passed(f"the connection is gone after each of {pages} pages", f"{len(truth)} rows each time", expected)
 
 
-@GROUP.check("every-batch", "A reader that goes away after any batch can come back", "I3")
-def every_batch(context: CheckContext) -> Observation:
+@GROUP.check("every-batch", "A reader that stops after any batch can resume", "I3")
+def every_batch(context: CheckContext) -> CheckObservation:
     """Each slice is left after k batches, then read by the same source and by a new one."""
     sent, expected = "a slice is left after each of its batches and read again", "the same rows each time"
     with context.connected() as one:
@@ -67,8 +67,8 @@ def every_batch(context: CheckContext) -> Observation:
     return passed(sent, "the same rows", expected)
 
 
-@GROUP.check("again", "A slice that is read again gives the same rows in the same order", "I2 I3")
-def again(context: CheckContext) -> Observation:
+@GROUP.check("again", "Reading a slice again gives the same rows in the same order", "I2 I3")
+def again(context: CheckContext) -> CheckObservation:
     """Every slice twice, and the slices in another order."""
     sent, expected = "every slice read twice, the second time from the last to the first", "the same rows and reports"
     with context.connected() as one:
@@ -80,7 +80,7 @@ def again(context: CheckContext) -> Observation:
         if other is None or read.keys != other.keys or read.report != other.report:
             return failed(sent, f"slice {name} is not the same", expected)
     said = difference(first.rows, second.rows)
-    return Observation(not said, sent, said or f"{len(first.rows)} rows, twice", expected)
+    return CheckObservation(not said, sent, said or f"{len(first.rows)} rows, twice", expected)
 
 
 def _together(truth: dict[str, Row], before: ReadResult, after: ReadResult) -> str:

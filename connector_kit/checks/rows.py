@@ -48,13 +48,13 @@ class ReadResult:
 
     Attributes:
         rows: By key; parts of a key joined by ``/``.
-        doubled: Keys that came more than once, within a slice or in two.
+        duplicated: Keys that came more than once, within a slice or in two.
         slices: Those read to their end, by key.
         error: The typed error that ended the reading.
     """
 
     rows: dict[str, Row] = field(default_factory=dict)
-    doubled: list[str] = field(default_factory=list)
+    duplicated: list[str] = field(default_factory=list)
     slices: dict[str, SliceRead] = field(default_factory=dict)
     error: IngestionError | None = None
 
@@ -68,7 +68,7 @@ class ReadResult:
         self.slices[name] = read
         for key, row in zip(read.keys, rows, strict=True):
             if key in self.rows:
-                self.doubled.append(key)
+                self.duplicated.append(key)
             self.rows[key] = row
 
     def over(self, older: ReadResult) -> ReadResult:

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from connector_kit.checks.all_checks import CHECKS, TITLES, chosen, group_of
-from connector_kit.checks.check import Check, CheckResult, Observation, Verdict, failed
+from connector_kit.checks.check import Check, CheckObservation, CheckResult, Verdict, failed
 from connector_kit.checks.context import CheckContext
 from connector_kit.checks.scorecard import Scorecard
 from connector_kit.checks.system import SkippedError
@@ -67,7 +67,11 @@ def run_check(system: TestSystem, check: Check) -> CheckResult:
         outcome = f"the cassette does not hold {context.unmatched[0]}"
     seconds, scrub = time.monotonic() - began, Scrubber(context.secrets)
     verdict, reason = _verdict(outcome, system.exceptions.get(check.check_id, ""))
-    said = outcome if isinstance(outcome, Observation) else Observation(passed=False, sent="", received="", expected="")
+    said = (
+        outcome
+        if isinstance(outcome, CheckObservation)
+        else CheckObservation(passed=False, sent="", received="", expected="")
+    )
     return CheckResult(
         check=check.check_id,
         group=group_of(check),
@@ -82,7 +86,7 @@ def run_check(system: TestSystem, check: Check) -> CheckResult:
     )
 
 
-def _verdict(outcome: Observation | str, excepted: str) -> tuple[Verdict, str]:
+def _verdict(outcome: CheckObservation | str, excepted: str) -> tuple[Verdict, str]:
     """The verdict, and its reason. An exception that is not needed is a failure: it would hide the next one."""
     if isinstance(outcome, str):
         return "skipped", outcome
@@ -93,9 +97,9 @@ def _verdict(outcome: Observation | str, excepted: str) -> tuple[Verdict, str]:
     return ("excepted", excepted) if excepted else ("failed", "")
 
 
-def _within_limit(check: Check, context: CheckContext) -> Observation | str:
+def _within_limit(check: Check, context: CheckContext) -> CheckObservation | str:
     """The outcome; or why there is none."""
-    found: list[Observation | str] = []
+    found: list[CheckObservation | str] = []
     thread = threading.Thread(target=lambda: found.append(_outcome(check, context)), name=check.check_id, daemon=True)
     thread.start()
     thread.join(LIMIT_S)
@@ -104,7 +108,7 @@ def _within_limit(check: Check, context: CheckContext) -> Observation | str:
     return failed(check.title, f"it did not come to an end within {LIMIT_S:g} s", "an end, good or bad")
 
 
-def _outcome(check: Check, context: CheckContext) -> Observation | str:
+def _outcome(check: Check, context: CheckContext) -> CheckObservation | str:
     try:
         return check.run(context)
     except SkippedError as skipped:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from connector_kit.checks.check import Group, Observation, failed, passed
+from connector_kit.checks.check import CheckObservation, Group, failed, passed
 from connector_kit.checks.expectations import describe_error, describe_fault, same_rows, same_rows_or_reported
 from connector_kit.recording.faults import RespondWithStatus
 from connector_kit.recording.page_faults import EditField, EditRow
@@ -72,8 +72,8 @@ def _fits(column: ColumnDescriptor, found: pl.DataType) -> bool:
     return column.logical_type not in _TYPES or found in _TYPES[column.logical_type]
 
 
-@GROUP.check("batches", "Every batch has the columns that were promised, in their order and types", "I12")
-def batches(context: CheckContext) -> Observation:
+@GROUP.check("batches", "Every batch has the promised columns, in order, with the promised types", "I12")
+def batches(context: CheckContext) -> CheckObservation:
     """All units, all batches of the first slices; null only where it is allowed."""
     sent, seen = "slices of every unit", 0
     expected = "in every batch: the unit's columns in order, each of its type, nulls only where they are allowed"
@@ -90,8 +90,8 @@ def batches(context: CheckContext) -> Observation:
     return passed(sent, f"so in {seen} batches", expected)
 
 
-@GROUP.check("no-rows", "A slice without rows has a batch that carries the columns", "I12")
-def no_rows(context: CheckContext) -> Observation:
+@GROUP.check("no-rows", "A slice without rows gives a batch with the columns", "I12")
+def no_rows(context: CheckContext) -> CheckObservation:
     """All rows are taken out of the answers."""
     location = context.system.pages
     fault = EditRow(location.shape, lambda _row: None, "took out all rows", path=location.path, method=location.method)
@@ -100,7 +100,7 @@ def no_rows(context: CheckContext) -> Observation:
         reading = one.read(plan)
     expected = "an empty batch with all columns and types, or a typed error"
     if reading.error is not None:
-        return Observation(
+        return CheckObservation(
             bool(reading.error.next_step), describe_fault(fault), describe_error(reading.error), expected
         )
     for read in reading.slices.values():
@@ -122,16 +122,16 @@ def _json_columns(context: CheckContext) -> list[str]:
         return [column.name for column in one.unit.columns if column.logical_type == "json"]
 
 
-@GROUP.check("new-field", "A field that is new in the answers changes no other column", "I12")
-def new_field(context: CheckContext) -> Observation:
+@GROUP.check("new-field", "A new field in the responses changes no other column", "I12")
+def new_field(context: CheckContext) -> CheckObservation:
     """Every row has one field more."""
     truth, loose = context.truth, _json_columns(context)
     sent, reading = _edited(context, "a_field_that_is_new", {"x": [1, None]})
     return same_rows(sent, truth, reading, loose)
 
 
-@GROUP.check("field-gone", "A field that is gone from the answers is null, or an error", "I12 I9")
-def field_gone(context: CheckContext) -> Observation:
+@GROUP.check("field-gone", "A field that disappears from the responses becomes null or an error", "I12 I9")
+def field_gone(context: CheckContext) -> CheckObservation:
     """No row has the text any more."""
     field = context.system.field("text")
     truth, loose = context.truth, _json_columns(context)
@@ -140,8 +140,8 @@ def field_gone(context: CheckContext) -> Observation:
     return same_rows_or_reported(sent, without, reading, without=loose)
 
 
-@GROUP.check("other-type", "A field of another type is an error, or kept exactly; never null", "I12 I9")
-def other_type(context: CheckContext) -> Observation:
+@GROUP.check("other-type", "A field of another type is an error or is kept exactly, never null", "I12 I9")
+def other_type(context: CheckContext) -> CheckObservation:
     """A number where a text was, a text where a number was, an object where a moment was."""
     expected = "a typed error with a next step, or the value as exact text"
     told = []
@@ -168,32 +168,32 @@ def other_type(context: CheckContext) -> Observation:
     return passed("a field of another type", ", ".join(told) or "the unit has no such field", expected)
 
 
-@GROUP.check("no-key", "A row without its key is an error, and not left out", "I1 I9")
-def no_key(context: CheckContext) -> Observation:
+@GROUP.check("no-key", "A row without its key is an error, not skipped", "I1 I9")
+def no_key(context: CheckContext) -> CheckObservation:
     """The first row of each page has no key."""
     truth = context.truth
     sent, reading = _edited(context, context.system.row_location.key, GONE, 1)
     return same_rows_or_reported(sent, truth, reading)
 
 
-@GROUP.check("null-key", "A row whose key is null is an error, and not left out", "I1 I9")
-def null_key(context: CheckContext) -> Observation:
+@GROUP.check("null-key", "A row whose key is null is an error, not skipped", "I1 I9")
+def null_key(context: CheckContext) -> CheckObservation:
     """The first row of each page has the key null."""
     truth = context.truth
     sent, reading = _edited(context, context.system.row_location.key, None, 1)
     return same_rows_or_reported(sent, truth, reading)
 
 
-@GROUP.check("no-object", "A row that is no object is an error, and not left out", "I1 I9")
-def no_object(context: CheckContext) -> Observation:
+@GROUP.check("no-object", "A row that is not an object is an error, not skipped", "I1 I9")
+def no_object(context: CheckContext) -> CheckObservation:
     """The first row of each page is a text."""
     truth = context.truth
     sent, reading = _edited(context, "", "not an object", 1)
     return same_rows_or_reported(sent, truth, reading)
 
 
-@GROUP.check("other-shape", "An answer of another shape is an error, and not an empty page", "I1 I9")
-def other_shape(context: CheckContext) -> Observation:
+@GROUP.check("other-shape", "A response of another shape is an error, not an empty page", "I1 I9")
+def other_shape(context: CheckContext) -> CheckObservation:
     """200, and JSON that is no page."""
     location, truth = context.system.pages, context.truth
     outcome = passed("", "", "")

@@ -129,11 +129,11 @@ def _row(result: CheckResult) -> str:
     return (
         f'<details{opened}><summary><span class="mark {result.verdict}">{_WORDS[result.verdict]}</span>'
         f"<span>{escape(result.title)}</span><code>{escape(result.check)}</code>{why}</summary>"
-        f"<dl>{_terms(_told(result))}</dl></details>"
+        f"<dl>{_terms(_observed(result))}</dl></details>"
     )
 
 
-def _told(result: CheckResult) -> Iterable[tuple[str, str]]:
+def _observed(result: CheckResult) -> Iterable[tuple[str, str]]:
     yield "Sent", result.sent
     yield "Received", result.received
     yield "Expected", result.expected

@@ -6,7 +6,7 @@ import logging
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from connector_kit.checks.check import Group, Observation, failed, passed
+from connector_kit.checks.check import CheckObservation, Group, failed, passed
 from connector_kit.checks.expectations import describe_fault
 from connector_kit.checks.incremental import run
 from connector_kit.checks.system import SkippedError
@@ -30,8 +30,8 @@ def _need(one: ConnectedSource) -> None:
         raise SkippedError("the config has no secrets")
 
 
-@GROUP.check("in-errors", "A system that repeats the credentials does not get them into errors or gaps", "I10")
-def in_errors(context: CheckContext) -> Observation:
+@GROUP.check("in-errors", "Credentials that the system echoes do not reach errors or gaps", "I10")
+def in_errors(context: CheckContext) -> CheckObservation:
     """Refusals whose body and headers hold the secret, to every method."""
     sent = "refusals that repeat the credentials"
     expected = "errors and gaps without them, in message, facts and cause"
@@ -41,14 +41,14 @@ def in_errors(context: CheckContext) -> Observation:
             plan = context.plan(one)
             body = f'{{"error": "bad token {" ".join(one.secrets)}", "errorMessages": ["{one.secrets[0]}"]}}'.encode()
             one.proxy.fault = fault = RespondWithStatus(status, {"X-Why": one.secrets[0]}, body, times=None)
-            told = list(_told(one, plan))
+            told = list(_error_texts(one, plan))
             describe_fault(fault)
             if found := [f"{seen} in: {line[:80]}" for line in told if (seen := one.sees(line))]:
                 return failed(f"{status} with the credentials in it", found[0], expected)
     return passed(sent, "none in any", expected)
 
 
-def _told(one: ConnectedSource, plan: Any) -> Iterator[str]:
+def _error_texts(one: ConnectedSource, plan: Any) -> Iterator[str]:
     """Everything that errors and gaps say."""
     attempts: list[Callable[[], Any]] = [one.source.test_connection, one.plan, lambda: one.read(plan)]
     for attempt in attempts:
@@ -72,7 +72,7 @@ def _words(error: BaseException | None) -> Iterator[str]:
 
 
 @GROUP.check("in-rows", "Secrets are not in rows, plans, checkpoints or the catalog", "I10")
-def in_rows(context: CheckContext) -> Observation:
+def in_rows(context: CheckContext) -> CheckObservation:
     """All that a run writes down."""
     with context.connected() as one:
         _need(one)
@@ -88,11 +88,11 @@ def in_rows(context: CheckContext) -> Observation:
         if "incremental" in one.unit.supported_modes:
             written["a checkpoint"] = repr(run(one).checkpoint)
         found = [f"{seen} in {what}" for what, text in written.items() if (seen := one.sees(text))]
-    return Observation(not found, f"all of {', '.join(written)}", "; ".join(found) or "no secret", "no secret")
+    return CheckObservation(not found, f"all of {', '.join(written)}", "; ".join(found) or "no secret", "no secret")
 
 
-@GROUP.check("in-config", "A config that is shown keeps its secrets", "I10")
-def in_config(context: CheckContext) -> Observation:
+@GROUP.check("in-config", "Printing a config does not show its secrets", "I10")
+def in_config(context: CheckContext) -> CheckObservation:
     """The config as text and as JSON."""
     with context.connected() as one:
         _need(one)
@@ -103,11 +103,11 @@ def in_config(context: CheckContext) -> Observation:
             "the source's repr": repr(one.source),
         }
         found = [f"{seen} in {what}" for what, text in texts.items() if (seen := one.sees(text))]
-    return Observation(not found, "the config as text and as JSON", "; ".join(found) or "no secret", "no secret")
+    return CheckObservation(not found, "the config as text and as JSON", "; ".join(found) or "no secret", "no secret")
 
 
-@GROUP.check("in-logs", "Secrets are not logged, at any level", "I10")
-def in_logs(context: CheckContext) -> Observation:
+@GROUP.check("in-logs", "Secrets are not logged at any level", "I10")
+def in_logs(context: CheckContext) -> CheckObservation:
     """Everything is read with all loggers open, and one refusal."""
     location, kept = context.system.row_location, _Kept()
     root = logging.getLogger()
@@ -127,7 +127,7 @@ def in_logs(context: CheckContext) -> Observation:
     finally:
         root.removeHandler(kept)
         root.setLevel(level)
-    return Observation(not found, "a read with all loggers open", f"{len(found)} lines with a secret", "none")
+    return CheckObservation(not found, "a read with all loggers open", f"{len(found)} lines with a secret", "none")
 
 
 class _Kept(logging.Handler):
@@ -165,8 +165,8 @@ class _NextElsewhere(PageFault):
         return self.shape.with_token(page, f"{self.elsewhere}/next") if self.shape.token(page) else page
 
 
-@GROUP.check("elsewhere", "Credentials are not sent to another host, whatever the system says", "I10")
-def elsewhere(context: CheckContext) -> Observation:
+@GROUP.check("elsewhere", "Credentials are never sent to another host", "I10")
+def elsewhere(context: CheckContext) -> CheckObservation:
     """A redirect to another host, then a next page there."""
     location, other = context.system.pages, _Listening()
     sent, expected = "a redirect to another host, and a next page that is there", "no request with credentials there"
@@ -185,4 +185,4 @@ def elsewhere(context: CheckContext) -> Observation:
         describe_fault(moved)
         found = [seen for line in other.heard if (seen := one.sees(line))]
     received = f"{len(other.heard)} requests came there, {len(found)} of them with credentials"
-    return Observation(not found, sent, received, expected)
+    return CheckObservation(not found, sent, received, expected)

@@ -85,7 +85,7 @@ def check_in_subprocess(root: Path, module: str, only: Sequence[str] = ()) -> li
         if done.returncode:
             last = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
             raise ConfigInvalidError(
-                f"The checks of {module} could not be run: {' '.join(last)}", "Mend the test system."
+                f"The checks of {module} could not be run: {' '.join(last)}", "Correct the test system."
             )
         return [_card(Path(folder), number) for number in range(len(list(Path(folder).glob("*.json"))))]
 

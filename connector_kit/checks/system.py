@@ -158,5 +158,5 @@ class TestSystem:
             SkippedError: The unit has none.
         """
         if kind not in self.fields:
-            raise SkippedError(f"the test system names no place of kind {kind}: the unit has no such column")
+            raise SkippedError(f"the test system names no {kind} field: the unit has no such column")
         return self.fields[kind]

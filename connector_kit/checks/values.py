@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from connector_kit.checks.check import Group, Observation, failed
+from connector_kit.checks.check import CheckObservation, Group, failed
 from connector_kit.checks.expectations import describe_error
 from connector_kit.checks.rows import difference, same, shown
 from connector_kit.recording.page_faults import EditRow
@@ -48,7 +48,7 @@ def one_value(context: CheckContext, field: FieldLocation, value: Any) -> tuple[
 
 def _exactly(
     context: CheckContext, kind: str, value: Any, wanted: Sequence[Any], told: str, *, refusable: bool
-) -> Observation:
+) -> CheckObservation:
     """The value comes out as one of those wanted; or an error says that it does not fit."""
     field = context.system.field(kind)
     sent = f"{told} in field {field.json}"
@@ -58,14 +58,14 @@ def _exactly(
     )
     found, error, other = one_value(context, field, value)
     if error is not None:
-        return Observation(refusable and bool(error.next_step), sent, describe_error(error), expected)
+        return CheckObservation(refusable and bool(error.next_step), sent, describe_error(error), expected)
     if other:
         return failed(sent, other, expected)
-    return Observation(any(same(found, one) for one in wanted), sent, shown(found), expected)
+    return CheckObservation(any(same(found, one) for one in wanted), sent, shown(found), expected)
 
 
 @GROUP.check("decimals", "Decimals keep every digit and are never floats", "I12")
-def decimals(context: CheckContext) -> Observation:
+def decimals(context: CheckContext) -> CheckObservation:
     """As many digits as the column holds."""
     field = context.system.field("decimal")
     with context.connected() as one:
@@ -79,8 +79,8 @@ def decimals(context: CheckContext) -> Observation:
     return _exactly(context, "decimal", value, wanted, f"the number {value}", refusable=False)
 
 
-@GROUP.check("decimal-digits", "A decimal with more digits than its column is an error, and not rounded", "I12")
-def decimal_digits(context: CheckContext) -> Observation:
+@GROUP.check("decimal-digits", "A decimal with more digits than its column is an error, not rounded", "I12")
+def decimal_digits(context: CheckContext) -> CheckObservation:
     """Digits behind the last one that fits."""
     field = context.system.field("decimal")
     with context.connected() as one:
@@ -90,22 +90,22 @@ def decimal_digits(context: CheckContext) -> Observation:
     return _exactly(context, "decimal", value, [value, str(value)], f"the number {value}", refusable=True)
 
 
-@GROUP.check("integers", "Whole numbers above 2^53 keep every digit", "I12")
-def integers(context: CheckContext) -> Observation:
+@GROUP.check("integers", "Integers above 2^53 keep every digit", "I12")
+def integers(context: CheckContext) -> CheckObservation:
     """2^53 + 1, which no float holds."""
     value = 2**53 + 1
     return _exactly(context, "integer", value, [value, str(value)], f"the number {value}", refusable=True)
 
 
-@GROUP.check("integer-too-large", "A whole number that does not fit is an error, and not wrapped around", "I12")
-def integer_too_large(context: CheckContext) -> Observation:
+@GROUP.check("integer-too-large", "An integer that does not fit is an error, not wrapped around", "I12")
+def integer_too_large(context: CheckContext) -> CheckObservation:
     """2^63, one more than 64 bits hold."""
     value = 2**63
     return _exactly(context, "integer", value, [value, str(value)], f"the number {value}", refusable=True)
 
 
-@GROUP.check("nan", "NaN where a number belongs is NaN or an error, and not nothing", "I12")
-def nan(context: CheckContext) -> Observation:
+@GROUP.check("nan", "NaN in a number column is NaN or an error, never null", "I12")
+def nan(context: CheckContext) -> CheckObservation:
     """A bare NaN, as some servers write it."""
     kind = "float" if "float" in context.system.fields else "decimal"
     wanted = [float("nan"), "NaN"]
@@ -113,14 +113,14 @@ def nan(context: CheckContext) -> Observation:
 
 
 @GROUP.check("floats", "Floats come out as the nearest float", "I12")
-def floats(context: CheckContext) -> Observation:
+def floats(context: CheckContext) -> CheckObservation:
     """0.30000000000000004."""
     value = 0.1 + 0.2
     return _exactly(context, "float", value, [value], f"the number {value!r}", refusable=False)
 
 
-@GROUP.check("nul", "NUL characters do not reach staging, and cost no row", "I12")
-def nul(context: CheckContext) -> Observation:
+@GROUP.check("nul", "NUL characters do not reach staging and lose no row", "I12")
+def nul(context: CheckContext) -> CheckObservation:
     """A text with a NUL in its middle."""
     field = context.system.field("text")
     sent, expected = (
@@ -129,13 +129,13 @@ def nul(context: CheckContext) -> Observation:
     )
     found, error, other = one_value(context, field, _NUL)
     if error is not None:
-        return Observation(bool(error.next_step), sent, describe_error(error), expected)
+        return CheckObservation(bool(error.next_step), sent, describe_error(error), expected)
     right = isinstance(found, str) and "\0" not in found and found.startswith("before") and found.endswith("after")
-    return Observation(right and not other, sent, other or shown(found), expected)
+    return CheckObservation(right and not other, sent, other or shown(found), expected)
 
 
-@GROUP.check("surrogates", "Half a surrogate pair costs no row", "I12")
-def surrogates(context: CheckContext) -> Observation:
+@GROUP.check("surrogates", "A lone surrogate loses no row", "I12")
+def surrogates(context: CheckContext) -> CheckObservation:
     """A text that no encoding of Unicode holds."""
     field = context.system.field("text")
     sent, expected = (
@@ -144,38 +144,38 @@ def surrogates(context: CheckContext) -> Observation:
     )
     found, error, other = one_value(context, field, "before\ud83dafter")
     if error is not None:
-        return Observation(bool(error.next_step), sent, describe_error(error), expected)
+        return CheckObservation(bool(error.next_step), sent, describe_error(error), expected)
     right = isinstance(found, str) and found.startswith("before") and found.endswith("after")
     right = right and not any("\ud800" <= char <= "\udfff" for char in found)
-    return Observation(right and not other, sent, other or shown(found), expected)
+    return CheckObservation(right and not other, sent, other or shown(found), expected)
 
 
-@GROUP.check("unicode", "Text keeps its characters, composed or not", "I12")
-def unicode(context: CheckContext) -> Observation:
+@GROUP.check("unicode", "Text keeps its characters, composed or decomposed", "I12")
+def unicode(context: CheckContext) -> CheckObservation:
     """Emoji of several code points, combining marks, right-to-left marks, spaces at both ends."""
     value = " 👩‍👩‍👧 e\u0301 é \u200f\u05d0\u2028\t\\ \"' "
     return _exactly(context, "text", value, [value], "a text of many scripts", refusable=False)
 
 
 @GROUP.check("huge", "A huge text comes out whole", "I12")
-def huge(context: CheckContext) -> Observation:
+def huge(context: CheckContext) -> CheckObservation:
     """A million and a half characters."""
     return _exactly(context, "text", _HUGE, [_HUGE], f"a text of {len(_HUGE)} characters", refusable=True)
 
 
-@GROUP.check("empty", "An empty text stays empty, and does not become null", "I12")
-def empty(context: CheckContext) -> Observation:
+@GROUP.check("empty", "An empty text stays empty and does not become null", "I12")
+def empty(context: CheckContext) -> CheckObservation:
     """The empty text."""
     return _exactly(context, "text", "", [""], "an empty text", refusable=False)
 
 
-@GROUP.check("null", "Null stays null, and does not become a text", "I12")
-def null(context: CheckContext) -> Observation:
+@GROUP.check("null", "Null stays null and does not become text", "I12")
+def null(context: CheckContext) -> CheckObservation:
     """Null."""
     return _exactly(context, "text", None, [None], "null", refusable=True)
 
 
 @GROUP.check("absent", "A value that is absent in one row is null there", "I12")
-def absent(context: CheckContext) -> Observation:
+def absent(context: CheckContext) -> CheckObservation:
     """One row lacks the field."""
     return _exactly(context, "text", GONE, [None], "nothing", refusable=True)

@@ -35,9 +35,9 @@ class Bar:
         parts: Filled, one after the other.
         outline: How long the bar should be; None: nobody said.
         firm: False: the outline is an estimate, and is dashed.
-        told: On the right.
+        caption: On the right.
         tip: Where the pointer rests.
-        told_colour: Of the words on the right.
+        caption_colour: Of the words on the right.
         index: A number before the label.
     """
 
@@ -45,9 +45,9 @@ class Bar:
     parts: tuple[Part, ...] = ()
     outline: float | None = None
     firm: bool = True
-    told: str = ""
+    caption: str = ""
     tip: str = ""
-    told_colour: str = INK
+    caption_colour: str = INK
     index: str = ""
 
 
@@ -70,8 +70,8 @@ def bars(
     """
     label_px = min(_WIDEST_LABEL_PX, max([len(line.label) for line in lines], default=0) * CHARACTER_PX + 14)
     label_px += _INDEX_PX if any(line.index for line in lines) else 0
-    told_px = max([len(line.told) for line in lines], default=0) * 6.4 + 14
-    plot_px = width - label_px - told_px
+    caption_px = max([len(line.caption) for line in lines], default=0) * 6.4 + 14
+    plot_px = width - label_px - caption_px
     longest = max([_length(line) for line in lines], default=0.0) or 1.0
     sheet = Sheet(width, title or axis)
     bottom = len(lines) * _LINE_PX + 4
@@ -110,7 +110,7 @@ def _draw(sheet: Sheet, line: Bar, y: float, left: float, scale: float) -> None:
     if line.outline is not None:
         sheet.box(left, top - 1.5, line.outline * scale, _BAR_PX + 3, GREY, alpha=0.13, line=INK, dashed=not line.firm)
     end = max(x, left + (line.outline or 0.0) * scale)
-    sheet.text(end + 8, base, line.told, colour=line.told_colour)
+    sheet.text(end + 8, base, line.caption, colour=line.caption_colour)
 
 
 def _plain(lines: Sequence[Bar]) -> str:
@@ -121,5 +121,5 @@ def _plain(lines: Sequence[Bar]) -> str:
         filled = round(sum(part.amount for part in line.parts) / longest * 30)
         wanted = round((line.outline or 0.0) / longest * 30)
         bar = ("█" * filled).ljust(wanted, "░").ljust(30)
-        made.append(f"{line.index:>3} {line.label.ljust(width)}  {bar}  {line.told}".rstrip())
+        made.append(f"{line.index:>3} {line.label.ljust(width)}  {bar}  {line.caption}".rstrip())
     return "\n".join(made)

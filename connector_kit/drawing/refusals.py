@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _RECOVERY: Mapping[type[Any], str] = {
     Retriable: "the same call may succeed later",
     OutcomeUnknown: "it may have happened: the receipts know",
-    Skippable: "this unit cannot go on, others can",
+    Skippable: "this unit cannot continue, others can",
     Terminal: "somebody has to change something first",
 }
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from contracts.receipts import RunSummary, StageReceipt, UpsertReceipt
     from flows.stages.plan import OpenRun
 
+_REPORTED_LATE_S = 0.02
+"""A result may be handled so long after its step ended."""
 _WIDTH, _LEFT, _LANE_PX, _BAR_PX = 900.0, 110.0, 24.0, 16.0
 
 
@@ -54,6 +56,7 @@ class RunRecorder:
         self.done: RunSummary | None = None
         """None while the run goes on, or when it failed."""
         self._began = time.monotonic()
+        self._busy_until: dict[str, float] = {}
         self._lock = threading.Lock()
 
     @property
@@ -70,15 +73,11 @@ class RunRecorder:
 
     def staged(self, piece: IngestionSlice, receipt: StageReceipt) -> None:
         """Keep the time it took at the source and in staging."""
-        now = time.monotonic() - self._began
-        self._keep(piece, "export", now - receipt.stage_s - receipt.source_s, receipt.source_s)
-        self._keep(piece, "stage", now - receipt.stage_s, receipt.stage_s)
+        self._keep(piece, {"export": receipt.source_s, "stage": receipt.stage_s})
 
     def upserted(self, piece: IngestionSlice, receipt: UpsertReceipt) -> None:
-        """Keep the receipt, and the time since the same worker staged the slice."""
-        now, worker = time.monotonic() - self._began, threading.current_thread().name
-        ended = max([one.began_s + one.seconds for one in self.steps if one.worker == worker], default=now)
-        self._keep(piece, "upsert", ended, now - ended)
+        """Keep the receipt, and the time it took in the sink."""
+        self._keep(piece, {"upsert": receipt.seconds})
         with self._lock:
             self.receipts.append(receipt)
 
@@ -86,15 +85,28 @@ class RunRecorder:
         """Keep the counters."""
         self.done = summary
 
-    def _keep(self, piece: IngestionSlice, stage: str, began_s: float, seconds: float) -> None:
-        step = Step(threading.current_thread().name, piece.key, piece.sequence, stage, began_s, seconds)
+    def _keep(self, piece: IngestionSlice, seconds: dict[str, float]) -> None:
+        """Stages that one worker went through one after the other, the last of them until now."""
         with self._lock:
-            self.steps.append(step)
+            ended = time.monotonic() - self._began
+            began = max(ended - sum(seconds.values()), 0.0)
+            worker = self._free_worker(began)
+            began = max(began, self._busy_until.get(worker, 0.0))
+            for stage, lasted in seconds.items():
+                shown = min(lasted, ended - began)
+                self.steps.append(Step(worker, piece.key, piece.sequence, stage, began, shown))
+                began += shown
+            self._busy_until[worker] = began
+
+    def _free_worker(self, began: float) -> str:
+        """Results do not name their worker: it is one that had nothing else to do at that time, or another one."""
+        free = (name for name, until in self._busy_until.items() if until <= began + _REPORTED_LATE_S)
+        return next(free, f"worker {len(self._busy_until) + 1}")
 
 
 def workers(watch: RunRecorder) -> Drawing:
     """Who did what, and when: a band for each worker, a number for each slice."""
-    names = sorted({step.worker for step in watch.steps})
+    names = sorted({step.worker for step in watch.steps}, key=lambda name: (len(name), name))
     if not names:
         return Drawing("Nobody worked: every slice was in the sink before.", "Nobody worked.")
     span = max(step.began_s + step.seconds for step in watch.steps)

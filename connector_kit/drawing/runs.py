@@ -104,7 +104,7 @@ def receipts(found: Iterable[UpsertReceipt]) -> Drawing:
 
 def _seconds(by_stage: Mapping[str, float]) -> Drawing:
     lines = [
-        Bar(stage, (Part(seconds, STAGES.get(stage, GREY), stage),), told=duration(seconds))
+        Bar(stage, (Part(seconds, STAGES.get(stage, GREY), stage),), caption=duration(seconds))
         for stage, seconds in by_stage.items()
     ]
     return bars(lines, "seconds, all workers together", width=520)
@@ -144,7 +144,7 @@ def _folded(lines: list[Bar]) -> list[Bar]:
         return lines
     rest = lines[MOST_LINES - 1 :]
     rows = sum(sum(part.amount for part in line.parts) or line.outline or 0 for line in rest)
-    return [*lines[: MOST_LINES - 1], Bar(f"… and {len(rest)} more slices", told=f"{rows:,.0f} rows in all of them")]
+    return [*lines[: MOST_LINES - 1], Bar(f"… and {len(rest)} more slices", caption=f"{rows:,.0f} rows in all of them")]
 
 
 def _counted(slices: int) -> str:

@@ -73,7 +73,7 @@ class PromotionBuild:
         said = check(str(self._folder)) if check else []
         if said:
             fix = "Change the connector until the check has nothing to say."
-            raise ProblemsFoundError(*(self._source_map.told(each, fix) for each in said))
+            raise ProblemsFoundError(*(self._source_map.problem_in_text(each, fix) for each in said))
 
     def _new(self, folder: str) -> bool:
         return not (self._layout.root / folder / "__init__.py").exists()

@@ -143,7 +143,7 @@ def _parsed(cell: NotebookCell) -> ast.Module:
         compile(cell.source, "<cell>", "exec", dont_inherit=True)
         return ast.parse(cell.source)
     except SyntaxError as error:
-        fix = "Move notebook commands (%, !) to an untagged cell; mend the rest."
+        fix = "Move notebook commands (%, !) to an untagged cell; correct the rest."
         raise ProblemsFoundError(cell.problem(error.lineno or 0, f"not Python: {error.msg}", fix)) from error
 
 

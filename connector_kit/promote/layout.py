@@ -126,4 +126,4 @@ def _project(root: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except tomllib.TOMLDecodeError as error:
-        raise ProblemsFoundError(Problem(0, 0, f"pyproject.toml cannot be read: {error}", "Mend it.")) from error
+        raise ProblemsFoundError(Problem(0, 0, f"pyproject.toml cannot be read: {error}", "Correct it.")) from error

@@ -74,7 +74,7 @@ def connector_facts(tree: Path, layout: ConnectorLayout, source_map: SourceMap) 
     try:
         answer = asked(tree, _PROGRAM, layout.package)
     except RuntimeError as error:
-        raise ProblemsFoundError(source_map.told(f"importing it {error}", "Mend the cell.")) from error
+        raise ProblemsFoundError(source_map.problem_in_text(f"importing it {error}", "Correct the cell.")) from error
     if "missing" in answer:
         fix = "Write FACTORY = source_only(DESCRIPTOR, <the config class>, <the source class>)."
         raise ProblemsFoundError(source_map.problem(ToolMessage(layout.path("source"), 1, "there is no FACTORY", fix)))
@@ -90,6 +90,6 @@ def _failed(tree: Path, layout: ConnectorLayout, error: str, frames: list[tuple[
         (name.removeprefix(f"{tree}/"), line) for name, line in frames if name.startswith(f"{tree}/{layout.folder}/")
     ]
     if below:
-        return ToolMessage(*below[-1], what, "Mend the cell.")
+        return ToolMessage(*below[-1], what, "Correct the cell.")
     fix = "A field's type must be there at run time: add the class's parent to ruff's runtime-evaluated-base-classes."
     return ToolMessage(layout.path("config"), 1, what, fix)

@@ -39,7 +39,7 @@ class Problem:
 
 
 class ProblemsFoundError(Exception):
-    """Carries problems from where they are found to the door; never leaves this package."""
+    """Carries problems from where they are found to the caller of the promotion; never leaves this package."""
 
     def __init__(self, *problems: Problem) -> None:
         super().__init__("; ".join(map(str, problems)))

@@ -1,4 +1,4 @@
-"""The door: a notebook becomes the modules of a connector, or is refused with what to change.
+"""A notebook becomes the modules of a connector, or is refused with what to change.
 
 The modules are built in a shadow of the repository, where ruff, mypy, Python and the caller's check look at them.
 Only when nothing is left to say are the files written, the notebook last. A promotion that is killed in between is

@@ -36,7 +36,7 @@ class SourceMap:
         cell, line = self._origin(finding.path, finding.line)
         return Problem(cell, line, finding.what, finding.fix)
 
-    def told(self, text: str, fix: str) -> Problem:
+    def problem_in_text(self, text: str, fix: str) -> Problem:
         """A finding that is only words: its place is the last file and line in them that a cell made."""
         named = [(path, int(line)) for path, line in _PLACE.findall(text)]
         ours = [(known, line) for path, line in named for known in self._lines if path.endswith(known)]

@@ -54,7 +54,7 @@ def lint(tree: Path, files: Sequence[str]) -> list[ToolMessage]:
     done = _ruff(tree, "check", "--output-format", "json", *files)
     if done.returncode not in {0, 1}:
         return [
-            ToolMessage("", 0, f"ruff ends with {done.returncode}: {done.stderr.strip()}", "Mend its configuration.")
+            ToolMessage("", 0, f"ruff ends with {done.returncode}: {done.stderr.strip()}", "Correct its configuration.")
         ]
     return [_of_ruff(tree, each) for each in json.loads(done.stdout or "[]")]
 
@@ -76,7 +76,7 @@ def types(tree: Path, files: Sequence[str], cache: Path) -> list[ToolMessage]:
     found = [_of_mypy(tree, line) for line in done.stdout.splitlines() if line.strip()]
     if done.returncode and not found:
         return [
-            ToolMessage("", 0, f"mypy ends with {done.returncode}: {done.stderr.strip()}", "Mend its configuration.")
+            ToolMessage("", 0, f"mypy ends with {done.returncode}: {done.stderr.strip()}", "Correct its configuration.")
         ]
     return [each for each in found if each is not None]
 
@@ -149,7 +149,7 @@ def _of_mypy(tree: Path, line: str) -> ToolMessage | None:
     try:
         said = json.loads(line)
     except ValueError:
-        return ToolMessage("", 0, f"mypy: {line}", "Mend what it names.")
+        return ToolMessage("", 0, f"mypy: {line}", "Correct what it names.")
     if said["severity"] != "error":
         return None
     fix = said.get("hint") or "Give the types that make it so, or change the code."

@@ -1,1 +1,1 @@
-"""HTTP traffic between a connector and its system: recorded without secrets, replayed offline, spoiled at will."""
+"""HTTP traffic between a connector and its system: recorded without secrets, replayed offline, with faults injected."""

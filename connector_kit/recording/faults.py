@@ -22,7 +22,7 @@ class Fault:
     """Does nothing; the choice of answers that all faults share. One instance serves one proxy. Safe between threads.
 
     Attributes:
-        nth: The first answer that is spoiled, counted from 1 among those that fit.
+        nth: The first matching response that is changed, counted from 1.
         times: So many in a row; None: all from there on.
         path: Part of the request's path; all paths when empty.
         method: Only this method.

@@ -1,4 +1,4 @@
-"""What is done to pages on purpose: rows doubled, mixed, held back or edited, tokens that repeat.
+"""Faults in pages: rows repeated, reordered, delayed or edited, tokens that repeat.
 
 An edit that loses rows would prove nothing, so rows that a page gives up come with the next page of the same chain,
 however often that page is asked for.

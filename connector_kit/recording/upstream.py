@@ -44,7 +44,7 @@ class LiveUpstream:
     Args:
         origin: Where it is.
         proxy: Where the proxy is.
-        record: Takes what was asked and answered, before anything is spoiled.
+        record: Takes what was asked and answered, before faults are injected.
         settings: Proxy, TLS and time, as the connector's config has them.
         trouble: Takes what failed between proxy and system.
     """

@@ -174,7 +174,7 @@ def retry_after_s(value: str | None, now: Callable[[], float] = time.time) -> fl
 
 def _page_failed(what: str, pause_s: float | None, **facts: Any) -> SourcePageFailedError:
     """The error for a server that is busy or failing; ``pause_s`` is how long it asks to be left alone."""
-    again = "The server is busy or failing; run again later, the run goes on where it stopped."
+    again = "The server is busy or failing. Run again later: the run resumes."
     error = SourcePageFailedError(what, again, **facts)
     error.retry_after_s = pause_s
     return error

@@ -52,7 +52,7 @@ class _Issue(msgspec.Struct):
     fields: _ChildFields = msgspec.field(default_factory=_ChildFields)
 
 
-class _IssueId(msgspec.Struct):
+class _FetchedId(msgspec.Struct):
     id: str
 
 
@@ -64,7 +64,7 @@ class _Orphan(msgspec.Struct):
     issueId: str | None = None  # noqa: N815 - Jira's name
 
 
-_issue, _id = msgspec.json.Decoder(_Issue).decode, msgspec.json.Decoder(_IssueId).decode
+_issue, _id = msgspec.json.Decoder(_Issue).decode, msgspec.json.Decoder(_FetchedId).decode
 _orphan = msgspec.json.Decoder(_Orphan).decode
 _IN_ADDRESS = re.compile(r"/issue/(\d+)/comment/")
 

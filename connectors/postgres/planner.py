@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from connectors.postgres import catalog, cut, types, watermark
 from connectors.postgres.reading import column_types, filter_conditions, filtering
 from connectors.postgres.sql import literal, qualified, where
-from connectors.postgres.watermark import Observation, Watermark
+from connectors.postgres.watermark import CursorObservation, Watermark
 from contracts.errors import (
     CursorUnsupportedError,
     FilterNotSupportedError,
@@ -49,7 +49,7 @@ class _Range:
     cursor: tuple[str, ...]
 
 
-def make_plan(session: Session, request: PlanRequest, seen: Observation) -> IngestionPlan:
+def make_plan(session: Session, request: PlanRequest, seen: CursorObservation) -> IngestionPlan:
     """The plan under the session's view.
 
     Args:
@@ -202,7 +202,7 @@ def _start(request: PlanRequest, nothing: Watermark) -> Watermark:
     return before if before.fits(nothing) else nothing
 
 
-def _end(session: Session, unit: EndpointUnitDescriptor, before: Watermark, seen: Observation) -> Watermark:
+def _end(session: Session, unit: EndpointUnitDescriptor, before: Watermark, seen: CursorObservation) -> Watermark:
     reached = watermark.highest(session, unit, before.columns)
     values = [
         value for value in (before.settled, *(entry.value for entry in before.pending), reached) if value is not None

@@ -214,7 +214,7 @@ def _provisioned(session: Session, target: TargetTable) -> dict[str, str]:
     if not existing or lacking:
         raise SinkNotProvisionedError(
             f"{target.table} is missing{' columns ' + ', '.join(lacking) if existing else ''}",
-            "It was dropped or changed while the run went on; run again, it is made anew.",
+            "It was dropped or changed during the run. Run again: it is created again.",
             table=target.table,
         )
     return existing

@@ -14,7 +14,7 @@ from connectors.postgres.descriptor import DESCRIPTOR
 from connectors.postgres.planner import make_plan, watermark_at
 from connectors.postgres.sql import literal, qualified
 from connectors.postgres.units import units_of
-from connectors.postgres.watermark import Observation, Observer, Watermark
+from connectors.postgres.watermark import CursorObservation, Observer, Watermark
 from connectors.slicing import key_chunks
 from contracts.endpoint import ConnectionReport, ContentHash, EndpointDescriptor, PlanRequest
 from contracts.errors import IngestionError, SliceRereadError, SourceViewLostError
@@ -47,7 +47,7 @@ class PostgresSource:
 
     def __init__(self, config: PostgresConfig) -> None:
         self._client = PostgresClient(config, "source")
-        self._views: dict[str, Observation] = {}
+        self._views: dict[str, CursorObservation] = {}
 
     def test_connection(self) -> ConnectionReport:
         """Log in and count what can be read."""

@@ -103,7 +103,7 @@ class Watermark(Contract):
         return (self.columns, self.scope) == (other.columns, other.scope)
 
 
-class Observation(Contract):
+class CursorObservation(Contract):
     """Who was in the middle of a transaction, around one view.
 
     Attributes:
@@ -130,7 +130,7 @@ class Observation(Contract):
         return self.xmin == self.view_xmax == self.xmax and not self.there_after
 
 
-def advanced(before: Watermark, reached: str | None, ordered: Sequence[str], seen: Observation) -> Watermark:
+def advanced(before: Watermark, reached: str | None, ordered: Sequence[str], seen: CursorObservation) -> Watermark:
     """The watermark after a run that read everything from ``before.settled`` under the observed view.
 
     Args:
@@ -153,7 +153,7 @@ def advanced(before: Watermark, reached: str | None, ordered: Sequence[str], see
     return Watermark(columns=before.columns, scope=before.scope, settled=settled, pending=tuple(_thinned(still)))
 
 
-def _still_awaited(entry: Pending, seen: Observation) -> Pending:
+def _still_awaited(entry: Pending, seen: CursorObservation) -> Pending:
     """The entry without whoever has ended, but with whoever may stand for one that has: prepared, or its heir."""
     there = set(seen.gone_before)
     left = set(entry.virtual_ids) & there
@@ -167,7 +167,7 @@ def _backend(virtual_id: str) -> str:
     return virtual_id.partition("/")[0]
 
 
-def _began_after(name: str, entry: Pending, seen: Observation) -> bool:
+def _began_after(name: str, entry: Pending, seen: CursorObservation) -> bool:
     began = seen.began_us.get(name)
     return began is not None and entry.seen_at_us is not None and began > entry.seen_at_us
 
@@ -192,7 +192,7 @@ class Observer:
         """First observation; call it before the view is taken."""
         return cls(_virtual_ids(session))
 
-    def after_view(self, session: Session, xmin: int, view_xmax: int) -> Observation:
+    def after_view(self, session: Session, xmin: int, view_xmax: int) -> CursorObservation:
         """The other two; call it right after the view was taken, on a session that is not in it.
 
         A transaction fixes ``now()`` a moment before it takes its virtual id; the pause covers that moment. Longer
@@ -201,7 +201,7 @@ class Observer:
         time.sleep(BEGINNING_S)
         there = _virtual_ids(session)
         (xmax, now_us), *_ = session.rows(_HORIZON, "asking for the horizon")
-        return Observation(
+        return CursorObservation(
             gone_before=tuple(sorted(self._before)),
             xmin=xmin,
             view_xmax=view_xmax,

@@ -68,5 +68,5 @@ def _watch_holds(
 def _paused(workspace: Workspace, ref: RunRef) -> RunPausedError:
     workspace.states.paused(ref)
     return RunPausedError(
-        f"{ref} was paused", "Start it again (`nucleus resume`, startIngestion): it goes on with what is left."
+        f"{ref} was paused", "Start it again (`nucleus resume`, startIngestion): it resumes with the remaining slices."
     )

@@ -24,9 +24,7 @@ class RunStopped(Exception):  # noqa: N818 - a signal, not an error: somebody as
 
 def run_stopped_error() -> RunStoppedError:
     """The typed error of a run that ended before its end, whether it was asked to or its process was killed."""
-    return RunStoppedError(
-        "The run was stopped before its end", "Run it again: it goes on with the slices that are left."
-    )
+    return RunStoppedError("The run was stopped before its end", "Run it again: it resumes with the remaining slices.")
 
 
 class Export:

@@ -95,7 +95,7 @@ def remap(sink: SinkEndpoint, staging: StagingProvider, request: RunRequest, map
     """
     require_sink(sink, request)
     if request.cdm_model is None or not isinstance(sink, SupportsCdm):
-        raise CdmModelUnsupportedError("Only common-model rows can be made anew", "Use a unit in data mode `cdm`.")
+        raise CdmModelUnsupportedError("Only common-model rows can be mapped again", "Use a unit in data mode `cdm`.")
     with sink.exclusive(request.ref):
         handles = _staged(staging, request)
         plan = _plan(request, handles)

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import ast
 from collections import defaultdict
+from functools import cache
 
 from tests.architecture.rooms import ROOT, built, files
 
 FOLDERS = ("benchmarks", "demo", "notebooks", "tests")
 EXCEPTIONS: dict[str, str] = {}
 """Names that may be defined more than once, each with its reason. Keep it empty if you can."""
-STILL_TWICE = {
-    "Lab",
-    "Mover",
-    "Observation",
-    "_IssueId",
-}
-"""Names of before this rule. It only shrinks: an entry that is no longer needed fails the test."""
 
 
+@cache
 def definitions() -> dict[str, list[str]]:
     """Every class name, and where it is defined: ``path:line``."""
     found = defaultdict(list)
@@ -31,10 +26,9 @@ def definitions() -> dict[str, list[str]]:
 
 def test_no_name_is_defined_twice():
     twice = {name: places for name, places in definitions().items() if len(places) > 1}
-    assert {name: twice[name] for name in sorted(twice.keys() - EXCEPTIONS.keys() - STILL_TWICE)} == {}, "rename one"
+    assert {name: twice[name] for name in sorted(twice.keys() - EXCEPTIONS.keys())} == {}, "rename one"
 
 
-def test_the_allowance_holds_only_what_is_still_needed():
+def test_the_exceptions_are_still_needed():
     found = definitions()
-    assert {name for name in STILL_TWICE if len(found.get(name, ())) < 2} == set(), "take these out of STILL_TWICE"
     assert {name for name in EXCEPTIONS if len(found.get(name, ())) < 2} == set(), "take these out of EXCEPTIONS"

@@ -79,6 +79,7 @@ def test_locks_are_installed_as_they_are():
     assert [line for line in installs if "--no-deps" not in line] == []
 
 
+@pytest.mark.slow
 def test_what_is_installed_lacks_nothing():
     checked = subprocess.run([sys.executable, "-m", "pip", "check"], capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout

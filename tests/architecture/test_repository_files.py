@@ -130,6 +130,7 @@ class TestCompose:
         assert ours
         assert {name for name in ours if f'"{name}"' not in code} == set()
 
+    @pytest.mark.slow
     def test_prefect_knows_every_variable_of_its_own(self):
         given = {name: "1" for service in SERVICES.values() for name in service.get("environment", {})}
         given |= {**SERVICES["server"]["environment"], **SERVICES["worker"]["environment"]}

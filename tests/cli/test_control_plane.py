@@ -7,6 +7,7 @@ import signal
 import pytest
 
 from tests.cli.command import ended, half_way, process, start
+from tests.prefect_template import seed
 
 pytestmark = [pytest.mark.prefect, pytest.mark.slow]
 
@@ -23,7 +24,7 @@ def registered(source, sink, tmp_path, monkeypatch):
     """A running control plane with a catalogued source; gives the function that runs a command there."""
     for name in ("PREFECT_API_URL", "PREFECT_HOME", "NUCLEUS_STAGING", "NUCLEUS_KV_URL"):
         monkeypatch.delenv(name, raising=False)
-    environ = {"NUCLEUS_HOME": str(tmp_path / "home"), "SOURCE": source.url, "SINK": sink.url}
+    environ = {"NUCLEUS_HOME": str(seed(tmp_path / "home")), "SOURCE": source.url, "SINK": sink.url}
     environ |= {"PREFECT_HOME": str(tmp_path / "prefect"), "PYTHONWARNINGS": "default"}
     source.run(
         "CREATE TABLE orders (id int PRIMARY KEY, filler text, changed int NOT NULL);"

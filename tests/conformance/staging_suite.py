@@ -307,7 +307,7 @@ class StagingSuite:
         manifest = json.loads(provider.store.get(key))
         for tampered in ({**manifest, "parts": []}, {**manifest, "metadata": {"rows": 0}}):
             provider.store.put(key, json.dumps(tampered).encode())
-            with pytest.raises(StageUnsealedError, match="do not fit"):
+            with pytest.raises(StageUnsealedError, match="do not match"):
                 provider.open_session(handle).reader()
         provider.store.delete([key])
         with pytest.raises(StageUnsealedError):

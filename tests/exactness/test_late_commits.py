@@ -20,7 +20,7 @@ from adbc_driver_postgresql import dbapi
 from connectors.postgres import watermark
 from connectors.postgres.config import PostgresConfig
 from connectors.postgres.source import PostgresSource
-from connectors.postgres.watermark import Observation, Watermark
+from connectors.postgres.watermark import CursorObservation, Watermark
 from contracts.unit import UnitPolicy
 from sandbox.postgres import SandboxPostgres
 from tests.exactness.lanes import LATE, LATE_TABLE, Stream, Traffic
@@ -223,7 +223,7 @@ def test_a_transaction_that_inherits_its_time_is_awaited(pair: Pair, seen: str) 
 def test_a_naive_watermark_loses_rows(pair: Pair, monkeypatch: pytest.MonkeyPatch, cursor: str, seed: int) -> None:
     """The test above can fail: with a watermark that settles what it has seen at once, the same traffic loses rows."""
 
-    def naive(before: Watermark, reached: str | None, ordered: Sequence[str], seen: Observation) -> Watermark:
+    def naive(before: Watermark, reached: str | None, ordered: Sequence[str], seen: CursorObservation) -> Watermark:
         return Watermark(columns=before.columns, scope=before.scope, settled=reached)
 
     monkeypatch.setattr(watermark, "advanced", naive)

@@ -78,7 +78,7 @@ def test_secrets_stay_secret(pair: RegisteredPair, workspace: Workspace, plane: 
     assert told.state == "FAILED"
     assert told.last_error is not None
     assert told.last_error["code"] == "E_SOURCE_AUTH"
-    logs = plane.call("POST", "/logs/filter", {"limit": 200})
+    logs = plane.call("POST", "/logs/filter", {"limit": 200, "sort": "TIMESTAMP_DESC"})
     artifacts = plane.call("POST", "/artifacts/filter", {"limit": 200})
     runs = plane.call("POST", "/flow_runs/filter", {"limit": 50})
     listed = workspace.endpoints.list()

@@ -49,6 +49,7 @@ def test_what_is_remembered_has_a_bound() -> None:
     assert len(asked) == 2_501
 
 
+@pytest.mark.slow
 def test_prefect_knows_every_setting_we_give_it(tmp_path: Path) -> None:
     given = {**environment(tmp_path, "http://127.0.0.1:1/api"), **SERVER}
     shown = (

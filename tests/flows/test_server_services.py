@@ -20,6 +20,7 @@ from flows.local import launch
 from flows.local.commands import server_command
 from flows.local.services import ServiceMonitor, failing_services
 from flows.local.up import down, up
+from tests.prefect_template import seed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,7 +50,7 @@ def test_up_and_status_name_the_service_that_fails(tmp_path: Path, monkeypatch: 
         return [word.replace(app, "tests.flows.failing_server:create_app") for word in server_command(api_url)]
 
     monkeypatch.setattr(launch, "server_command", planted)
-    running = up(tmp_path, worker=False)
+    running = up(seed(tmp_path), worker=False)
     try:
         (failing,) = failing_services(running.api_url, tmp_path, second_try_s=60)
         assert isinstance(failing, ServerServiceError)
@@ -113,6 +114,7 @@ def test_a_service_that_stopped_is_not_one_that_was_told_to_stop() -> None:
     assert [(each["service"], each["stopped"]) for each in monitor.report()] == [("Broken", True), ("Ended", False)]
 
 
+@pytest.mark.slow
 class TestUnchanged:
     """Prefect's own app where the changes would not fit."""
 

@@ -1,4 +1,4 @@
-"""One control plane with its API per session, started as `nucleus up` does; endpoints of their own per test."""
+"""The API beside the shared control plane, and somebody who calls it; endpoints of their own per test."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
-from flows.local.contexts import using
-from flows.local.up import down, up
+from flows.local.up import up
 from metadata_api.signing import SIGNATURE, TIMESTAMP, sign
 from tests.control_plane import locked
 from tests.flows.conftest import pair, plane, workspace
@@ -52,22 +50,10 @@ def environment(**changes: str) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalControlPlane]:
-    """Shared by the processes of pytest-xdist; another one than that of the flows' tests, which has no API."""
-    base = tmp_path_factory.getbasetemp()
-    home = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "with-api"
-    home.mkdir(mode=0o700, exist_ok=True)
-    with locked(home), environment(**ENVIRONMENT):
-        (home / f"user-{os.getpid()}").touch()
-        note = up(home, api=True)
-    try:
-        with using(note), temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
-            yield note
-    finally:
-        with locked(home):
-            (home / f"user-{os.getpid()}").unlink()
-            if not list(home.glob("user-*")):
-                down(home)
+def control_plane(control_plane: LocalControlPlane) -> LocalControlPlane:
+    """The one that all tests share, with the API beside it; whoever ends the one ends the other."""
+    with locked(control_plane.home), environment(**ENVIRONMENT):
+        return up(control_plane.home, api=True)
 
 
 def signed_post(client: httpx.Client, body: Any, key: str, at: int | None = None, **headers: str) -> httpx.Response:

@@ -17,6 +17,7 @@ from flows.local.up import down, up
 from flows.prefect_api.client import connect
 from flows.wiring import close_live, open_workspace
 from tests.metadata_api.conftest import ENVIRONMENT, Caller, environment, signed_post, until
+from tests.prefect_template import seed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +36,7 @@ class Installation:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self.note: LocalControlPlane = up(home, api=True)
+        self.note: LocalControlPlane = up(seed(home), api=True)
 
     def kill(self, name: str) -> None:
         os.kill(self.note.pids[name], signal.SIGKILL)

@@ -59,7 +59,7 @@ def test_options_override_a_url_and_a_config():
         ("memory:?colour=red", {}, "colour"),
         ("memory:?limit_bytes=many", {}, "limit_bytes"),
         ("memory:", {"part_bytes": 1}, "part_bytes"),
-        ("s3://bucket", {"access_key_id": "only"}, "go together"),
+        ("s3://bucket", {"access_key_id": "only"}, "must be set together"),
         ("s3://bucket?secret_access_key=hush", {}, "must not carry credentials"),
         ("s3://id:hush@bucket/x", {}, "must not carry credentials"),
         ("s3://bucket", {"endpoint_url": "http://id:hush@host"}, "without credentials"),

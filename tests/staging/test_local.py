@@ -133,7 +133,7 @@ def test_a_folder_without_permission_is_refused(tmp_path, monkeypatch):
         monkeypatch.setattr(Path, "open", _refuse)
     else:
         tmp_path.chmod(0o500)
-    with pytest.raises(StagingRefusedError, match=r"Permission denied. Give this user the right") as caught:
+    with pytest.raises(StagingRefusedError, match=r"Permission denied. Allow this user") as caught:
         LocalStaging(LocalStagingConfig(path=tmp_path)).test_connection()
     assert caught.value.facts["errno"] == "EACCES"
     tmp_path.chmod(0o700)

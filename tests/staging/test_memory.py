@@ -26,7 +26,7 @@ def test_the_limit_covers_all_sessions_and_leaves_nothing_half_written():
     assert caught.value.facts["limit_bytes"] == 40_000
     assert not caught.value.retryable
     for again in (lambda: writer.write_batch(NUMBERS), session.seal):
-        with pytest.raises(StagingRefusedError, match="half-way"):
+        with pytest.raises(StagingRefusedError, match="partway"):
             again()
     session.close()
     assert [one.run_id for one in provider.sessions()] == ["kept"]

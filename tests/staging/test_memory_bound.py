@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 PASS_THROUGH = """
 import sys
@@ -14,6 +16,8 @@ import time
 import polars as pl
 import psutil
 from pathlib import Path
+
+import pytest
 from contracts.staging import StagingContext
 from staging.config import LocalStagingConfig
 from staging.local import LocalStaging
@@ -46,6 +50,7 @@ def peak_bytes(folder: Path, batches: int) -> int:
     return int(done.stdout)
 
 
+@pytest.mark.slow
 def test_ten_times_the_rows_take_the_same_memory(tmp_path):
     few, many = peak_bytes(tmp_path / "few", 10), peak_bytes(tmp_path / "many", 100)
     # 90 more batches are 350 MB of rows; the allowance is for the allocator.

@@ -160,7 +160,7 @@ def test_a_failure_half_way_removes_the_session_when_it_closes(make_provider, pr
     proxy.fail_next(2, 503, method="PUT")
     with pytest.raises(StagingUnavailableError):
         session.writer().write_batch(_NOISE)
-    with pytest.raises(StagingRefusedError, match="half-way"):
+    with pytest.raises(StagingRefusedError, match="partway"):
         session.seal()
     proxy.heal()
     session.close()

@@ -9,7 +9,7 @@ import pytest
 
 from connector_kit.checks import run
 from connector_kit.checks.all_checks import CHECKS, GROUPS, TITLES
-from connector_kit.checks.check import Check, Group, Observation
+from connector_kit.checks.check import Check, CheckObservation, Group
 from connector_kit.checks.rows import difference
 from connector_kit.checks.run import check_connector, run_check, run_checks
 from connector_kit.checks.scorecard import Scorecard
@@ -95,7 +95,9 @@ def test_an_exception_is_shown_with_its_reason_and_one_that_is_not_needed_fails(
 
     for passed, expected in ((False, "excepted"), (True, "failed")):
         with Excepting() as system:
-            found = verdict(system, lambda _context, passed=passed: Observation(passed, "sent", "received", "expected"))
+            found = verdict(
+                system, lambda _context, passed=passed: CheckObservation(passed, "sent", "received", "expected")
+            )
         assert found.verdict == expected
         assert "the system cannot do it" in found.reason
 
@@ -143,7 +145,7 @@ def test_a_connector_that_comes_to_no_end_is_a_failure(monkeypatch):
 def test_no_secret_of_the_config_is_in_a_finding():
     def leak(context):
         with context.connected() as one:
-            return Observation(False, "sent", f"the token is {one.secrets[0]}", "no token")
+            return CheckObservation(False, "sent", f"the token is {one.secrets[0]}", "no token")
 
     with OpenshelfTestSystem() as system:
         system.reset()

@@ -46,7 +46,7 @@ def system():
 
 
 @pytest.fixture
-def spoiled(system):
+def proxy_with(system):
     """A proxy with a fault, and a client to it."""
     running = []
 
@@ -86,9 +86,9 @@ def pages(url: str, path: str, most: int = 20) -> list[list[int]]:
     return found
 
 
-def test_a_status_comes_when_asked_for_and_the_client_goes_on(spoiled, system):
+def test_a_status_comes_when_asked_for_and_the_client_goes_on(proxy_with, system):
     calls = len(system.calls)
-    proxy, http = spoiled(RespondWithStatus(503, {"Retry-After": "0"}, nth=2, times=2))
+    proxy, http = proxy_with(RespondWithStatus(503, {"Retry-After": "0"}, nth=2, times=2))
     assert ids(read_all(http)) == ids(ROWS)
     assert [one.status for one in proxy.requests] == [200, 503, 503, 200, 200, 200]
     assert len(system.calls) - calls == 4
@@ -96,8 +96,8 @@ def test_a_status_comes_when_asked_for_and_the_client_goes_on(spoiled, system):
     assert [one.fault for one in proxy.requests][:2] == ["", "answered 503, Retry-After: 0"]
 
 
-def test_a_status_for_ever_on_one_path_and_method(spoiled):
-    proxy, http = spoiled(RespondWithStatus(404, path="/bin", method="GET", times=None))
+def test_a_status_for_ever_on_one_path_and_method(proxy_with):
+    proxy, http = proxy_with(RespondWithStatus(404, path="/bin", method="GET", times=None))
     read_all(http)
     for _ in range(3):
         with pytest.raises(Refusal):
@@ -106,8 +106,8 @@ def test_a_status_for_ever_on_one_path_and_method(spoiled):
     assert Counter(one.status for one in proxy.requests) == {200: 5, 404: 3}
 
 
-def test_a_delay(spoiled):
-    proxy, http = spoiled(DelayResponse(0.2, nth=2))
+def test_a_delay(proxy_with):
+    proxy, http = proxy_with(DelayResponse(0.2, nth=2))
     began = time.monotonic()
     http.get("/binary", bytes)
     http.get("/binary", bytes)
@@ -116,8 +116,8 @@ def test_a_delay(spoiled):
     assert proxy.fault.done == ["GET /binary: waited 0.2 s"]
 
 
-def test_no_answer_ever(spoiled):
-    proxy, http = spoiled(NeverRespond(times=None), request_timeout_s=0.2, max_tries=2)
+def test_no_answer_ever(proxy_with):
+    proxy, http = proxy_with(NeverRespond(times=None), request_timeout_s=0.2, max_tries=2)
     with pytest.raises(SourceUnreachableError):
         http.get("/rows", bytes)
     assert proxy.fault.done == ["GET /rows: never answered"] * 2
@@ -132,8 +132,8 @@ def test_no_answer_ever(spoiled):
         TruncateBody(10**9, times=None),
     ],
 )
-def test_connections_that_break(spoiled, fault):
-    proxy, http = spoiled(fault, max_tries=2)
+def test_connections_that_break(proxy_with, fault):
+    proxy, http = proxy_with(fault, max_tries=2)
     with pytest.raises(SourceUnreachableError):
         http.get("/binary", bytes)
     proxy.fault = None
@@ -142,31 +142,31 @@ def test_connections_that_break(spoiled, fault):
     assert "reset the connection" in fault.done[0]
 
 
-def test_a_cut_says_where(spoiled):
-    proxy, http = spoiled(TruncateBody(10))
+def test_a_cut_says_where(proxy_with):
+    proxy, http = proxy_with(TruncateBody(10))
     assert len(http.get("/binary", bytes)) == 256
     assert proxy.fault.done == ["GET /binary: reset the connection after 10 of 256 bytes of the body"]
     assert [one.size_bytes for one in proxy.requests] == [10, 256]
 
 
 @pytest.mark.parametrize("fault", [CorruptBody(times=None), CorruptBody(b"<html>", times=None)])
-def test_a_corrupt_body_is_framed_as_whole(spoiled, fault):
-    proxy, http = spoiled(fault, max_tries=2)
+def test_a_corrupt_body_is_framed_as_whole(proxy_with, fault):
+    proxy, http = proxy_with(fault, max_tries=2)
     with pytest.raises(SourcePageFailedError, match="cannot be read"):
         http.get("/rows", json.loads)
     assert [one.status for one in proxy.requests] == [200, 200]
     assert "corrupt body" in fault.done[0]
 
 
-def test_half_of_a_number_is_no_number(spoiled):
-    proxy, http = spoiled(CorruptBody())
+def test_half_of_a_number_is_no_number(proxy_with):
+    proxy, http = proxy_with(CorruptBody())
     assert http.send("POST", "/echo", json.loads, content=b"1234") == 1234
     assert len(proxy.requests) == 2
 
 
 @pytest.mark.parametrize("offset_s", [-7200, 86400])
-def test_the_servers_clock(spoiled, offset_s):
-    proxy, _ = spoiled(ShiftServerClock(offset_s))
+def test_the_servers_clock(proxy_with, offset_s):
+    proxy, _ = proxy_with(ShiftServerClock(offset_s))
     before = time.time()
     with httpx.Client(trust_env=False) as http:
         dates = [parsedate_to_datetime(http.get(f"{proxy.url}/rows").headers["Date"]).timestamp() for _ in range(2)]
@@ -174,9 +174,9 @@ def test_the_servers_clock(spoiled, offset_s):
     assert len(proxy.fault.done) == 2
 
 
-def test_several_at_once(spoiled):
+def test_several_at_once(proxy_with):
     first, second = RespondWithStatus(500), ReorderRows(BY_TOKEN, nth=2)
-    proxy, http = spoiled(AllFaults(first, second))
+    proxy, http = proxy_with(AllFaults(first, second))
     rows = ids(read_all(http))
     assert sorted(rows) == ids(ROWS)
     assert rows != ids(ROWS)
@@ -184,8 +184,8 @@ def test_several_at_once(spoiled):
     assert len(proxy.fault.done) == 2
 
 
-def test_rows_in_another_order(spoiled):
-    proxy, http = spoiled(ReorderRows(BY_TOKEN, times=None))
+def test_rows_in_another_order(proxy_with):
+    proxy, http = proxy_with(ReorderRows(BY_TOKEN, times=None))
     rows = ids(read_all(http))
     assert [sorted(rows[at : at + 3]) for at in range(0, 10, 3)] == [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9]]
     assert all(rows[at : at + 3] != sorted(rows[at : at + 3]) for at in range(0, 9, 3))
@@ -196,34 +196,34 @@ def test_rows_in_another_order(spoiled):
 class TestRowsThatMove:
     """Whatever moves, nothing is lost, however pages are counted."""
 
-    def test_a_short_page(self, spoiled, path, shape):
-        proxy, _ = spoiled(ShortenPage(shape, nth=2))
+    def test_a_short_page(self, proxy_with, path, shape):
+        proxy, _ = proxy_with(ShortenPage(shape, nth=2))
         assert pages(proxy.url, path) == [[0, 1, 2], [3], [4, 5, 6], [7, 8, 9]]
         assert proxy.fault.done == [f"GET {path}: sent 1 of 3 rows, the others come on the next page"]
 
-    def test_an_empty_page(self, spoiled, path, shape):
-        proxy, _ = spoiled(EmptyPage(shape, nth=1))
+    def test_an_empty_page(self, proxy_with, path, shape):
+        proxy, _ = proxy_with(EmptyPage(shape, nth=1))
         assert pages(proxy.url, path) == [[], [0, 1, 2], [3, 4, 5], [6, 7, 8, 9]]
         assert proxy.fault.done == [f"GET {path}: sent 0 of 3 rows, the others come on the next page"]
 
-    def test_every_page_short(self, spoiled, path, shape):
-        proxy, _ = spoiled(ShortenPage(shape, times=None))
+    def test_every_page_short(self, proxy_with, path, shape):
+        proxy, _ = proxy_with(ShortenPage(shape, times=None))
         found = pages(proxy.url, path)
         assert [row for page in found for row in page] == ids(ROWS)
         assert len(found[0]) == 1
 
-    def test_rows_twice(self, spoiled, path, shape):
-        proxy, _ = spoiled(RepeatRows(shape, nth=2))
+    def test_rows_twice(self, proxy_with, path, shape):
+        proxy, _ = proxy_with(RepeatRows(shape, nth=2))
         assert pages(proxy.url, path) == [[0, 1, 2], [3, 4, 5], [5, 6, 7, 8], [9]]
         assert proxy.fault.done == [f"GET {path}: the last 1 rows come again on the next page"]
 
-    def test_rows_twice_on_the_last_page(self, spoiled, path, shape):
-        proxy, _ = spoiled(RepeatRows(shape, rows=5, nth=4))
+    def test_rows_twice_on_the_last_page(self, proxy_with, path, shape):
+        proxy, _ = proxy_with(RepeatRows(shape, rows=5, nth=4))
         assert pages(proxy.url, path)[-1] == [9, 9]
         assert "on the same page" in proxy.fault.done[0]
 
-    def test_asking_again_gives_the_same(self, spoiled, path, shape):
-        proxy, _ = spoiled(AllFaults(ShortenPage(shape, nth=1), RespondWithStatus(500, nth=2)))
+    def test_asking_again_gives_the_same(self, proxy_with, path, shape):
+        proxy, _ = proxy_with(AllFaults(ShortenPage(shape, nth=1), RespondWithStatus(500, nth=2)))
         assert pages(proxy.url, path, most=1) == [[0]]
         with httpx.Client(trust_env=False) as http:
             follow = {"/rows": "?cursor=t3", "/linked": "?from=3", "/numbered": "?page=2"}[path]
@@ -233,8 +233,8 @@ class TestRowsThatMove:
                 assert ids(said.get("data", said.get("items"))) == [1, 2, 3]
 
 
-def test_short_pages_of_chains_that_run_at_once_do_not_mix(spoiled):
-    proxy, _ = spoiled(ShortenPage(BY_LINK, times=2))
+def test_short_pages_of_chains_that_run_at_once_do_not_mix(proxy_with):
+    proxy, _ = proxy_with(ShortenPage(BY_LINK, times=2))
     with httpx.Client(trust_env=False) as http:
         first, second = (http.get(f"{proxy.url}/linked?from={start}").json() for start in (0, 4))
         assert [ids(first["items"]), ids(second["items"])] == [[0], [4]]
@@ -243,23 +243,23 @@ def test_short_pages_of_chains_that_run_at_once_do_not_mix(spoiled):
         assert after_first[:2] == [1, 2]
 
 
-def test_a_single_page_is_never_short(spoiled):
-    proxy, http = spoiled(ShortenPage(BY_TOKEN))
+def test_a_single_page_is_never_short(proxy_with):
+    proxy, http = proxy_with(ShortenPage(BY_TOKEN))
     assert ids(http.get("/rows", json.loads, {"cursor": "t9"})["data"]) == [9]
     assert proxy.fault.done == []
 
 
 @pytest.mark.parametrize(("path", "shape"), [("/rows", BY_TOKEN), ("/linked", BY_LINK)])
-def test_a_token_that_repeats(spoiled, path, shape):
-    proxy, _ = spoiled(RepeatToken(shape, nth=2))
+def test_a_token_that_repeats(proxy_with, path, shape):
+    proxy, _ = proxy_with(RepeatToken(shape, nth=2))
     found = pages(proxy.url, path, most=9)
     assert found[:4] == [[0, 1, 2], [3, 4, 5], [6, 7, 8], [6, 7, 8]]
     assert len(found) == 9
     assert proxy.fault.done[0] == f"GET {path}: the token of the next page is the one that led to this page"
 
 
-def test_a_client_that_follows_a_repeated_token_is_stopped(spoiled):
-    proxy, http = spoiled(RepeatToken(BY_TOKEN))
+def test_a_client_that_follows_a_repeated_token_is_stopped(proxy_with):
+    proxy, http = proxy_with(RepeatToken(BY_TOKEN))
     proxy.most_requests = 6
     with pytest.raises(Refusal) as caught:
         read_all(http)
@@ -279,8 +279,8 @@ def test_a_client_that_follows_a_repeated_token_is_stopped(spoiled):
         ("note", GONE, '{"id":0,"price":0.50}'),
     ],
 )
-def test_a_field_gets_another_value(spoiled, name, value, text):
-    proxy, http = spoiled(EditField(BY_TOKEN, name, value, rows=1, times=1))
+def test_a_field_gets_another_value(proxy_with, name, value, text):
+    proxy, http = proxy_with(EditField(BY_TOKEN, name, value, rows=1, times=1))
     first = http.get("/rows", bytes).decode()
     assert text in first
     assert first.count(text) == 1
@@ -289,11 +289,11 @@ def test_a_field_gets_another_value(spoiled, name, value, text):
     assert '"price":1.50' in first
 
 
-def test_rows_edited_by_a_function(spoiled):
+def test_rows_edited_by_a_function(proxy_with):
     def edit(row):
         return None if row["id"] == 4 else {**row, "id": -5} if row["id"] == 5 else row
 
-    proxy, http = spoiled(EditRow(BY_TOKEN, edit, "4 left out, 5 renamed"))
+    proxy, http = proxy_with(EditRow(BY_TOKEN, edit, "4 left out, 5 renamed"))
     assert ids(read_all(http)) == [0, 1, 2, 3, -5, 6, 7, 8, 9]
     assert proxy.fault.done == ["GET /rows: 4 left out, 5 renamed: 2 of 3 rows"]
 
@@ -307,8 +307,8 @@ def test_a_mistake_in_the_function_is_not_hidden(system):
         assert "ValueError" in proxy.trouble[0]
 
 
-def test_other_answers_than_pages_pass_and_are_not_counted(spoiled):
-    proxy, http = spoiled(EmptyPage(BY_TOKEN))
+def test_other_answers_than_pages_pass_and_are_not_counted(proxy_with):
+    proxy, http = proxy_with(EmptyPage(BY_TOKEN))
     assert len(http.get("/binary", bytes)) == 256
     assert http.get("/count", json.loads) > 0
     for path in ("/nothing", "/refused"):

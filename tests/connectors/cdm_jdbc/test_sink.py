@@ -11,7 +11,7 @@ from tests.conformance.cdm_sink_suite import MODEL, CdmSinkSuite
 TABLE = "cdm_work.cdm_probe"
 
 
-class Lab:
+class CdmSinkSystem:
     """One database, looked at beside the sink."""
 
     def __init__(self, url: str) -> None:
@@ -33,13 +33,13 @@ class Lab:
 class TestCdmSink(CdmSinkSuite):
     @pytest.fixture
     def lab(self, database):
-        made = Lab(database)
+        made = CdmSinkSystem(database)
         yield made
         made.client.close()
 
 
 def test_tables_say_what_they_are(database):
-    lab = Lab(database)
+    lab = CdmSinkSystem(database)
     sink = lab.sink()
     sink.provision_model(MODEL)
     with lab.client.session() as session:

@@ -11,20 +11,15 @@ from connectors.cdm_jdbc.config import CdmJdbcConfig
 from connectors.cdm_jdbc.sink import CdmSink
 from connectors.jira.config import JiraConfig
 from connectors.jira.source import JiraSource
-from connectors.postgres.client import PostgresClient
 from connectors.postgres.config import PostgresConfig
 from connectors.postgres.sink import PostgresSink
-from contracts.receipts import RunRef
-from contracts.unit import UnitPolicy
-from flows.stages.plan import RunRequest
-from flows.stages.run import UnitRun
 from sandbox.jira.render import Renderer
-from staging.memory import MemoryStaging
+from tests.connectors.ingestion import Ingestion
 
 if TYPE_CHECKING:
-    from contracts.model import Json
     from contracts.receipts import RunSummary
     from contracts.unit import DataMode, EndpointUnitDescriptor, IngestionMode
+    from flows.stages.plan import RunRequest
     from sandbox.jira import JiraSite, SandboxJira
 
 QUICK = {"retry_pause_s": 0.005, "request_timeout_s": 5.0, "slice_issues": 20, "concurrency": 4, "max_tries": 30}
@@ -37,8 +32,8 @@ def source_of(server: SandboxJira, **settings: Any) -> JiraSource:
     return JiraSource(JiraConfig.model_validate(given))
 
 
-class Mover:
-    """Runs of a site's units into one database, remembering the checkpoint of each."""
+class JiraIngestion(Ingestion):
+    """Runs of a site's units into one database, as raw rows or as a common model's."""
 
     def __init__(
         self,
@@ -48,13 +43,13 @@ class Mover:
         data_mode: DataMode = "raw",
         **settings: Any,
     ) -> None:
-        self.server, self.endpoint_id, self.data_mode = server, endpoint_id, data_mode
-        self.source = source_of(server, **settings)
-        cdm, raw = CdmJdbcConfig.model_validate({"url": sink_url}), PostgresConfig.model_validate({"url": sink_url})
-        self.sink = CdmSink(cdm) if data_mode == "cdm" else PostgresSink(raw)
-        self.staging = MemoryStaging()
-        self.checkpoints: dict[str, Json | None] = {}
-        self._look = PostgresClient(raw, "sink")
+        sinks = {
+            "cdm": lambda: CdmSink(CdmJdbcConfig.model_validate({"url": sink_url})),
+            "raw": lambda: PostgresSink(PostgresConfig.model_validate({"url": sink_url})),
+        }
+        source = source_of(server, **settings)
+        super().__init__(source, sinks[data_mode](), sink_url, endpoint_id=endpoint_id, sink_id=data_mode)
+        self.server, self.data_mode = server, data_mode
         self._units: dict[str, EndpointUnitDescriptor] = {}
 
     def unit(self, name: str) -> EndpointUnitDescriptor:
@@ -66,41 +61,18 @@ class Mover:
 
     def request(self, name: str, mode: IngestionMode = "full", **policy: Any) -> RunRequest:
         """What a run of the unit is asked; in data mode cdm its table is made first."""
-        unit = self.unit(name)
-        model = model_of(unit.cdm_model_id) if self.data_mode == "cdm" else None
-        if isinstance(self.sink, CdmSink) and model is not None:
-            self.sink.provision_model(model)
-        return RunRequest(
-            ref=RunRef(endpoint_id=self.endpoint_id, unit_id=unit.unit_id, sink_id=self.data_mode),
-            unit=unit,
-            mode=mode,
-            policy=UnitPolicy.model_validate({**unit.default_policy.model_dump(), **policy}),
-            checkpoint=self.checkpoints.get(name),
-            cdm_model=model,
-        )
+        request = super().request(name, mode, **policy)
+        if not isinstance(self.sink, CdmSink) or request.unit.cdm_model_id is None:
+            return request
+        model = model_of(request.unit.cdm_model_id)
+        self.sink.provision_model(model)
+        return request.model_copy(update={"cdm_model": model})
 
-    def run(self, name: str, mode: IngestionMode = "full", observer: Any = None, **policy: Any) -> RunSummary:
-        """One run to its end."""
-        request = self.request(name, mode, **policy)
-        model = request.cdm_model
-        mapper = CdmMapperRegistry().find("http", request.unit.kind, model.model_id) if model else None
-        run = UnitRun(
-            self.source,
-            self.sink,
-            self.staging,
-            request,
-            mapper=mapper,
-            observer=observer,
-            keep_staged=model is not None,
-        )
-        summary = run.execute()
-        self.checkpoints[name] = summary.checkpoint_after
-        return summary
-
-    def query(self, sql: str) -> list[tuple[Any, ...]]:
-        """Rows of the sink; cast to text, bigint or boolean."""
-        with self._look.session() as session:
-            return session.rows(sql)
+    def execute(self, request: RunRequest, **how: Any) -> RunSummary:
+        """With the mapper to the common model, if there is one."""
+        if (model := request.cdm_model) is not None:
+            how |= {"mapper": CdmMapperRegistry().find("http", request.unit.kind, model.model_id), "keep_staged": True}
+        return super().execute(request, **how)
 
     def raw(self, name: str) -> dict[str, Any]:
         """Raw payloads in the sink by key."""
@@ -109,12 +81,6 @@ class Mover:
         return {
             row[0]: json.loads(row[1]) for row in self.query(f"SELECT {key}::text AS k, raw::text AS r FROM {table}")
         }
-
-    def close(self) -> None:
-        """Close connections."""
-        self.source.close()
-        self.sink.close()
-        self._look.close()
 
 
 def truth(site: JiraSite, name: str) -> dict[str, Any]:
@@ -132,7 +98,7 @@ def truth(site: JiraSite, name: str) -> dict[str, Any]:
     return {one.child_id: render.worklog(one, issue) for issue in site.issues() for one in issue.worklogs}
 
 
-def assert_equal(mover: Mover, *names: str) -> None:
+def assert_equal(mover: JiraIngestion, *names: str) -> None:
     """Entity by entity, field by field."""
     for name in names or UNITS:
         theirs, ours = truth(mover.server.site, name), mover.raw(name)

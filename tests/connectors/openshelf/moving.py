@@ -7,18 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from connectors.openshelf.config import OpenshelfConfig
 from connectors.openshelf.source import OpenshelfSource
-from connectors.postgres.client import PostgresClient
 from connectors.postgres.config import PostgresConfig
 from connectors.postgres.sink import PostgresSink
-from contracts.receipts import RunRef
-from contracts.unit import UnitPolicy
-from flows.stages.plan import RunRequest
-from flows.stages.run import UnitRun
-from staging.memory import MemoryStaging
+from tests.connectors.ingestion import Ingestion
 
 if TYPE_CHECKING:
-    from contracts.receipts import RunSummary
     from contracts.unit import IngestionMode
+    from flows.stages.plan import RunRequest
     from sandbox.openshelf import SandboxOpenshelf, ShelfSite
 
 QUICK = {"retry_pause_s": 0.005, "request_timeout_s": 5.0, "slice_rows": 40, "page_size": 20, "max_tries": 30}
@@ -31,35 +26,18 @@ def source_of(server: SandboxOpenshelf, **settings: Any) -> OpenshelfSource:
     return OpenshelfSource(OpenshelfConfig.model_validate(given))
 
 
-class Mover:
-    """Runs of a service's units into one database, remembering the checkpoint of each."""
+class ShelfIngestion(Ingestion):
+    """Runs of a service's units into one database; a unit without a cursor is always read whole."""
 
     def __init__(self, server: SandboxOpenshelf, sink_url: str, **settings: Any) -> None:
-        config = PostgresConfig.model_validate({"url": sink_url})
-        self.server, self.source, self.sink = server, source_of(server, **settings), PostgresSink(config)
-        self.staging, self._look = MemoryStaging(), PostgresClient(config, "sink")
-        self.checkpoints: dict[str, Any] = {}
+        sink = PostgresSink(PostgresConfig.model_validate({"url": sink_url}))
+        super().__init__(source_of(server, **settings), sink, sink_url, endpoint_id="shelf", sink_id="raw")
+        self.server = server
 
-    def run(self, name: str, mode: IngestionMode = "full", observer: Any = None, **policy: Any) -> RunSummary:
-        """One run to its end."""
-        unit = next(
-            one for one in self.source.list_units(self.source.collect_catalog("shelf")) if one.dataset.name == name
-        )
-        request = RunRequest(
-            ref=RunRef(endpoint_id="shelf", unit_id=unit.unit_id, sink_id="raw"),
-            unit=unit,
-            mode=mode if mode in unit.supported_modes else "full",
-            policy=UnitPolicy.model_validate({**unit.default_policy.model_dump(), **policy}),
-            checkpoint=self.checkpoints.get(name),
-        )
-        summary = UnitRun(self.source, self.sink, self.staging, request, observer=observer).execute()
-        self.checkpoints[name] = summary.checkpoint_after
-        return summary
-
-    def query(self, sql: str) -> list[tuple[Any, ...]]:
-        """Rows of the sink; cast to text."""
-        with self._look.session() as session:
-            return session.rows(sql)
+    def request(self, name: str, mode: IngestionMode = "full", **policy: Any) -> RunRequest:
+        """A run of the unit in a mode that it has."""
+        request = super().request(name, mode, **policy)
+        return request if mode in request.unit.supported_modes else super().request(name, "full", **policy)
 
     def rows(self, name: str) -> dict[str, dict[str, str | None]]:
         """Rows in the sink by key, every column as text."""
@@ -67,12 +45,6 @@ class Mover:
         shown = [f"{_as_text(one)} AS {one}" for one in columns]
         found = self.query(f"SELECT {', '.join(shown)} FROM openshelf.{name}")
         return {row[0]: dict(zip(columns, row, strict=True)) for row in found}
-
-    def close(self) -> None:
-        """Close connections."""
-        self.source.close()
-        self.sink.close()
-        self._look.close()
 
 
 def _as_text(column: str) -> str:
@@ -94,7 +66,7 @@ def _said(column: str, value: Any) -> Any:
     return value["name"] if isinstance(value, dict) else None if value is None else str(value)
 
 
-def assert_equal(mover: Mover, *names: str) -> None:
+def assert_equal(mover: ShelfIngestion, *names: str) -> None:
     """Row by row, column by column."""
     for name in names or UNITS:
         theirs, ours = truth(mover.server.site, name), mover.rows(name)

@@ -12,16 +12,12 @@ from adbc_driver_postgresql import StatementOptions, dbapi
 from connectors.postgres.config import PostgresConfig
 from connectors.postgres.sink import PostgresSink
 from connectors.postgres.source import PostgresSource
-from contracts.receipts import RunRef
-from contracts.unit import EndpointUnitDescriptor, UnitPolicy
-from flows.stages.plan import RunRequest, make_plan
-from flows.stages.run import UnitRun
-from staging.memory import MemoryStaging
+from flows.stages.plan import make_plan
+from tests.connectors.ingestion import Ingestion
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from contracts.model import Json
     from contracts.plan import IngestionPlan
     from contracts.receipts import RunSummary
 
@@ -63,36 +59,17 @@ def opened(url: str) -> Iterator[Database]:
         database.close()
 
 
-class Mover:
-    """A source, a sink and a staging area; runs units and remembers their checkpoints, as an operator's system does."""
+class TableIngestion(Ingestion):
+    """Runs of tables from one database into another."""
 
     def __init__(self, source_url: str, sink_url: str, **sink_settings: Any) -> None:
-        self.source = PostgresSource(PostgresConfig(url=source_url))
-        self.sink = PostgresSink(PostgresConfig(url=sink_url, **sink_settings))
-        self.staging = MemoryStaging()
-        self.checkpoints: dict[str, Json | None] = {}
-
-    def unit(self, dataset_id: str) -> EndpointUnitDescriptor:
-        catalog = self.source.collect_catalog("shop")
-        return next(unit for unit in self.source.list_units(catalog) if unit.unit_id == dataset_id)
-
-    def request(self, dataset_id: str, *, mode: str = "full", fresh: bool = False, **policy: Any) -> RunRequest:
-        return RunRequest(
-            ref=RunRef(endpoint_id="shop", unit_id=dataset_id, sink_id="warehouse"),
-            unit=self.unit(dataset_id),
-            mode=mode,
-            policy=UnitPolicy(**policy),
-            checkpoint=self.checkpoints.get(dataset_id),
-            fresh=fresh,
-        )
+        source = PostgresSource(PostgresConfig(url=source_url))
+        sink = PostgresSink(PostgresConfig(url=sink_url, **sink_settings))
+        super().__init__(source, sink, sink_url, endpoint_id="shop", sink_id="warehouse")
 
     def move(self, dataset_id: str, **how: Any) -> RunSummary:
+        """One run of the table to its end."""
         return self.execute(self.request(dataset_id, **how))
-
-    def execute(self, request: RunRequest) -> RunSummary:
-        summary = UnitRun(self.source, self.sink, self.staging, request, keep_staged=False).execute()
-        self.checkpoints[request.ref.unit_id] = summary.checkpoint_after
-        return summary
 
     def settle(self, dataset_id: str, **how: Any) -> None:
         """Move until nothing is pending: autovacuum, for one, makes a run leave its last value for the next."""
@@ -112,18 +89,12 @@ class Mover:
         whole = plan.slices[0].model_copy(update={"params": {}})
         return self.source.content_hash(plan, whole) == self.sink.content_hash(plan, whole)
 
-    def close(self) -> None:
-        self.source.close()
-        self.sink.close()
-
 
 @contextmanager
-def mover(source_url: str, sink_url: str, **sink_settings: Any) -> Iterator[Mover]:
-    made = Mover(source_url, sink_url, **sink_settings)
-    try:
+def mover(source_url: str, sink_url: str, **sink_settings: Any) -> Iterator[TableIngestion]:
+    """Runs between two databases; connections end with the context."""
+    with TableIngestion(source_url, sink_url, **sink_settings) as made:
         yield made
-    finally:
-        made.close()
 
 
 def changed(summary: RunSummary) -> tuple[int, int, int]:

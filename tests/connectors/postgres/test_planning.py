@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from contracts.plan import IngestionPlan
-    from tests.connectors.postgres.moving import Database, Mover
+    from tests.connectors.postgres.moving import Database, TableIngestion
 
 KEYS = st.lists(st.integers(0, 10**6), min_size=1, max_size=200, unique=True).map(sorted)
 
@@ -40,7 +40,7 @@ def two_urls(postgres) -> Iterator[tuple[str, str]]:
 
 
 @pytest.fixture
-def shop(two_urls) -> Iterator[tuple[Database, Database, Mover]]:
+def shop(two_urls) -> Iterator[tuple[Database, Database, TableIngestion]]:
     source, sink = two_urls
     with opened(source) as database, opened(sink) as there, mover(source, sink) as moving:
         for one in (database, there):
@@ -153,7 +153,7 @@ def test_keys_of_every_kind_are_cut_and_arrive(shop, kind):
     assert changed(moving.move("public.t")) == (0, 0, 5), "the census finds keys of this type"
 
 
-def rows_of(moving: Mover, plan: IngestionPlan, index: int) -> pl.DataFrame:
+def rows_of(moving: TableIngestion, plan: IngestionPlan, index: int) -> pl.DataFrame:
     return pl.concat(list(moving.source.export(plan, plan.slices[index])))
 
 

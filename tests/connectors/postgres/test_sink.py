@@ -21,7 +21,7 @@ def table_of(plan) -> str:
     return qualified(policy.target_namespace or dataset.namespace, policy.target_name or dataset.name)
 
 
-class Lab:
+class PostgresSinkSystem:
     """One database, looked at by a superuser."""
 
     def __init__(self, url: str, postgres) -> None:
@@ -81,8 +81,8 @@ class Lab:
 
 
 @pytest.fixture(scope="module")
-def place(postgres) -> Iterator[Lab]:
-    made = Lab(postgres.create_database("sink_suite"), postgres)
+def place(postgres) -> Iterator[PostgresSinkSystem]:
+    made = PostgresSinkSystem(postgres.create_database("sink_suite"), postgres)
     yield made
     made.database.close()
     postgres.drop_database("sink_suite")
@@ -90,6 +90,6 @@ def place(postgres) -> Iterator[Lab]:
 
 class TestPostgresSink(SinkSuite):
     @pytest.fixture
-    def lab(self, place) -> Lab:
+    def lab(self, place) -> PostgresSinkSystem:
         place.database.run("DROP SCHEMA IF EXISTS nucleus, suite CASCADE")
         return place

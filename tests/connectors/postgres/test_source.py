@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _numbers = count(1)
 
 
-class Lab:
+class PostgresSourceSystem:
     """Tables of one database as the suite wants them."""
 
     def __init__(self, url: str, secret: str) -> None:
@@ -63,8 +63,8 @@ class Lab:
 
 
 @pytest.fixture(scope="module")
-def place(postgres) -> Iterator[Lab]:
-    made = Lab(postgres.create_database("source_suite"), postgres.password)
+def place(postgres) -> Iterator[PostgresSourceSystem]:
+    made = PostgresSourceSystem(postgres.create_database("source_suite"), postgres.password)
     yield made
     made.database.close()
     postgres.drop_database("source_suite")
@@ -72,6 +72,6 @@ def place(postgres) -> Iterator[Lab]:
 
 class TestPostgresSource(SourceSuite):
     @pytest.fixture
-    def lab(self, place) -> Lab:
+    def lab(self, place) -> PostgresSourceSystem:
         place.database.run("DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
         return place

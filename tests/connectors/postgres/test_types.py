@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from sandbox.postgres import SandboxPostgres
-    from tests.connectors.postgres.moving import Mover
+    from tests.connectors.postgres.moving import TableIngestion
 
 
-class Lab:
+class TypesSystem:
     """One database with a source schema and a copy, and a second database that starts empty."""
 
     def __init__(self, postgres: SandboxPostgres, here: str, there: str) -> None:
@@ -56,11 +56,11 @@ class Lab:
 
 
 @pytest.fixture(scope="module")
-def lab(postgres: SandboxPostgres) -> Iterator[Lab]:
+def lab(postgres: SandboxPostgres) -> Iterator[TypesSystem]:
     here, there = "types_here", "types_there"
     postgres.create_database(here)
     postgres.create_database(there)
-    made = Lab(postgres, here, there)
+    made = TypesSystem(postgres, here, there)
     made.database.run("CREATE SCHEMA shop", "CREATE SCHEMA copy", *DECLARATIONS)
     yield made
     made.database.close()
@@ -69,13 +69,13 @@ def lab(postgres: SandboxPostgres) -> Iterator[Lab]:
 
 
 @pytest.fixture(scope="module")
-def across(lab: Lab) -> Iterator[Mover]:
+def across(lab: TypesSystem) -> Iterator[TableIngestion]:
     with mover(lab.postgres.url(lab.here), lab.postgres.url(lab.there)) as made:
         yield made
 
 
 @pytest.fixture(scope="module")
-def beside(lab: Lab) -> Iterator[Mover]:
+def beside(lab: TypesSystem) -> Iterator[TableIngestion]:
     with mover(lab.postgres.url(lab.here), lab.postgres.url(lab.here), target_schema="copy") as made:
         yield made
 

@@ -6,11 +6,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from connectors.postgres.watermark import _PREPARED, MAX_PENDING, Observation, Pending, Watermark, advanced
+from connectors.postgres.watermark import _PREPARED, MAX_PENDING, CursorObservation, Pending, Watermark, advanced
 
 EMPTY = Watermark(columns=("c",))
-QUIET = Observation(gone_before=(), xmin=9, view_xmax=9, xmax=9, there_after=())
-BUSY = Observation(gone_before=("1/1",), xmin=5, view_xmax=9, xmax=9, there_after=("1/1",))
+QUIET = CursorObservation(gone_before=(), xmin=9, view_xmax=9, xmax=9, there_after=())
+BUSY = CursorObservation(gone_before=("1/1",), xmin=5, view_xmax=9, xmax=9, there_after=("1/1",))
 
 
 def test_a_quiet_source_is_settled_at_once():
@@ -26,11 +26,11 @@ def test_a_busy_source_leaves_a_pending_value():
 
 def test_a_pending_value_is_settled_when_all_it_names_are_gone():
     before = Watermark(columns=("c",), settled="3", pending=(Pending(value="7", xmax=9, virtual_ids=("1/1",)),))
-    still_there = Observation(gone_before=("1/1",), xmin=12, view_xmax=12, xmax=12, there_after=("1/1",))
+    still_there = CursorObservation(gone_before=("1/1",), xmin=12, view_xmax=12, xmax=12, there_after=("1/1",))
     assert advanced(before, "8", ["3", "7", "8"], still_there).settled == "3"
-    below_horizon = Observation(gone_before=(), xmin=8, view_xmax=12, xmax=12, there_after=())
+    below_horizon = CursorObservation(gone_before=(), xmin=8, view_xmax=12, xmax=12, there_after=())
     assert advanced(before, "8", ["3", "7", "8"], below_horizon).settled == "3"
-    gone = Observation(gone_before=("2/2",), xmin=9, view_xmax=12, xmax=12, there_after=("2/2",))
+    gone = CursorObservation(gone_before=("2/2",), xmin=9, view_xmax=12, xmax=12, there_after=("2/2",))
     after = advanced(before, "8", ["3", "7", "8"], gone)
     assert (after.settled, [entry.value for entry in after.pending]) == ("7", ["8"])
 
@@ -118,7 +118,7 @@ class Source(RuleBasedStateMachine):
         self.meanwhile(during[1])
         there_after = self.ids()
         self.meanwhile(during[2])
-        seen = Observation(
+        seen = CursorObservation(
             gone_before=gone_before, xmin=xmin, view_xmax=view_xmax, xmax=self.next_xid, there_after=there_after
         )
         start = int(self.mark.settled) if self.mark.settled else 0

@@ -6,7 +6,7 @@ import pytest
 
 from contracts.errors import CompletenessGapError, DeleteGuardError, SinkOwnerError, SourceAuthError
 from sandbox.jira import JiraSite, SandboxJira
-from tests.connectors.jira.moving import UNITS, Mover, assert_equal
+from tests.connectors.jira.moving import UNITS, JiraIngestion, assert_equal
 
 ALIVE = "SELECT count(*)::bigint AS n FROM cdm_work.cdm_item WHERE deleted_at IS NULL"
 
@@ -19,12 +19,12 @@ def jira():
 
 @pytest.fixture(params=["raw", "cdm"])
 def mover(request, jira, database):
-    moving = Mover(jira, database, data_mode=request.param)
+    moving = JiraIngestion(jira, database, data_mode=request.param)
     yield moving
     moving.close()
 
 
-def alive(mover: Mover) -> dict[str, str]:
+def alive(mover: JiraIngestion) -> dict[str, str]:
     """Key by id of the issues that count in the sink."""
     if mover.data_mode == "raw":
         return dict(mover.query("SELECT id::text AS i, key::text AS k FROM jira.issues"))
@@ -72,9 +72,9 @@ def test_a_login_that_runs_out_deletes_nothing(jira, mover, when):
 
 
 def test_wrong_credentials_end_before_anything_starts(jira, database):
-    good = Mover(jira, database)
+    good = JiraIngestion(jira, database)
     good.run("users")
-    wrong = Mover(jira, database, api_token="wrong")
+    wrong = JiraIngestion(jira, database, api_token="wrong")
     wrong._units = {name: good.unit(name) for name in UNITS}
     for name in UNITS:
         with pytest.raises(SourceAuthError):
@@ -126,7 +126,7 @@ def test_what_the_sink_lost_is_brought_back_by_the_census(jira, mover):
     mover.run("issues", "incremental")
     table = "jira.issues WHERE id" if mover.data_mode == "raw" else "cdm_work.cdm_item WHERE source_id"
     gone = jira.site.issues()[7].issue_id
-    with mover._look.session() as session:
+    with mover.sink_reader.session() as session:
         session.execute(f"DELETE FROM {table} = '{gone}'")
     jira.site.pass_time(90_000)
     mover.run("issues", "incremental")
@@ -165,7 +165,7 @@ def test_a_census_that_cannot_list_everything_removes_nothing(jira, mover):
 
 
 def test_gone_children_are_found_by_full_runs(jira, database):
-    mover = Mover(jira, database)
+    mover = JiraIngestion(jira, database)
     for name in ("comments", "worklogs"):
         mover.run(name)
     for issue in jira.site.issues()[:20]:
@@ -197,13 +197,13 @@ def test_deleted_worklogs_are_followed_by_incremental_runs(jira, mover):
 
 
 def test_two_sites_that_share_a_name_are_refused(jira, database):
-    one = Mover(jira, database, "one", "cdm")
+    one = JiraIngestion(jira, database, "one", "cdm")
     one.run("issues")
-    two = Mover(jira, database, "two", "cdm")
+    two = JiraIngestion(jira, database, "two", "cdm")
     with pytest.raises(SinkOwnerError, match="source_system"):
         two.run("issues")
     assert one.query(ALIVE) == [(80,)]
-    apart = Mover(jira, database, "three", "cdm", source_system="jira_two")
+    apart = JiraIngestion(jira, database, "three", "cdm", source_system="jira_two")
     apart.run("issues")
     assert one.query(ALIVE) == [(160,)]
     for mover in (one, two, apart):

@@ -10,7 +10,7 @@ import pytest
 
 from contracts.errors import CompletenessGapError, FilterNotSupportedError
 from sandbox.jira import JiraFaults, JiraSite, SandboxJira
-from tests.connectors.jira.moving import UNITS, Mover, assert_equal, truth
+from tests.connectors.jira.moving import UNITS, JiraIngestion, assert_equal, truth
 
 AWKWARD = ("AND", "ORDER", "IN", "OPS")
 
@@ -27,12 +27,12 @@ def jira():
 
 @pytest.fixture
 def mover(jira, database):
-    moving = Mover(jira, database)
+    moving = JiraIngestion(jira, database)
     yield moving
     moving.close()
 
 
-def everything(mover: Mover, mode: str) -> None:
+def everything(mover: JiraIngestion, mode: str) -> None:
     for name in UNITS:
         mover.run(name, mode if mode in mover.unit(name).supported_modes else "full")
 
@@ -41,7 +41,7 @@ def everything(mover: Mover, mode: str) -> None:
 def test_zones_of_the_account(zone, database):
     """JQL reads date texts, and answers write moments, in the account's zone: no row may depend on it."""
     with SandboxJira(site_of(zone=zone)) as jira:
-        mover = Mover(jira, database)
+        mover = JiraIngestion(jira, database)
         everything(mover, "full")
         assert_equal(mover)
         jira.site.pass_time(30)
@@ -57,7 +57,7 @@ def test_zones_of_the_account(zone, database):
 def test_a_change_of_daylight_saving_time(database):
     """Offsets of one site change in the middle of its data; each moment is still the same moment."""
     with SandboxJira(site_of(zone="America/New_York", issues=400, days=400)) as jira:
-        mover = Mover(jira, database)
+        mover = JiraIngestion(jira, database)
         mover.run("issues")
         offsets = {json.dumps(one["fields"]["created"])[-6:] for one in truth(jira.site, "issues").values()}
         assert len(offsets) == 2, "the data crosses a change"
@@ -77,7 +77,7 @@ def test_equal_moments_across_the_ends_of_pages_and_windows(database):
     for number in range(260):
         site._add("AND", moment + (number % 3), number, 1, 1)
     with SandboxJira(site) as jira:
-        mover = Mover(jira, database)
+        mover = JiraIngestion(jira, database)
         everything(mover, "full")
         assert_equal(mover)
         mover.close()
@@ -194,7 +194,7 @@ def test_a_third_of_all_requests_fail(seed, database):
     """429, 500s, cut and corrupt bodies: 30 % of requests."""
     faults = JiraFaults(seed=seed, throttled=0.08, failing=0.1, cut=0.07, corrupt=0.05)
     with SandboxJira(site_of(issues=80)) as jira:
-        mover = Mover(jira, database)
+        mover = JiraIngestion(jira, database)
         mover.unit("issues")
         jira.faults = faults
         everything(mover, "full")
@@ -227,7 +227,7 @@ def test_a_site_that_changes_while_it_is_read(seed, database):
     """5 % of issues change during the run: edited, created, deleted, commented. The next quiet run is equal."""
     chance = random.Random(seed)
     with SandboxJira(site_of(issues=200)) as jira:
-        mover = Mover(jira, database)
+        mover = JiraIngestion(jira, database)
         mover.unit("issues")
         site = jira.site
 

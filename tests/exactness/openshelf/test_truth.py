@@ -11,7 +11,7 @@ import pytest
 
 from contracts.errors import CompletenessGapError, SourceAuthError, SourcePageFailedError, SourceValueError
 from sandbox.openshelf import SandboxOpenshelf, ShelfFaults, ShelfSite
-from tests.connectors.openshelf.moving import UNITS, Mover, assert_equal
+from tests.connectors.openshelf.moving import UNITS, ShelfIngestion, assert_equal
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def shelf():
 
 @pytest.fixture
 def mover(shelf, database):
-    moving = Mover(shelf, database)
+    moving = ShelfIngestion(shelf, database)
     yield moving
     moving.close()
 
@@ -108,7 +108,7 @@ def test_ties_across_the_ends_of_pages_and_windows(database):
     for row in site.rows("books")[20:140]:
         site.edit("books", row["id"], moment=moment, title="tied")
     with SandboxOpenshelf(site) as shelf:
-        mover = Mover(shelf, database, page_size=7, slice_rows=10, overlap_s=0)
+        mover = ShelfIngestion(shelf, database, page_size=7, slice_rows=10, overlap_s=0)
         assert mover.run("books").rows_staged >= 200
         assert_equal(mover, "books")
         site.edit("books", site.rows("books")[0]["id"], moment=site.changed("books", None, None)[-1][0], title="tie")
@@ -195,14 +195,14 @@ def test_cursors_that_lead_nowhere_fail_the_run_and_not_the_data(shelf, mover, b
 @pytest.mark.parametrize("status", [400, 403, 404])
 def test_a_part_that_is_refused_is_a_gap_and_no_silence(shelf, mover, status):
     mover.run("books", "incremental")
-    checkpoint = mover.checkpoints["books"]
+    checkpoint = mover.checkpoints["openshelf.books"]
     shelf.site.pass_time(3600)
     for row in shelf.site.rows("books")[:60]:
         shelf.site.edit("books", row["id"], title="after")
     shelf.on_request = lambda target: "cursor" in target and shelf.faults.refused.update({"/v1/books": status})
     with pytest.raises(CompletenessGapError, match=str(status)):
         mover.run("books", "incremental")
-    assert mover.checkpoints["books"] == checkpoint
+    assert mover.checkpoints["openshelf.books"] == checkpoint
     shelf.on_request = lambda _target: shelf.faults.refused.clear()
     mover.run("books", "incremental")
     assert_equal(mover, "books")
@@ -253,7 +253,7 @@ def test_a_bad_day(shelf, mover):
 
 def test_a_run_that_ends_anywhere_goes_on(shelf, database):
     """The service goes away after one request more each time, and changes in between."""
-    mover, allowed, asked, failed = Mover(shelf, database, max_tries=1), 20, [0], 0
+    mover, allowed, asked, failed = ShelfIngestion(shelf, database, max_tries=1), 20, [0], 0
 
     def end(_target):
         asked[0] += 1
@@ -307,7 +307,7 @@ def test_a_date_in_the_far_future_does_not_stop_later_runs(shelf, mover):
 
 def test_an_empty_service(database):
     with SandboxOpenshelf(ShelfSite(books=0, authors=0, loans=0)) as shelf:
-        mover = Mover(shelf, database)
+        mover = ShelfIngestion(shelf, database)
         for name in UNITS:
             assert mover.run(name, "incremental").rows_staged == 0
         shelf.site.add("books")

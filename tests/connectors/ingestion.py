@@ -1,0 +1,86 @@
+"""One source, one sink and staging in memory: runs of units, each from the checkpoint of the one before."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+from connectors.postgres.client import PostgresClient
+from connectors.postgres.config import PostgresConfig
+from contracts.receipts import RunRef
+from contracts.unit import UnitPolicy
+from flows.stages.plan import RunRequest
+from flows.stages.run import UnitRun
+from staging.memory import MemoryStaging
+
+if TYPE_CHECKING:
+    from contracts.endpoint import SinkEndpoint, SourceEndpoint
+    from contracts.model import Json
+    from contracts.receipts import RunSummary
+    from contracts.unit import EndpointUnitDescriptor, IngestionMode
+
+
+class Ingestion:
+    """Runs units of a source into a Postgres sink, and remembers their checkpoints as an operator's system does.
+
+    A connector's tests derive from it what opens the source, and what compares both sides.
+
+    Args:
+        source: Closed with this.
+        sink: Closed with this.
+        sink_url: Where to look at what the sink holds.
+        endpoint_id: Of the source.
+        sink_id: Of the sink.
+    """
+
+    def __init__(
+        self, source: SourceEndpoint, sink: SinkEndpoint, sink_url: str, *, endpoint_id: str, sink_id: str
+    ) -> None:
+        self.source, self.sink, self.staging = source, sink, MemoryStaging()
+        self.endpoint_id, self.sink_id = endpoint_id, sink_id
+        self.checkpoints: dict[str, Json | None] = {}
+        """By unit id."""
+        self.sink_reader = PostgresClient(PostgresConfig.model_validate({"url": sink_url}), "sink")
+
+    def unit(self, name: str) -> EndpointUnitDescriptor:
+        """The unit with this dataset name or unit id, from a catalog collected now."""
+        catalog = self.source.collect_catalog(self.endpoint_id)
+        return next(one for one in self.source.list_units(catalog) if name in {one.unit_id, one.dataset.name})
+
+    def request(self, name: str, mode: IngestionMode = "full", *, fresh: bool = False, **policy: Any) -> RunRequest:
+        """A run of the unit from where the one before ended; ``policy`` changes the unit's own."""
+        unit = self.unit(name)
+        return RunRequest(
+            ref=RunRef(endpoint_id=self.endpoint_id, unit_id=unit.unit_id, sink_id=self.sink_id),
+            unit=unit,
+            mode=mode,
+            policy=UnitPolicy.model_validate({**unit.default_policy.model_dump(), **policy}),
+            checkpoint=self.checkpoints.get(unit.unit_id),
+            fresh=fresh,
+        )
+
+    def execute(self, request: RunRequest, **how: Any) -> RunSummary:
+        """The run to its end; raises what it raises. ``how`` goes to :class:`UnitRun`."""
+        summary = UnitRun(self.source, self.sink, self.staging, request, **{"keep_staged": False, **how}).execute()
+        self.checkpoints[request.ref.unit_id] = summary.checkpoint_after
+        return summary
+
+    def run(self, name: str, mode: IngestionMode = "full", observer: Any = None, **how: Any) -> RunSummary:
+        """One run of the unit to its end."""
+        return self.execute(self.request(name, mode, **how), observer=observer)
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Rows of the sink; cast to text, bigint or boolean."""
+        with self.sink_reader.session() as session:
+            return session.rows(sql)
+
+    def close(self) -> None:
+        """Close connections."""
+        self.source.close()
+        self.sink.close()
+        self.sink_reader.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -114,17 +114,17 @@ class EndpointRegistry:
 
     @property
     def _entries(self) -> dict[str, EntryPoint]:
-        theirs = {name: found[0] for name, found in self._found.items() if name not in self._refused}
+        theirs = {name: entries[0] for name, entries in self._found.items() if name not in self._refused}
         return theirs | self._built_in
 
     @cached_property
     def _refused(self) -> dict[str, ConfigError]:
         refused: dict[str, ConfigError] = {}
-        for name, found in self._found.items():
+        for name, entries in self._found.items():
             if name in self._built_in or name in self._aliases:
-                refused[name] = _broken(found[0], "the template id is one of ours and cannot be replaced")
-            elif len(found) > 1:
-                refused[name] = _broken(found[0], f"{len(found)} installed packages claim the template id")
+                refused[name] = _broken(entries[0], "the template id is one of ours and cannot be replaced")
+            elif len(entries) > 1:
+                refused[name] = _broken(entries[0], f"{len(entries)} installed packages claim the template id")
         return refused
 
 

@@ -151,13 +151,13 @@ class HttpClient:
         )
 
     def _passing(self, answer: httpx.Response, began: float, where: str) -> SourcePageFailedError:
-        asked = retry_after_s(answer.headers.get("Retry-After"))
-        if answer.status_code in _THROTTLED and (answer.status_code == 429 or asked is not None):
-            self.governor.was_throttled(began, asked or 0.0)
-        too_long = asked is not None and asked > self._settings.max_wait_s
-        pause = f", and asks for a pause of {asked:.0f} s" if asked else ""
+        pause_s = retry_after_s(answer.headers.get("Retry-After"))
+        if answer.status_code in _THROTTLED and (answer.status_code == 429 or pause_s is not None):
+            self.governor.was_throttled(began, pause_s or 0.0)
+        too_long = pause_s is not None and pause_s > self._settings.max_wait_s
+        pause = f", and asks for a pause of {pause_s:.0f} s" if pause_s else ""
         what = f"{where}: the server answers {answer.status_code}{pause}"
-        return _page_failed(what, asked, status=answer.status_code, final=too_long)
+        return _page_failed(what, pause_s, status=answer.status_code, final=too_long)
 
 
 def retry_after_s(value: str | None, now: Callable[[], float] = time.time) -> float | None:

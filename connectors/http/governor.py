@@ -76,13 +76,13 @@ class Governor:
             PauseTooLongError: The server asked for a pause that is not waited for.
         """
         with self._changed:
-            asked = self._clock()
+            began = self._clock()
             while self._under_way >= self.allowed or self._clock() < self._not_before:
                 pause = self._not_before - self._clock()
                 if pause > self._max_wait_s:
                     raise PauseTooLongError(pause)
                 self._changed.wait(pause if pause > 0 else None)
-            self.waited_s += self._clock() - asked
+            self.waited_s += self._clock() - began
             self._under_way += 1
         try:
             yield self._clock()

@@ -69,9 +69,9 @@ class JsonApi(HttpClient):
             SourcePageFailedError: Answers, but no good one.
         """
         own, _, inside = self._own(path).partition("?")
-        asked: dict[str, Any] = dict(parse_qs(inside, keep_blank_values=True))
-        asked |= {name: written(value) for name, value in query.items() if value is not None}
-        return self.get(own, decoded, asked)
+        parameters: dict[str, Any] = dict(parse_qs(inside, keep_blank_values=True))
+        parameters |= {name: written(value) for name, value in query.items() if value is not None}
+        return self.get(own, decoded, parameters)
 
     def get_linked(self, path: str, **query: Any) -> tuple[Any, str | None]:
         """As :meth:`get_json`, with the address of the next page from the ``Link`` header (RFC 8288), if it has one."""

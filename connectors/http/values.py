@@ -60,10 +60,10 @@ def type_of(declared: str, zone: str | None = None) -> Type:
         return Type("timestamptz", _MOMENT, _moment_in(ZoneInfo(zone)) if zone else _moment)
     if declared in _PLAIN:
         return _PLAIN[declared]
-    found = re.fullmatch(r"decimal\((\d+),\s*(\d+)\)", declared)
-    if not found:
+    match = re.fullmatch(r"decimal\((\d+),\s*(\d+)\)", declared)
+    if not match:
         raise ValueError(f"there is no column type {declared!r}; there are {', '.join(_PLAIN)}, decimal(p,s)")
-    precision, scale = int(found[1]), int(found[2])
+    precision, scale = int(match[1]), int(match[2])
     if not 0 < precision <= MOST_DIGITS or scale > precision:
         raise ValueError(f"{declared}: at most {MOST_DIGITS} digits, and not more behind the point than in all")
     return Type("decimal", pl.Decimal(precision, scale), _scaled(precision, scale), precision, scale)

@@ -130,8 +130,8 @@ def _middle(low: datetime, high: datetime) -> datetime:
 
 
 def _moments(probe: Probe, page: Page, latest: datetime) -> list[datetime]:
-    found = (probe.moment(row) for row in page.rows)
-    return [moment for moment in found if moment is not None and moment <= latest]
+    moments = (probe.moment(row) for row in page.rows)
+    return [moment for moment in moments if moment is not None and moment <= latest]
 
 
 def _in_words(moment: datetime | None) -> str:

@@ -179,23 +179,23 @@ class JiraClient:
 
     def comments(self, issue_id: str) -> list[msgspec.Raw]:
         """All comments of an issue, oldest first."""
-        found: list[msgspec.Raw] = []
+        comments: list[msgspec.Raw] = []
         while True:
-            asked = {"startAt": len(found), "maxResults": 100, "orderBy": "created"}
-            page = self.http.get(f"{_API}/issue/{quote(issue_id)}/comment", _comments, asked)
-            found += page.comments
-            if not page.comments or len(found) >= page.total:
-                return _whole(found, page.total, f"comments of issue {issue_id}")
+            query = {"startAt": len(comments), "maxResults": 100, "orderBy": "created"}
+            page = self.http.get(f"{_API}/issue/{quote(issue_id)}/comment", _comments, query)
+            comments += page.comments
+            if not page.comments or len(comments) >= page.total:
+                return _complete(comments, page.total, f"comments of issue {issue_id}")
 
     def worklogs(self, issue_id: str) -> list[msgspec.Raw]:
         """All worklogs of an issue."""
-        found: list[msgspec.Raw] = []
+        worklogs: list[msgspec.Raw] = []
         while True:
-            asked = {"startAt": len(found), "maxResults": 5000}
-            page = self.http.get(f"{_API}/issue/{quote(issue_id)}/worklog", _worklogs, asked)
-            found += page.worklogs
-            if not page.worklogs or len(found) >= page.total:
-                return _whole(found, page.total, f"worklogs of issue {issue_id}")
+            query = {"startAt": len(worklogs), "maxResults": 5000}
+            page = self.http.get(f"{_API}/issue/{quote(issue_id)}/worklog", _worklogs, query)
+            worklogs += page.worklogs
+            if not page.worklogs or len(worklogs) >= page.total:
+                return _complete(worklogs, page.total, f"worklogs of issue {issue_id}")
 
     def children(self, kind: str, ids: Sequence[str]) -> list[msgspec.Raw]:
         """These comments or worklogs (``comment`` or ``worklog``, at most 1,000), those that are there."""
@@ -275,7 +275,7 @@ def _colon(text: str) -> str:
     return f"{text[:-2]}:{text[-2:]}" if text[-5:-4] in {"+", "-"} else text
 
 
-def _whole(found: list[msgspec.Raw], total: int, what: str) -> list[msgspec.Raw]:
-    if len(found) < total:
-        raise SourcePageFailedError(f"{len(found)} of {total} {what} came", "Run again.", received=len(found))
-    return found
+def _complete(payloads: list[msgspec.Raw], total: int, what: str) -> list[msgspec.Raw]:
+    if len(payloads) < total:
+        raise SourcePageFailedError(f"{len(payloads)} of {total} {what} came", "Run again.", received=len(payloads))
+    return payloads

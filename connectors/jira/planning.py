@@ -99,8 +99,8 @@ def _by_issue(client: JiraClient, request: PlanRequest, scope: Scope) -> Ingesti
         windows.ProjectWindow(project=key, conditions=tuple(_conditions(client, request, scope, before.since(key))))
         for key in projects
     ]
-    cut = windows.cut(client, wholes, client.config.slice_issues, client.config.concurrency)
-    pieces = [_slice(index, window) for index, window in enumerate(cut)]
+    split = windows.cut(client, wholes, client.config.slice_issues, client.config.concurrency)
+    pieces = [_slice(index, window) for index, window in enumerate(split)]
     pieces += [_unseen(len(pieces) + index, key) for index, key in enumerate(unseen)]
     census = request.mode == "full" or (
         request.unit.dataset.name == "issues" and is_census_due(before.census_at, now, request.policy.census_every_s)
@@ -110,7 +110,7 @@ def _by_issue(client: JiraClient, request: PlanRequest, scope: Scope) -> Ingesti
         unit=request.unit,
         mode=request.mode,
         strategy="project-window",
-        reason=f"{len(projects)} project(s), about {sum(window.issues for window in cut)} issue(s)",
+        reason=f"{len(projects)} project(s), about {sum(window.issues for window in split)} issue(s)",
         slices=tuple(pieces),
         policy=request.policy,
         checkpoint_before=request.checkpoint,

@@ -118,9 +118,11 @@ class JiraSource:
         """The plan's, except that projects with gaps stay where they were."""
         if plan.checkpoint_after is None:
             return None
-        held = {str(receipt.observed["project"]) for receipt in receipts if "project" in receipt.observed}
+        with_gaps = {str(receipt.observed["project"]) for receipt in receipts if "project" in receipt.observed}
         return (
-            with_projects_held(plan.checkpoint_after, held, plan.checkpoint_before) if held else plan.checkpoint_after
+            with_projects_held(plan.checkpoint_after, with_gaps, plan.checkpoint_before)
+            if with_gaps
+            else plan.checkpoint_after
         )
 
     def checkpoint_at(self, unit: EndpointUnitDescriptor, policy: UnitPolicy, value: str) -> Json:

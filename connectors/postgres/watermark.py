@@ -257,8 +257,8 @@ def highest(session: Session, unit: EndpointUnitDescriptor, columns: Sequence[st
         column = ident(name)
         finite = [f"{column} < 'infinity'", f"{column} > '-infinity'"] if has_infinity(declared) else []
         parts.append(f"(SELECT max({column}) FROM {table}{where(finite)})")
-    found = session.value(f"SELECT GREATEST({', '.join(parts)})::text AS v", f"finding the end of {unit.unit_id}")
-    return str(found) if found is not None else None
+    end = session.value(f"SELECT GREATEST({', '.join(parts)})::text AS v", f"finding the end of {unit.unit_id}")
+    return str(end) if end is not None else None
 
 
 def in_order(session: Session, values: Sequence[str], declared: str) -> list[str]:

@@ -97,11 +97,11 @@ class OpenshelfApi:
 
     def change(self, path: str, body: bytes) -> HttpReply:
         """The answer to a PATCH: the row as it is then."""
-        found = re.fullmatch(r"/v1/(books|loans)/(\d+)", path)
-        kind: Kind = "loans" if found and found[1] == "loans" else "books"
+        match = re.fullmatch(r"/v1/(books|loans)/(\d+)", path)
+        kind: Kind = "loans" if match and match[1] == "loans" else "books"
         with self.site.lock:
-            row = self.site.row(kind, int(found[2])) if found else None
-            if found is None or row is None:
+            row = self.site.row(kind, int(match[2])) if match else None
+            if match is None or row is None:
                 return failed(404, f"there is no {path}")
             try:
                 fields = _decode_fields(body)
@@ -109,8 +109,8 @@ class OpenshelfApi:
                 return failed(400, "the body must be an object of fields")
             if unknown := sorted(set(fields) - (set(row) - {"id", "updated_at"})):
                 return failed(400, f"{unknown[0]} cannot be changed")
-            self.site.edit(kind, int(found[2]), **fields)
-            return replied(self.site.row(kind, int(found[2])))
+            self.site.edit(kind, int(match[2]), **fields)
+            return replied(self.site.row(kind, int(match[2])))
 
     def _known(self, path: str, query: Mapping[str, str]) -> HttpReply:
         if path not in _KNOWN:

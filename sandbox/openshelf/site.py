@@ -72,14 +72,14 @@ class ShelfSite:
     def changed(self, kind: Kind, low: datetime | None, high: datetime | None) -> list[tuple[datetime, int]]:
         """(Last change, id) of rows changed from ``low`` on and before ``high``, in that order."""
         with self.lock:
-            found = [(moment, key) for (of, key), moment in self._changed.items() if of == kind]
-        return sorted(one for one in found if (low is None or one[0] >= low) and (high is None or one[0] < high))
+            changes = [(moment, key) for (of, key), moment in self._changed.items() if of == kind]
+        return sorted(one for one in changes if (low is None or one[0] >= low) and (high is None or one[0] < high))
 
     def row(self, kind: Kind, key: int) -> Row | None:
         """One row as it is now."""
         with self.lock:
-            found = self._rows[kind].get(key)
-            return None if found is None else dict(found)
+            row = self._rows[kind].get(key)
+            return None if row is None else dict(row)
 
     def add(self, kind: Kind) -> int:
         """A new row, changed now; its id."""

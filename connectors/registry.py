@@ -45,7 +45,7 @@ class EndpointRegistry:
     Args:
         built_in: Template id to ``module:object``.
         aliases: Other spellings of template ids.
-        third_parties: Gives the installed entry points; asked once, when first needed.
+        third_parties: Gives the installed entry points; called once, when first needed.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class EndpointRegistry:
         self._loaded: dict[str, EndpointFactory] = {}
 
     def get(self, template_id: str) -> EndpointFactory:
-        """The factory of the template, imported when first asked for; an alias finds it too.
+        """The factory of the template, imported when first requested; an alias works too.
 
         Raises:
             EndpointUnknownError: There is no such template (the error lists what exists), or it is broken.

@@ -37,7 +37,7 @@ def fill_pgbench(postgres: SandboxPostgres, database: str, scale: int) -> None:
     """Create and fill pgbench's four tables: `scale` times 100,000 accounts. What was there is replaced.
 
     Raises:
-        RuntimeError: with what pgbench said.
+        RuntimeError: pgbench failed; the message is its output.
     """
     _pgbench(postgres, database, "-i", "-q", "-s", str(scale))
 
@@ -46,7 +46,7 @@ def run_pgbench(postgres: SandboxPostgres, database: str, seconds: int, clients:
     """Let pgbench's own mix of updates and inserts work; returns the number of transactions.
 
     Raises:
-        RuntimeError: with what pgbench said.
+        RuntimeError: pgbench failed; the message is its output.
     """
     report = _pgbench(postgres, database, "-n", "-T", str(seconds), "-c", str(clients))
     counts = [line for line in report.splitlines() if line.startswith("number of transactions actually processed")]

@@ -23,7 +23,7 @@ _UPSTREAM_TIMEOUT_S = 60.0
 
 
 class CuttableTcp:
-    """Forwards TCP to a port on loopback (a Postgres, say) until told to cut or refuse."""
+    """Forwards TCP to a port on loopback (a Postgres, say) until asked to cut or refuse connections."""
 
     def __init__(self, upstream_port: int) -> None:
         """Listen on a free port at once; `close` ends it."""
@@ -131,7 +131,7 @@ class _Faults:
 class FaultyProxy:
     """Forwards HTTP/1.1 to one upstream; answers and connections can be spoiled. Bodies are held in memory.
 
-    The Host header goes on as the client sent it, so signatures over it stay right.
+    The Host header is forwarded as the client sent it, so signatures over it stay right.
     """
 
     def __init__(self, upstream_url: str) -> None:

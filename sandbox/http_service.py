@@ -82,7 +82,7 @@ class HttpFaults:
         retry_after_s: Sent with every 429; not sent when None.
         failing: Chance of 500, 502 or 503.
         cut: Chance of a connection that breaks in the middle of the body.
-        corrupt: Chance of a body that is cut short but framed as whole.
+        corrupt: Chance of a body that is shortened but has a matching Content-Length.
         fail_next: (status, beginning of ``path?query``) of requests to come that fail, each once.
     """
 
@@ -116,7 +116,7 @@ class HttpService(ABC, Generic[FaultsT]):
     def __init__(self, faults: FaultsT, latency_s: float) -> None:
         self.faults, self.latency_s = faults, latency_s
         self.expired = False
-        """True: the token does not count any more."""
+        """True: the token is no longer accepted."""
         self.requests: list[LoggedRequest] = []
         self.on_request: Callable[[str], object] = lambda _target: None
         """Called with what :meth:`observed` says of a request, before each reply."""

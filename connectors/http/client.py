@@ -31,7 +31,7 @@ class Refusal(Exception):  # noqa: N818 - an answer, not an error: the caller de
 
     Attributes:
         status: HTTP status.
-        message: What the server said, shortened.
+        message: The server's message, shortened.
         where: Method and path.
     """
 
@@ -80,7 +80,7 @@ class HttpClient:
         return self.send("POST", path, decode, json=body)
 
     def send(self, method: str, path: str, decode: Callable[[bytes], T], **how: Any) -> T:
-        """The decoded body of a 2xx answer. A body that ``decode`` cannot read counts as cut and is asked for again.
+        """The decoded body of a 2xx answer. One that ``decode`` cannot read is incomplete: it is requested again.
 
         Raises:
             Refusal: A 4xx that will not pass.
@@ -123,7 +123,7 @@ class HttpClient:
             decoded = decode(answer.content)
         except ValueError as error:
             raise SourcePageFailedError(
-                f"{where}: the answer cannot be read ({error})", "It is asked for again; run again if it stays."
+                f"{where}: the answer cannot be read ({error})", "It is requested again; run again if the error stays."
             ) from error
         self.governor.went_well()
         return decoded

@@ -59,7 +59,7 @@ class JsonApi(HttpClient):
         """The decoded answer to a GET. Parameters that are None are left out, moments are written in UTC.
 
         Args:
-            path: Below ``base_url``; or a whole address that the service gave for the next page.
+            path: Below ``base_url``; or the absolute URL that the service gave for the next page.
             query: Parameters.
 
         Raises:
@@ -89,7 +89,8 @@ class JsonApi(HttpClient):
         if "://" in path.partition("?")[0]:
             host = urlsplit(path).hostname
             raise SourcePageFailedError(
-                f"The next page is said to be on another server ({host})", "Check base_url: links must begin with it."
+                f"The service's link to the next page leads to another server ({host})",
+                "Check base_url: links must begin with it.",
             )
         return path
 

@@ -1,7 +1,7 @@
 """One list, read to its end: every row once, whatever its pages do.
 
-Pages may come short, empty or twice, a bookmark may expire or go in circles, pages that are numbered shift when rows
-come and go. What cannot be read is said, not left out silently.
+Pages may come short, empty or twice, a bookmark may expire or repeat, pages that are numbered shift when rows
+come and go. What cannot be read is reported, not left out silently.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from connectors.http.paging import Page, PageRequest, Row, Token
 
 MOST_READINGS = 6
-"""Times one list is begun before it counts as never standing still."""
+"""Readings of one list before it counts as always changing."""
 MOST_IDLE_PAGES = 1_000
 """Pages in a row without a new key, with more to come."""
 _EXPIRED = 410
@@ -70,7 +70,7 @@ class Listing:
         """Rows of each page that were not there before.
 
         Raises:
-            SourcePageFailedError: The list goes in circles, or does not stand still.
+            SourcePageFailedError: A page token repeats, or the list changed in every reading.
         """
         before: set[Hashable] | None = None
         for _ in range(MOST_READINGS):

@@ -1,4 +1,4 @@
-"""The nouns of an API that answers in pages: what is asked, a page, the account."""
+"""The data classes of an API that answers in pages: a page's request, a page, the account."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class PageRequest:
 
 @dataclass(frozen=True)
 class Page:
-    """What one request gave.
+    """The answer to one page request.
 
     Attributes:
         rows: JSON objects; none is fine, also when there is a next page.

@@ -1,4 +1,4 @@
-"""Plans for units of a paged API: from when, cut into which windows, and how far the plan vouches."""
+"""Plans for units of a paged API: from when, split into which windows, and up to which watermark."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def make_plan(probe: UnitProbe, request: PlanRequest, settings: PagedSettings, n
     since = before.since(settings.overlap_s) if request.mode == "incremental" else None
     top = windows.newest(probe, since, now + _FUTURE)
     split = (
-        windows.cut(probe, since, top, settings.slice_rows)
+        windows.split_windows(probe, since, top, settings.slice_rows)
         if probe.unit.windows
         else [windows.ChangeWindow(since=since)]
     )

@@ -31,7 +31,7 @@ class ApiCheckpoint(Contract):
     """What a checkpoint of an API's unit begins with.
 
     Attributes:
-        scope: Fingerprint of what the rows that were read depend on; under another one they are wanted anew.
+        scope: Fingerprint of what the rows that were read depend on; under another one they must be read again.
     """
 
     scope: str = ""

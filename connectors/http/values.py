@@ -1,4 +1,4 @@
-"""JSON values as column values: exact, or refused. Nothing is rounded, guessed or cut.
+"""JSON values as column values: exact, or refused. Nothing is rounded, guessed or shortened.
 
 The types a column can have: ``string``, ``bool``, ``int16``, ``int32``, ``int64``, ``float64``, ``decimal`` (any
 digits, staged as text), ``decimal(p,s)``, ``date``, ``timestamptz`` (ISO 8601 text), ``epoch_s`` and ``epoch_ms``

@@ -1,4 +1,4 @@
-"""Talks to Jira Cloud REST v3: one method per question, answers cut into raw payloads, failures named.
+"""Talks to Jira Cloud REST v3: one method per request, raw payloads from the answers, typed errors.
 
 Sources: Jira Cloud platform REST API v3 reference ("Issue search", "Issues: bulk fetch", "Issue comments", "Issue
 worklogs", "Projects", "Users", "Myself", "Rate limiting").
@@ -91,7 +91,7 @@ _any: Callable[[bytes], Any] = msgspec.json.decode
 
 
 class JiraClient:
-    """Questions to one site. Every one raises ``SourceAuthError`` when the login turned out not to count."""
+    """Requests to one site. Every method raises ``SourceAuthError`` when the login turned out not to count."""
 
     def __init__(self, config: JiraConfig) -> None:
         self.config = config
@@ -124,7 +124,7 @@ class JiraClient:
         return {name: bool(given.get(name, {}).get("havePermission")) for name in names}
 
     def list_of(self, what: str) -> list[msgspec.Raw]:
-        """``field``, ``status``, ``priority`` or ``issuetype``, whole."""
+        """``field``, ``status``, ``priority`` or ``issuetype``, all of them."""
         return self.http.get(f"{_API}/{what}", _raws)
 
     def projects(self) -> Iterator[list[msgspec.Raw]]:
@@ -143,7 +143,7 @@ class JiraClient:
         """Ids of all matching issues, page by page to the page without a token.
 
         Raises:
-            SourcePageFailedError: A token came twice: the server goes in circles.
+            SourcePageFailedError: A page token came twice, so the listing would never end.
         """
         body: dict[str, Any] = {"jql": jql, "maxResults": IDS_PER_PAGE, "fields": ["id"]}
         if reconcile:
@@ -221,7 +221,7 @@ class JiraClient:
         """Payloads of a list that is read by position.
 
         Raises:
-            SourcePageFailedError: Fewer came than the site says there are, or the list never stands still.
+            SourcePageFailedError: Fewer came than the site says there are, or the list changed in every reading.
         """
         listing = Listing(page, PageRequest(what), lambda row: row["key"])
         for rows in listing:

@@ -1,4 +1,4 @@
-"""Plans for units of a site: which projects, from when, cut into which windows."""
+"""Plans for units of a site: which projects, from when, split into which windows."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def make_plan(client: JiraClient, request: PlanRequest) -> IngestionPlan:
     Raises:
         SourceAuthError: The login does not count.
         FilterNotSupportedError: The policy selects what the unit does not know.
-        ModeUnsupportedError: Incremental, for a unit that is listed whole.
+        ModeUnsupportedError: Incremental, for a unit that is always listed in full.
         SourceSchemaChangedError: The connector knows no such unit.
     """
     by_issue = find_unit(request.unit, VENDOR, UNITS).cursor is not None
@@ -99,7 +99,7 @@ def _by_issue(client: JiraClient, request: PlanRequest, scope: Scope) -> Ingesti
         windows.ProjectWindow(project=key, conditions=tuple(_conditions(client, request, scope, before.since(key))))
         for key in projects
     ]
-    split = windows.cut(client, wholes, client.config.slice_issues, client.config.concurrency)
+    split = windows.split_windows(client, wholes, client.config.slice_issues, client.config.concurrency)
     pieces = [_slice(index, window) for index, window in enumerate(split)]
     pieces += [_unseen(len(pieces) + index, key) for index, key in enumerate(unseen)]
     census = request.mode == "full" or (

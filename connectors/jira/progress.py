@@ -39,7 +39,7 @@ class JiraCheckpoint(ApiCheckpoint):
 
     Attributes:
         scope: Fingerprint of selectors other than projects, and of the dataset's columns: under another one old issues
-            may be wanted anew.
+            must be read again.
         census_at: When ids were last compared with the site's.
         transient: Watermarks by project key.
     """

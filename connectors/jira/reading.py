@@ -206,7 +206,7 @@ def _issue_of(orphan: _Orphan) -> str | None:
 
 
 def whole(client: JiraClient, dataset: DatasetDescriptor) -> Frames:
-    """Projects or users: the API lists them whole.
+    """Projects or users: the API lists all of them.
 
     Raises:
         SourcePrivilegeError: The list is refused.

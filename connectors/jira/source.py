@@ -102,7 +102,7 @@ class JiraSource:
         return units.units_of(catalog, self._client.config.concurrency)
 
     def plan(self, request: PlanRequest) -> IngestionPlan:
-        """Projects cut into windows of creation time; projects and users as one slice."""
+        """Projects split into windows of creation time; projects and users as one slice."""
         return make_plan(self._client, request)
 
     def export(

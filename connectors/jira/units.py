@@ -109,7 +109,7 @@ class CustomField:
 
 
 def is_found_by_issue(dataset: DatasetDescriptor) -> bool:
-    """True for what is found through issues; other units are listed whole."""
+    """True for what is found through issues; other units are listed in full."""
     return dataset.name in _FOUND_BY_ISSUE
 
 

@@ -1,7 +1,7 @@
 """Cutting a project into windows of creation time that each hold about the wanted number of issues.
 
 Windows lie on ``created``: it never changes, so an issue that is edited while the run lasts stays in its window, and
-windows are disjoint and cover everything. Counts are approximate and only decide where to cut, never what is read.
+windows are disjoint and cover everything. Counts are approximate and only decide where to split, never what is read.
 """
 
 from __future__ import annotations
@@ -53,10 +53,10 @@ class ProjectWindow(Contract):
         return jql.all_of(parts)
 
 
-def cut(site: Counts, wholes: Sequence[ProjectWindow], wanted: int, workers: int) -> list[ProjectWindow]:
+def split_windows(site: Counts, wholes: Sequence[ProjectWindow], wanted: int, workers: int) -> list[ProjectWindow]:
     """Every whole window as windows of about ``wanted`` issues, in order; empty ones stay: they cost one request.
 
-    Where to cut depends on the issues alone, not on the time of day: an unchanged site is cut the same way twice.
+    Where to split depends on the issues alone, not on the time of day: an unchanged site is split the same way twice.
 
     Args:
         site: Where counts come from.
@@ -104,7 +104,7 @@ def _pieces(whole: ProjectWindow, low_ms: int, high_ms: int, wanted: int) -> lis
 def _refined(
     site: Counts, windows: Sequence[ProjectWindow], wanted: int, last_ms: int, map_all: Callable[..., object]
 ) -> list[ProjectWindow]:
-    """Count the windows; cut those that are still too large and can be cut."""
+    """Count the windows; split those that are still too large and can be split."""
     counted: list[ProjectWindow] = list(map_all(lambda window: _counted(site, window), windows))  # type: ignore[call-overload]
     made: list[ProjectWindow] = []
     for window in counted:
@@ -135,7 +135,7 @@ def _merged(windows: Sequence[ProjectWindow], wanted: int) -> list[ProjectWindow
     for window in windows:
         if made and made[-1].issues + window.issues <= wanted:
             last = made.pop()
-            window = last.model_copy(  # noqa: PLW2901 - the grown one goes on
+            window = last.model_copy(  # noqa: PLW2901 - continue with the merged one
                 update={"high_ms": window.high_ms, "issues": last.issues + window.issues}
             )
         made.append(window)

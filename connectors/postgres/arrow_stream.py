@@ -63,4 +63,4 @@ def frames(handle: Any) -> Iterator[pl.DataFrame]:
 def _checked(stream: _ArrowArrayStream, address: int, code: int) -> None:
     if code != 0:
         message = stream.get_last_error(address)
-        raise StreamError(message.decode(errors="replace") if message else f"the driver gave up with error {code}")
+        raise StreamError(message.decode(errors="replace") if message else f"the driver stopped with error {code}")

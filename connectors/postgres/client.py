@@ -142,7 +142,7 @@ class PostgresClient:
         except BaseException as error:
             session.close()
             if isinstance(error, SourceUnreachableError | SinkUnreachableError):
-                self.close()  # what cut this session has most likely cut the idle ones too
+                self.close()  # what broke this connection has most likely broken the idle ones too
             raise
         with self._lock:
             self._idle.append(session)

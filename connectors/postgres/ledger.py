@@ -82,7 +82,7 @@ class Ledger:
         )
 
     def begin(self, session: Session, ref: RunRef, run_id: str, plan: IngestionPlan, *, empty: bool) -> RunHandle:
-        """Take the next epoch; a run with another id starts afresh, the same id goes on. Waits for slices in flight."""
+        """Take the next epoch; another run id begins again, the same one resumes. Waits for running slices."""
         values = ", ".join(literal(text) for text in (ref.endpoint_id, ref.unit_id, ref.sink_id))
         frozen = literal(plan.model_dump_json())
         rows = session.rows(

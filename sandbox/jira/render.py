@@ -1,4 +1,4 @@
-"""Payloads as Jira writes them: moments in the account's zone, embedded lists cut, fields as asked for."""
+"""Payloads as Jira writes them: times in the account's time zone, embedded lists shortened, fields as requested."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ class JiraSite:
 
     @property
     def now_ms(self) -> int:
-        """The site's clock: it stands still until something happens or :meth:`pass_time` is called."""
+        """The site's clock: it does not advance until something happens or :meth:`pass_time` is called."""
         return self._now_ms
 
     def pass_time(self, seconds: float) -> None:
@@ -118,7 +118,7 @@ class JiraSite:
             self._now_ms += int(seconds * 1000)
 
     def tick(self) -> int:
-        """A moment later; every change gets one of its own unless it is told otherwise."""
+        """A moment later; every change gets its own, unless it names one."""
         with self.lock:
             self._now_ms += 1
             return self._now_ms

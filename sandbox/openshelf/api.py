@@ -72,7 +72,7 @@ class Behaviour:
 
     Attributes:
         cursor_lives: A cursor is 410 when so many were given out after it; None: for ever.
-        repeat_cursor: The next cursor is the one that was asked with.
+        repeat_cursor: The next cursor is the one of the request.
         short_pages: Every other page holds one row, every third none, with more to come.
     """
 

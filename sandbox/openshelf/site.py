@@ -32,7 +32,7 @@ _NAMES = ("Ada Vogel", "Kōbō Abe", "Ines O'Hara", "Tomás Núñez", "Mwai Gith
 class ShelfSite:
     """Deterministic from its arguments; every method is safe between threads.
 
-    The service's clock stands still until something happens or :meth:`pass_time` is called.
+    The service's clock does not advance until something happens or :meth:`pass_time` is called.
 
     Args:
         seed: Chance.

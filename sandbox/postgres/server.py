@@ -172,7 +172,7 @@ class SandboxPostgres:
         """Run SQL as superuser, stop at the first error; returns unaligned rows (`a|b`), one per line.
 
         Raises:
-            RuntimeError: with what psql said.
+            RuntimeError: psql failed; the message is its output.
         """
         options = ["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"]
         command = [str(self.bin("psql")), *options, "-d", self.socket_url(database)]

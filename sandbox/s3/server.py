@@ -89,7 +89,7 @@ class SandboxS3:
 
     @contextmanager
     def pause(self) -> Iterator[None]:
-        """While inside, the server accepts connections and answers nothing; afterwards it goes on.
+        """While inside, the server accepts connections and answers nothing; afterwards it continues.
 
         Raises:
             RuntimeError: the server is stopped.

@@ -147,9 +147,9 @@ class Overlapping(Numbered):
         self.asked += 1
         start = token or 0
         more = start + 4 < len(self.rows)
-        found = rows_of(*self.rows[start : start + 4])
+        rows = rows_of(*self.rows[start : start + 4])
         total = len(self.rows) if self.total else None
-        return Page(found, start + 3 if more else None, total, overlaps=token is not None)
+        return Page(rows, start + 3 if more else None, total, overlaps=token is not None)
 
 
 def test_overlapping_pages_that_do_not_shift_are_read_once():

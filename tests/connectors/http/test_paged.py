@@ -56,14 +56,14 @@ class TinySource(PagedSource[JsonApi]):
         self.asked.append(request)
         if self.answer is not None:
             return self.answer(request)
-        found = [one for one in self.visits if request.since is None or one[2] >= request.since]
+        visits = [one for one in self.visits if request.since is None or one[2] >= request.since]
         start = int(request.token or "0")
         page = [
             {"site": site, "number": number, "seen": (moment + timedelta(hours=1)).replace(tzinfo=None).isoformat()}
-            for site, number, moment in found[start : start + request.limit]
+            for site, number, moment in visits[start : start + request.limit]
         ]
         end = start + len(page)
-        return Page(page, str(end) if end < len(found) else None)
+        return Page(page, str(end) if end < len(visits) else None)
 
 
 FACTORY = source_only(TinySource.descriptor, PagedSettings, TinySource)

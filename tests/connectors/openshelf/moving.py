@@ -27,7 +27,7 @@ def source_of(server: SandboxOpenshelf, **settings: Any) -> OpenshelfSource:
 
 
 class ShelfIngestion(Ingestion):
-    """Runs of a service's units into one database; a unit without a cursor is always read whole."""
+    """Runs of a service's units into one database; a unit without a cursor is always read in full."""
 
     def __init__(self, server: SandboxOpenshelf, sink_url: str, **settings: Any) -> None:
         sink = PostgresSink(PostgresConfig.model_validate({"url": sink_url}))
@@ -43,8 +43,8 @@ class ShelfIngestion(Ingestion):
         """Rows in the sink by key, every column as text."""
         columns = [one.name for unit in self.source.units if unit.name == name for one in unit.columns]
         shown = [f"{_as_text(one)} AS {one}" for one in columns]
-        found = self.query(f"SELECT {', '.join(shown)} FROM openshelf.{name}")
-        return {row[0]: dict(zip(columns, row, strict=True)) for row in found}
+        rows = self.query(f"SELECT {', '.join(shown)} FROM openshelf.{name}")
+        return {row[0]: dict(zip(columns, row, strict=True)) for row in rows}
 
 
 def _as_text(column: str) -> str:

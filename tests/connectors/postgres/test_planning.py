@@ -1,4 +1,4 @@
-"""Where a table is cut, and what an incremental run reads."""
+"""Where a table is split, and what an incremental run reads."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.postgres.cut import Sample, cut_points, ranges, slices_wanted
+from connectors.postgres.splitting import Sample, ranges, slices_wanted, split_points
 from connectors.postgres.sql import ident
 from contracts.errors import CursorUnsupportedError, IngestionError, ModeUnsupportedError
 from contracts.plan import explain
@@ -52,10 +52,10 @@ def shop(two_opened) -> Iterator[tuple[Database, Database, TableIngestion]]:
 
 
 @given(KEYS, st.integers(2, 40), st.data())
-def test_cut_points_are_few_and_in_order(numbers, slices, data):
+def test_split_points_are_few_and_in_order(numbers, slices, data):
     weights = data.draw(st.lists(st.integers(1, 10**6), min_size=len(numbers), max_size=len(numbers)))
     keys = [(f"{n:07d}",) for n in numbers]
-    points = cut_points(Sample(keys, weights), slices)
+    points = split_points(Sample(keys, weights), slices)
     assert len(points) <= slices - 1
     assert all(low < high for low, high in pairwise(points))
     assert set(points) <= set(keys[1:])
@@ -65,7 +65,7 @@ def test_cut_points_are_few_and_in_order(numbers, slices, data):
 def test_a_slice_weighs_at_most_its_share_and_one_row(numbers, slices, data):
     weights = data.draw(st.lists(st.integers(1, 1000), min_size=len(numbers), max_size=len(numbers)))
     keys = [(f"{n:07d}",) for n in numbers]
-    points = cut_points(Sample(keys, weights), slices)
+    points = split_points(Sample(keys, weights), slices)
     edges = [("",), *points, ("~",)]
     for low, high in pairwise(edges):
         inside = [w for key, w in zip(keys, weights, strict=True) if low <= key < high]
@@ -76,7 +76,7 @@ def test_a_slice_weighs_at_most_its_share_and_one_row(numbers, slices, data):
 def test_equal_keys_stay_together(rows, slices):
     rows.sort()
     sample = Sample([(key,) for key, _ in rows], [weight for _, weight in rows])
-    points = cut_points(sample, slices)
+    points = split_points(sample, slices)
     assert len(points) == len(set(points)) <= max(0, len({key for key, _ in rows}) - 1)
 
 
@@ -127,7 +127,7 @@ KEYED = {
 
 
 @pytest.mark.parametrize("kind", KEYED)
-def test_keys_of_every_kind_are_cut_and_arrive(shop, kind):
+def test_keys_of_every_kind_are_split_and_arrive(shop, kind):
     database, _, moving = shop
     columns, _, values = KEYED[kind].partition("|")
     database.run(
@@ -161,7 +161,7 @@ def rows_of(moving: TableIngestion, plan: IngestionPlan, index: int) -> pl.DataF
 
 
 @pytest.mark.parametrize("storage", ["EXTERNAL", "PLAIN"])
-def test_rows_of_very_different_size_are_cut_by_bytes(shop, storage):
+def test_rows_of_very_different_size_are_split_by_bytes(shop, storage):
     """A hundred heavy rows in one corner of the key range, stored out of line, or in line as far as a page goes."""
     database, _, moving = shop
     heavy = 3_000 if storage == "EXTERNAL" else 200
@@ -250,7 +250,7 @@ def test_the_plan_in_words(shop):
     )
     lines = explain(moving.plan("public.t", target_slice_bytes=SMALLEST_SLICE)).splitlines()
     assert lines[0].startswith("public.t: full, ")
-    assert "cut on (a, b)" in lines[1]
+    assert "split on (a, b)" in lines[1]
     assert "(-∞ … k, " in lines[2]
     assert lines[-1].endswith("… ∞)")
     assert "it fits one slice" in explain(moving.plan("public.t"))

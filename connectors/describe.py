@@ -5,14 +5,13 @@ from __future__ import annotations
 import types
 from collections import defaultdict
 from collections.abc import Collection, Mapping
-from datetime import date, datetime, timedelta
 from difflib import get_close_matches
-from enum import Enum
-from pathlib import PurePath
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union, get_args, get_origin
 from urllib.parse import unquote, urlsplit
 
-from pydantic import BaseModel, SecretBytes, SecretStr, TypeAdapter, ValidationError
+from pydantic import BaseModel, SecretBytes, SecretStr, ValidationError
+from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core import to_jsonable_python
 
 from contracts.endpoint import FieldDescriptor
 from contracts.errors import ConfigInvalidError
@@ -22,23 +21,27 @@ if TYPE_CHECKING:
 
     from pydantic import JsonValue
     from pydantic.fields import FieldInfo
+    from pydantic.json_schema import JsonSchemaValue
+    from pydantic_core import core_schema
 
 ConfigT = TypeVar("ConfigT", bound=BaseModel)
 
 _UNITS = {"s": "seconds", "ms": "milliseconds", "bytes": "bytes"}
 _INITIALS = {"api", "ca", "id", "ssl", "tls", "url"}
-_WORDS: tuple[tuple[type, str], ...] = (  # the first that fits: bool is an int, datetime a date
-    (SecretStr, "secret text"),
-    (SecretBytes, "secret bytes"),
-    (bool, "true or false"),
-    (int, "whole number"),
-    (float, "number"),
-    (PurePath, "path"),
-    (datetime, "date and time"),
-    (date, "date"),
-    (timedelta, "duration"),
-    (str, "text"),
-)
+_WORDS = {  # by format, else by type
+    "path": "path",
+    "file-path": "path",
+    "directory-path": "path",
+    "date-time": "date and time",
+    "date": "date",
+    "duration": "duration",
+    "boolean": "true or false",
+    "integer": "whole number",
+    "number": "number",
+    "string": "text",
+    "array": "list",
+    "object": "map",
+}
 
 
 def fields_of(config_class: type[BaseModel]) -> tuple[FieldDescriptor, ...]:
@@ -47,7 +50,10 @@ def fields_of(config_class: type[BaseModel]) -> tuple[FieldDescriptor, ...]:
     The type is in words (``whole number``, ``list of text``, ``choice``); the default is JSON, and None for a
     required or a secret field.
     """
-    return tuple(_field(spelled_name(name, field), field) for name, field in config_class.model_fields.items())
+    schema = config_class.model_json_schema(schema_generator=_FormSchema)
+    models = schema.get("$defs", {})
+    named = zip(config_class.model_fields.items(), schema["properties"].values(), strict=True)
+    return tuple(_field(spelled_name(name, field), field, each, models) for (name, field), each in named)
 
 
 def load_config(config_class: type[ConfigT], data: Mapping[str, Any], template_id: str) -> ConfigT:
@@ -90,17 +96,28 @@ def is_secret(annotation: object) -> bool:
     return any(is_secret(part) for part in get_args(annotation))
 
 
-def _field(name: str, field: FieldInfo) -> FieldDescriptor:
+class _FormSchema(GenerateJsonSchema):
+    """JSON Schema for forms: bytes stay recognisable inside a secret, and a class without a schema is any value."""
+
+    def bytes_schema(self, schema: core_schema.BytesSchema) -> JsonSchemaValue:
+        return super().bytes_schema(schema) | {"contentMediaType": "application/octet-stream"}
+
+    def handle_invalid_for_json_schema(self, _schema: object, _error_info: str) -> JsonSchemaValue:
+        return {}
+
+
+def _field(name: str, field: FieldInfo, schema: JsonSchemaValue, models: JsonSchemaValue) -> FieldDescriptor:
     secret = is_secret(field.annotation)
+    alternatives = list(_alternatives(schema, models))
     return FieldDescriptor(
         name=name,
         title=field.title or _title(name),
         description=field.description or "",
-        type=_in_words(field.annotation),
+        type=_in_words(schema, models),
         required=field.is_required(),
         secret=secret,
-        default=None if secret else _default(field),
-        choices=tuple(_choices(field.annotation)),
+        default=None if secret else schema.get("default", _made_default(field)),
+        choices=tuple(str(value) for each in alternatives for value in _choices(each)),
     )
 
 
@@ -112,55 +129,49 @@ def _title(name: str) -> str:
     return " ".join(spoken) + (f" ({_UNITS[last]})" if unit else "")
 
 
-def _default(field: FieldInfo) -> JsonValue:
-    # Factories other than plain types (list, a model) may have effects or give another value each time.
+def _made_default(field: FieldInfo) -> JsonValue:
+    # JSON Schema has no default for a factory: it may have effects or give another value each time. Plain types
+    # (list, a model) do neither.
     factory = field.default_factory
-    if field.is_required() or (factory is not None and not isinstance(factory, type)):
-        return None
-    value = field.get_default(call_default_factory=True)
-    return TypeAdapter[Any](Any).dump_python(value, mode="json")  # type: ignore[no-any-return]
+    return to_jsonable_python(factory()) if isinstance(factory, type) else None
 
 
-def _alternatives(annotation: object) -> list[object]:
-    if get_origin(annotation) is Annotated:
-        return _alternatives(get_args(annotation)[0])
-    if get_origin(annotation) in {Union, types.UnionType}:
-        return [each for part in get_args(annotation) for each in _alternatives(part)]
-    return [] if annotation is type(None) else [annotation]
+def _alternatives(schema: JsonSchemaValue, models: JsonSchemaValue) -> Iterator[JsonSchemaValue]:
+    """What a value may be, references followed, without null."""
+    if "$ref" in schema:
+        schema = models[schema["$ref"].rpartition("/")[2]]
+    for each in schema.get("anyOf") or schema.get("oneOf") or ():
+        yield from _alternatives(each, models)
+    if not schema.keys() & {"anyOf", "oneOf"} and schema.get("type") != "null":
+        yield schema
 
 
-def _choices(annotation: object) -> Iterator[str]:
-    for kind in _alternatives(annotation):
-        if get_origin(kind) is Literal:
-            yield from (str(value) for value in get_args(kind) if value is not None)
-        elif isinstance(kind, type) and issubclass(kind, Enum):
-            yield from (str(member.value) for member in kind)
+def _choices(schema: JsonSchemaValue) -> list[object]:
+    values = schema.get("enum", [schema["const"]] if "const" in schema else [])
+    return [value for value in values if value is not None]
 
 
-def _in_words(annotation: object) -> str:
-    words = [_one_in_words(kind) for kind in _alternatives(annotation)]
+def _in_words(schema: JsonSchemaValue, models: JsonSchemaValue) -> str:
+    words = [_one_in_words(each, models) for each in _alternatives(schema, models)]
     return " or ".join(dict.fromkeys(words)) or "nothing"
 
 
-def _one_in_words(kind: object) -> str:
-    origin, inside = get_origin(kind) or kind, [part for part in get_args(kind) if part is not Ellipsis]
-    if origin is Literal or (isinstance(origin, type) and issubclass(origin, Enum)):
+def _one_in_words(schema: JsonSchemaValue, models: JsonSchemaValue) -> str:
+    if schema.get("writeOnly"):
+        return "secret bytes" if "contentMediaType" in schema else "secret text"
+    if schema.keys() & {"enum", "const"}:
         return "choice"
-    if not isinstance(origin, type):
-        return "any value"
-    if issubclass(origin, BaseModel):
-        return f"object ({', '.join(spelled_name(*each) for each in origin.model_fields.items())})"
-    named = next((words for known, words in _WORDS if issubclass(origin, known)), None)
-    return named or _collection_in_words(origin, inside)
+    if "properties" in schema:
+        return f"object ({', '.join(schema['properties'])})"
+    inside = [each for each in (*schema.get("prefixItems", ()), _items(schema)) if each]
+    parts = " or ".join(dict.fromkeys(_in_words(each, models) for each in inside))
+    words = _WORDS.get(schema.get("format", "")) or _WORDS.get(schema.get("type", ""), "any value")
+    return f"{words} of {parts}" if parts else words
 
 
-def _collection_in_words(origin: type, inside: list[object]) -> str:
-    if issubclass(origin, Mapping):
-        return f"map of {_in_words(inside[1])}" if len(inside) == 2 else "map"
-    if issubclass(origin, Collection):
-        parts = dict.fromkeys(_in_words(part) for part in inside)
-        return f"list of {' or '.join(parts)}" if parts else "list"
-    return origin.__name__
+def _items(schema: JsonSchemaValue) -> JsonSchemaValue | None:
+    items = schema.get("items", schema.get("additionalProperties"))
+    return items if isinstance(items, dict) else None
 
 
 def _unknown(config_class: type[BaseModel], data: Mapping[str, Any]) -> dict[str, str]:
@@ -202,11 +213,22 @@ def _secrets(config_class: type[BaseModel], data: Mapping[str, Any]) -> frozense
 
 
 def _secrets_in(annotation: object, value: object) -> Iterator[str]:
-    models = [kind for kind in _alternatives(annotation) if isinstance(kind, type) and issubclass(kind, BaseModel)]
+    models = list(_models_in(annotation))
     if models and isinstance(value, Mapping):
         yield from (secret for model in models for secret in _secrets(model, value))
     elif is_secret(annotation):
         yield from _texts(value)
+
+
+def _models_in(annotation: object) -> Iterator[type[BaseModel]]:
+    """The models a value may be, in a union or alone; not those inside a list."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        yield from _models_in(get_args(annotation)[0])
+    elif origin in {Union, types.UnionType}:
+        yield from (model for part in get_args(annotation) for model in _models_in(part))
+    elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
 
 
 def _texts(value: object) -> Iterator[str]:

@@ -25,7 +25,13 @@ _EXPIRED = 410
 
 
 class Listing:
-    """One pass over a list. Iterate once; the attributes are final afterwards.
+    """One list, read to its end. Iterate once; the attributes are final afterwards.
+
+    Pages that are numbered shift when a row is removed or moved to a page that was read already: the first row of
+    the next page takes a place on the page before it, and would be lost. A total does not show it when another row
+    is added meanwhile. So such a list is read until two readings have the same keys. One reading is enough for a
+    list of one page, for bookmarks of the server, and for overlapping pages (``Page.overlaps``) of which each begins
+    with the last row of the page before, with the same total.
 
     Args:
         page: Asks for a page.
@@ -90,7 +96,7 @@ class Listing:
         idle = 0
         while True:
             page, known = self._asked(reading.token), len(reading.keys)
-            yield self._fresh(page.rows, reading)
+            yield self._fresh(reading.rows_after_overlap(page, self._key_of), reading)
             idle = idle + 1 if len(reading.keys) == known else 0
             if page.next is None:
                 return
@@ -131,7 +137,7 @@ class _ListingPass:
 
     Attributes:
         token: Of the page that is asked for next.
-        shifts: Pages are numbered, so rows may have slipped past between two of them.
+        shifts: Pages are numbered and do not show that nothing moved, so a row may have been missed between two.
     """
 
     def __init__(self) -> None:
@@ -139,9 +145,18 @@ class _ListingPass:
         self.tokens: set[Token] = set()
         self.keys: set[Hashable] = set()
         self.shifts = False
+        self._last: Hashable = None
+        self._total: int | None = None
 
     def follow(self, token: Token) -> None:
-        """Go on to that page."""
+        """Make that page the next."""
         self.token = token
         self.tokens.add(token)
-        self.shifts = self.shifts or isinstance(token, int)
+
+    def rows_after_overlap(self, page: Page, key_of: Callable[[Row], Hashable]) -> Sequence[Row]:
+        """The page's rows, without the one that proves that it continues the page before."""
+        rows = page.rows
+        continues = page.overlaps and bool(rows) and (key_of(rows[0]), page.total) == (self._last, self._total)
+        self.shifts = self.shifts or (isinstance(self.token, int) and not continues)
+        self._total, self._last = page.total, key_of(rows[-1]) if rows else self._last
+        return rows[1:] if continues else rows

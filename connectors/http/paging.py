@@ -13,7 +13,7 @@ Row = dict[str, Any]
 """One decoded JSON object; numbers with a point are ``Decimal``."""
 Token = str | int
 """What leads to the next page. A ``str`` is the server's own bookmark. An ``int`` counts pages or rows: such pages
-shift when rows come and go, so the list is read until two readings agree."""
+shift when rows come and go, so the list is read until two readings agree, unless its pages overlap."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,14 @@ class Page:
         rows: JSON objects; none is fine, also when there is a next page.
         next: Leads to the next page; None on the last.
         total: How many rows the server says the whole list has, if it does.
+        overlaps: Its first row should be the last row of the page before, asked for again. Where rows are asked for
+            by position, this shows for one row a page that nothing shifted in between, and spares a second reading.
     """
 
     rows: Sequence[Row]
     next: Token | None = None
     total: int | None = None
+    overlaps: bool = False
 
 
 @dataclass(frozen=True)

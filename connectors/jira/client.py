@@ -237,16 +237,17 @@ class JiraClient:
 
     def _page_of_projects(self, request: PageRequest) -> Page:
         start, status = int(request.token or 0), ["live", "archived"]
-        asked = {"startAt": start, "maxResults": request.limit, "expand": "description,lead", "status": status}
-        page = self.http.get(f"{_API}/project/search", _values, asked)
+        query = {"startAt": start, "maxResults": request.limit, "expand": "description,lead", "status": status}
+        page = self.http.get(f"{_API}/project/search", _values, query)
         rows = [{"key": _id(payload).id, "payload": payload} for payload in page.values]
-        return Page(rows, None if page.isLast else _position_after(start, rows), page.total)
+        following = None if page.isLast else _last_position(request, rows)
+        return Page(rows, following, page.total, overlaps=request.token is not None)
 
     def _page_of_users(self, request: PageRequest) -> Page:
         start = int(request.token or 0)
         payloads = self.http.get(f"{_API}/users/search", _raws, {"startAt": start, "maxResults": 200})
         rows = [{"key": _account(payload).accountId, "payload": payload} for payload in payloads]
-        return Page(rows, _position_after(start, rows))
+        return Page(rows, _last_position(request, rows), overlaps=request.token is not None)
 
     @staticmethod
     def _object(answer: Any) -> dict[str, Any]:
@@ -260,9 +261,14 @@ def moment(text: str) -> datetime:
     return datetime.fromisoformat(_colon(text)).astimezone(UTC)
 
 
-def _position_after(start: int, rows: Sequence[Row]) -> int | None:
-    """Where the next page begins; None after an empty page. A row that comes twice in a page takes one place."""
-    return start + len({row["key"] for row in rows}) if rows else None
+def _last_position(request: PageRequest, rows: Sequence[Row]) -> int | None:
+    """Where the page's last row is: the next page begins with it again, to show that the list did not shift.
+
+    None when the page holds no more than the row it shares with the page before. A row that comes twice in a page
+    has one position.
+    """
+    distinct, shared = len({row["key"] for row in rows}), int(request.token is not None)
+    return int(request.token or 0) + distinct - 1 if distinct > shared else None
 
 
 def _colon(text: str) -> str:

@@ -1,11 +1,21 @@
 import enum
 import traceback
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
 import pytest
-from pydantic import BaseModel, ConfigDict, Field, SecretBytes, SecretStr, field_validator, model_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretBytes,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 
 from connectors.describe import fields_of, load_config
 from contracts.errors import ConfigInvalidError
@@ -128,6 +138,14 @@ def test_an_alias_is_what_the_operator_writes():
     assert load_config(Aliased, {"spaceKey": "A"}, "fake.two").space_key == "A"
     with pytest.raises(ConfigInvalidError, match="space_key: is not a field; did you mean 'spaceKey'"):
         load_config(Aliased, {"space_key": "A"}, "fake.two")
+
+
+def test_several_aliases_and_a_type_without_json_schema():
+    class Unusual(BaseModel):
+        path: str = Field("/", validation_alias=AliasChoices("folderPath", "folder"))
+        check: Callable[[str], bool] | None = None
+
+    assert [(each.name, each.type) for each in fields_of(Unusual)] == [("path", "text"), ("check", "any value")]
 
 
 def test_a_good_config_is_loaded():

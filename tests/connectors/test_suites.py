@@ -16,7 +16,7 @@ def suite_of(descriptor, role: str) -> str:
     """Which suite a template's source or sink passes, by what it declares."""
     if role == "sink":
         return "CdmSinkSuite" if "sink.cdm" in descriptor.capabilities else "SinkSuite"
-    return "SourceSuite" if "ingest.consistent_view" in descriptor.capabilities else "ApiSourceSuite"
+    return "SourceSuite" if "ingest.consistent_view" in descriptor.capabilities else "ConnectorSuite"
 
 
 NEEDED = [

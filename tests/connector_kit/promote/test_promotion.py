@@ -221,7 +221,7 @@ REFUSED = {
     "of the tour": ("units", "SIZE = page_size", f"from cell {number('parameters')}", "tag"),
     "lint": ("units", 'ONE = eval("1")', "S307", "ruff rule S307"),
     "types": ("units", 'BAD: int = "text"', "Incompatible types in assignment", "types"),
-    "not importable": ("units", 'NONE = {}["key"]', "KeyError: 'key'", "Mend"),
+    "not importable": ("units", 'NONE = {}["key"]', "KeyError: 'key'", "Correct the cell"),
     "an action": ("config", "print(1)", "does something", "untagged"),
     "a command": ("config", "%time 1", "not Python", "untagged"),
     "a star": ("config", "from json import *", "imports everything of json", "names"),

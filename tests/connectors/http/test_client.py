@@ -65,7 +65,7 @@ def test_there_is_an_end_to_trying():
 @pytest.mark.slow
 def test_the_budget_ends_retries_of_all_workers_together():
     with Scripted(Answer(500)) as server:
-        client = client_of(server, max_tries=50, concurrency=8)
+        client = client_of(server, max_tries=50, concurrency=8, retry_pause_s=0.001)
         with ThreadPoolExecutor(8) as pool:
             tries = [pool.submit(client.get, "/thing", json.loads) for _ in range(8)]
             assert all(isinstance(one.exception(), SourcePageFailedError) for one in tries)

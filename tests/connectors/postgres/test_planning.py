@@ -33,18 +33,21 @@ KEYS = st.lists(st.integers(0, 10**6), min_size=1, max_size=200, unique=True).ma
 
 
 @pytest.fixture(scope="module")
-def two_urls(postgres) -> Iterator[tuple[str, str]]:
-    yield postgres.create_database("planning_source"), postgres.create_database("planning_sink")
-    postgres.drop_database("planning_source")
-    postgres.drop_database("planning_sink")
+def two_opened(postgres) -> Iterator[tuple[Database, Database]]:
+    names = ("planning_source", "planning_sink")
+    source, sink = (postgres.create_database(name) for name in names)
+    with opened(source) as database, opened(sink) as there:
+        yield database, there
+    for name in names:
+        postgres.drop_database(name)
 
 
 @pytest.fixture
-def shop(two_urls) -> Iterator[tuple[Database, Database, TableIngestion]]:
-    source, sink = two_urls
-    with opened(source) as database, opened(sink) as there, mover(source, sink) as moving:
-        for one in (database, there):
-            one.run("DROP SCHEMA IF EXISTS nucleus CASCADE", "DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
+def shop(two_opened) -> Iterator[tuple[Database, Database, TableIngestion]]:
+    database, there = two_opened
+    for one in (database, there):
+        one.run("DROP SCHEMA IF EXISTS nucleus CASCADE", "DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
+    with mover(database.url, there.url) as moving:
         yield database, there, moving
 
 

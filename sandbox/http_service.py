@@ -12,18 +12,18 @@ import socket
 import struct
 import threading
 import time
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 from sandbox.processes import LOOPBACK
+from sandbox.startable import Startable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from email.message import Message
-    from types import TracebackType
 
 Parameters = dict[str, list[str]]
 """A query string: every value by name."""
@@ -102,7 +102,7 @@ class HttpFaults:
 FaultsT = TypeVar("FaultsT", bound=HttpFaults)
 
 
-class HttpService(ABC, Generic[FaultsT]):
+class HttpService(Startable, Generic[FaultsT]):
     """Starts with the context, ends with it.
 
     Args:
@@ -170,15 +170,6 @@ class HttpService(ABC, Generic[FaultsT]):
             self._server.shutdown()
             self._thread.join()
         self._server.server_close()
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close."""
-        self.close()
 
     def respond(self, method: str, target: str, headers: Message, content: bytes) -> HttpReply:
         """The reply to one request, faults included; the request is in the log afterwards."""

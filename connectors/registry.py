@@ -106,7 +106,7 @@ class EndpointRegistry:
         )
 
     @cached_property
-    def _found(self) -> Mapping[str, tuple[EntryPoint, ...]]:
+    def _third_party_entries(self) -> Mapping[str, tuple[EntryPoint, ...]]:
         by_name: dict[str, dict[str, EntryPoint]] = defaultdict(dict)
         for entry in self._third_parties():
             by_name[entry.name][entry.value] = entry
@@ -114,13 +114,15 @@ class EndpointRegistry:
 
     @property
     def _entries(self) -> dict[str, EntryPoint]:
-        theirs = {name: entries[0] for name, entries in self._found.items() if name not in self._refused}
-        return theirs | self._built_in
+        third_party = {
+            name: entries[0] for name, entries in self._third_party_entries.items() if name not in self._refused
+        }
+        return third_party | self._built_in
 
     @cached_property
     def _refused(self) -> dict[str, ConfigError]:
         refused: dict[str, ConfigError] = {}
-        for name, entries in self._found.items():
+        for name, entries in self._third_party_entries.items():
             if name in self._built_in or name in self._aliases:
                 refused[name] = _broken(entries[0], "the template id is one of ours and cannot be replaced")
             elif len(entries) > 1:

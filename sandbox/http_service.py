@@ -153,7 +153,7 @@ class HttpService(Startable, Generic[FaultsT]):
         """The ``Date`` header; None for this machine's clock."""
         return None
 
-    def asked(self, part: str) -> list[LoggedRequest]:
+    def requests_to(self, part: str) -> list[LoggedRequest]:
         """Requests whose path holds ``part``."""
         with self.lock:
             return [one for one in self.requests if part in one.path]

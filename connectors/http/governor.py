@@ -2,7 +2,7 @@
 
 Every worker's request goes through it, so a pause asked of one worker applies to all. Concurrency goes up by
 one per round of good answers and is halved by a throttled one (additive increase, multiplicative decrease, as in RFC
-5681). A pause the server asks for stops everybody. Retries are paid from a budget that good answers fill: a server that
+5681). A pause the server asks for stops all workers. Retries use up a budget that good answers fill: a server that
 mostly works is retried for as long as it takes, one that mostly fails is given up soon. A pause that is longer than
 the endpoint is willing to wait is not waited for: every request ends with an error until it is over.
 """

@@ -64,7 +64,7 @@ def make_plan(probe: UnitProbe, request: PlanRequest, settings: PagedSettings, n
     """
     require_mode(request, "the API does not say what changed")
     if probe.unit.cursor is None:
-        return _planned(request, [windows.ChangeWindow()], "single", "the API lists it whole")
+        return _planned(request, [windows.ChangeWindow()], "single", "the API lists it in full")
     before = PagedCheckpoint.read(request.checkpoint, columns_fingerprint(request.unit))
     since = before.since(settings.overlap_s) if request.mode == "incremental" else None
     top = windows.newest(probe, since, now + _FUTURE)

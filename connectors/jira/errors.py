@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import httpx
 
 typed_errors = partial(http_errors.typed_errors, service="Jira", what="the site")
-"""Refusals and unexpected payloads as typed errors, for what is asked for as a whole."""
+"""Refusals and unexpected payloads as typed errors, for requests that concern a unit as a whole."""
 
 
 def check_login(answer: httpx.Response) -> None:

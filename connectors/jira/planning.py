@@ -30,7 +30,7 @@ class _ProjectKey(msgspec.Struct):
 
 
 def make_plan(client: JiraClient, request: PlanRequest) -> IngestionPlan:
-    """The plan. The account is proven first: what a stranger is answered looks like an empty site.
+    """The plan. The account is checked first: to an anonymous caller every site looks empty.
 
     Raises:
         SourceAuthError: The login does not count.
@@ -40,10 +40,10 @@ def make_plan(client: JiraClient, request: PlanRequest) -> IngestionPlan:
     """
     by_issue = find_unit(request.unit, VENDOR, UNITS).cursor is not None
     scope = scope_of(request.unit, request.policy, selectable=by_issue)
-    require_mode(request, "the API lists it whole")
+    require_mode(request, "the API lists it in full")
     client.myself()
     if not by_issue:
-        return _whole(request)
+        return _single_slice(request)
     with typed_errors():
         return _by_issue(client, request, scope)
 
@@ -78,13 +78,13 @@ def late(plan: IngestionPlan, epoch: int) -> tuple[IngestionSlice, ...]:
     )
 
 
-def _whole(request: PlanRequest) -> IngestionPlan:
+def _single_slice(request: PlanRequest) -> IngestionPlan:
     return IngestionPlan(
         endpoint_id=request.endpoint_id,
         unit=request.unit,
         mode="full",
         strategy="single",
-        reason="the API lists it whole",
+        reason="the API lists it in full",
         slices=(IngestionSlice(key="all", sequence=0, params={"explain": "all"}),),
         policy=request.policy,
         checkpoint_before=request.checkpoint,
@@ -95,11 +95,11 @@ def _by_issue(client: JiraClient, request: PlanRequest, scope: Scope) -> Ingesti
     now = client.now()
     before = JiraCheckpoint.read(request.checkpoint, scope.fingerprint(request.unit))
     projects, unseen = selected_projects(client, scope)
-    wholes = [
+    unsplit = [
         windows.ProjectWindow(project=key, conditions=tuple(_conditions(client, request, scope, before.since(key))))
         for key in projects
     ]
-    split = windows.split_windows(client, wholes, client.config.slice_issues, client.config.concurrency)
+    split = windows.split_windows(client, unsplit, client.config.slice_issues, client.config.concurrency)
     pieces = [_slice(index, window) for index, window in enumerate(split)]
     pieces += [_unseen(len(pieces) + index, key) for index, key in enumerate(unseen)]
     census = request.mode == "full" or (

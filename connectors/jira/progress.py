@@ -68,7 +68,7 @@ class JiraCheckpoint(ApiCheckpoint):
         return after.model_dump(mode="json", by_alias=True)
 
 
-def with_projects_held(checkpoint: Json, projects: Iterable[str], before: Json | None) -> Json:
+def with_unread_projects_unchanged(checkpoint: Json, projects: Iterable[str], before: Json | None) -> Json:
     """The checkpoint with some projects left where they were before: parts of them could not be read."""
     advanced = JiraCheckpoint.model_validate(checkpoint)
     old = JiraCheckpoint.model_validate(before) if before else JiraCheckpoint()

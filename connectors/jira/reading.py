@@ -205,7 +205,7 @@ def _issue_of(orphan: _Orphan) -> str | None:
     return match.group(1) if match else None
 
 
-def whole(client: JiraClient, dataset: DatasetDescriptor) -> Frames:
+def read_list(client: JiraClient, dataset: DatasetDescriptor) -> Frames:
     """Projects or users: the API lists all of them.
 
     Raises:

@@ -34,7 +34,7 @@ def _columns(spec: str) -> tuple[Column, ...]:
 
 
 def _list(name: str, key: str, columns: str, description: str, cdm_model_id: str | None = None) -> JiraUnit:
-    """A list that the API gives as a whole."""
+    """A list that the API returns in full."""
     title = f"{VENDOR}.{name}"
     return JiraUnit(name, title, _columns(columns), (key,), cdm_model_id=cdm_model_id, description=description)
 

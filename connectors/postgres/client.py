@@ -148,7 +148,7 @@ class PostgresClient:
             self._idle.append(session)
 
     def _idle_one(self) -> Session | None:
-        # A line can break while nobody uses it; asking first costs one round trip and spares a run its first failure.
+        # An idle connection can break; checking it costs one round trip and spares a run its first failure.
         while True:
             with self._lock:
                 if not self._idle:

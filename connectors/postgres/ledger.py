@@ -113,7 +113,7 @@ class Ledger:
         return {key: UpsertReceipt.model_validate_json(text) for key, text in rows}
 
     def receipt(self, session: Session, run: RunHandle, slice_key: str) -> UpsertReceipt | None:
-        """The receipt of one slice, or None; nobody else writes the slice until the caller's transaction ends.
+        """The receipt of one slice, or None; no other run writes the slice until the caller's transaction ends.
 
         A commit whose answer was lost may still be under way: its outcome is waited for, or a retry would write twice.
         """

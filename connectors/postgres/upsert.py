@@ -76,7 +76,7 @@ class SliceUpsert:
         return self._difference(reader, rows)
 
     def _shared(self, reader: RecordReader, rows: int) -> Written:
-        """Into a table of several owners: nobody else's row is touched, and a row that moved leaves its old key."""
+        """Into a table of several owners: change only the owner's rows; remove the old key of a row that moved."""
         written = self._difference(reader, rows, self._refuse_rows_of_other_owners)
         moved = merge.remove_gone_sql(self._target, self._on_gone, merge.moved_condition(self._target))
         if moved is None:

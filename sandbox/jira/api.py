@@ -51,22 +51,22 @@ class JiraApi:
         self.site = site
         self.render = Renderer(site)
         self.most_ids = IDS_PAGE
-        """Ids that a page of a search holds at most, whatever is asked for."""
+        """Most ids in a page of a search, whatever the request says."""
         self.short_pages = False
         """True: pages of full issues come shorter than asked for, with more to come."""
 
     def reply(self, method: str, path: str, query: Parameters, body: bytes, *, known: bool) -> HttpReply:
-        """The answer; to a stranger, what strangers get."""
+        """The answer; ``known`` is False for an anonymous caller."""
         try:
             if known:
                 return self._known(method, path, query, body)
-            return self._stranger(method, path)
+            return self._anonymous(method, path)
         except Refused as refused:
             return refused.reply
         except JqlError as error:
             return failed(400, str(error))
 
-    def _stranger(self, method: str, path: str) -> HttpReply:
+    def _anonymous(self, method: str, path: str) -> HttpReply:
         empty: dict[str, Any] = {
             "/project/search": {"values": [], "total": 0, "isLast": True, "startAt": 0, "maxResults": 50},
             "/search/jql": {"issues": [], "isLast": True},
@@ -211,7 +211,7 @@ class JiraApi:
         return HttpReply(as_json({"startAt": start, "maxResults": size, "total": total, "worklogs": shown}))
 
     def _write(self, name: str, what: str | None, body: bytes) -> HttpReply:
-        """Edit issue (its summary) and add comment, as far as somebody who only reads needs to see them happen."""
+        """Edit issue (its summary) and add comment, as far as a source's tests need changes."""
         with self.site.lock:
             issue = self.site.issue(name)
             if issue is None:
@@ -234,7 +234,7 @@ class JiraApi:
         shown = [self.render.comment(one, issue) for one in ordered[start : start + size]]
         return {"startAt": start, "maxResults": size, "total": len(issue.comments), "comments": shown}
 
-    # --- the rest ----------------------------------------------------------------------------------------------
+    # --- everything else ----------------------------------------------------------------------------------------------
 
     def _server_info(self) -> HttpReply:
         return HttpReply(

@@ -1,4 +1,4 @@
-"""The truth of a sandbox site: projects, people, issues, comments, worklogs, and what happens to them."""
+"""The data of a sandbox site (projects, people, issues, comments, worklogs) and changes to it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The truth of a lending service: authors, books, loans, and what happens to them.
+"""The data of a lending service (authors, books, loans) and changes to it.
 
 What is awkward in real services is here on purpose: prices are exact decimals, one column of moments is written in
 mixed zones, values are null, and many rows share the millisecond they were changed in.

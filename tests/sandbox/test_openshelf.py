@@ -127,7 +127,7 @@ def test_short_and_empty_pages_still_lead_on(shelf, http):
     shelf.behaviour.short_pages = True
     rows, _ = listed(http, "/books", limit=40)
     assert len({row["id"] for row in rows}) == 250
-    assert len(shelf.asked("/v1/books")) > 7
+    assert len(shelf.requests_to("/v1/books")) > 7
 
 
 def test_keys_alone_can_be_listed(http):

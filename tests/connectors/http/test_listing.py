@@ -115,12 +115,12 @@ class Numbered:
     """Numbered pages of three over a list that changes between requests."""
 
     def __init__(self, count, *changes):
-        self.rows, self.changes, self.asked = list(range(count)), list(changes), 0
+        self.rows, self.changes, self.requests = list(range(count)), list(changes), 0
 
     def __call__(self, token):
-        if self.asked and self.changes:
+        if self.requests and self.changes:
             self.changes.pop(0)(self.rows)
-        self.asked += 1
+        self.requests += 1
         start = ((token or 1) - 1) * 3
         more = start + 3 < len(self.rows)
         return Page(rows_of(*self.rows[start : start + 3]), (token or 1) + 1 if more else None)
@@ -142,9 +142,9 @@ class Overlapping(Numbered):
     total = None
 
     def __call__(self, token):
-        if self.asked and self.changes:
+        if self.requests and self.changes:
             self.changes.pop(0)(self.rows)
-        self.asked += 1
+        self.requests += 1
         start = token or 0
         more = start + 4 < len(self.rows)
         rows = rows_of(*self.rows[start : start + 4])
@@ -156,7 +156,7 @@ def test_overlapping_pages_that_do_not_shift_are_read_once():
     pages = Overlapping(10)
     listing = listing_of(pages)
     assert keys(listing) == list(range(10))
-    assert (pages.asked, listing.duplicates) == (3, 0)
+    assert (pages.requests, listing.duplicates) == (3, 0)
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_a_removal_and_a_move_that_leave_the_overlap_in_place_change_the_total()
 def test_one_page_is_read_once():
     pages = Numbered(3)
     assert keys(listing_of(pages)) == [0, 1, 2]
-    assert pages.asked == 1
+    assert pages.requests == 1
 
 
 def test_numbered_pages_that_never_stand_still():

@@ -23,19 +23,19 @@ class Service:
 
     def __init__(self, moments, *, totals=True, filters=True, descending=False):
         self.moments, self.totals, self.filters = sorted(moments, reverse=descending), totals, filters
-        self.asked = 0
+        self.requests = 0
 
     def inside(self, since, before):
         low, high = since or datetime.min.replace(tzinfo=UTC), before or datetime.max.replace(tzinfo=UTC)
         return [one for one in self.moments if not self.filters or low <= one < high]
 
     def first_page(self, since, before=None):
-        self.asked += 1
+        self.requests += 1
         rows = self.inside(since, before)
         return Page([{"at": one} for one in rows[:10]], "more" if len(rows) > 10 else None)
 
     def count(self, since, before=None):
-        self.asked += 1
+        self.requests += 1
         return len(self.inside(since, before)) if self.totals else None
 
     def moment(self, row):
@@ -52,7 +52,7 @@ def test_many_ties_at_the_end():
     top = datetime(2025, 5, 5, 5, 5, 5, 123000, UTC)
     service = Service([top] * 500 + [top - timedelta(days=day) for day in range(100)])
     assert newest(service, None, LATEST) == top
-    assert service.asked < 60
+    assert service.requests < 60
 
 
 def test_a_date_in_the_far_future_is_no_watermark():
@@ -83,7 +83,7 @@ def test_many_dates_in_the_future_do_not_hide_the_newest():
 def test_few_changes_cost_one_request():
     service = Service([datetime(2025, 1, day, tzinfo=UTC) for day in range(1, 31)])
     assert newest(service, datetime(2025, 1, 28, tzinfo=UTC), LATEST) == datetime(2025, 1, 30, tzinfo=UTC)
-    assert service.asked == 1
+    assert service.requests == 1
 
 
 @settings(max_examples=150, deadline=None)

@@ -60,11 +60,11 @@ def test_a_quiet_list_is_read_once(unit, path, requests):
     site = JiraSite(projects=[f"P{number}" for number in range(230)], people=450, issues=10)
     with SandboxJira(site) as server, closing(source_of(server)) as source:
         made = plan(source, unit_of(source, unit))
-        before = len(server.asked(path))
+        before = len(server.requests_to(path))
         frame, report = rows(source, made, made.slices[0])
         assert frame.height == {"jira.users": 450, "jira.projects": 230}[unit]
         assert not report.gaps
-        assert len(server.asked(path)) - before == requests
+        assert len(server.requests_to(path)) - before == requests
 
 
 def test_users_that_leave_while_the_list_is_read_hide_nobody():
@@ -76,7 +76,7 @@ def test_users_that_leave_while_the_list_is_read_hide_nobody():
         removed: list[str] = []
 
         def remove_after_first_page(path: str) -> None:
-            if path.endswith("/users/search") and server.asked("/users/search") and not removed:
+            if path.endswith("/users/search") and server.requests_to("/users/search") and not removed:
                 removed.append(site._people.pop(0)["accountId"])
 
         server.on_request = remove_after_first_page

@@ -1,4 +1,4 @@
-"""What the Openshelf tests share: runs of a sandbox service's units into Postgres, and comparison with its truth."""
+"""What the Openshelf tests share: runs of a sandbox service's units into Postgres, and comparison with its data."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def assert_equal(mover: ShelfIngestion, *names: str) -> None:
     for name in names or UNITS:
         theirs, ours = truth(mover.server.site, name), mover.rows(name)
         assert theirs.keys() - ours.keys() == set(), f"{name}: lost"
-        assert ours.keys() - theirs.keys() == set(), f"{name}: ghosts"
+        assert ours.keys() - theirs.keys() == set(), f"{name}: rows that are not at the source"
         for key, row in theirs.items():
             row["updated_at"] = _utc(row["updated_at"]) if "updated_at" in row else None
             different = {c: (row[c], v) for c, v in ours[key].items() if c in row and c != "tags" and row[c] != v}

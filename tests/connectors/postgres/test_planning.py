@@ -139,7 +139,7 @@ def test_keys_of_every_kind_are_split_and_arrive(shop, kind):
     plan = moving.plan("public.t", target_slice_bytes=SMALLEST_SLICE)
     assert 6 <= len(plan.slices) <= 12
     read = [rows_of(moving, plan, i) for i in range(len(plan.slices))]
-    assert max(frame.height for frame in read) < 300, "no slice takes the lot"
+    assert max(frame.height for frame in read) < 300, "no slice contains most rows"
     keys = pl.concat(read).select(plan.unit.primary_key)
     assert keys.height == keys.unique().height == 900
     moving.move("public.t", target_slice_bytes=SMALLEST_SLICE)
@@ -287,7 +287,7 @@ def test_a_resumed_run_has_the_same_slices(shop):
     assert moving.same(moving.plan("public.t"))
 
 
-def test_what_makes_a_run_start_afresh(shop):
+def test_what_makes_a_run_start_from_the_beginning(shop):
     database, _, moving = shop
     database.run("CREATE TABLE t (id int PRIMARY KEY, n int)")
     request = moving.request("public.t", resume_within_s=60)
@@ -399,7 +399,7 @@ def test_what_a_new_filter_lets_in_and_a_new_column_holds_arrives(shop):
 
 
 @pytest.mark.parametrize("edited", [{"settled": 5}, {"columns": ["c"], "settled": "not a number"}, {"value": "7"}])
-def test_a_checkpoint_that_somebody_spoiled_has_a_typed_error(shop, edited):
+def test_an_invalid_checkpoint_is_a_typed_error(shop, edited):
     database, _, moving = shop
     database.run("CREATE TABLE t (id int PRIMARY KEY, c int)", "INSERT INTO t VALUES (1, 1)")
     how = {"mode": "incremental", "cursor_columns": ("c",)}

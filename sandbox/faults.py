@@ -117,7 +117,7 @@ class _Faults:
 
 
 class FaultyProxy(Startable):
-    """Forwards HTTP/1.1 to one upstream; answers and connections can be spoiled. Bodies are held in memory.
+    """Forwards HTTP/1.1 to one upstream; answers and connections can be disturbed. Bodies are kept in memory.
 
     The Host header is forwarded as the client sent it, so signatures over it stay right.
     """

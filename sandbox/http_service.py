@@ -139,7 +139,7 @@ class HttpService(Startable, Generic[FaultsT]):
         return None
 
     def throttled(self) -> HttpReply:
-        """429, with the pause that is asked for."""
+        """429, with the requested pause."""
         reply, pause = self.failed(429, "too many requests"), self.faults.retry_after_s
         if pause is not None:
             reply.headers["Retry-After"] = f"{pause:.0f}"

@@ -70,7 +70,7 @@ class Governor:
 
     @contextmanager
     def turn(self) -> Iterator[float]:
-        """Wait for a turn, hold it while the request is under way; gives the moment it began.
+        """Wait for a turn and keep it while the request runs; yields the time it began.
 
         Raises:
             PauseTooLongError: The server asked for a pause that is not waited for.

@@ -1,4 +1,4 @@
-"""A client of an API that speaks JSON: numbers are never turned into floats, moments are asked for in UTC."""
+"""A client of a JSON API: numbers are never turned into floats, times are requested in UTC."""
 
 from __future__ import annotations
 

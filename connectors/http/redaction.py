@@ -44,7 +44,7 @@ def _holds(name: str, value: str, secrets: list[str]) -> bool:
 
 
 def _words(value: str) -> Iterator[str]:
-    """A header's value whole, its credentials alone, and what is inside of Basic ones."""
+    """A header's full value, its credentials alone, and the decoded parts of Basic ones."""
     credentials = value.rpartition(" ")[2]
     yield from (value, credentials)
     try:

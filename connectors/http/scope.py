@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def find_unit(unit: EndpointUnitDescriptor, vendor: str, units: Sequence[ApiUnit]) -> ApiUnit:
-    """The connector's unit behind a catalogued one, whatever columns that has.
+    """The connector's unit for a catalogued one, whatever columns that has.
 
     Raises:
         SourceSchemaChangedError: The connector has no such unit any more.
@@ -34,7 +34,7 @@ def find_unit(unit: EndpointUnitDescriptor, vendor: str, units: Sequence[ApiUnit
 
 
 def resolve_unit(unit: EndpointUnitDescriptor, vendor: str, units: Sequence[ApiUnit]) -> ApiUnit:
-    """The connector's unit behind a catalogued one, with the same columns.
+    """The connector's unit for a catalogued one, with the same columns.
 
     Raises:
         SourceSchemaChangedError: The connector has no such unit any more, or it has other columns now.

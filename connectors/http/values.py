@@ -47,7 +47,7 @@ class Type(NamedTuple):
 
 
 def type_of(declared: str, zone: str | None = None) -> Type:
-    """The type behind a word.
+    """The type that a word names.
 
     Args:
         declared: One of the words above.

@@ -51,7 +51,7 @@ WHERE name IN ('transaction_timeout', 'idle_session_timeout') AND setting <> '0'
 
 
 class Session:
-    """One connection in one thread's hands. Every failure comes out as an ``IngestionError``."""
+    """One connection, used by one thread. Every failure is raised as an ``IngestionError``."""
 
     def __init__(self, connection: dbapi.Connection, side: Side) -> None:
         self._connection = connection

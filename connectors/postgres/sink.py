@@ -74,7 +74,7 @@ class TableSink:
             holder.close()
 
     def last_run(self, ref: RunRef) -> FrozenRun | None:
-        """The run that last held an epoch of this sink."""
+        """The run that took the newest epoch of this sink."""
         with self._client.session() as session:
             self._ledger.create(session)
             return self._ledger.last_run(session, ref)

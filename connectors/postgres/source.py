@@ -167,7 +167,7 @@ class PostgresSource:
         )
 
     def checkpoint(self, plan: IngestionPlan, receipts: Sequence[UpsertReceipt]) -> Json | None:  # noqa: ARG002 - the contract's
-        """The watermark the plan was made with: it held when the view was taken, whatever came later."""
+        """The plan's watermark: the one at the time of the view, whatever was written later."""
         return plan.checkpoint_after
 
     def checkpoint_at(self, unit: EndpointUnitDescriptor, policy: UnitPolicy, value: str) -> Json:
@@ -201,7 +201,7 @@ class PostgresSource:
 
 
 def _reached(plan: IngestionPlan) -> tuple[tuple[str, ...], str] | None:
-    """Cursor columns and the highest value the plan's view held."""
+    """Cursor columns and the highest value in the plan's view."""
     if plan.checkpoint_after is None:
         return None
     after = Watermark.model_validate(plan.checkpoint_after)

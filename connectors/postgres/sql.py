@@ -102,7 +102,7 @@ def row_of(columns: Sequence[str]) -> str:
 
 
 def row_values(values: Sequence[str], columns: Sequence[str], types: Mapping[str, str]) -> str:
-    """The literal that stands across from :func:`row_of`."""
+    """The literal to compare with :func:`row_of`."""
     items = ", ".join(typed(value, types[column]) for value, column in zip(values, columns, strict=True))
     return items if len(columns) == 1 else f"({items})"
 

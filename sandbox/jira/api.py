@@ -53,7 +53,7 @@ class JiraApi:
         self.most_ids = IDS_PAGE
         """Most ids in a page of a search, whatever the request says."""
         self.short_pages = False
-        """True: pages of full issues come shorter than asked for, with more to come."""
+        """True: pages of full issues are shorter than requested, though more follow."""
 
     def reply(self, method: str, path: str, query: Parameters, body: bytes, *, known: bool) -> HttpReply:
         """The answer; ``known`` is False for an anonymous caller."""

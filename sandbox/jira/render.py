@@ -45,7 +45,7 @@ class Renderer:
         return made
 
     def comment(self, child: Child, issue: Issue) -> Json:
-        """One comment; its issue stands in its address only, a missing author is no ``author``."""
+        """One comment; only its URL names its issue, and without an author there is no ``author``."""
         made = self._child(child)
         address = f"https://site.example/rest/api/3/issue/{issue.issue_id}/comment/{child.child_id}"
         return made | {"self": address, "body": child.body, "jsdPublic": True}
@@ -62,7 +62,7 @@ class Renderer:
         return made | ({"comment": child.body} if child.body else {})
 
     def person(self, account_id: str | None) -> Json | None:
-        """As it stands inside other payloads."""
+        """As other payloads contain it."""
         return next((one for one in self._site.people() if one["accountId"] == account_id), None)
 
     def _child(self, child: Child) -> Json:

@@ -37,7 +37,7 @@ class Child:
 
 @dataclass
 class Issue:
-    """One issue. ``rendered`` holds payloads by fields asked for; any change empties it."""
+    """One issue. ``rendered`` holds payloads by requested fields; any change empties it."""
 
     issue_id: str
     key: str

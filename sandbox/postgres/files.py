@@ -68,7 +68,7 @@ class ServerUser:
         return path
 
     def can_enter(self, folder: Path) -> bool:
-        """Whether this user may reach what lies in the folder, all its parents included."""
+        """Whether this user may reach the folder's content, all its parents included."""
         return self.run(["/bin/sh", "-c", 'test -x "$1"', "sh", str(folder)], cwd=Path("/")).returncode == 0
 
 

@@ -188,16 +188,16 @@ def _did_you_mean(name: str, known: Collection[str]) -> str:
 
 
 def _malformed(error: ValidationError, secrets: frozenset[str]) -> dict[str, str]:
-    found: dict[str, list[str]] = defaultdict(list)
+    problems: dict[str, list[str]] = defaultdict(list)
     for each in error.errors(include_url=False, include_context=False, include_input=False):
-        where, what = ".".join(map(str, each["loc"])) or "config", _said(each["type"], each["msg"])
+        where, what = ".".join(map(str, each["loc"])) or "config", _problem_text(each["type"], each["msg"])
         if any(secret in what for secret in secrets):
             what = "is not acceptable (why is not shown, because that repeats a secret)"
-        found[where].append(what)
-    return {where: ", ".join(dict.fromkeys(said)) for where, said in found.items()}
+        problems[where].append(what)
+    return {where: ", ".join(dict.fromkeys(reasons)) for where, reasons in problems.items()}
 
 
-def _said(kind: str, message: str) -> str:
+def _problem_text(kind: str, message: str) -> str:
     fixed = {"missing": "is required", "extra_forbidden": "is not a field"}
     plain = message.removeprefix("Value error, ").removeprefix("Assertion failed, ")
     return fixed.get(kind, plain.replace("Input should", "should", 1))
@@ -206,10 +206,10 @@ def _said(kind: str, message: str) -> str:
 def _secrets(config_class: type[BaseModel], data: Mapping[str, Any]) -> frozenset[str]:
     fields = {spelled_name(name, field): field for name, field in config_class.model_fields.items()}
     fields |= config_class.model_fields
-    found = {password for text in _texts(data) for password in _passwords(text)}
+    secrets = {password for text in _texts(data) for password in _passwords(text)}
     for name in data.keys() & fields.keys():
-        found.update(_secrets_in(fields[name].annotation, data[name]))
-    return frozenset(found - {""})
+        secrets.update(_secrets_in(fields[name].annotation, data[name]))
+    return frozenset(secrets - {""})
 
 
 def _secrets_in(annotation: object, value: object) -> Iterator[str]:

@@ -45,7 +45,7 @@ class EndpointRegistry:
     Args:
         built_in: Template id to ``module:object``.
         aliases: Other spellings of template ids.
-        third_parties: Gives the installed entry points; asked once, when first needed.
+        third_parties: Gives the installed entry points; called once, when first needed.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class EndpointRegistry:
         self._loaded: dict[str, EndpointFactory] = {}
 
     def get(self, template_id: str) -> EndpointFactory:
-        """The factory of the template, imported when first asked for; an alias finds it too.
+        """The factory of the template, imported when first requested; an alias works too.
 
         Raises:
             EndpointUnknownError: There is no such template (the error lists what exists), or it is broken.
@@ -106,7 +106,7 @@ class EndpointRegistry:
         )
 
     @cached_property
-    def _found(self) -> Mapping[str, tuple[EntryPoint, ...]]:
+    def _third_party_entries(self) -> Mapping[str, tuple[EntryPoint, ...]]:
         by_name: dict[str, dict[str, EntryPoint]] = defaultdict(dict)
         for entry in self._third_parties():
             by_name[entry.name][entry.value] = entry
@@ -114,17 +114,19 @@ class EndpointRegistry:
 
     @property
     def _entries(self) -> dict[str, EntryPoint]:
-        theirs = {name: found[0] for name, found in self._found.items() if name not in self._refused}
-        return theirs | self._built_in
+        third_party = {
+            name: entries[0] for name, entries in self._third_party_entries.items() if name not in self._refused
+        }
+        return third_party | self._built_in
 
     @cached_property
     def _refused(self) -> dict[str, ConfigError]:
         refused: dict[str, ConfigError] = {}
-        for name, found in self._found.items():
+        for name, entries in self._third_party_entries.items():
             if name in self._built_in or name in self._aliases:
-                refused[name] = _broken(found[0], "the template id is one of ours and cannot be replaced")
-            elif len(found) > 1:
-                refused[name] = _broken(found[0], f"{len(found)} installed packages claim the template id")
+                refused[name] = _broken(entries[0], "the template id is one of ours and cannot be replaced")
+            elif len(entries) > 1:
+                refused[name] = _broken(entries[0], f"{len(entries)} installed packages claim the template id")
         return refused
 
 

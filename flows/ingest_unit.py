@@ -53,7 +53,7 @@ def ingest_unit(  # noqa: PLR0917 - Prefect passes parameters by name
         data_mode: raw or cdm; the unit's own when empty.
         policy: Fields of the unit's policy to override in this run.
         staging_id: A staging block; the default area when empty.
-        fresh: Plan anew although an unfinished run could be continued.
+        fresh: Make a new plan even if an unfinished run could be resumed.
         checkpoint: Where an incremental run begins, in the source's own form; where the last one ended when empty.
 
     Returns:

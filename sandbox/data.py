@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Self
 from adbc_driver_postgresql import dbapi
 
 from sandbox.every_type import TypedColumn, create_every_type
+from sandbox.startable import Startable
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from sandbox.postgres import SandboxPostgres
 
 __all__ = ["TypedColumn", "Writer", "create_every_type", "fill_pgbench", "run_pgbench"]
@@ -37,7 +36,7 @@ def fill_pgbench(postgres: SandboxPostgres, database: str, scale: int) -> None:
     """Create and fill pgbench's four tables: `scale` times 100,000 accounts. What was there is replaced.
 
     Raises:
-        RuntimeError: with what pgbench said.
+        RuntimeError: pgbench failed; the message is its output.
     """
     _pgbench(postgres, database, "-i", "-q", "-s", str(scale))
 
@@ -46,7 +45,7 @@ def run_pgbench(postgres: SandboxPostgres, database: str, seconds: int, clients:
     """Let pgbench's own mix of updates and inserts work; returns the number of transactions.
 
     Raises:
-        RuntimeError: with what pgbench said.
+        RuntimeError: pgbench failed; the message is its output.
     """
     report = _pgbench(postgres, database, "-n", "-T", str(seconds), "-c", str(clients))
     counts = [line for line in report.splitlines() if line.startswith("number of transactions actually processed")]
@@ -62,7 +61,7 @@ def _pgbench(postgres: SandboxPostgres, database: str, *arguments: str) -> str:
     return done.stdout
 
 
-class Writer:
+class Writer(Startable):
     """Keeps changing `sandbox.changing` from several connections until stopped.
 
     Shape of the table: `(id bigint primary key, name text, amount numeric(12,2), updated_at timestamptz)`.
@@ -117,14 +116,8 @@ class Writer:
             message = "the sandbox writer failed"
             raise RuntimeError(message) from failure
 
-    def __enter__(self) -> Self:
-        """Start."""
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop."""
+    def close(self) -> None:
+        """Stop; raises what :meth:`stop` raises."""
         self.stop()
 
     def _work(self, lane: int) -> None:

@@ -10,20 +10,18 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 from sandbox.processes import LOOPBACK
-
-if TYPE_CHECKING:
-    from types import TracebackType
+from sandbox.startable import Startable
 
 _BLOCK_BYTES = 64 * 1024
 _UPSTREAM_TIMEOUT_S = 60.0
 
 
-class CuttableTcp:
-    """Forwards TCP to a port on loopback (a Postgres, say) until told to cut or refuse."""
+class CuttableTcp(Startable):
+    """Forwards TCP to a port on loopback (a Postgres, say) until asked to cut or refuse connections."""
 
     def __init__(self, upstream_port: int) -> None:
         """Listen on a free port at once; `close` ends it."""
@@ -63,16 +61,6 @@ class CuttableTcp:
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self.cut()
-
-    def __enter__(self) -> Self:
-        """The proxy, which listens already."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close."""
-        self.close()
 
     def _accept(self) -> None:
         while True:
@@ -128,10 +116,10 @@ class _Faults:
     drop: bool = False
 
 
-class FaultyProxy:
+class FaultyProxy(Startable):
     """Forwards HTTP/1.1 to one upstream; answers and connections can be spoiled. Bodies are held in memory.
 
-    The Host header goes on as the client sent it, so signatures over it stay right.
+    The Host header is forwarded as the client sent it, so signatures over it stay right.
     """
 
     def __init__(self, upstream_url: str) -> None:
@@ -186,16 +174,6 @@ class FaultyProxy:
         """Stop listening."""
         self._server.shutdown()
         self._server.server_close()
-
-    def __enter__(self) -> Self:
-        """The proxy, which listens already."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close."""
-        self.close()
 
     def see(self, method: str, target: str) -> tuple[bool, float, int | None]:
         """Note a request; returns whether to drop it, the seconds to wait, and the status to fail it with."""

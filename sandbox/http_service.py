@@ -12,18 +12,18 @@ import socket
 import struct
 import threading
 import time
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 from sandbox.processes import LOOPBACK
+from sandbox.startable import Startable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from email.message import Message
-    from types import TracebackType
 
 Parameters = dict[str, list[str]]
 """A query string: every value by name."""
@@ -82,7 +82,7 @@ class HttpFaults:
         retry_after_s: Sent with every 429; not sent when None.
         failing: Chance of 500, 502 or 503.
         cut: Chance of a connection that breaks in the middle of the body.
-        corrupt: Chance of a body that is cut short but framed as whole.
+        corrupt: Chance of a body that is shortened but has a matching Content-Length.
         fail_next: (status, beginning of ``path?query``) of requests to come that fail, each once.
     """
 
@@ -102,7 +102,7 @@ class HttpFaults:
 FaultsT = TypeVar("FaultsT", bound=HttpFaults)
 
 
-class HttpService(ABC, Generic[FaultsT]):
+class HttpService(Startable, Generic[FaultsT]):
     """Starts with the context, ends with it.
 
     Args:
@@ -116,7 +116,7 @@ class HttpService(ABC, Generic[FaultsT]):
     def __init__(self, faults: FaultsT, latency_s: float) -> None:
         self.faults, self.latency_s = faults, latency_s
         self.expired = False
-        """True: the token does not count any more."""
+        """True: the token is no longer accepted."""
         self.requests: list[LoggedRequest] = []
         self.on_request: Callable[[str], object] = lambda _target: None
         """Called with what :meth:`observed` says of a request, before each reply."""
@@ -153,7 +153,7 @@ class HttpService(ABC, Generic[FaultsT]):
         """The ``Date`` header; None for this machine's clock."""
         return None
 
-    def asked(self, part: str) -> list[LoggedRequest]:
+    def requests_to(self, part: str) -> list[LoggedRequest]:
         """Requests whose path holds ``part``."""
         with self.lock:
             return [one for one in self.requests if part in one.path]
@@ -170,15 +170,6 @@ class HttpService(ABC, Generic[FaultsT]):
             self._server.shutdown()
             self._thread.join()
         self._server.server_close()
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close."""
-        self.close()
 
     def respond(self, method: str, target: str, headers: Message, content: bytes) -> HttpReply:
         """The reply to one request, faults included; the request is in the log afterwards."""

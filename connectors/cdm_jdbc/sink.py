@@ -59,7 +59,7 @@ class CdmSink(TableSink):
             self._require_table(session, target, model)
 
     def provision(self, plan: IngestionPlan) -> tuple[str, ...]:
-        """Makes nothing: somebody has to have asked for the model's table."""
+        """Creates nothing: the model's table must have been provisioned."""
         self.require_model(_model_of(plan))
         return ()
 

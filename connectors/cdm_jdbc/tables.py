@@ -48,8 +48,8 @@ def statements(model: CdmModel, table: str, existing: dict[str, str]) -> list[st
 
 def version_in(comment: str | None) -> int:
     """The model's version a table's comment tells; 0 when it tells none."""
-    found = _MARK.search(comment or "")
-    return int(found.group(2)) if found else 0
+    match = _MARK.search(comment or "")
+    return int(match.group(2)) if match else 0
 
 
 def dataset_of(model: CdmModel, schema: str, name: str) -> DatasetDescriptor:

@@ -31,7 +31,7 @@ class Refusal(Exception):  # noqa: N818 - an answer, not an error: the caller de
 
     Attributes:
         status: HTTP status.
-        message: What the server said, shortened.
+        message: The server's message, shortened.
         where: Method and path.
     """
 
@@ -80,7 +80,7 @@ class HttpClient:
         return self.send("POST", path, decode, json=body)
 
     def send(self, method: str, path: str, decode: Callable[[bytes], T], **how: Any) -> T:
-        """The decoded body of a 2xx answer. A body that ``decode`` cannot read counts as cut and is asked for again.
+        """The decoded body of a 2xx answer. One that ``decode`` cannot read is incomplete: it is requested again.
 
         Raises:
             Refusal: A 4xx that will not pass.
@@ -123,7 +123,7 @@ class HttpClient:
             decoded = decode(answer.content)
         except ValueError as error:
             raise SourcePageFailedError(
-                f"{where}: the answer cannot be read ({error})", "It is asked for again; run again if it stays."
+                f"{where}: the answer cannot be read ({error})", "It is requested again; run again if the error stays."
             ) from error
         self.governor.went_well()
         return decoded
@@ -151,13 +151,13 @@ class HttpClient:
         )
 
     def _passing(self, answer: httpx.Response, began: float, where: str) -> SourcePageFailedError:
-        asked = retry_after_s(answer.headers.get("Retry-After"))
-        if answer.status_code in _THROTTLED and (answer.status_code == 429 or asked is not None):
-            self.governor.was_throttled(began, asked or 0.0)
-        too_long = asked is not None and asked > self._settings.max_wait_s
-        pause = f", and asks for a pause of {asked:.0f} s" if asked else ""
+        pause_s = retry_after_s(answer.headers.get("Retry-After"))
+        if answer.status_code in _THROTTLED and (answer.status_code == 429 or pause_s is not None):
+            self.governor.was_throttled(began, pause_s or 0.0)
+        too_long = pause_s is not None and pause_s > self._settings.max_wait_s
+        pause = f", and asks for a pause of {pause_s:.0f} s" if pause_s else ""
         what = f"{where}: the server answers {answer.status_code}{pause}"
-        return _page_failed(what, asked, status=answer.status_code, final=too_long)
+        return _page_failed(what, pause_s, status=answer.status_code, final=too_long)
 
 
 def retry_after_s(value: str | None, now: Callable[[], float] = time.time) -> float | None:

@@ -1,8 +1,8 @@
 """One governor per endpoint: how many requests may be under way, when the next may begin, when to give up.
 
-Every worker's request goes through it, so what one worker is told by the server holds for all. Concurrency goes up by
+Every worker's request goes through it, so a pause asked of one worker applies to all. Concurrency goes up by
 one per round of good answers and is halved by a throttled one (additive increase, multiplicative decrease, as in RFC
-5681). A pause the server asks for stops everybody. Retries are paid from a budget that good answers fill: a server that
+5681). A pause the server asks for stops all workers. Retries use up a budget that good answers fill: a server that
 mostly works is retried for as long as it takes, one that mostly fails is given up soon. A pause that is longer than
 the endpoint is willing to wait is not waited for: every request ends with an error until it is over.
 """
@@ -76,13 +76,13 @@ class Governor:
             PauseTooLongError: The server asked for a pause that is not waited for.
         """
         with self._changed:
-            asked = self._clock()
+            began = self._clock()
             while self._under_way >= self.allowed or self._clock() < self._not_before:
                 pause = self._not_before - self._clock()
                 if pause > self._max_wait_s:
                     raise PauseTooLongError(pause)
                 self._changed.wait(pause if pause > 0 else None)
-            self.waited_s += self._clock() - asked
+            self.waited_s += self._clock() - began
             self._under_way += 1
         try:
             yield self._clock()
@@ -98,7 +98,7 @@ class Governor:
             self._budget = min(BUDGET, self._budget + _REFILL)
 
     def was_throttled(self, began: float, pause_s: float) -> None:
-        """The server said: too many. Everybody waits ``pause_s``; answers to one burst lower the limit only once."""
+        """Too many requests: all workers wait ``pause_s``; answers to one burst lower the limit only once."""
         with self._changed:
             if began > self._lowered_at:
                 self._allowed = max(1.0, self._allowed / 2)

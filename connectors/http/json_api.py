@@ -59,7 +59,7 @@ class JsonApi(HttpClient):
         """The decoded answer to a GET. Parameters that are None are left out, moments are written in UTC.
 
         Args:
-            path: Below ``base_url``; or a whole address that the service gave for the next page.
+            path: Below ``base_url``; or the absolute URL that the service gave for the next page.
             query: Parameters.
 
         Raises:
@@ -69,9 +69,9 @@ class JsonApi(HttpClient):
             SourcePageFailedError: Answers, but no good one.
         """
         own, _, inside = self._own(path).partition("?")
-        asked: dict[str, Any] = dict(parse_qs(inside, keep_blank_values=True))
-        asked |= {name: written(value) for name, value in query.items() if value is not None}
-        return self.get(own, decoded, asked)
+        parameters: dict[str, Any] = dict(parse_qs(inside, keep_blank_values=True))
+        parameters |= {name: written(value) for name, value in query.items() if value is not None}
+        return self.get(own, decoded, parameters)
 
     def get_linked(self, path: str, **query: Any) -> tuple[Any, str | None]:
         """As :meth:`get_json`, with the address of the next page from the ``Link`` header (RFC 8288), if it has one."""
@@ -89,7 +89,8 @@ class JsonApi(HttpClient):
         if "://" in path.partition("?")[0]:
             host = urlsplit(path).hostname
             raise SourcePageFailedError(
-                f"The next page is said to be on another server ({host})", "Check base_url: links must begin with it."
+                f"The service's link to the next page leads to another server ({host})",
+                "Check base_url: links must begin with it.",
             )
         return path
 

@@ -1,7 +1,7 @@
 """One list, read to its end: every row once, whatever its pages do.
 
-Pages may come short, empty or twice, a bookmark may expire or go in circles, pages that are numbered shift when rows
-come and go. What cannot be read is said, not left out silently.
+Pages may come short, empty or twice, a bookmark may expire or repeat, pages that are numbered shift when rows
+come and go. What cannot be read is reported, not left out silently.
 """
 
 from __future__ import annotations
@@ -18,14 +18,20 @@ if TYPE_CHECKING:
     from connectors.http.paging import Page, PageRequest, Row, Token
 
 MOST_READINGS = 6
-"""Times one list is begun before it counts as never standing still."""
+"""Readings of one list before it counts as always changing."""
 MOST_IDLE_PAGES = 1_000
 """Pages in a row without a new key, with more to come."""
 _EXPIRED = 410
 
 
 class Listing:
-    """One pass over a list. Iterate once; the attributes are final afterwards.
+    """One list, read to its end. Iterate once; the attributes are final afterwards.
+
+    Pages that are numbered shift when a row is removed or moved to a page that was read already: the first row of
+    the next page takes a place on the page before it, and would be lost. A total does not show it when another row
+    is added meanwhile. So such a list is read until two readings have the same keys. One reading is enough for a
+    list of one page, for bookmarks of the server, and for overlapping pages (``Page.overlaps``) of which each begins
+    with the last row of the page before, with the same total.
 
     Args:
         page: Asks for a page.
@@ -64,7 +70,7 @@ class Listing:
         """Rows of each page that were not there before.
 
         Raises:
-            SourcePageFailedError: The list goes in circles, or does not stand still.
+            SourcePageFailedError: A page token repeats, or the list changed in every reading.
         """
         before: set[Hashable] | None = None
         for _ in range(MOST_READINGS):
@@ -90,7 +96,7 @@ class Listing:
         idle = 0
         while True:
             page, known = self._asked(reading.token), len(reading.keys)
-            yield self._fresh(page.rows, reading)
+            yield self._fresh(reading.rows_after_overlap(page, self._key_of), reading)
             idle = idle + 1 if len(reading.keys) == known else 0
             if page.next is None:
                 return
@@ -131,7 +137,7 @@ class _ListingPass:
 
     Attributes:
         token: Of the page that is asked for next.
-        shifts: Pages are numbered, so rows may have slipped past between two of them.
+        shifts: Pages are numbered and do not show that nothing moved, so a row may have been missed between two.
     """
 
     def __init__(self) -> None:
@@ -139,9 +145,18 @@ class _ListingPass:
         self.tokens: set[Token] = set()
         self.keys: set[Hashable] = set()
         self.shifts = False
+        self._last: Hashable = None
+        self._total: int | None = None
 
     def follow(self, token: Token) -> None:
-        """Go on to that page."""
+        """Make that page the next."""
         self.token = token
         self.tokens.add(token)
-        self.shifts = self.shifts or isinstance(token, int)
+
+    def rows_after_overlap(self, page: Page, key_of: Callable[[Row], Hashable]) -> Sequence[Row]:
+        """The page's rows, without the one that proves that it continues the page before."""
+        rows = page.rows
+        continues = page.overlaps and bool(rows) and (key_of(rows[0]), page.total) == (self._last, self._total)
+        self.shifts = self.shifts or (isinstance(self.token, int) and not continues)
+        self._total, self._last = page.total, key_of(rows[-1]) if rows else self._last
+        return rows[1:] if continues else rows

@@ -61,7 +61,7 @@ ClientT = TypeVar("ClientT", bound=JsonApi)
 
 
 class PagedSource(ABC, Generic[ClientT]):
-    """A ``SourceEndpoint`` that can also list keys and read what changed while a run went on.
+    """A ``SourceEndpoint`` that can also list keys and read what changed during a run.
 
     Args:
         config: Page and slice sizes, the overlap, the name of the system.
@@ -76,7 +76,7 @@ class PagedSource(ABC, Generic[ClientT]):
 
     @abstractmethod
     def account(self) -> Account:
-        """Whom the credentials belong to; asked before anything is read, so it must not answer strangers."""
+        """Whom the credentials belong to; requested before anything is read, so it must fail for anonymous callers."""
 
     @abstractmethod
     def page(self, request: PageRequest) -> Page:

@@ -1,4 +1,4 @@
-"""The nouns of an API that answers in pages: what is asked, a page, the account."""
+"""The data classes of an API that answers in pages: a page's request, a page, the account."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Row = dict[str, Any]
 """One decoded JSON object; numbers with a point are ``Decimal``."""
 Token = str | int
 """What leads to the next page. A ``str`` is the server's own bookmark. An ``int`` counts pages or rows: such pages
-shift when rows come and go, so the list is read until two readings agree."""
+shift when rows come and go, so the list is read until two readings agree, unless its pages overlap."""
 
 
 @dataclass(frozen=True)
@@ -40,17 +40,20 @@ class PageRequest:
 
 @dataclass(frozen=True)
 class Page:
-    """What one request gave.
+    """The answer to one page request.
 
     Attributes:
         rows: JSON objects; none is fine, also when there is a next page.
         next: Leads to the next page; None on the last.
         total: How many rows the server says the whole list has, if it does.
+        overlaps: Its first row should be the last row of the page before, asked for again. Where rows are asked for
+            by position, this shows for one row a page that nothing shifted in between, and spares a second reading.
     """
 
     rows: Sequence[Row]
     next: Token | None = None
     total: int | None = None
+    overlaps: bool = False
 
 
 @dataclass(frozen=True)

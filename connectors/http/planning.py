@@ -1,4 +1,4 @@
-"""Plans for units of a paged API: from when, cut into which windows, and how far the plan vouches."""
+"""Plans for units of a paged API: from when, split into which windows, and up to which watermark."""
 
 from __future__ import annotations
 
@@ -64,12 +64,12 @@ def make_plan(probe: UnitProbe, request: PlanRequest, settings: PagedSettings, n
     """
     require_mode(request, "the API does not say what changed")
     if probe.unit.cursor is None:
-        return _planned(request, [windows.ChangeWindow()], "single", "the API lists it whole")
+        return _planned(request, [windows.ChangeWindow()], "single", "the API lists it in full")
     before = PagedCheckpoint.read(request.checkpoint, columns_fingerprint(request.unit))
     since = before.since(settings.overlap_s) if request.mode == "incremental" else None
     top = windows.newest(probe, since, now + _FUTURE)
-    cut = (
-        windows.cut(probe, since, top, settings.slice_rows)
+    split = (
+        windows.split_windows(probe, since, top, settings.slice_rows)
         if probe.unit.windows
         else [windows.ChangeWindow(since=since)]
     )
@@ -81,9 +81,9 @@ def make_plan(probe: UnitProbe, request: PlanRequest, settings: PagedSettings, n
         watermark=max([one for one in (top, before.watermark) if one is not None], default=None),
         census_at=now if census else before.census_at,
     )
-    strategy = "change-window" if len(cut) > 1 or since else "single"
+    strategy = "change-window" if len(split) > 1 or since else "single"
     reason = f"changed from {since.isoformat()} on" if since else "everything"
-    return _planned(request, cut, strategy, reason, after=after.model_dump(mode="json"), census=census)
+    return _planned(request, split, strategy, reason, after=after.model_dump(mode="json"), census=census)
 
 
 def late(plan: IngestionPlan, epoch: int, overlap_s: float) -> tuple[IngestionSlice, ...]:
@@ -112,7 +112,7 @@ def repairs(plan: IngestionPlan, keys: Sequence[Json], epoch: int) -> tuple[Inge
 
 def _planned(
     request: PlanRequest,
-    cut: Sequence[windows.ChangeWindow],
+    split: Sequence[windows.ChangeWindow],
     strategy: str,
     reason: str,
     *,
@@ -125,7 +125,7 @@ def _planned(
         mode=request.mode,
         strategy=strategy,
         reason=reason,
-        slices=tuple(_slice(index, window) for index, window in enumerate(cut)),
+        slices=tuple(_slice(index, window) for index, window in enumerate(split)),
         policy=request.policy,
         checkpoint_before=request.checkpoint,
         checkpoint_after=after,

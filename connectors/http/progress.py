@@ -31,7 +31,7 @@ class ApiCheckpoint(Contract):
     """What a checkpoint of an API's unit begins with.
 
     Attributes:
-        scope: Fingerprint of what the rows that were read depend on; under another one they are wanted anew.
+        scope: Fingerprint of what the rows that were read depend on; under another one they must be read again.
     """
 
     scope: str = ""
@@ -44,13 +44,13 @@ class ApiCheckpoint(Contract):
             CursorUnsupportedError: It has no shape of ours.
         """
         try:
-            found = cls.model_validate(checkpoint or {})
+            saved = cls.model_validate(checkpoint or {})
         except ValidationError as error:
             raise CursorUnsupportedError(
                 "The checkpoint cannot be read: it has no shape of ours",
                 "Reset the checkpoint (nucleus checkpoint reset); the next run then reads everything.",
             ) from error
-        return found if found.scope == scope else cls(scope=scope)
+        return saved if saved.scope == scope else cls(scope=scope)
 
 
 class PagedCheckpoint(ApiCheckpoint):

@@ -64,13 +64,13 @@ class RowReader:
         return None if self._cursor is None else self._value(row, self._cursor)
 
     def _value(self, row: Row, cell: _ColumnPath) -> Any:
-        found = row.get(cell.path[0]) if len(cell.path) == 1 else _at(row, cell.path)
-        if found is None:
+        value = row.get(cell.path[0]) if len(cell.path) == 1 else _at(row, cell.path)
+        if value is None:
             if cell.nullable:
                 return None
             raise self._refused(row, cell, "a value is expected, none was found")
         try:
-            return cell.convert(found)
+            return cell.convert(value)
         except UnfitError as error:
             raise self._refused(row, cell, str(error)) from error
 

@@ -1,4 +1,4 @@
-"""What may be asked of a unit of a paged API: the connector's own units, whole."""
+"""What a run may request of a unit of a paged API: the connector's own units, without filters."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def require_mode(request: PlanRequest, why: str) -> None:
     """Refuse a mode that the unit does not have.
 
     Raises:
-        ModeUnsupportedError: Incremental, for a unit that is always read whole; ``why`` says what is missing.
+        ModeUnsupportedError: Incremental, for a unit that is always read in full; ``why`` says what is missing.
     """
     if request.mode not in request.unit.supported_modes:
         unit_id = request.unit.unit_id
@@ -60,7 +60,7 @@ def reject_selection(unit: EndpointUnitDescriptor, policy: UnitPolicy) -> None:
     """Refuse what would be ignored otherwise.
 
     Raises:
-        FilterNotSupportedError: A filter or a selector: the list is read whole.
+        FilterNotSupportedError: A filter or a selector was given: the list is read in full.
         CursorUnsupportedError: Another cursor than the unit's own.
     """
     if policy.filter or policy.selectors:

@@ -56,7 +56,7 @@ class ApiUnit:
         primary_key: Columns that identify a row.
         cursor: Column with the moment of a row's last change, if the API can filter by it: the unit is then read
             incrementally.
-        windows: The API takes an end of the time range too (``PageRequest.before``), so that large units are cut
+        windows: The API takes an end of the time range too (``PageRequest.before``), so that large units are split
             into slices.
         keys_only: The API can list keys alone, so cheaply that incremental runs look for removed rows once a day.
         cdm_model_id: Common model its rows can be mapped to.

@@ -1,4 +1,4 @@
-"""JSON values as column values: exact, or refused. Nothing is rounded, guessed or cut.
+"""JSON values as column values: exact, or refused. Nothing is rounded, guessed or shortened.
 
 The types a column can have: ``string``, ``bool``, ``int16``, ``int32``, ``int64``, ``float64``, ``decimal`` (any
 digits, staged as text), ``decimal(p,s)``, ``date``, ``timestamptz`` (ISO 8601 text), ``epoch_s`` and ``epoch_ms``
@@ -60,10 +60,10 @@ def type_of(declared: str, zone: str | None = None) -> Type:
         return Type("timestamptz", _MOMENT, _moment_in(ZoneInfo(zone)) if zone else _moment)
     if declared in _PLAIN:
         return _PLAIN[declared]
-    found = re.fullmatch(r"decimal\((\d+),\s*(\d+)\)", declared)
-    if not found:
+    match = re.fullmatch(r"decimal\((\d+),\s*(\d+)\)", declared)
+    if not match:
         raise ValueError(f"there is no column type {declared!r}; there are {', '.join(_PLAIN)}, decimal(p,s)")
-    precision, scale = int(found[1]), int(found[2])
+    precision, scale = int(match[1]), int(match[2])
     if not 0 < precision <= MOST_DIGITS or scale > precision:
         raise ValueError(f"{declared}: at most {MOST_DIGITS} digits, and not more behind the point than in all")
     return Type("decimal", pl.Decimal(precision, scale), _scaled(precision, scale), precision, scale)
@@ -77,7 +77,7 @@ def as_json(value: Any) -> str:
         return _encode_json(_without_halves(value)).decode()
 
 
-def _found(value: Any) -> str:
+def _what_was_found(value: Any) -> str:
     return f"{_KINDS.get(type(value), type(value).__name__)} was found"
 
 
@@ -87,7 +87,7 @@ def _text(value: Any) -> str:
         return _whole(value).replace("\0", "\ufffd")
     if isinstance(value, int | Decimal) and not isinstance(value, bool):
         return str(value)
-    raise UnfitError(f"a text is expected, {_found(value)}")
+    raise UnfitError(f"a text is expected, {_what_was_found(value)}")
 
 
 def _whole(text: str) -> str:
@@ -104,10 +104,10 @@ def _without_halves(value: Any) -> Any:
     return value
 
 
-def _truth(value: Any) -> bool:
+def _boolean(value: Any) -> bool:
     if isinstance(value, bool):
         return value
-    raise UnfitError(f"true or false is expected, {_found(value)}")
+    raise UnfitError(f"true or false is expected, {_what_was_found(value)}")
 
 
 def _decimal(value: Any) -> Decimal:
@@ -115,7 +115,7 @@ def _decimal(value: Any) -> Decimal:
     if isinstance(value, float):
         raise UnfitError("a float was found: it has lost digits already; decode with get_json")
     if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
-        raise UnfitError(f"a number is expected, {_found(value)}")
+        raise UnfitError(f"a number is expected, {_what_was_found(value)}")
     try:
         number = Decimal(value)
     except InvalidOperation as error:
@@ -160,7 +160,7 @@ def _float(value: Any) -> float:
 def _date(value: Any) -> date:
     # Only this form: a moment has no date before its zone is known.
     if not isinstance(value, str) or not _DATE.fullmatch(value):
-        raise UnfitError(f"a date like 2025-01-31 is expected, {_found(value)}")
+        raise UnfitError(f"a date like 2025-01-31 is expected, {_what_was_found(value)}")
     try:
         return date.fromisoformat(value)
     except ValueError as error:
@@ -169,7 +169,7 @@ def _date(value: Any) -> date:
 
 def _iso(value: Any) -> datetime:
     if not isinstance(value, str):
-        raise UnfitError(f"a moment in ISO 8601 is expected, {_found(value)}")
+        raise UnfitError(f"a moment in ISO 8601 is expected, {_what_was_found(value)}")
     try:
         return datetime.fromisoformat(value)
     except ValueError as error:
@@ -211,7 +211,7 @@ def _epoch(per_second: int) -> Convert:
 
 def _uuid(value: Any) -> str:
     if not isinstance(value, str):
-        raise UnfitError(f"a UUID is expected, {_found(value)}")
+        raise UnfitError(f"a UUID is expected, {_what_was_found(value)}")
     try:
         return str(UUID(value))
     except ValueError as error:
@@ -220,7 +220,7 @@ def _uuid(value: Any) -> str:
 
 _PLAIN: dict[str, Type] = {
     "string": Type("string", pl.String(), _text),
-    "bool": Type("bool", pl.Boolean(), _truth),
+    "bool": Type("bool", pl.Boolean(), _boolean),
     "int16": Type("int16", pl.Int16(), _integer(16)),
     "int32": Type("int32", pl.Int32(), _integer(32)),
     "int64": Type("int64", pl.Int64(), _integer(64)),

@@ -1,6 +1,6 @@
-"""Stretches of time that a unit is cut into, and the newest change there is: found by asking for pages alone.
+"""The time windows that a unit is split into, and its newest change, both determined from pages alone.
 
-Nothing here trusts a clock: both come from the rows. A plan says how far it vouches for by the newest change that the
+Nothing here trusts a clock: both come from the rows. A plan's watermark comes from the newest change that the
 service showed while the plan was made.
 """
 
@@ -55,7 +55,7 @@ def newest(probe: Probe, since: datetime | None, latest: datetime) -> datetime |
     """The newest change there is from ``since`` on; None where there is none.
 
     Args:
-        probe: Asks.
+        probe: Requests pages.
         since: Where to begin.
         latest: Rows that claim to have changed after it are left out: a date in the far future must not become the
             watermark that all later runs begin at.
@@ -74,16 +74,16 @@ def newest(probe: Probe, since: datetime | None, latest: datetime) -> datetime |
     return best
 
 
-def cut(probe: Probe, since: datetime | None, top: datetime | None, wanted: int) -> list[ChangeWindow]:
+def split_windows(probe: Probe, since: datetime | None, top: datetime | None, wanted: int) -> list[ChangeWindow]:
     """Disjoint windows from ``since`` on, of about ``wanted`` rows each, open at the end.
 
-    One window where the service gives no totals, or where the totals of two halves are not that of the whole: then it
-    does not filter as it should (or has rows without the column), and only the whole list holds every row.
+    One window where the service gives no totals, or where the totals of two halves do not add up: then it
+    does not filter as it should (or has rows without the column), and only the unfiltered list holds every row.
 
     Args:
-        probe: Asks.
+        probe: Requests pages.
         since: Where to begin.
-        top: The newest change there is. Where to cut follows from the rows, not from the time of day.
+        top: The newest change there is. Where to split follows from the rows, not from the time of day.
         wanted: Rows per window.
     """
     whole = ChangeWindow(since=since, rows=probe.count(since))
@@ -99,7 +99,7 @@ def cut(probe: Probe, since: datetime | None, top: datetime | None, wanted: int)
 
 
 def _pieces(probe: Probe, window: ChangeWindow, top: datetime, wanted: int) -> list[ChangeWindow]:
-    """The window, halved until each piece is small enough or too narrow to be cut."""
+    """The window, halved until each piece is small enough or too narrow to be split."""
     low, high, rows = window.since or _EPOCH, window.before or top + _MOMENT, window.rows or 0
     if rows <= wanted * 3 // 2 or high - low < _NARROWEST:
         return [window]
@@ -130,8 +130,8 @@ def _middle(low: datetime, high: datetime) -> datetime:
 
 
 def _moments(probe: Probe, page: Page, latest: datetime) -> list[datetime]:
-    found = (probe.moment(row) for row in page.rows)
-    return [moment for moment in found if moment is not None and moment <= latest]
+    moments = (probe.moment(row) for row in page.rows)
+    return [moment for moment in moments if moment is not None and moment <= latest]
 
 
 def _in_words(moment: datetime | None) -> str:

@@ -1,4 +1,4 @@
-"""Talks to Jira Cloud REST v3: one method per question, answers cut into raw payloads, failures named.
+"""Talks to Jira Cloud REST v3: one method per request, raw payloads from the answers, typed errors.
 
 Sources: Jira Cloud platform REST API v3 reference ("Issue search", "Issues: bulk fetch", "Issue comments", "Issue
 worklogs", "Projects", "Users", "Myself", "Rate limiting").
@@ -91,7 +91,7 @@ _any: Callable[[bytes], Any] = msgspec.json.decode
 
 
 class JiraClient:
-    """Questions to one site. Every one raises ``SourceAuthError`` when the login turned out not to count."""
+    """Requests to one site. Every method raises ``SourceAuthError`` when the login turned out not to count."""
 
     def __init__(self, config: JiraConfig) -> None:
         self.config = config
@@ -124,7 +124,7 @@ class JiraClient:
         return {name: bool(given.get(name, {}).get("havePermission")) for name in names}
 
     def list_of(self, what: str) -> list[msgspec.Raw]:
-        """``field``, ``status``, ``priority`` or ``issuetype``, whole."""
+        """``field``, ``status``, ``priority`` or ``issuetype``, all of them."""
         return self.http.get(f"{_API}/{what}", _raws)
 
     def projects(self) -> Iterator[list[msgspec.Raw]]:
@@ -143,7 +143,7 @@ class JiraClient:
         """Ids of all matching issues, page by page to the page without a token.
 
         Raises:
-            SourcePageFailedError: A token came twice: the server goes in circles.
+            SourcePageFailedError: A page token came twice, so the listing would never end.
         """
         body: dict[str, Any] = {"jql": jql, "maxResults": IDS_PER_PAGE, "fields": ["id"]}
         if reconcile:
@@ -179,23 +179,23 @@ class JiraClient:
 
     def comments(self, issue_id: str) -> list[msgspec.Raw]:
         """All comments of an issue, oldest first."""
-        found: list[msgspec.Raw] = []
+        comments: list[msgspec.Raw] = []
         while True:
-            asked = {"startAt": len(found), "maxResults": 100, "orderBy": "created"}
-            page = self.http.get(f"{_API}/issue/{quote(issue_id)}/comment", _comments, asked)
-            found += page.comments
-            if not page.comments or len(found) >= page.total:
-                return _whole(found, page.total, f"comments of issue {issue_id}")
+            query = {"startAt": len(comments), "maxResults": 100, "orderBy": "created"}
+            page = self.http.get(f"{_API}/issue/{quote(issue_id)}/comment", _comments, query)
+            comments += page.comments
+            if not page.comments or len(comments) >= page.total:
+                return _complete(comments, page.total, f"comments of issue {issue_id}")
 
     def worklogs(self, issue_id: str) -> list[msgspec.Raw]:
         """All worklogs of an issue."""
-        found: list[msgspec.Raw] = []
+        worklogs: list[msgspec.Raw] = []
         while True:
-            asked = {"startAt": len(found), "maxResults": 5000}
-            page = self.http.get(f"{_API}/issue/{quote(issue_id)}/worklog", _worklogs, asked)
-            found += page.worklogs
-            if not page.worklogs or len(found) >= page.total:
-                return _whole(found, page.total, f"worklogs of issue {issue_id}")
+            query = {"startAt": len(worklogs), "maxResults": 5000}
+            page = self.http.get(f"{_API}/issue/{quote(issue_id)}/worklog", _worklogs, query)
+            worklogs += page.worklogs
+            if not page.worklogs or len(worklogs) >= page.total:
+                return _complete(worklogs, page.total, f"worklogs of issue {issue_id}")
 
     def children(self, kind: str, ids: Sequence[str]) -> list[msgspec.Raw]:
         """These comments or worklogs (``comment`` or ``worklog``, at most 1,000), those that are there."""
@@ -221,7 +221,7 @@ class JiraClient:
         """Payloads of a list that is read by position.
 
         Raises:
-            SourcePageFailedError: Fewer came than the site says there are, or the list never stands still.
+            SourcePageFailedError: Fewer came than the site says there are, or the list changed in every reading.
         """
         listing = Listing(page, PageRequest(what), lambda row: row["key"])
         for rows in listing:
@@ -237,16 +237,17 @@ class JiraClient:
 
     def _page_of_projects(self, request: PageRequest) -> Page:
         start, status = int(request.token or 0), ["live", "archived"]
-        asked = {"startAt": start, "maxResults": request.limit, "expand": "description,lead", "status": status}
-        page = self.http.get(f"{_API}/project/search", _values, asked)
+        query = {"startAt": start, "maxResults": request.limit, "expand": "description,lead", "status": status}
+        page = self.http.get(f"{_API}/project/search", _values, query)
         rows = [{"key": _id(payload).id, "payload": payload} for payload in page.values]
-        return Page(rows, None if page.isLast else _position_after(start, rows), page.total)
+        following = None if page.isLast else _last_position(request, rows)
+        return Page(rows, following, page.total, overlaps=request.token is not None)
 
     def _page_of_users(self, request: PageRequest) -> Page:
         start = int(request.token or 0)
         payloads = self.http.get(f"{_API}/users/search", _raws, {"startAt": start, "maxResults": 200})
         rows = [{"key": _account(payload).accountId, "payload": payload} for payload in payloads]
-        return Page(rows, _position_after(start, rows))
+        return Page(rows, _last_position(request, rows), overlaps=request.token is not None)
 
     @staticmethod
     def _object(answer: Any) -> dict[str, Any]:
@@ -260,16 +261,21 @@ def moment(text: str) -> datetime:
     return datetime.fromisoformat(_colon(text)).astimezone(UTC)
 
 
-def _position_after(start: int, rows: Sequence[Row]) -> int | None:
-    """Where the next page begins; None after an empty page. A row that comes twice in a page takes one place."""
-    return start + len({row["key"] for row in rows}) if rows else None
+def _last_position(request: PageRequest, rows: Sequence[Row]) -> int | None:
+    """Where the page's last row is: the next page begins with it again, to show that the list did not shift.
+
+    None when the page holds no more than the row it shares with the page before. A row that comes twice in a page
+    has one position.
+    """
+    distinct, shared = len({row["key"] for row in rows}), int(request.token is not None)
+    return int(request.token or 0) + distinct - 1 if distinct > shared else None
 
 
 def _colon(text: str) -> str:
     return f"{text[:-2]}:{text[-2:]}" if text[-5:-4] in {"+", "-"} else text
 
 
-def _whole(found: list[msgspec.Raw], total: int, what: str) -> list[msgspec.Raw]:
-    if len(found) < total:
-        raise SourcePageFailedError(f"{len(found)} of {total} {what} came", "Run again.", received=len(found))
-    return found
+def _complete(payloads: list[msgspec.Raw], total: int, what: str) -> list[msgspec.Raw]:
+    if len(payloads) < total:
+        raise SourcePageFailedError(f"{len(payloads)} of {total} {what} came", "Run again.", received=len(payloads))
+    return payloads

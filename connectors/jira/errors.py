@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import httpx
 
 typed_errors = partial(http_errors.typed_errors, service="Jira", what="the site")
-"""Refusals and unexpected payloads as typed errors, for what is asked for as a whole."""
+"""Refusals and unexpected payloads as typed errors, for requests that concern a unit as a whole."""
 
 
 def check_login(answer: httpx.Response) -> None:
@@ -34,12 +34,12 @@ def check_login(answer: httpx.Response) -> None:
 def message_of(body: bytes) -> str:
     """``errorMessages`` and ``errors`` of Jira's error body, or the beginning of what it is."""
     try:
-        said = msgspec.json.decode(body)
+        document = msgspec.json.decode(body)
     except ValueError:
-        said = None
-    if isinstance(said, dict):
-        errors = said.get("errors") if isinstance(said.get("errors"), dict) else {}
-        lines = [*said.get("errorMessages", []), *(f"{name}: {text}" for name, text in (errors or {}).items())]
-        if lines or "detail" in said:
-            return "; ".join(map(str, lines)) or str(said["detail"])
+        document = None
+    if isinstance(document, dict):
+        errors = document.get("errors") if isinstance(document.get("errors"), dict) else {}
+        lines = [*document.get("errorMessages", []), *(f"{name}: {text}" for name, text in (errors or {}).items())]
+        if lines or "detail" in document:
+            return "; ".join(map(str, lines)) or str(document["detail"])
     return body.decode("utf-8", "replace")

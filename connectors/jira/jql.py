@@ -31,7 +31,7 @@ def before(field: str, moment_ms: int) -> str:
 
 
 def all_of(conditions: Iterable[str], order: str = "") -> str:
-    """The conjunction, ordered when asked."""
+    """The conjunction, ordered if an order is given."""
     return " AND ".join(conditions) + (f" ORDER BY {order}" if order else "")
 
 

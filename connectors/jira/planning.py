@@ -1,4 +1,4 @@
-"""Plans for units of a site: which projects, from when, cut into which windows."""
+"""Plans for units of a site: which projects, from when, split into which windows."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ class _ProjectKey(msgspec.Struct):
 
 
 def make_plan(client: JiraClient, request: PlanRequest) -> IngestionPlan:
-    """The plan. The account is proven first: what a stranger is answered looks like an empty site.
+    """The plan. The account is checked first: to an anonymous caller every site looks empty.
 
     Raises:
         SourceAuthError: The login does not count.
         FilterNotSupportedError: The policy selects what the unit does not know.
-        ModeUnsupportedError: Incremental, for a unit that is listed whole.
+        ModeUnsupportedError: Incremental, for a unit that is always listed in full.
         SourceSchemaChangedError: The connector knows no such unit.
     """
     by_issue = find_unit(request.unit, VENDOR, UNITS).cursor is not None
     scope = scope_of(request.unit, request.policy, selectable=by_issue)
-    require_mode(request, "the API lists it whole")
+    require_mode(request, "the API lists it in full")
     client.myself()
     if not by_issue:
-        return _whole(request)
+        return _single_slice(request)
     with typed_errors():
         return _by_issue(client, request, scope)
 
@@ -78,13 +78,13 @@ def late(plan: IngestionPlan, epoch: int) -> tuple[IngestionSlice, ...]:
     )
 
 
-def _whole(request: PlanRequest) -> IngestionPlan:
+def _single_slice(request: PlanRequest) -> IngestionPlan:
     return IngestionPlan(
         endpoint_id=request.endpoint_id,
         unit=request.unit,
         mode="full",
         strategy="single",
-        reason="the API lists it whole",
+        reason="the API lists it in full",
         slices=(IngestionSlice(key="all", sequence=0, params={"explain": "all"}),),
         policy=request.policy,
         checkpoint_before=request.checkpoint,
@@ -95,12 +95,12 @@ def _by_issue(client: JiraClient, request: PlanRequest, scope: Scope) -> Ingesti
     now = client.now()
     before = JiraCheckpoint.read(request.checkpoint, scope.fingerprint(request.unit))
     projects, unseen = selected_projects(client, scope)
-    wholes = [
+    unsplit = [
         windows.ProjectWindow(project=key, conditions=tuple(_conditions(client, request, scope, before.since(key))))
         for key in projects
     ]
-    cut = windows.cut(client, wholes, client.config.slice_issues, client.config.concurrency)
-    pieces = [_slice(index, window) for index, window in enumerate(cut)]
+    split = windows.split_windows(client, unsplit, client.config.slice_issues, client.config.concurrency)
+    pieces = [_slice(index, window) for index, window in enumerate(split)]
     pieces += [_unseen(len(pieces) + index, key) for index, key in enumerate(unseen)]
     census = request.mode == "full" or (
         request.unit.dataset.name == "issues" and is_census_due(before.census_at, now, request.policy.census_every_s)
@@ -110,7 +110,7 @@ def _by_issue(client: JiraClient, request: PlanRequest, scope: Scope) -> Ingesti
         unit=request.unit,
         mode=request.mode,
         strategy="project-window",
-        reason=f"{len(projects)} project(s), about {sum(window.issues for window in cut)} issue(s)",
+        reason=f"{len(projects)} project(s), about {sum(window.issues for window in split)} issue(s)",
         slices=tuple(pieces),
         policy=request.policy,
         checkpoint_before=request.checkpoint,

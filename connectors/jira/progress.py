@@ -39,7 +39,7 @@ class JiraCheckpoint(ApiCheckpoint):
 
     Attributes:
         scope: Fingerprint of selectors other than projects, and of the dataset's columns: under another one old issues
-            may be wanted anew.
+            must be read again.
         census_at: When ids were last compared with the site's.
         transient: Watermarks by project key.
     """
@@ -68,16 +68,16 @@ class JiraCheckpoint(ApiCheckpoint):
         return after.model_dump(mode="json", by_alias=True)
 
 
-def with_projects_held(checkpoint: Json, projects: Iterable[str], before: Json | None) -> Json:
+def with_unread_projects_unchanged(checkpoint: Json, projects: Iterable[str], before: Json | None) -> Json:
     """The checkpoint with some projects left where they were before: parts of them could not be read."""
-    held = JiraCheckpoint.model_validate(checkpoint)
+    advanced = JiraCheckpoint.model_validate(checkpoint)
     old = JiraCheckpoint.model_validate(before) if before else JiraCheckpoint()
-    moved = dict(held.transient.projects)
+    moved = dict(advanced.transient.projects)
     for key in projects:
         moved.pop(key, None)
-        if key in old.transient.projects and old.scope == held.scope:
+        if key in old.transient.projects and old.scope == advanced.scope:
             moved[key] = old.transient.projects[key]
-    return held.model_copy(update={"transient": Transient(projects=moved)}).model_dump(mode="json", by_alias=True)
+    return advanced.model_copy(update={"transient": Transient(projects=moved)}).model_dump(mode="json", by_alias=True)
 
 
 def fingerprint(*parts: object) -> str:

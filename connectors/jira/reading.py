@@ -87,15 +87,15 @@ class IssueSliceReader:
 
     def frames(self) -> Frames:
         """Batches of about 500 rows, at least one; then what was promised and what was withheld."""
-        held: list[pl.DataFrame] = [self._empty()]
+        frames: list[pl.DataFrame] = [self._empty()]
         with typed_errors(what=self._dataset.dataset_id):
             for frame in self._read():
-                held.append(frame)
-                if sum(one.height for one in held) >= _ROWS_PER_BATCH:
-                    yield pl.concat(held)
-                    held = []
-        if held:
-            yield pl.concat(held)
+                frames.append(frame)
+                if sum(one.height for one in frames) >= _ROWS_PER_BATCH:
+                    yield pl.concat(frames)
+                    frames = []
+        if frames:
+            yield pl.concat(frames)
         project = self._piece.params.get("project")
         observed = {"project": project} if self._gaps and project else {}
         return SliceReport(expected_rows=self._expected, observed=observed, gaps=tuple(self._gaps))
@@ -152,14 +152,14 @@ class IssueSliceReader:
                     self._expected += 1 if self._issues else 0
 
     def _with_children(self, payloads: Sequence[msgspec.Raw]) -> pl.DataFrame:
-        found: list[tuple[Parent, msgspec.Raw]] = []
+        children_with_issue: list[tuple[Parent, msgspec.Raw]] = []
         for payload in payloads:
             issue = _issue(payload)
             children = self._children_of(issue)
             self._expected += len(children)
-            found += [(_parent(issue), child) for child in children]
+            children_with_issue += [(_parent(issue), child) for child in children]
         assert self._children is not None  # noqa: S101 - made beside this reading
-        return self._children.frame(found)
+        return self._children.frame(children_with_issue)
 
     def _children_by_id(self, ids: Sequence[str]) -> Iterator[pl.DataFrame]:
         """Children that a census found missing, with their issues."""
@@ -171,12 +171,12 @@ class IssueSliceReader:
             for some in chunks(sorted({one for one, _ in children_with_issue if one}), 100):
                 issues = [_issue(payload) for payload in self._client.issues(some, ("project",))]
                 parents |= {one.id: _parent(one) for one in issues}
-            found = [(parents[one], payload) for one, payload in children_with_issue if one in parents]
+            arrived = [(parents[one], payload) for one, payload in children_with_issue if one in parents]
             self._expected += len(chunk)
-            if len(found) < len(chunk):
-                self._gaps.append(f"{len(chunk) - len(found)} {self._dataset.name} are listed and do not arrive")
+            if len(arrived) < len(chunk):
+                self._gaps.append(f"{len(chunk) - len(arrived)} {self._dataset.name} are listed and do not arrive")
             assert self._children is not None  # noqa: S101 - made beside this reading
-            yield self._children.frame(found)
+            yield self._children.frame(arrived)
 
     def _children_of(self, issue: _Issue) -> list[msgspec.Raw]:
         """All of an issue's children; the list inside the issue counts only when it is complete."""
@@ -201,12 +201,12 @@ def _parent(issue: _Issue) -> Parent:
 def _issue_of(orphan: _Orphan) -> str | None:
     if orphan.issueId is not None:
         return orphan.issueId
-    found = _IN_ADDRESS.search(orphan.self)
-    return found.group(1) if found else None
+    match = _IN_ADDRESS.search(orphan.self)
+    return match.group(1) if match else None
 
 
-def whole(client: JiraClient, dataset: DatasetDescriptor) -> Frames:
-    """Projects or users: the API lists them whole.
+def read_list(client: JiraClient, dataset: DatasetDescriptor) -> Frames:
+    """Projects or users: the API lists all of them.
 
     Raises:
         SourcePrivilegeError: The list is refused.

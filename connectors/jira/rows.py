@@ -1,4 +1,4 @@
-"""Payloads as rows: every payload is cut out as received, read once, and becomes one row of its dataset's columns.
+"""Payloads as rows: every payload is kept as received, read once, and becomes one row of its dataset's columns.
 
 A column whose value is missing is null; a row is never dropped. NUL characters, which databases cannot hold in text,
 become U+FFFD in the normalised columns; ``raw`` keeps the payload with its escapes as received.

@@ -56,7 +56,7 @@ class Scope(Contract):
         return made
 
     def fingerprint(self, unit: EndpointUnitDescriptor) -> str:
-        """Changes when issues that were read before may be wanted anew: other selectors, other columns."""
+        """Changes when issues that were read before must be read again: other selectors, other columns."""
         return fingerprint(
             sorted(self.statuses),
             sorted(self.assignee_ids),

@@ -14,8 +14,8 @@ from connectors.jira.client import JiraClient
 from connectors.jira.descriptor import DESCRIPTOR
 from connectors.jira.errors import typed_errors
 from connectors.jira.planning import late, make_plan, selected_projects
-from connectors.jira.progress import JiraCheckpoint, with_projects_held
-from connectors.jira.reading import IssueSliceReader, whole
+from connectors.jira.progress import JiraCheckpoint, with_unread_projects_unchanged
+from connectors.jira.reading import IssueSliceReader, read_list
 from connectors.jira.scope import scope_of
 from connectors.slicing import key_chunks
 from contracts.catalog import CatalogSnapshot
@@ -60,7 +60,7 @@ class JiraSource:
         self._client = JiraClient(config)
 
     def test_connection(self) -> ConnectionReport:
-        """Prove the login on an endpoint that no stranger is answered; name permissions that are missing."""
+        """Check the login on a resource that refuses anonymous callers; name missing permissions."""
         with typed_errors():
             account, server = self._client.myself(), self._client.server_info()
             given = self._client.permissions(tuple(_PERMISSIONS))
@@ -102,7 +102,7 @@ class JiraSource:
         return units.units_of(catalog, self._client.config.concurrency)
 
     def plan(self, request: PlanRequest) -> IngestionPlan:
-        """Projects cut into windows of creation time; projects and users as one slice."""
+        """Projects split into windows of creation time; projects and users as one slice."""
         return make_plan(self._client, request)
 
     def export(
@@ -112,26 +112,28 @@ class JiraSource:
         dataset = plan.unit.dataset
         if units.is_found_by_issue(dataset):
             return (yield from IssueSliceReader(self._client, dataset, piece).frames())
-        return (yield from whole(self._client, dataset))
+        return (yield from read_list(self._client, dataset))
 
     def checkpoint(self, plan: IngestionPlan, receipts: Sequence[UpsertReceipt]) -> Json | None:
         """The plan's, except that projects with gaps stay where they were."""
         if plan.checkpoint_after is None:
             return None
-        held = {str(receipt.observed["project"]) for receipt in receipts if "project" in receipt.observed}
+        with_gaps = {str(receipt.observed["project"]) for receipt in receipts if "project" in receipt.observed}
         return (
-            with_projects_held(plan.checkpoint_after, held, plan.checkpoint_before) if held else plan.checkpoint_after
+            with_unread_projects_unchanged(plan.checkpoint_after, with_gaps, plan.checkpoint_before)
+            if with_gaps
+            else plan.checkpoint_after
         )
 
     def checkpoint_at(self, unit: EndpointUnitDescriptor, policy: UnitPolicy, value: str) -> Json:
         """Every selected project read up to the moment, an ISO 8601 text; UTC where it names no zone.
 
         Raises:
-            CursorUnsupportedError: It is no moment, or the unit is listed whole.
+            CursorUnsupportedError: It is no moment, or the unit is listed in full.
         """
         scope = scope_of(unit, policy, selectable=True)
         if not units.is_found_by_issue(unit.dataset):
-            raise CursorUnsupportedError(f"{unit.unit_id} has no watermark: it is listed whole", "Leave it as it is.")
+            raise CursorUnsupportedError(f"{unit.unit_id} has no watermark: it is listed in full", "Leave it as it is.")
         try:
             moment = datetime.fromisoformat(value)
         except ValueError:
@@ -178,7 +180,7 @@ class JiraSource:
         return self._deleted(jql.milliseconds(since), key)
 
     def repair_slices(self, plan: IngestionPlan, keys: Sequence[Json], epoch: int) -> tuple[IngestionSlice, ...]:
-        """Issues, comments and worklogs by id; projects and users are listed whole once more."""
+        """Issues, comments and worklogs by id; projects and users are listed in full once more."""
         name = plan.unit.dataset.name
         if not units.is_found_by_issue(plan.unit.dataset):
             return (IngestionSlice(key=f"repair-{epoch}", sequence=len(plan.slices), params={"explain": "all again"}),)
@@ -198,7 +200,7 @@ class JiraSource:
         self._client.myself()
         scope = scope_of(unit, unit.default_policy.model_copy(update={"filter": tuple(where)}), selectable=True)
         if not units.is_found_by_issue(unit.dataset):
-            return pl.concat(list(whole(self._client, unit.dataset))).head(limit)
+            return pl.concat(list(read_list(self._client, unit.dataset))).head(limit)
         query = jql.all_of([*scope.conditions, "project is not EMPTY"], "updated DESC")
         with typed_errors():
             ids = self._client.latest(query, limit)

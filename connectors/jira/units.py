@@ -34,7 +34,7 @@ def _columns(spec: str) -> tuple[Column, ...]:
 
 
 def _list(name: str, key: str, columns: str, description: str, cdm_model_id: str | None = None) -> JiraUnit:
-    """A list that the API gives as a whole."""
+    """A list that the API returns in full."""
     title = f"{VENDOR}.{name}"
     return JiraUnit(name, title, _columns(columns), (key,), cdm_model_id=cdm_model_id, description=description)
 
@@ -109,7 +109,7 @@ class CustomField:
 
 
 def is_found_by_issue(dataset: DatasetDescriptor) -> bool:
-    """True for what is found through issues; other units are listed whole."""
+    """True for what is found through issues; other units are listed in full."""
     return dataset.name in _FOUND_BY_ISSUE
 
 

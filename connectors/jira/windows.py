@@ -1,7 +1,7 @@
 """Cutting a project into windows of creation time that each hold about the wanted number of issues.
 
 Windows lie on ``created``: it never changes, so an issue that is edited while the run lasts stays in its window, and
-windows are disjoint and cover everything. Counts are approximate and only decide where to cut, never what is read.
+windows are disjoint and cover everything. Counts are approximate and only decide where to split, never what is read.
 """
 
 from __future__ import annotations
@@ -53,28 +53,28 @@ class ProjectWindow(Contract):
         return jql.all_of(parts)
 
 
-def cut(site: Counts, wholes: Sequence[ProjectWindow], wanted: int, workers: int) -> list[ProjectWindow]:
-    """Every whole window as windows of about ``wanted`` issues, in order; empty ones stay: they cost one request.
+def split_windows(site: Counts, unsplit: Sequence[ProjectWindow], wanted: int, workers: int) -> list[ProjectWindow]:
+    """Every project's window as windows of about ``wanted`` issues, in order; empty ones stay: they cost one request.
 
-    Where to cut depends on the issues alone, not on the time of day: an unchanged site is cut the same way twice.
+    Where to split depends on the issues alone, not on the time of day: an unchanged site is split the same way twice.
 
     Args:
         site: Where counts come from.
-        wholes: One per project, open on both sides.
+        unsplit: One per project, open on both sides.
         wanted: Issues per window.
         workers: Requests side by side.
     """
     with ThreadPoolExecutor(workers, thread_name_prefix="probe") as pool:
-        counted = list(pool.map(lambda whole: _counted(site, whole), wholes))
-        large = [whole for whole in counted if whole.issues > wanted * 3 // 2]
-        spans = dict(zip([whole.project for whole in large], pool.map(lambda w: _span(site, w), large), strict=True))
+        counted = list(pool.map(lambda window: _counted(site, window), unsplit))
+        large = [window for window in counted if window.issues > wanted * 3 // 2]
+        spans = dict(zip([window.project for window in large], pool.map(lambda w: _span(site, w), large), strict=True))
         made: list[ProjectWindow] = []
-        for whole in counted:
-            span = spans.get(whole.project)
+        for window in counted:
+            span = spans.get(window.project)
             if span is None:
-                made.append(whole)
+                made.append(window)
                 continue
-            pieces = _pieces(whole, *span, wanted)
+            pieces = _pieces(window, *span, wanted)
             made += _merged(_refined(site, pieces, wanted, span[1], pool.map), wanted)
     return made
 
@@ -89,14 +89,14 @@ def _span(site: Counts, window: ProjectWindow) -> tuple[int, int] | None:
     return (jql.milliseconds(first), jql.milliseconds(last) + 1) if first and last else None
 
 
-def _pieces(whole: ProjectWindow, low_ms: int, high_ms: int, wanted: int) -> list[ProjectWindow]:
-    """Equal stretches of time between two moments, at least a minute each, open where the whole is open."""
+def _pieces(window: ProjectWindow, low_ms: int, high_ms: int, wanted: int) -> list[ProjectWindow]:
+    """Equal stretches of time between two moments, at least a minute each, open where the window is open."""
     span = max(high_ms - low_ms, 1)
-    count = max(2, min(_MOST_PIECES, -(-whole.issues // wanted), span // _MINUTE_MS))
+    count = max(2, min(_MOST_PIECES, -(-window.issues // wanted), span // _MINUTE_MS))
     edges = [low_ms + span * index // count for index in range(1, count)]
-    lows, highs = [whole.low_ms, *edges], [*edges, whole.high_ms]
+    lows, highs = [window.low_ms, *edges], [*edges, window.high_ms]
     return [
-        whole.model_copy(update={"low_ms": low, "high_ms": high, "issues": 0})
+        window.model_copy(update={"low_ms": low, "high_ms": high, "issues": 0})
         for low, high in zip(lows, highs, strict=True)
     ]
 
@@ -104,7 +104,7 @@ def _pieces(whole: ProjectWindow, low_ms: int, high_ms: int, wanted: int) -> lis
 def _refined(
     site: Counts, windows: Sequence[ProjectWindow], wanted: int, last_ms: int, map_all: Callable[..., object]
 ) -> list[ProjectWindow]:
-    """Count the windows; cut those that are still too large and can be cut."""
+    """Count the windows; split those that are still too large and can be split."""
     counted: list[ProjectWindow] = list(map_all(lambda window: _counted(site, window), windows))  # type: ignore[call-overload]
     made: list[ProjectWindow] = []
     for window in counted:
@@ -135,7 +135,7 @@ def _merged(windows: Sequence[ProjectWindow], wanted: int) -> list[ProjectWindow
     for window in windows:
         if made and made[-1].issues + window.issues <= wanted:
             last = made.pop()
-            window = last.model_copy(  # noqa: PLW2901 - the grown one goes on
+            window = last.model_copy(  # noqa: PLW2901 - continue with the merged one
                 update={"high_ms": window.high_ms, "issues": last.issues + window.issues}
             )
         made.append(window)

@@ -62,5 +62,5 @@ def frames(handle: Any) -> Iterator[pl.DataFrame]:
 
 def _checked(stream: _ArrowArrayStream, address: int, code: int) -> None:
     if code != 0:
-        said = stream.get_last_error(address)
-        raise StreamError(said.decode(errors="replace") if said else f"the driver gave up with error {code}")
+        message = stream.get_last_error(address)
+        raise StreamError(message.decode(errors="replace") if message else f"the driver stopped with error {code}")

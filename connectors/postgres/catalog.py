@@ -110,8 +110,8 @@ def collect(session: Session, config: PostgresConfig, endpoint_id: str) -> Catal
 def dataset_now(session: Session, namespace: str, name: str) -> DatasetDescriptor | None:
     """One dataset as it is at this moment, or None when it is gone or may not be read."""
     only = f" AND n.nspname = {literal(namespace)} AND c.relname = {literal(name)}"
-    found = list(_datasets(session, session.rows(_RELATIONS + only, f"looking up {namespace}.{name}")))
-    return found[0] if found else None
+    datasets = list(_datasets(session, session.rows(_RELATIONS + only, f"looking up {namespace}.{name}")))
+    return datasets[0] if datasets else None
 
 
 def made_types(session: Session) -> dict[str, TypeDefinition]:
@@ -193,7 +193,7 @@ def _column(
 
 def _user_types(session: Session) -> dict[str, tuple[tuple[str, ...], TypeDefinition]]:
     """By oid: the oids a user-made type is made of, and its definition."""
-    found: dict[str, tuple[tuple[str, ...], TypeDefinition]] = {}
+    definitions: dict[str, tuple[tuple[str, ...], TypeDefinition]] = {}
     for oid, name, kind, base_oid, base, labels, fields in session.rows(_USER_TYPES, "listing types"):
         parts = [part.split("\x02") for part in (fields or "").split("\x01") if part]
         needs = (base_oid,) if kind == "d" else tuple(part[2] for part in parts)
@@ -204,8 +204,8 @@ def _user_types(session: Session) -> dict[str, tuple[tuple[str, ...], TypeDefini
             base_type=base,
             fields=tuple((part[0], part[1]) for part in parts),
         )
-        found[oid] = (needs, definition)
-    return found
+        definitions[oid] = (needs, definition)
+    return definitions
 
 
 def _definitions(

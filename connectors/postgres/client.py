@@ -142,13 +142,13 @@ class PostgresClient:
         except BaseException as error:
             session.close()
             if isinstance(error, SourceUnreachableError | SinkUnreachableError):
-                self.close()  # what cut this session has most likely cut the idle ones too
+                self.close()  # what broke this connection has most likely broken the idle ones too
             raise
         with self._lock:
             self._idle.append(session)
 
     def _idle_one(self) -> Session | None:
-        # A line can break while nobody uses it; asking first costs one round trip and spares a run its first failure.
+        # An idle connection can break; checking it costs one round trip and spares a run its first failure.
         while True:
             with self._lock:
                 if not self._idle:

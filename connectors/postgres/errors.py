@@ -71,16 +71,16 @@ def translate(error: Exception, side: Side, doing: str) -> IngestionError:
 def sqlstate(error: BaseException) -> str:
     """The five characters, or an empty string when the server never spoke."""
     value: Any = getattr(error, "sqlstate", None)
-    found = re.search(r"SQLSTATE: (\w{5})", str(error))
-    return value if isinstance(value, str) and value else found.group(1) if found else ""
+    match = re.search(r"SQLSTATE: (\w{5})", str(error))
+    return value if isinstance(value, str) and value else match.group(1) if match else ""
 
 
 def server_message(error: BaseException) -> str:
     """The server's first line, and its detail, without driver noise, query text or passwords."""
     text = re.sub(r"(?s)\s*Query was:.*", "", str(error))
     text = re.sub(r"\.?\s*SQLSTATE: \w{5}\s*$", "", text.strip())
-    found = re.search(r"(?:ERROR|FATAL):\s*(.+)", text)
-    line = found.group(1) if found else text.splitlines()[0] if text else type(error).__name__
+    match = re.search(r"(?:ERROR|FATAL):\s*(.+)", text)
+    line = match.group(1) if match else text.splitlines()[0] if text else type(error).__name__
     line = re.sub(r"^(?:[A-Z_]+: )?(?:\[libpq\] )?(?:Failed to connect: )?", "", line)
     return re.sub(r"(?i)password\s*=\s*\S+", "password=***", line).strip().rstrip(".")
 
@@ -118,8 +118,8 @@ def _kind_without_state(text: str) -> str:
         return "database"
     if "permission denied" in lowered:
         return "privilege"
-    said = re.sub(r'"[^"]*"', "", lowered)  # a host's or role's name says nothing of the fault
-    if "ssl" in said or "certificate" in said:
+    unquoted = re.sub(r'"[^"]*"', "", lowered)  # a host's or role's name says nothing of the fault
+    if "ssl" in unquoted or "certificate" in unquoted:
         return "tls"
     return "passing" if _server_spoke(text) else "unreachable"
 

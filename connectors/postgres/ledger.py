@@ -82,7 +82,7 @@ class Ledger:
         )
 
     def begin(self, session: Session, ref: RunRef, run_id: str, plan: IngestionPlan, *, empty: bool) -> RunHandle:
-        """Take the next epoch; a run with another id starts afresh, the same id goes on. Waits for slices in flight."""
+        """Take the next epoch; another run id begins again, the same one resumes. Waits for running slices."""
         values = ", ".join(literal(text) for text in (ref.endpoint_id, ref.unit_id, ref.sink_id))
         frozen = literal(plan.model_dump_json())
         rows = session.rows(
@@ -113,7 +113,7 @@ class Ledger:
         return {key: UpsertReceipt.model_validate_json(text) for key, text in rows}
 
     def receipt(self, session: Session, run: RunHandle, slice_key: str) -> UpsertReceipt | None:
-        """The receipt of one slice, or None; nobody else writes the slice until the caller's transaction ends.
+        """The receipt of one slice, or None; no other run writes the slice until the caller's transaction ends.
 
         A commit whose answer was lost may still be under way: its outcome is waited for, or a retry would write twice.
         """

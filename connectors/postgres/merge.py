@@ -131,8 +131,8 @@ def moved_condition(target: TargetTable) -> str:
     """Live rows of the target (``t``) whose source row is in the work table under another key: it moved there."""
     (source_id,), (key,) = target.identity, target.key
     live = "".join(f" AND m.{condition}" for condition in target.live)
-    found = f"m.{ident(source_id)} = w.{ident(source_id)} AND m.{ident(key)} <> w.{ident(key)}{live}"
-    moved = f"SELECT o.{ident(key)} FROM pg_temp.{ident(WORK)} w CROSS JOIN {_looked_up(target, 'm', found)} o"
+    same_source = f"m.{ident(source_id)} = w.{ident(source_id)} AND m.{ident(key)} <> w.{ident(key)}{live}"
+    moved = f"SELECT o.{ident(key)} FROM pg_temp.{ident(WORK)} w CROSS JOIN {_looked_up(target, 'm', same_source)} o"
     taken = f"SELECT 1 FROM pg_temp.{ident(WORK)} k WHERE k.{ident(key)} = t.{ident(key)}"
     return f"t.{ident(key)} = ANY (ARRAY({moved})) AND NOT EXISTS ({taken})"
 

@@ -1,4 +1,4 @@
-"""From a unit, a mode and a checkpoint to a plan: what to check, where to begin, where to cut."""
+"""From a unit, a mode and a checkpoint to a plan: what to check, where to begin, where to split."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from connectors.postgres import catalog, cut, types, watermark
+from connectors.postgres import catalog, splitting, types, watermark
 from connectors.postgres.reading import column_types, filter_conditions, filtering
 from connectors.postgres.sql import literal, qualified, where
 from connectors.postgres.watermark import CursorObservation, Watermark
@@ -36,10 +36,10 @@ _PARALLEL_KINDS = ("table", "partitioned_table", "materialized_view")
 
 @dataclass(frozen=True)
 class _Range:
-    """What one run reads, before it is cut.
+    """What one run reads, before it is split into slices.
 
     Attributes:
-        key: Columns to cut on; empty when there is nothing to cut on.
+        key: Columns to split on; empty when there are none.
         since: The watermark to read from; None reads everything.
         cursor: Cursor columns; empty in a full run without any.
     """
@@ -71,7 +71,7 @@ def make_plan(session: Session, request: PlanRequest, seen: CursorObservation) -
     span = _Range(key=unit.primary_key, since=before.settled if request.mode == "incremental" else None, cursor=cursor)
     params, strategy, reason, rows, size = _cut(session, unit, request, span)
     after = _end(session, unit, before, seen) if settles else None
-    slices = cut.numbered(params, rows, size)
+    slices = splitting.numbered(params, rows, size)
     if span.since is not None and _has_unordered(session, unit, cursor):
         slices = (*slices, _unordered_slice(len(slices), cursor))
     return IngestionPlan(
@@ -221,24 +221,24 @@ def _cut(
         conditions.append(watermark.since(span.cursor, span.since, watermark.cursor_type(unit, span.cursor)))
     with filtering(unit, request.policy.filter):
         rows, size = _estimate(session, unit, conditions)
-    wanted = cut.slices_wanted(size or 0, request.policy.target_slice_bytes)
+    wanted = splitting.slices_wanted(size or 0, request.policy.target_slice_bytes)
     columns = _cut_columns(unit, span)
     explain = f"{', '.join(span.cursor)} >= {span.since}" if span.since is not None else "all rows"
     if wanted == 1 or not columns or unit.kind not in _PARALLEL_KINDS or unit.dataset.bytes_estimate is None:
         why = _why_single(unit, wanted, columns)
         return [{**since, "explain": explain}], "single", why, rows, size
-    sample = cut.take_sample(session, unit, columns, conditions, wanted)
-    points = cut.cut_points(sample, wanted)
-    params = [{**since, **piece} for piece in cut.ranges(columns, points)]
+    sample = splitting.take_sample(session, unit, columns, conditions, wanted)
+    points = splitting.split_points(sample, wanted)
+    params = [{**since, **piece} for piece in splitting.ranges(columns, points)]
     strategy = "cursor-range" if span.since is not None and columns[0] in span.cursor else "key-range"
-    reason = f"about {(size or 0) / 2**20:.0f} MiB, cut on ({', '.join(columns)}) by {len(sample.keys)} sampled rows"
+    reason = f"about {(size or 0) / 2**20:.0f} MiB, split on ({', '.join(columns)}) by {len(sample.keys)} sampled rows"
     return params, strategy, reason, rows, size
 
 
 def _cut_columns(unit: EndpointUnitDescriptor, span: _Range) -> tuple[str, ...]:
     """Never a key that may be NULL: no range holds NULL.
 
-    A delta is cut on (cursor, key), so that many rows with one cursor value can still be divided.
+    A delta is split on (cursor, key), so that many rows with one cursor value can still be divided.
     """
     if any(column.nullable for column in unit.columns if column.name in span.key):
         return ()
@@ -250,7 +250,7 @@ def _cut_columns(unit: EndpointUnitDescriptor, span: _Range) -> tuple[str, ...]:
 def _why_single(unit: EndpointUnitDescriptor, wanted: int, columns: Sequence[str]) -> str:
     if wanted == 1:
         return "it fits one slice"
-    return "it has no key to cut on" if not columns else f"a {unit.kind} is read as one stream"
+    return "it has no key to split on" if not columns else f"a {unit.kind} is read as one stream"
 
 
 def _estimate(

@@ -61,11 +61,11 @@ class TableSink:
         """Hold a session lock on a connection of its own: it ends with the process, whatever ends the process."""
         holder = self._client.connect()
         try:
-            held = holder.value(
-                f"SELECT pg_try_advisory_lock(hashtextextended({literal(f'nucleus run {ref}')}, 0)) AS held",
+            locked = holder.value(
+                f"SELECT pg_try_advisory_lock(hashtextextended({literal(f'nucleus run {ref}')}, 0)) AS locked",
                 f"locking {ref}",
             )
-            if not held:
+            if not locked:
                 raise RunInProgressError(
                     f"A run of {ref} is in progress", "Wait for it to end, or cancel it; then run again.", ref=str(ref)
                 )
@@ -129,10 +129,10 @@ class TableSink:
         piece = IngestionSlice(key=f"census-{run.epoch}", sequence=len(plan.slices))
         with self._client.session() as session, session.transaction():
             self._ledger.check_fence(session, run)
-            found, missing = census.reconcile(session, target, _provisioned(session, target), plan, keys)
-            written = self._removed_so_far(session, run, piece, found)
+            census_receipt, missing = census.reconcile(session, target, _provisioned(session, target), plan, keys)
+            written = self._removed_so_far(session, run, piece, census_receipt)
             self._ledger.file(session, run, _receipt(run, piece, keys, written, time.monotonic() - started))
-        return found, missing
+        return census_receipt, missing
 
     def remove(self, run: RunHandle, plan: IngestionPlan, keys: RecordReader) -> CensusReceipt:
         """Treat rows of exactly these keys as gone, in one transaction with a receipt."""
@@ -141,22 +141,24 @@ class TableSink:
         piece = IngestionSlice(key=f"gone-{run.epoch}", sequence=len(plan.slices))
         with self._client.session() as session, session.transaction():
             self._ledger.check_fence(session, run)
-            found = census.remove(session, target, _provisioned(session, target), plan, keys)
-            written = self._removed_so_far(session, run, piece, found)
+            census_receipt = census.remove(session, target, _provisioned(session, target), plan, keys)
+            written = self._removed_so_far(session, run, piece, census_receipt)
             self._ledger.file(session, run, _receipt(run, piece, keys, written, time.monotonic() - started))
-        return found
+        return census_receipt
 
     def close(self) -> None:
         """Close idle connections."""
         self._client.close()
 
-    def _removed_so_far(self, session: Session, run: RunHandle, piece: IngestionSlice, found: CensusReceipt) -> Written:
+    def _removed_so_far(
+        self, session: Session, run: RunHandle, piece: IngestionSlice, census_receipt: CensusReceipt
+    ) -> Written:
         """What this census removed, and what an earlier try of it in the same epoch had committed."""
         earlier = self._ledger.receipt(session, run, piece.key)
         return Written(
             "census",
-            deleted=found.rows_deleted + (earlier.rows_deleted if earlier else 0),
-            tombstoned=found.rows_tombstoned + (earlier.rows_tombstoned if earlier else 0),
+            deleted=census_receipt.rows_deleted + (earlier.rows_deleted if earlier else 0),
+            tombstoned=census_receipt.rows_tombstoned + (earlier.rows_tombstoned if earlier else 0),
         )
 
     def _target(self, plan: IngestionPlan) -> TargetTable:

@@ -140,7 +140,7 @@ class PostgresSource:
         if reached is None or not plan.unit.primary_key:
             return ()  # a table without key is one slice: it is read whole, or in the sink already
         columns, value = reached
-        explain = f"{', '.join(columns)} >= {value}, read again because the run went on under a new view"
+        explain = f"{', '.join(columns)} >= {value}, read again because the run continued with a new view"
         params: Json = {"since": {"columns": list(columns), "value": value}, "explain": explain}
         return (IngestionSlice(key=f"catch-up-{epoch}", sequence=0, params=params),)
 

@@ -110,7 +110,7 @@ def existing_columns(session: Session, target: TargetTable) -> dict[str, str]:
 def has_unique_key(session: Session, target: TargetTable) -> bool:
     """True when a unique index covers exactly the key's columns, none of which may be NULL: ON CONFLICT can use it."""
     wanted = ", ".join(literal(name) for name in sorted(target.key))
-    found = session.value(
+    covered = session.value(
         "SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_index i "
         f"WHERE i.indrelid = {literal(target.table)}::regclass AND i.indisunique AND i.indisvalid AND i.indimmediate "
         "AND i.indpred IS NULL AND i.indexprs IS NULL AND ("
@@ -119,7 +119,7 @@ def has_unique_key(session: Session, target: TargetTable) -> bool:
         f"HAVING bool_and(a.attnotnull)) = ARRAY[{wanted}]::text[]) AS found",
         f"looking at the keys of {target.table}",
     )
-    return bool(found)
+    return bool(covered)
 
 
 def statements(target: TargetTable, existing: dict[str, str]) -> list[str]:
@@ -210,8 +210,8 @@ def type_statements(session: Session, target: TargetTable) -> list[str]:
 
 def _schema_of(name: str) -> str | None:
     """The schema of a qualified name, quoted as it is there."""
-    found = re.match(r'("(?:[^"]|"")+"|[^".]+)\.', name)
-    return found.group(1) if found else None
+    match = re.match(r'("(?:[^"]|"")+"|[^".]+)\.', name)
+    return match.group(1) if match else None
 
 
 def _new_labels(made: TypeDefinition, there: tuple[str, ...]) -> list[str]:

@@ -72,8 +72,8 @@ def base_type(declared_type: str) -> str:
 
 def modifiers(declared_type: str) -> tuple[int, ...]:
     """The numbers in parentheses: ``numeric(15,2)`` -> (15, 2); none -> ()."""
-    found = re.search(r"\(([-\d,\s]+)\)", declared_type)
-    return tuple(int(part) for part in found.group(1).split(",")) if found else ()
+    match = re.search(r"\(([-\d,\s]+)\)", declared_type)
+    return tuple(int(part) for part in match.group(1).split(",")) if match else ()
 
 
 def logical_type(declared_type: str) -> LogicalType:

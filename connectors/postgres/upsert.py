@@ -76,7 +76,7 @@ class SliceUpsert:
         return self._difference(reader, rows)
 
     def _shared(self, reader: RecordReader, rows: int) -> Written:
-        """Into a table of several owners: nobody else's row is touched, and a row that moved leaves its old key."""
+        """Into a table of several owners: change only the owner's rows; remove the old key of a row that moved."""
         written = self._difference(reader, rows, self._refuse_rows_of_other_owners)
         moved = merge.remove_gone_sql(self._target, self._on_gone, merge.moved_condition(self._target))
         if moved is None:
@@ -87,11 +87,11 @@ class SliceUpsert:
         )
 
     def _refuse_rows_of_other_owners(self) -> None:
-        found = self._session.rows(
+        foreign = self._session.rows(
             merge.rows_of_other_owners(self._target), f"looking for other owners in {self._target.table}"
         )
-        if found:
-            key, owner = found[0]
+        if foreign:
+            key, owner = foreign[0]
             raise SinkOwnerError(
                 f"{self._target.table}: {key} belongs to endpoint {owner!r}, not to {self._target.owner!r}",
                 "Give one of the two endpoints another source_system; nothing of the slice was written.",
@@ -176,10 +176,10 @@ class SliceUpsert:
         for order, sign in (("ASC", ">="), ("DESC", "<=")):
             by = ", ".join(f"{ident(name)} {order}" for name in key)
             sql = f"SELECT {texts} FROM (SELECT {source} FROM pg_temp.{ident(merge.WORK)}) w ORDER BY {by} LIMIT 1"
-            found = self._session.rows(sql, "looking at the slice's keys")
-            if not found:
+            edges = self._session.rows(sql, "looking at the slice's keys")
+            if not edges:
                 return ["false"]  # a reader may leave out every row: nothing can be equal to nothing
-            edge = found[0]
+            edge = edges[0]
             values = ", ".join(typed(value, self._types[name]) for name, value in zip(key, edge, strict=True))
             conditions.append(f"{columns} {sign} {values if len(key) == 1 else f'({values})'}")
         return conditions

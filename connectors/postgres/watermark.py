@@ -2,8 +2,8 @@
 
 A cursor value is taken when a row is written, the row is seen when its transaction commits, and commits come in any
 order. So the checkpoint keeps two things: ``settled``, a value at or below which nothing can appear any more, and
-``pending``, values that were reached while somebody was still in the middle of a transaction. A run reads from
-``settled``. A pending value is settled by a run whose view began after everybody named in it was gone.
+``pending``, values that were reached while other transactions were still open. A run reads from
+``settled``. A pending value is settled by a run whose view began after all transactions named in it had ended.
 
 Who is in the middle of a transaction: holders of a transaction id (the snapshot's ``xmin`` to ``xmax``), and those
 who have begun without one yet (``now()`` is already fixed then): they hold a virtual transaction id, listed in
@@ -126,7 +126,7 @@ class CursorObservation(Contract):
 
     @property
     def quiet(self) -> bool:
-        """True when nobody can still commit a row that the view does not show."""
+        """True when no open transaction can still commit a row that the view does not show."""
         return self.xmin == self.view_xmax == self.xmax and not self.there_after
 
 
@@ -257,8 +257,8 @@ def highest(session: Session, unit: EndpointUnitDescriptor, columns: Sequence[st
         column = ident(name)
         finite = [f"{column} < 'infinity'", f"{column} > '-infinity'"] if has_infinity(declared) else []
         parts.append(f"(SELECT max({column}) FROM {table}{where(finite)})")
-    found = session.value(f"SELECT GREATEST({', '.join(parts)})::text AS v", f"finding the end of {unit.unit_id}")
-    return str(found) if found is not None else None
+    end = session.value(f"SELECT GREATEST({', '.join(parts)})::text AS v", f"finding the end of {unit.unit_id}")
+    return str(end) if end is not None else None
 
 
 def in_order(session: Session, values: Sequence[str], declared: str) -> list[str]:

@@ -1,7 +1,7 @@
-"""Pausing a run that is at work: it looks for its own id among its unit's holds, and ends after its slices in hand.
+"""Pausing a running flow: it polls its unit's holds for its own run id, finishes the slices in progress, and ends.
 
-A note in the state store, because Prefect's own pause does not reach a process that is at work, and its cancellation
-kills it in the middle of a slice.
+The request is an entry in the state store, because Prefect's own pause does not reach a process that is running, and
+Prefect's cancellation kills it in the middle of a slice.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
 PAUSED = "Paused"
 """Name of the Prefect state of a run that was paused: of type CANCELLED, which nothing starts again by itself."""
-LOOK_EVERY_S = 2.0
+POLL_EVERY_S = 2.0
 
 
 @contextmanager
 def pausable(workspace: Workspace, ref: RunRef, run_id: str, control: RunControl) -> Iterator[None]:
-    """Look for a pause while the context is open, and hand it to the run's control.
+    """Poll for a pause request while the context is open, and pass it to the run's control.
 
     Raises:
-        RunPausedError: The run was paused, before or while it went on; the unit's state says PAUSED.
+        RunPausedError: The run was paused before it began or while it ran; the unit's state says PAUSED.
     """
     if workspace.holds.ends(ref, run_id):
         raise _paused(workspace, ref)
@@ -42,24 +42,24 @@ def pausable(workspace: Workspace, ref: RunRef, run_id: str, control: RunControl
     try:
         yield
         if requested.is_set():
-            workspace.states.paused(ref)  # it came to its end nevertheless, and its schedule is held back
+            workspace.states.paused(ref)  # the run completed nevertheless; its schedule stays paused
     except RunStopped:
         if requested.is_set():
             raise _paused(workspace, ref) from None
         raise
     finally:
         over.set()
-        watcher.join(timeout=LOOK_EVERY_S)
+        watcher.join(timeout=POLL_EVERY_S)
 
 
 def _watch_holds(
     holds: UnitHolds, ref: RunRef, run_id: str, control: RunControl, over: Event, requested: Event
 ) -> None:
-    while not over.wait(LOOK_EVERY_S):
+    while not over.wait(POLL_EVERY_S):
         try:
             wanted = requested.is_set() or holds.ends(ref, run_id)
         except IngestionError:
-            continue  # a store that is away for a moment is no reason to stop, and the next look comes
+            continue  # the store is unavailable for a moment: no reason to stop, it is polled again
         if wanted:
             requested.set()
             control.pause()

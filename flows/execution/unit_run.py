@@ -101,10 +101,10 @@ class FlowUnitRun(SilentObserver):
             policy: Fields to override.
             staging_id: A staging block; the default area when None.
             checkpoint: Where to begin in place of the saved checkpoint.
-            fresh: Plan anew although an unfinished run could be continued.
+            fresh: Make a new plan even if an unfinished run could be resumed.
 
         Raises:
-            IngestionError: Nothing began, or the run did not succeed and can be run again to go on.
+            IngestionError: Nothing began, or the run did not succeed; run it again to resume it.
         """
         unit, config = self._workspace.runnable(self._ref.endpoint_id, self._ref.unit_id)
         request = RunRequest(
@@ -138,7 +138,7 @@ class FlowUnitRun(SilentObserver):
         )
 
     def _execute_locked(self, sink: SinkEndpoint, request: RunRequest, staging_id: str | None) -> RunSummary:
-        """The run itself, while the unit is held: only now is the checkpoint the one to begin with."""
+        """The run itself, under the unit's lock: only now is the saved checkpoint final."""
         states, source = self._workspace.states, self._workspace.source(self._ref.endpoint_id)
         states.running(self._ref, self._run_id)
         checkpoints = self._workspace.checkpoints(self._workspace.vendor(self._ref.endpoint_id))

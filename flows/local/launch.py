@@ -21,7 +21,7 @@ from flows.local.processes import forget, is_healthy, start
 if TYPE_CHECKING:
     from pathlib import Path
 
-START_TIMEOUT_S = 90.0
+START_TIMEOUT_S = 180.0
 
 
 def launch_server_and_worker(home: Path, api_url: str, pids: dict[str, int], *, worker: bool) -> None:
@@ -62,7 +62,7 @@ def wait_until_healthy(process: subprocess.Popen[bytes], url: str, name: str, lo
     """Return when the server at the URL answers.
 
     Raises:
-        ControlPlaneError: Its process ended, or 90 seconds passed.
+        ControlPlaneError: Its process ended, or 180 seconds passed.
     """
     deadline = time.monotonic() + START_TIMEOUT_S
     while not is_healthy(url):

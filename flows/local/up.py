@@ -35,7 +35,7 @@ def up(
         api_port: Of the API, on 127.0.0.1; a free one when None.
 
     Raises:
-        ControlPlaneError: A process ended early or the server did not answer in 90 seconds; what was started is ended.
+        ControlPlaneError: A process ended early or the server did not answer in 180 seconds; what was started is ended.
     """
     home = (home or home_folder()).absolute()
     home.mkdir(mode=0o700, parents=True, exist_ok=True)

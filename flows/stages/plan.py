@@ -31,7 +31,7 @@ class RunRequest(Contract):
     cdm_model: CdmModel | None = None
     """What the rows are mapped to; None for raw rows."""
     fresh: bool = False
-    """Plan anew although an unfinished run could be continued."""
+    """Make a new plan even if an unfinished run could be resumed."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class OpenRun:
 
 
 def open_run(source: SourceEndpoint, sink: SinkEndpoint, request: RunRequest, view: str | None) -> OpenRun:
-    """Continue the unfinished run of the same shape, or plan anew; then take the epoch.
+    """Resume the unfinished run of the same shape, or make a new plan; then take the epoch.
 
     Raises:
         PlanError: The unit cannot be read so.

@@ -1,4 +1,4 @@
-"""Common-model rows made anew from staged raw rows by the current mapper, without touching the source.
+"""Map staged raw rows to the common model again, with the current mapper and without reading the source.
 
 Staged sessions are walked from the newest to the oldest, and of each source row only the newest staged state is used:
 whatever order runs wrote them in, the sink ends with the newest. Rows that were found gone stay gone.

@@ -42,11 +42,11 @@ class RunControl:
         self._driving = False
 
     def stop(self) -> None:
-        """Give up what is in hand between two batches; the run raises ``RunStopped`` and can be resumed."""
+        """Abandon the slices in progress between two batches; the run raises ``RunStopped`` and can be resumed."""
         self.stop_event.set()
 
     def pause(self) -> None:
-        """Finish the slices in hand and begin no other; where none is in hand, stop. Call it until the run ends."""
+        """Finish the slices in progress and start no other; if none is in progress, stop. Repeat until the run ends."""
         self._pause.set()
         if self._interruptible and not self._driving:
             self.stop()
@@ -95,13 +95,13 @@ class _Delayed(NamedTuple):
 
 
 class SliceWindow:
-    """At most ``parallel`` slices in hand; everything is decided in the thread that calls :meth:`drive`.
+    """At most ``parallel`` slices in progress; every decision is made in the thread that calls :meth:`drive`.
 
     Args:
         executor: Carries out the steps.
         listener: Is told of every result.
         control: Ends the window early.
-        parallel: Slices at a time; one that waits for its next try counts.
+        parallel: Slices at a time, including those that wait for their next try.
     """
 
     def __init__(self, executor: SliceExecutor, listener: SliceListener, control: RunControl, parallel: int) -> None:

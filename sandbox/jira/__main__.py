@@ -19,8 +19,8 @@ def main() -> None:
     options = parser.parse_args()
     site = JiraSite(issues=options.issues, projects=("AND", "OPS", "WEB"), zone=options.zone)
     with SandboxJira(site, latency_s=options.latency_ms / 1000) as server:
-        said = {"base_url": server.url, "email": server.email, "api_token": server.token}
-        sys.stdout.write(json.dumps(said) + "\n")
+        access = {"base_url": server.url, "email": server.email, "api_token": server.token}
+        sys.stdout.write(json.dumps(access) + "\n")
         sys.stdout.flush()
         sys.stdin.read()
 

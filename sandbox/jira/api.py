@@ -51,22 +51,22 @@ class JiraApi:
         self.site = site
         self.render = Renderer(site)
         self.most_ids = IDS_PAGE
-        """Ids that a page of a search holds at most, whatever is asked for."""
+        """Most ids in a page of a search, whatever the request says."""
         self.short_pages = False
         """True: pages of full issues come shorter than asked for, with more to come."""
 
     def reply(self, method: str, path: str, query: Parameters, body: bytes, *, known: bool) -> HttpReply:
-        """The answer; to a stranger, what strangers get."""
+        """The answer; ``known`` is False for an anonymous caller."""
         try:
             if known:
                 return self._known(method, path, query, body)
-            return self._stranger(method, path)
+            return self._anonymous(method, path)
         except Refused as refused:
             return refused.reply
         except JqlError as error:
             return failed(400, str(error))
 
-    def _stranger(self, method: str, path: str) -> HttpReply:
+    def _anonymous(self, method: str, path: str) -> HttpReply:
         empty: dict[str, Any] = {
             "/project/search": {"values": [], "total": 0, "isLast": True, "startAt": 0, "maxResults": 50},
             "/search/jql": {"issues": [], "isLast": True},
@@ -112,10 +112,10 @@ class JiraApi:
             return plain[method, path]()
         if path == "/search":
             raise Refused(410, MOVED)
-        if (found := re.fullmatch(r"/issue/([^/]+)(?:/(comment|worklog))?", path)) and method == "GET":
-            return self._of_issue(found.group(1), found.group(2), query)
-        if found and (method, found.group(2)) in {("PUT", None), ("POST", "comment")}:
-            return self._write(found.group(1), found.group(2), body)
+        if (match := re.fullmatch(r"/issue/([^/]+)(?:/(comment|worklog))?", path)) and method == "GET":
+            return self._of_issue(match.group(1), match.group(2), query)
+        if match and (method, match.group(2)) in {("PUT", None), ("POST", "comment")}:
+            return self._write(match.group(1), match.group(2), body)
         raise Refused(404, "null for uri")
 
     # --- search ------------------------------------------------------------------------------------------------
@@ -123,42 +123,42 @@ class JiraApi:
     @staticmethod
     def _from_query(query: Parameters) -> dict[str, Any]:
         one = {name: values[0] for name, values in query.items()}
-        asked: dict[str, Any] = {name: one[name] for name in ("jql", "nextPageToken") if name in one}
+        search: dict[str, Any] = {name: one[name] for name in ("jql", "nextPageToken") if name in one}
         if "maxResults" in one:
-            asked["maxResults"] = int(one["maxResults"])
+            search["maxResults"] = int(one["maxResults"])
         if "fields" in query:
-            asked["fields"] = [part for value in query["fields"] for part in value.split(",")]
-        return asked
+            search["fields"] = [part for value in query["fields"] for part in value.split(",")]
+        return search
 
-    def _search(self, asked: dict[str, Any]) -> HttpReply:
-        start = _token(asked.get("nextPageToken"))
-        most = asked.get("maxResults", 50)
+    def _search(self, query: dict[str, Any]) -> HttpReply:
+        start = _token(query.get("nextPageToken"))
+        most = query.get("maxResults", 50)
         if not isinstance(most, int) or not 1 <= most <= IDS_PAGE:
             raise Refused(400, "The max results parameter has to be between 1 and 5,000.")
-        fields = asked.get("fields") or ["id"]
+        fields = query.get("fields") or ["id"]
         ids_only = set(fields) <= {"id", "key"}
         size = min(most, self.most_ids if ids_only else FULL_PAGE)
         if self.short_pages and not ids_only:
             size = max(1, size * 2 // 3)
-        fresh = {str(one) for one in asked.get("reconcileIssues", [])}
-        found = self._found(str(asked.get("jql", "")), fresh)
+        fresh = {str(one) for one in query.get("reconcileIssues", [])}
+        matching = self._matching(str(query.get("jql", "")), fresh)
         # The token is the place in the order; ids hold it steady when issues come and go before it.
-        page = found[start : start + size]
+        page = matching[start : start + size]
         made = b",".join(self.render.issue(one, fields, search=True) for one in page)
-        more = start + size < len(found)
+        more = start + size < len(matching)
         tail = b',"isLast":false,"nextPageToken":"%s"' % _made_token(start + size) if more else b',"isLast":true'
         return HttpReply(b'{"issues":[' + made + b"]" + tail + b"}")
 
-    def _count(self, asked: dict[str, Any]) -> HttpReply:
-        return HttpReply(as_json({"count": len(self._found(str(asked.get("jql", "")), set()))}))
+    def _count(self, query: dict[str, Any]) -> HttpReply:
+        return HttpReply(as_json({"count": len(self._matching(str(query.get("jql", "")), set()))}))
 
-    def _found(self, jql: str, fresh: set[str]) -> list[Issue]:
+    def _matching(self, jql: str, fresh: set[str]) -> list[Issue]:
         with self.site.lock:
             query = Parser(self.site, self.site.zone).parse(jql)
             if not query.bounded:
                 raise Refused(400, UNBOUNDED)
             horizon = self.site.now_ms - self.site.lag_ms
-            found = [
+            matching = [
                 issue
                 for issue in self._candidates(query)
                 if (query.projects is None or issue.project_key in query.projects)
@@ -169,7 +169,7 @@ class JiraApi:
                 )
                 and query.test(issue)
             ]
-        return _ordered(found, query)
+        return _ordered(matching, query)
 
     def _candidates(self, query: JqlQuery) -> list[Issue]:
         if query.updated_from is not None:
@@ -179,17 +179,17 @@ class JiraApi:
     # --- issues ------------------------------------------------------------------------------------------------
 
     def _bulk(self, body: bytes) -> HttpReply:
-        asked = _object(body, {"issueIdsOrKeys", "fields", "expand", "fieldsByKeys", "properties"})
-        names = asked.get("issueIdsOrKeys", [])
+        request = _object(body, {"issueIdsOrKeys", "fields", "expand", "fieldsByKeys", "properties"})
+        names = request.get("issueIdsOrKeys", [])
         if not isinstance(names, list) or not 1 <= len(names) <= FULL_PAGE:
             raise Refused(400, "The issueIdsOrKeys list must have between 1 and 100 entries.")
-        fields = asked.get("fields") or ["*navigable"]
+        fields = request.get("fields") or ["*navigable"]
         with self.site.lock:
-            found = {str(name): self.site.issue(str(name)) for name in names}
-            made = [self.render.issue(one, fields, search=False) for one in found.values() if one is not None]
+            issues = {str(name): self.site.issue(str(name)) for name in names}
+            made = [self.render.issue(one, fields, search=False) for one in issues.values() if one is not None]
         errors = [
             {"id": name, "errorMessage": "Issue does not exist or you do not have permission to see it."}
-            for name, one in found.items()
+            for name, one in issues.items()
             if one is None
         ]
         return HttpReply(b'{"issues":[' + b",".join(made) + b'],"issueErrors":' + as_json(errors) + b"}")
@@ -211,7 +211,7 @@ class JiraApi:
         return HttpReply(as_json({"startAt": start, "maxResults": size, "total": total, "worklogs": shown}))
 
     def _write(self, name: str, what: str | None, body: bytes) -> HttpReply:
-        """Edit issue (its summary) and add comment, as far as somebody who only reads needs to see them happen."""
+        """Edit issue (its summary) and add comment, as far as a source's tests need changes."""
         with self.site.lock:
             issue = self.site.issue(name)
             if issue is None:
@@ -234,7 +234,7 @@ class JiraApi:
         shown = [self.render.comment(one, issue) for one in ordered[start : start + size]]
         return {"startAt": start, "maxResults": size, "total": len(issue.comments), "comments": shown}
 
-    # --- the rest ----------------------------------------------------------------------------------------------
+    # --- everything else ----------------------------------------------------------------------------------------------
 
     def _server_info(self) -> HttpReply:
         return HttpReply(
@@ -258,12 +258,12 @@ class JiraApi:
 
     def _projects(self, query: Parameters) -> HttpReply:
         start, size = _number(query, "startAt", 0), min(_number(query, "maxResults", 50), FULL_PAGE)
-        found = self.site.projects(query.get("status") or ["live"])
-        page = found[start : start + size]
-        last = start + size >= len(found)
+        projects = self.site.projects(query.get("status") or ["live"])
+        page = projects[start : start + size]
+        last = start + size >= len(projects)
         shown = [{key: value for key, value in one.items() if key != "next"} for one in page]
         return HttpReply(
-            as_json({"startAt": start, "maxResults": size, "total": len(found), "isLast": last, "values": shown})
+            as_json({"startAt": start, "maxResults": size, "total": len(projects), "isLast": last, "values": shown})
         )
 
     def _people(self, query: Parameters) -> HttpReply:
@@ -278,10 +278,10 @@ class JiraApi:
         with self.site.lock:
             issues = self.site.issues()
             if kind == "worklog":
-                found = [self.render.worklog(c, i) for i in issues for c in i.worklogs if c.child_id in wanted]
-                return HttpReply(as_json(found))
-            found = [self.render.comment(c, i) for i in issues for c in i.comments if c.child_id in wanted]
-        page = {"startAt": 0, "maxResults": 1000, "total": len(found), "isLast": True, "values": found}
+                children = [self.render.worklog(c, i) for i in issues for c in i.worklogs if c.child_id in wanted]
+                return HttpReply(as_json(children))
+            children = [self.render.comment(c, i) for i in issues for c in i.comments if c.child_id in wanted]
+        page = {"startAt": 0, "maxResults": 1000, "total": len(children), "isLast": True, "values": children}
         return HttpReply(as_json(page))
 
     def _deleted_worklogs(self, query: Parameters) -> HttpReply:
@@ -308,12 +308,12 @@ def _status(one: tuple[str, str, str]) -> dict[str, Any]:
 
 def _object(body: bytes, known: set[str]) -> dict[str, Any]:
     try:
-        asked = json.loads(body or b"{}")
+        request = json.loads(body or b"{}")
     except ValueError:
         raise Refused(400, INVALID) from None
-    if not isinstance(asked, dict) or not set(asked) <= known:
+    if not isinstance(request, dict) or not set(request) <= known:
         raise Refused(400, INVALID)
-    return asked
+    return request
 
 
 def _number(query: Parameters, name: str, default: int) -> int:
@@ -336,8 +336,8 @@ def _token(token: Any) -> int:
         raise Refused(400, "The provided nextPageToken is not valid.") from None
 
 
-def _ordered(found: Sequence[Issue], query: JqlQuery) -> list[Issue]:
-    made = sorted(found, key=lambda issue: (issue.created_ms, int(issue.issue_id)), reverse=not query.order)
+def _ordered(issues: Sequence[Issue], query: JqlQuery) -> list[Issue]:
+    made = sorted(issues, key=lambda issue: (issue.created_ms, int(issue.issue_id)), reverse=not query.order)
     keys: dict[str, Callable[[Issue], Any]] = {
         "created": lambda issue: issue.created_ms,
         "updated": lambda issue: issue.updated_ms,

@@ -232,29 +232,29 @@ class Parser:
         self._take()
         if self._take()[0].lower() != "by":
             raise JqlError("Error in the JQL Query: Expecting 'by'.")
-        found: list[tuple[str, bool]] = []
+        order: list[tuple[str, bool]] = []
         while True:
             field = self._take()[0].lower()
             descending = self._peek() == "desc"
             if self._peek() in {"asc", "desc"}:
                 self._take()
-            found.append((field, descending))
+            order.append((field, descending))
             if self._peek() != ",":
-                return tuple(found)
+                return tuple(order)
             self._take()
 
 
 def _tokens(jql: str) -> list[tuple[str, bool]]:
-    found, at = [], 0
+    words, at = [], 0
     jql = jql.rstrip()
     while at < len(jql):
         match = _TOKEN.match(jql, at)
         if match is None:
             raise JqlError(f"Error in the JQL Query: The character '{jql[at]}' is a reserved JQL character.")
         quoted, operator, word = match.groups()
-        found.append((_unescaped(quoted[1:-1]), True) if quoted else (operator or word, False))
+        words.append((_unescaped(quoted[1:-1]), True) if quoted else (operator or word, False))
         at = match.end()
-    return found
+    return words
 
 
 def _unescaped(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Payloads as Jira writes them: moments in the account's zone, embedded lists cut, fields as asked for."""
+"""Payloads as Jira writes them: times in the account's time zone, embedded lists shortened, fields as requested."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ class Renderer:
     def issue(self, issue: Issue, fields: Sequence[str], *, search: bool) -> bytes:
         """The payload with these fields."""
         wanted = tuple(fields) or ("id",)
-        asked = (*wanted, "search" if search else "get")
-        if (found := issue.rendered.get(asked)) is not None:
-            return found
+        selection = (*wanted, "search" if search else "get")
+        if (rendered := issue.rendered.get(selection)) is not None:
+            return rendered
         payload: Json = {"id": issue.issue_id, "key": issue.key, "self": f"/rest/api/3/issue/{issue.issue_id}"}
         if wanted == ("id",):
             payload = {"id": issue.issue_id}
         else:
             payload["fields"] = self._chosen(self._fields(issue, search=search), wanted)
-        issue.rendered[asked] = made = as_json(payload)
+        issue.rendered[selection] = made = as_json(payload)
         return made
 
     def comment(self, child: Child, issue: Issue) -> Json:

@@ -59,7 +59,7 @@ def paragraph(*content: Json) -> Json:
 
 
 def document(*content: Json) -> Json:
-    """A whole document."""
+    """A complete document."""
     return {"type": "doc", "version": 1, "content": list(content)}
 
 

@@ -28,10 +28,10 @@ class JiraFaults(HttpFaults):
 
 
 class SandboxJira(HttpService[JiraFaults]):
-    """One site; starts with the context, ends with it. Expired tokens are answered as strangers are.
+    """One site; starts with the context, ends with it. Requests with an expired token are anonymous.
 
     Args:
-        site: The truth; small by default.
+        site: Its data; small by default.
         latency_s: Each reply takes at least so long.
         faults: What goes wrong.
     """

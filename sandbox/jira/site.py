@@ -1,4 +1,4 @@
-"""The truth of a sandbox site: projects, people, issues, comments, worklogs, and what happens to them."""
+"""The data of a sandbox site (projects, people, issues, comments, worklogs) and changes to it."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ class JiraSite:
 
     @property
     def now_ms(self) -> int:
-        """The site's clock: it stands still until something happens or :meth:`pass_time` is called."""
+        """The site's clock: it does not advance until something happens or :meth:`pass_time` is called."""
         return self._now_ms
 
     def pass_time(self, seconds: float) -> None:
@@ -118,7 +118,7 @@ class JiraSite:
             self._now_ms += int(seconds * 1000)
 
     def tick(self) -> int:
-        """A moment later; every change gets one of its own unless it is told otherwise."""
+        """A moment later; every change gets its own, unless it names one."""
         with self.lock:
             self._now_ms += 1
             return self._now_ms
@@ -134,8 +134,8 @@ class JiraSite:
         """A visible issue by id, key or a key it had before it moved."""
         with self.lock:
             name = id_or_key if id_or_key in self._issues else self._old_keys.get(id_or_key.upper(), "")
-            found = self._issues.get(name)
-            return found if found is not None and _seen(found, self._projects) else None
+            issue = self._issues.get(name)
+            return issue if issue is not None and _seen(issue, self._projects) else None
 
     def between(self, low_ms: int, high_ms: int) -> list[Issue]:
         """Visible issues created in a stretch of time, by creation."""
@@ -149,9 +149,9 @@ class JiraSite:
         """Visible issues updated at or after a moment, by creation."""
         with self.lock:
             start = bisect.bisect_left(self._by_updated, (ms, ""))
-            found = [self._issues[name] for _, name in self._by_updated[start:]]
+            issues = [self._issues[name] for _, name in self._by_updated[start:]]
             return sorted(
-                (one for one in found if _seen(one, self._projects)), key=lambda one: (one.created_ms, one.issue_id)
+                (one for one in issues if _seen(one, self._projects)), key=lambda one: (one.created_ms, one.issue_id)
             )
 
     def people(self) -> list[Json]:
@@ -162,9 +162,9 @@ class JiraSite:
     def projects(self, statuses: Iterable[str] = ("live",)) -> list[Json]:
         """Visible projects, by key."""
         with self.lock:
-            found = [one for one in self._projects.values() if not one["hidden"]]
+            visible = [one for one in self._projects.values() if not one["hidden"]]
             live = set(statuses)
-            chosen = [one for one in found if ("archived" if one["archived"] else "live") in live]
+            chosen = [one for one in visible if ("archived" if one["archived"] else "live") in live]
             return [{k: v for k, v in one.items() if k != "hidden"} for one in sorted(chosen, key=lambda p: p["key"])]
 
     def check_value(self, name: str, value: str) -> None:

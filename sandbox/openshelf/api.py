@@ -1,4 +1,4 @@
-"""What the service answers: one function per path, over the truth of a site.
+"""What the service answers: one function per path, over the data of a site.
 
 ``GET /v1/me`` · ``GET /v1/books?updated_since=&updated_before=&limit=&cursor=&fields=id`` · ``GET /v1/loans`` (as
 books, but only ``updated_since``) · ``GET /v1/authors?page=`` (50 a page). ``since`` is inclusive, ``before`` is not.
@@ -60,7 +60,7 @@ class RefusedError(Exception):
 class _Cursor(msgspec.Struct, array_like=True):
     """Where the next page begins: after this change of this row, of that list."""
 
-    asked: str
+    listing_id: str
     moment_us: int
     key: int
     serial: int
@@ -72,7 +72,7 @@ class Behaviour:
 
     Attributes:
         cursor_lives: A cursor is 410 when so many were given out after it; None: for ever.
-        repeat_cursor: The next cursor is the one that was asked with.
+        repeat_cursor: The next cursor is the one of the request.
         short_pages: Every other page holds one row, every third none, with more to come.
     """
 
@@ -82,7 +82,7 @@ class Behaviour:
 
 
 class OpenshelfApi:
-    """Replies to somebody who is known. Safe between threads."""
+    """Replies to an authenticated caller. Safe between threads."""
 
     def __init__(self, site: ShelfSite, behaviour: Behaviour | None = None) -> None:
         self.site, self.behaviour = site, behaviour or Behaviour()
@@ -97,11 +97,11 @@ class OpenshelfApi:
 
     def change(self, path: str, body: bytes) -> HttpReply:
         """The answer to a PATCH: the row as it is then."""
-        found = re.fullmatch(r"/v1/(books|loans)/(\d+)", path)
-        kind: Kind = "loans" if found and found[1] == "loans" else "books"
+        match = re.fullmatch(r"/v1/(books|loans)/(\d+)", path)
+        kind: Kind = "loans" if match and match[1] == "loans" else "books"
         with self.site.lock:
-            row = self.site.row(kind, int(found[2])) if found else None
-            if found is None or row is None:
+            row = self.site.row(kind, int(match[2])) if match else None
+            if match is None or row is None:
                 return failed(404, f"there is no {path}")
             try:
                 fields = _decode_fields(body)
@@ -109,8 +109,8 @@ class OpenshelfApi:
                 return failed(400, "the body must be an object of fields")
             if unknown := sorted(set(fields) - (set(row) - {"id", "updated_at"})):
                 return failed(400, f"{unknown[0]} cannot be changed")
-            self.site.edit(kind, int(found[2]), **fields)
-            return replied(self.site.row(kind, int(found[2])))
+            self.site.edit(kind, int(match[2]), **fields)
+            return replied(self.site.row(kind, int(match[2])))
 
     def _known(self, path: str, query: Mapping[str, str]) -> HttpReply:
         if path not in _KNOWN:
@@ -130,8 +130,8 @@ class OpenshelfApi:
 
     def _changed(self, kind: Kind, query: Mapping[str, str]) -> Row:
         low, high = _moment(query, "updated_since"), _moment(query, "updated_before")
-        asked = hashlib.sha256(repr((kind, low, high, query.get("fields"))).encode()).hexdigest()[:8]
-        cursor = self._cursor(query.get("cursor"), asked)
+        listing_id = hashlib.sha256(repr((kind, low, high, query.get("fields"))).encode()).hexdigest()[:8]
+        cursor = self._cursor(query.get("cursor"), listing_id)
         with self.site.lock:
             every = self.site.changed(kind, low, high)
             rest = [one for one in every if cursor is None or _position(one) > (cursor.moment_us, cursor.key)]
@@ -139,7 +139,7 @@ class OpenshelfApi:
             rows = [self.site.row(kind, key) or {} for _, key in page]
         more = len(rest) > len(page)
         last = _position(page[-1]) if page else (cursor.moment_us, cursor.key) if cursor else (-(2**62), 0)
-        following = self._given_out(asked, *last) if more else None
+        following = self._given_out(listing_id, *last) if more else None
         if more and self.behaviour.repeat_cursor and "cursor" in query:
             following = query["cursor"]
         names = query["fields"].split(",") if "fields" in query else None
@@ -152,20 +152,20 @@ class OpenshelfApi:
             raise RefusedError(400, f"limit is at most {MOST_PER_PAGE}")
         return min(limit, (limit, 1, 0)[self._given % 3]) if self.behaviour.short_pages else limit
 
-    def _given_out(self, asked: str, moment_us: int, key: int) -> str:
+    def _given_out(self, listing_id: str, moment_us: int, key: int) -> str:
         with self.site.lock:
             self._given += 1
-            cursor = _Cursor(asked, moment_us, key, self._given)
+            cursor = _Cursor(listing_id, moment_us, key, self._given)
         return base64.urlsafe_b64encode(_encoder.encode(cursor)).decode()
 
-    def _cursor(self, text: str | None, asked: str) -> _Cursor | None:
+    def _cursor(self, text: str | None, listing_id: str) -> _Cursor | None:
         if text is None:
             return None
         try:
             cursor = msgspec.json.decode(base64.urlsafe_b64decode(text), type=_Cursor)
         except ValueError as error:
             raise RefusedError(400, "the cursor is not one of ours") from error
-        if cursor.asked != asked:
+        if cursor.listing_id != listing_id:
             raise RefusedError(400, "the cursor belongs to another list")
         lives = self.behaviour.cursor_lives
         if lives is not None and self._given - cursor.serial >= lives:

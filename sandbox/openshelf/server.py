@@ -30,7 +30,7 @@ class SandboxOpenshelf(HttpService[ShelfFaults]):
     """One service; starts with the context, ends with it.
 
     Args:
-        site: The truth; 400 books by default.
+        site: Its data; 400 books by default.
         latency_s: Each reply takes at least so long.
         faults: What goes wrong.
     """
@@ -46,7 +46,7 @@ class SandboxOpenshelf(HttpService[ShelfFaults]):
         self._recent: deque[float] = deque()
 
     def reply(self, request: IncomingRequest) -> HttpReply:
-        """To somebody who is known."""
+        """The reply, to callers with a valid token."""
         for beginning, status in self.faults.refused.items():
             if request.target.startswith(beginning):
                 return failed(status, "not for you")

@@ -1,4 +1,4 @@
-"""The truth of a lending service: authors, books, loans, and what happens to them.
+"""The data of a lending service (authors, books, loans) and changes to it.
 
 What is awkward in real services is here on purpose: prices are exact decimals, one column of moments is written in
 mixed zones, values are null, and many rows share the millisecond they were changed in.
@@ -32,7 +32,7 @@ _NAMES = ("Ada Vogel", "Kōbō Abe", "Ines O'Hara", "Tomás Núñez", "Mwai Gith
 class ShelfSite:
     """Deterministic from its arguments; every method is safe between threads.
 
-    The service's clock stands still until something happens or :meth:`pass_time` is called.
+    The service's clock does not advance until something happens or :meth:`pass_time` is called.
 
     Args:
         seed: Chance.
@@ -72,14 +72,14 @@ class ShelfSite:
     def changed(self, kind: Kind, low: datetime | None, high: datetime | None) -> list[tuple[datetime, int]]:
         """(Last change, id) of rows changed from ``low`` on and before ``high``, in that order."""
         with self.lock:
-            found = [(moment, key) for (of, key), moment in self._changed.items() if of == kind]
-        return sorted(one for one in found if (low is None or one[0] >= low) and (high is None or one[0] < high))
+            changes = [(moment, key) for (of, key), moment in self._changed.items() if of == kind]
+        return sorted(one for one in changes if (low is None or one[0] >= low) and (high is None or one[0] < high))
 
     def row(self, kind: Kind, key: int) -> Row | None:
         """One row as it is now."""
         with self.lock:
-            found = self._rows[kind].get(key)
-            return None if found is None else dict(found)
+            row = self._rows[kind].get(key)
+            return None if row is None else dict(row)
 
     def add(self, kind: Kind) -> int:
         """A new row, changed now; its id."""

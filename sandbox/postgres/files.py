@@ -94,7 +94,7 @@ def reachable_folder(wanted: Path, user: ServerUser) -> Path:
     """`wanted`, created; or, where `user` cannot reach it, a fixed folder in the temp folder.
 
     Raises:
-        RuntimeError: the stand-in exists and belongs to somebody else.
+        RuntimeError: the stand-in exists and belongs to another user.
     """
     wanted.mkdir(parents=True, exist_ok=True)
     if user.can_enter(wanted.parent):

@@ -13,11 +13,11 @@ from urllib.parse import quote, urlencode
 from sandbox.postgres import leftovers
 from sandbox.postgres.files import ServerUser, reachable_binaries, reachable_folder, short_temp_folder
 from sandbox.processes import LOOPBACK, end, free_port, on_owner_death
+from sandbox.startable import Startable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-    from types import TracebackType
 
 SUPERUSER = "postgres"
 _START_TIMEOUT_S = 60.0
@@ -31,7 +31,7 @@ case "$1/" in "$2"/*) rm -rf "$2" ;; *) rm -f "$2/server.log" "$2"/.s.*; rmdir "
 _STOP_SIGNALS = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT}
 
 
-class SandboxPostgres:
+class SandboxPostgres(Startable):
     """One server: UTF-8, UTC, TCP on 127.0.0.1 with scram-sha-256, trust only on its private socket.
 
     The server ends when the process that started it does, even when that one is killed.
@@ -172,7 +172,7 @@ class SandboxPostgres:
         """Run SQL as superuser, stop at the first error; returns unaligned rows (`a|b`), one per line.
 
         Raises:
-            RuntimeError: with what psql said.
+            RuntimeError: psql failed; the message is its output.
         """
         options = ["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"]
         command = [str(self.bin("psql")), *options, "-d", self.socket_url(database)]
@@ -189,16 +189,6 @@ class SandboxPostgres:
             message = f"no program {name!r} in {self._binaries}"
             raise LookupError(message)
         return path
-
-    def __enter__(self) -> Self:
-        """Start."""
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop, and remove temporary data."""
-        self.close()
 
     def _initialise(self) -> None:
         where = ["-D", str(self.data_folder), "-U", SUPERUSER, "-E", "UTF8", "--no-sync"]

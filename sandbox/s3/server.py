@@ -22,10 +22,10 @@ import boto3
 from botocore.config import Config
 
 from sandbox.processes import LOOPBACK, accepts_connections, end, free_port
+from sandbox.startable import Startable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import TracebackType
 
     from mypy_boto3_s3 import S3Client
 
@@ -33,7 +33,7 @@ _START_TIMEOUT_S = 60.0
 _SERVER = Path(__file__).with_name("moto_process.py")
 
 
-class SandboxS3:
+class SandboxS3(Startable):
     """One server with one access key, which may do everything in S3 and nothing elsewhere.
 
     The server ends when the process that started it does, even when that one is killed.
@@ -89,7 +89,7 @@ class SandboxS3:
 
     @contextmanager
     def pause(self) -> Iterator[None]:
-        """While inside, the server accepts connections and answers nothing; afterwards it goes on.
+        """While inside, the server accepts connections and answers nothing; afterwards it continues.
 
         Raises:
             RuntimeError: the server is stopped.
@@ -121,13 +121,7 @@ class SandboxS3:
         client.close()
         return name
 
-    def __enter__(self) -> Self:
-        """Start."""
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
         """Stop."""
         self.stop()
 

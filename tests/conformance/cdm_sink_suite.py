@@ -256,8 +256,8 @@ class CdmSinkSuite:
         writing = Writing(ready, plan_of(max_delete_fraction=1.0))
         writing.write(rows_of(("1", "A", "x"), ("2", "B", "y")))
         assert ready.count_rows(writing.plan) == 2
-        found, missing = writing.census("1", "3")
-        assert (found.rows_gone, found.rows_tombstoned, found.rows_deleted) == (1, 1, 0)
+        receipt, missing = writing.census("1", "3")
+        assert (receipt.rows_gone, receipt.rows_tombstoned, receipt.rows_deleted) == (1, 1, 0)
         assert missing == ({"id": "3"},)
         assert [row[3] for row in lab.rows()] == [True, False]
         assert [row for frame in ready.tombstones(writing.plan) for row in pl.DataFrame(frame)["source_id"]] == ["2"]
@@ -270,8 +270,8 @@ class CdmSinkSuite:
         writing = Writing(ready, plan_of("one"))
         writing.write(rows_of(("1", "A", "x"), ("2", "B", "y"), ("3", "C", "z")))
         keys = pl.DataFrame({"id": ["1", "99"]})
-        found = ready.remove(writing.run, writing.plan, writing.reader(keys))
-        assert (found.rows_gone, found.rows_tombstoned) == (1, 1)
+        receipt = ready.remove(writing.run, writing.plan, writing.reader(keys))
+        assert (receipt.rows_gone, receipt.rows_tombstoned) == (1, 1)
         assert {row[0][-1]: row[3] for row in lab.rows()} == {"A": False, "B": True, "C": True, "X": True}
 
     def test_the_guard_counts_only_our_rows(self, ready):

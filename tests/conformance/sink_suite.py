@@ -390,8 +390,8 @@ class SinkSuite:
             return
         plan = plan_of(on_gone=policy)
         write(sink, plan, [(1, "a", 1), (2, "b", 2), (3, "c", 3)])
-        found = sink.remove(begin(sink, plan), plan, keys_of([2, 99]))
-        assert (found.rows_gone, found.rows_deleted, found.rows_tombstoned) == (
+        receipt = sink.remove(begin(sink, plan), plan, keys_of([2, 99]))
+        assert (receipt.rows_gone, receipt.rows_deleted, receipt.rows_tombstoned) == (
             1, int(policy == "delete"), int(policy == "tombstone"),
         )  # fmt: skip
         assert sink.count_rows(plan) == (3 if policy == "ignore" else 2)

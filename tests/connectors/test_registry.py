@@ -44,8 +44,8 @@ def fake(module):
 
 
 def registry_of(built_in=(), entries=(), aliases=()):
-    found = [EntryPoint(name, path, GROUP) for name, path in entries]
-    return EndpointRegistry(dict(built_in), dict(aliases), lambda: found)
+    points = [EntryPoint(name, path, GROUP) for name, path in entries]
+    return EndpointRegistry(dict(built_in), dict(aliases), lambda: points)
 
 
 def test_the_table_cannot_be_changed():

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flows.stages import retries
-from tests.exactness.executors import EXECUTORS
 
 if TYPE_CHECKING:
     from tests.exactness.executors import ExecutorName
 
 
-@pytest.fixture(params=EXECUTORS)
+@pytest.fixture(params=["threads", pytest.param("prefect", marks=pytest.mark.prefect)])
 def executor(request: pytest.FixtureRequest) -> ExecutorName:
     """Each proof runs on threads and on Prefect; for Prefect with a server that is running."""
     if request.param == "prefect":

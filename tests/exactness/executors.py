@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from flows.stages.run import UnitRun
 
 ExecutorName: TypeAlias = Literal["threads", "prefect"]
-EXECUTORS: tuple[ExecutorName, ...] = ("threads", "prefect")
 
 
 def executor_named(name: ExecutorName) -> SliceExecutor | None:

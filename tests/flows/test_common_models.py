@@ -126,7 +126,7 @@ def test_rows_are_made_anew_from_staging_by_the_current_mapper(
     truth = (
         "SELECT source_id, source_issue_key, upper(summary) FROM cdm_work.cdm_item WHERE deleted_at IS NULL ORDER BY 1"
     )
-    before, asked = place.sql(truth), len(place.jira.asked("/rest/"))
+    before, asked = place.sql(truth), len(place.jira.requests_to("/rest/"))
     assert remap_unit(workspace, place.site_id, "jira.issues", place.sink_id).rows_updated == 0, (
         "the mapper is the same"
     )
@@ -145,7 +145,7 @@ def test_rows_are_made_anew_from_staging_by_the_current_mapper(
         == "0"
     )
     assert place.sql(f"SELECT deleted_at IS NULL FROM cdm_work.cdm_item WHERE source_id = '{deleted.issue_id}'") == "f"
-    assert len(place.jira.asked("/rest/")) == asked, "the source is not asked"
+    assert len(place.jira.requests_to("/rest/")) == asked, "the source is not asked"
     monkeypatch.undo()
     assert place.run(mode="incremental").checkpoint_before is not None, "the unit's own progress is untouched"
 

@@ -6,6 +6,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 import cloudpickle
+import httpx
 from prefect.tasks import Task
 
 from contracts.plan import IngestionPlan, IngestionSlice
@@ -41,29 +42,13 @@ def test_payloads_stay_small_with_five_thousand_slices(
         extra = tuple(IngestionSlice(key=f"more-{n}", sequence=0, params=params) for n in range(MANY))
         return plan.extended(extra)
 
-    sizes: list[int] = []
-    run_engine = Task.__call__
-    submitted = Task.submit
-
-    def measured(result: Any, *given: Any) -> Any:
-        sizes.extend(len(cloudpickle.dumps(each)) for each in (given, result))
-        return result
-
-    def submit(self: Task[Any, Any], *args: Any, **kwargs: Any) -> Any:
-        future = submitted(self, *args, **kwargs)
-        future.add_done_callback(lambda ended: measured(ended.result(raise_on_failure=False), args, kwargs))
-        return future
-
-    def call(self: Task[Any, Any], *args: Any, **kwargs: Any) -> Any:
-        return measured(run_engine(self, *args, **kwargs), args, kwargs)
+    sizes = _measure_submissions(monkeypatch)
 
     class FewSlices(unit_run.SliceWindow):
         def drive(self, pieces: Any) -> None:
             super().drive([piece for piece in pieces if piece.key in real])
 
     monkeypatch.setattr(source, "plan", many)
-    monkeypatch.setattr(Task, "submit", submit)
-    monkeypatch.setattr(Task, "__call__", call)
     monkeypatch.setattr(unit_run, "SliceWindow", FewSlices)
     state = ingest_unit(pair.source_id, "public.orders", pair.sink_id, policy=SMALL, return_state=True)
     assert str(state.message).startswith("E_COMPLETENESS_GAP: "), "the slices that were left out are missed"
@@ -73,6 +58,25 @@ def test_payloads_stay_small_with_five_thousand_slices(
     assert max(sizes) < LIMIT
     message = str(state.message)
     assert len(message) < 4_096
+
+
+def test_what_a_slice_costs(pair: RegisteredPair, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bound on what Prefect adds per slice: no API call of its own, and a few kilobytes in and out of its tasks."""
+    calls, sizes = _count_calls(monkeypatch), _measure_submissions(monkeypatch)
+
+    def cost(policy: dict[str, Any]) -> tuple[int, int]:
+        calls.clear()
+        slices = ingest_unit(pair.source_id, "public.orders", pair.sink_id, policy=policy, fresh=True)["slices_done"]
+        return slices, len(calls)
+
+    cost(SMALL)  # what is asked once per process
+    one, many = cost({}), cost(SMALL)
+    assert one[0] == 1
+    assert many[0] > 10
+    extra = many[1] - one[1]
+    print(f"{many[1]} calls for {many[0]} slices, {one[1]} for one; largest payload {max(sizes)} bytes")
+    assert extra <= many[0] // 4, "artifact updates, at most"
+    assert max(sizes) <= 8 * 1024
 
 
 def test_a_slice_runs_in_a_process_that_knows_nothing(
@@ -112,3 +116,38 @@ def test_no_task_takes_a_plan() -> None:
         hints.pop("return")
         assert all(hints[name] is small[name] for name in hints)
         assert each.retries == 0, "what is tried again is decided in one place, for every executor"
+
+
+def _count_calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every request that this process sends to the Prefect API, from now on."""
+    calls: list[str] = []
+    send, send_async = httpx.Client.send, httpx.AsyncClient.send
+
+    def sent(self: httpx.Client, request: httpx.Request, **options: Any) -> httpx.Response:
+        calls.append(request.url.path)
+        return send(self, request, **options)
+
+    async def sent_async(self: httpx.AsyncClient, request: httpx.Request, **options: Any) -> httpx.Response:
+        calls.append(request.url.path)
+        return await send_async(self, request, **options)
+
+    monkeypatch.setattr(httpx.Client, "send", sent)
+    monkeypatch.setattr(httpx.AsyncClient, "send", sent_async)
+    return calls
+
+
+def _measure_submissions(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Bytes of each task's arguments and of its result, from now on."""
+    sizes: list[int] = []
+    submitted = Task.submit
+
+    def submit(self: Task[Any, Any], *args: Any, **kwargs: Any) -> Any:
+        future = submitted(self, *args, **kwargs)
+        sizes.append(len(cloudpickle.dumps((args, kwargs))))
+        future.add_done_callback(
+            lambda ended: sizes.append(len(cloudpickle.dumps(ended.result(raise_on_failure=False))))
+        )
+        return future
+
+    monkeypatch.setattr(Task, "submit", submit)
+    return sizes

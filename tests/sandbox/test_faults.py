@@ -1,4 +1,4 @@
-"""The proxies: transparent until told otherwise."""
+"""The proxies: transparent until a fault is ordered."""
 
 from __future__ import annotations
 

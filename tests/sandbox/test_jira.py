@@ -131,11 +131,11 @@ def test_embedded_lists_are_cut(jira, http):
         jira.site.comment(issue, str(number))
         jira.site.log_work(issue, 60)
     total_comments, total_worklogs = len(issue.comments), len(issue.worklogs)
-    found = search(http, f"id = {issue.issue_id}", fields=["comment", "worklog"])["issues"][0]["fields"]
-    assert (len(found["comment"]["comments"]), found["comment"]["total"]) == (20, total_comments)
-    assert (len(found["worklog"]["worklogs"]), found["worklog"]["total"]) == (20, total_worklogs)
-    whole = http.get(f"/issue/{issue.key}").json()["fields"]["comment"]["comments"]
-    assert [one["id"] for one in whole] == [one.child_id for one in issue.comments[-100:]], "the newest"
+    fields = search(http, f"id = {issue.issue_id}", fields=["comment", "worklog"])["issues"][0]["fields"]
+    assert (len(fields["comment"]["comments"]), fields["comment"]["total"]) == (20, total_comments)
+    assert (len(fields["worklog"]["worklogs"]), fields["worklog"]["total"]) == (20, total_worklogs)
+    comments = http.get(f"/issue/{issue.key}").json()["fields"]["comment"]["comments"]
+    assert [one["id"] for one in comments] == [one.child_id for one in issue.comments[-100:]], "the newest"
     page = http.get(f"/issue/{issue.key}/comment", params={"startAt": 100, "maxResults": 500}).json()
     assert (page["total"], page["maxResults"], len(page["comments"])) == (total_comments, 100, total_comments - 100)
     assert http.get(f"/issue/{issue.key}/comment", params={"orderBy": "author"}).status_code == 400
@@ -156,8 +156,8 @@ def test_bulk_fetch(jira, http):
 def test_children_by_id(jira, http):
     issue = next(one for one in jira.site.issues() if one.comments and one.worklogs)
     comment, worklog = issue.comments[0].child_id, issue.worklogs[0].child_id
-    (found,) = http.post("/comment/list", json={"ids": [int(comment)]}).json()["values"]
-    assert f"/issue/{issue.issue_id}/comment/" in found["self"]
+    (listed,) = http.post("/comment/list", json={"ids": [int(comment)]}).json()["values"]
+    assert f"/issue/{issue.issue_id}/comment/" in listed["self"]
     (logged,) = http.post("/worklog/list", json={"ids": [int(worklog)]}).json()
     assert logged["issueId"] == issue.issue_id
 
@@ -166,8 +166,8 @@ def test_a_moved_issue_keeps_its_id_and_its_old_key_finds_it(jira, http):
     issue = jira.site.issues()[0]
     old = issue.key
     jira.site.move(issue, "DO")
-    found = http.get(f"/issue/{old}").json()
-    assert (found["id"], found["key"]) == (issue.issue_id, issue.key)
+    moved = http.get(f"/issue/{old}").json()
+    assert (moved["id"], moved["key"]) == (issue.issue_id, issue.key)
     assert issue.key != old
 
 
@@ -204,14 +204,14 @@ def test_names_are_not_unique(http):
     assert statuses.count("Done") == 2
 
 
-def test_deleted_worklogs_are_told_but_not_those_of_the_last_minute(jira, http):
+def test_deleted_worklogs_are_listed_but_not_those_of_the_last_minute(jira, http):
     issue = next(one for one in jira.site.issues() if one.worklogs)
     child = issue.worklogs[0]
     jira.site.remove_child(issue, child)
     assert http.get("/worklog/deleted", params={"since": 0}).json()["values"] == []
     jira.site.pass_time(61)
-    (told,) = http.get("/worklog/deleted", params={"since": 0}).json()["values"]
-    assert str(told["worklogId"]) == child.child_id
+    (deleted,) = http.get("/worklog/deleted", params={"since": 0}).json()["values"]
+    assert str(deleted["worklogId"]) == child.child_id
 
 
 def test_throttling(jira, http):
@@ -243,8 +243,8 @@ def test_the_same_seed_gives_the_same_site():
 def test_people_can_work_on_it(jira, http):
     issue = jira.site.issues()[0]
     before = len(issue.comments)
-    assert http.put(f"/issue/{issue.key}", json={"fields": {"summary": "Mended"}}).status_code == 204
-    assert http.get(f"/issue/{issue.key}").json()["fields"]["summary"] == "Mended"
+    assert http.put(f"/issue/{issue.key}", json={"fields": {"summary": "Fixed"}}).status_code == 204
+    assert http.get(f"/issue/{issue.key}").json()["fields"]["summary"] == "Fixed"
     document = {"type": "doc", "version": 1, "content": []}
     assert http.post(f"/issue/{issue.key}/comment", json={"body": document}).json()["body"] == document
     assert len(issue.comments) == before + 1

@@ -127,7 +127,7 @@ def test_short_and_empty_pages_still_lead_on(shelf, http):
     shelf.behaviour.short_pages = True
     rows, _ = listed(http, "/books", limit=40)
     assert len({row["id"] for row in rows}) == 250
-    assert len(shelf.asked("/v1/books")) > 7
+    assert len(shelf.requests_to("/v1/books")) > 7
 
 
 def test_keys_alone_can_be_listed(http):
@@ -173,9 +173,9 @@ def test_it_can_be_started_alone():
     with subprocess.Popen(
         [sys.executable, "-m", "sandbox.openshelf", "--books", "3"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as started:
-        said = json.loads(started.stdout.readline())
-        headers = {"Authorization": f"Bearer {said['token']}"}
-        answer = httpx.get(f"{said['base_url']}/v1/books", headers=headers, trust_env=False).json()
+        access = json.loads(started.stdout.readline())
+        headers = {"Authorization": f"Bearer {access['token']}"}
+        answer = httpx.get(f"{access['base_url']}/v1/books", headers=headers, trust_env=False).json()
         started.stdin.close()
         assert started.wait(10) == 0
     assert answer["total"] == 3

@@ -96,7 +96,7 @@ class ProjectsTestSystem(_ListedTestSystem):
     """By place in the list."""
 
     unit_id = "jira.projects"
-    site = {"projects": [f"P{number}" for number in range(130)], "issues": 10}
+    site = {"projects": [f"P{number}" for number in range(230)], "issues": 10}
     pages = PageLocation("/project/search", PageShape("values"), total="total")
     fields = {"text": FieldLocation("name", "name")}
 

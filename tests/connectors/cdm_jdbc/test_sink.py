@@ -61,6 +61,6 @@ def test_schema_and_prefix_can_be_chosen():
 def test_the_environment_serves_development():
     assert from_environment({}) is None
     given = {"CDM_DATABASE_URL": "postgresql://u:p@h:1/d", "CDM_DATABASE_SCHEMA": "s", "CDM_DATABASE_TABLE_PREFIX": ""}
-    found = from_environment(given)
-    assert (found.host, found.cdm_schema, found.table_prefix) == ("h", "s", "")
+    config = from_environment(given)
+    assert (config.host, config.cdm_schema, config.table_prefix) == ("h", "s", "")
     assert from_environment({"CDM_DATABASE_URL": "postgresql://h/d"}).table_prefix == "cdm_"

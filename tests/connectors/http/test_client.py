@@ -65,7 +65,7 @@ def test_there_is_an_end_to_trying():
 @pytest.mark.slow
 def test_the_budget_ends_retries_of_all_workers_together():
     with Scripted(Answer(500)) as server:
-        client = client_of(server, max_tries=50, concurrency=8)
+        client = client_of(server, max_tries=50, concurrency=8, retry_pause_s=0.001)
         with ThreadPoolExecutor(8) as pool:
             tries = [pool.submit(client.get, "/thing", json.loads) for _ in range(8)]
             assert all(isinstance(one.exception(), SourcePageFailedError) for one in tries)
@@ -96,8 +96,10 @@ def test_a_pause_that_is_asked_for_holds_for_all_workers(written):
             time.sleep(0.1)
             rest = [pool.submit(client.get, "/rest", json.loads) for _ in range(3)]
             assert all(one.result() == {"ok": True} for one in [first, *rest])
-        told = server.arrivals[0]
-        assert all(arrival - told >= 0.8 for arrival in server.arrivals[1:]), "nobody asks before the pause is over"
+        throttled_at = server.arrivals[0]
+        assert all(arrival - throttled_at >= 0.8 for arrival in server.arrivals[1:]), (
+            "nobody asks before the pause is over"
+        )
         client.close()
 
 
@@ -190,9 +192,9 @@ def test_errors_keep_secrets():
         settings = HttpSettings(**QUICK, max_tries=1, proxy=SecretStr("http://user:hunter2@127.0.0.1:9"))
         with pytest.raises((SourceUnreachableError, SourcePageFailedError)) as caught:
             HttpClient(server.url, settings, {"Authorization": "Basic c2VjcmV0"}).get("/thing", json.loads)
-        said = f"{caught.value} {caught.value.to_json()} {caught.value.__cause__!r} {settings!r}"
-        assert "hunter2" not in said
-        assert "c2VjcmV0" not in said
+        shown = f"{caught.value} {caught.value.to_json()} {caught.value.__cause__!r} {settings!r}"
+        assert "hunter2" not in shown
+        assert "c2VjcmV0" not in shown
 
 
 def test_a_closed_client_can_be_used_again_from_any_thread():

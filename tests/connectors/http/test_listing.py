@@ -115,12 +115,12 @@ class Numbered:
     """Numbered pages of three over a list that changes between requests."""
 
     def __init__(self, count, *changes):
-        self.rows, self.changes, self.asked = list(range(count)), list(changes), 0
+        self.rows, self.changes, self.requests = list(range(count)), list(changes), 0
 
     def __call__(self, token):
-        if self.asked and self.changes:
+        if self.requests and self.changes:
             self.changes.pop(0)(self.rows)
-        self.asked += 1
+        self.requests += 1
         start = ((token or 1) - 1) * 3
         more = start + 3 < len(self.rows)
         return Page(rows_of(*self.rows[start : start + 3]), (token or 1) + 1 if more else None)
@@ -136,10 +136,60 @@ def test_a_removal_that_an_addition_hides_from_the_total():
     assert set(range(10)) <= set(keys(listing_of(pages)))
 
 
+class Overlapping(Numbered):
+    """Pages of four by position, each beginning with the last row of the page before."""
+
+    total = None
+
+    def __call__(self, token):
+        if self.requests and self.changes:
+            self.changes.pop(0)(self.rows)
+        self.requests += 1
+        start = token or 0
+        more = start + 4 < len(self.rows)
+        rows = rows_of(*self.rows[start : start + 4])
+        total = len(self.rows) if self.total else None
+        return Page(rows, start + 3 if more else None, total, overlaps=token is not None)
+
+
+def test_overlapping_pages_that_do_not_shift_are_read_once():
+    pages = Overlapping(10)
+    listing = listing_of(pages)
+    assert keys(listing) == list(range(10))
+    assert (pages.requests, listing.duplicates) == (3, 0)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        [lambda rows: rows.remove(0)],
+        [lambda rows: rows.remove(0), lambda rows: rows.append(99)],
+        [lambda rows: (rows.remove(0), rows.append(99))],
+        [lambda rows: rows.insert(1, 99), lambda rows: rows.remove(2)],
+        [lambda rows: rows.clear(), lambda rows: rows.extend(range(10))],
+    ],
+    ids=["removed", "removed, added", "both at once", "added, removed", "emptied, filled"],
+)
+def test_overlapping_pages_that_shift_are_read_again(changes):
+    pages = Overlapping(10, *changes)
+    assert set(range(10)) <= set(keys(listing_of(pages)))
+
+
+def test_a_removal_and_a_move_that_leave_the_overlap_in_place_change_the_total():
+    def change(rows):
+        rows.remove(0)
+        rows.remove(8)
+        rows.insert(0, 8)
+
+    pages = Overlapping(10, change)
+    pages.total = True
+    assert set(range(10)) <= set(keys(listing_of(pages)))
+
+
 def test_one_page_is_read_once():
     pages = Numbered(3)
     assert keys(listing_of(pages)) == [0, 1, 2]
-    assert pages.asked == 1
+    assert pages.requests == 1
 
 
 def test_numbered_pages_that_never_stand_still():

@@ -47,23 +47,23 @@ class TinySource(PagedSource[JsonApi]):
         super().__init__(config, JsonApi(config, {}))
         self.visits = [(f"s{n % 3}", n, START + timedelta(hours=n)) for n in range(25)]
         self.answer = None
-        self.asked = []
+        self.requests = []
 
     def account(self):
         return Account("somebody", version="1")
 
     def page(self, request):
-        self.asked.append(request)
+        self.requests.append(request)
         if self.answer is not None:
             return self.answer(request)
-        found = [one for one in self.visits if request.since is None or one[2] >= request.since]
+        visits = [one for one in self.visits if request.since is None or one[2] >= request.since]
         start = int(request.token or "0")
         page = [
             {"site": site, "number": number, "seen": (moment + timedelta(hours=1)).replace(tzinfo=None).isoformat()}
-            for site, number, moment in found[start : start + request.limit]
+            for site, number, moment in visits[start : start + request.limit]
         ]
         end = start + len(page)
-        return Page(page, str(end) if end < len(found) else None)
+        return Page(page, str(end) if end < len(visits) else None)
 
 
 FACTORY = source_only(TinySource.descriptor, PagedSettings, TinySource)
@@ -220,11 +220,11 @@ def test_a_refusal_outside_of_a_slice(source, status, kind):
 
 
 def test_only_keys_are_asked_for_when_only_keys_are_wanted(source):
-    source.asked.clear()
+    source.requests.clear()
     keys = list(source.export_keys(plan(source, unit_of(source))))
     assert sum(frame.height for frame in keys) == 25
     assert keys[0].columns == ["site", "number"]
-    assert {request.keys_only for request in source.asked[-5:]} == {True}
+    assert {request.keys_only for request in source.requests[-5:]} == {True}
 
 
 def test_keys_that_do_not_all_come_prove_nothing_gone(source):
@@ -236,8 +236,8 @@ def test_keys_that_do_not_all_come_prove_nothing_gone(source):
 
 def test_a_slice_holds_one_page_at_a_time(source):
     made = plan(source, unit_of(source))
-    source.asked.clear()
+    source.requests.clear()
     export = source.export(made, IngestionSlice(key="all", sequence=0))
     assert next(export).height == 4
-    assert len(source.asked) == 1
+    assert len(source.requests) == 1
     export.close()

@@ -1,4 +1,4 @@
-"""Where a unit is cut, and how far a plan vouches, found from pages alone."""
+"""Where a unit is split, and a plan's watermark, determined from pages alone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.http.paging import Page
-from connectors.http.windows import ChangeWindow, cut, newest
+from connectors.http.windows import ChangeWindow, newest, split_windows
 
 LATEST = datetime(2026, 1, 1, tzinfo=UTC)
 MOMENTS = st.lists(
@@ -23,19 +23,19 @@ class Service:
 
     def __init__(self, moments, *, totals=True, filters=True, descending=False):
         self.moments, self.totals, self.filters = sorted(moments, reverse=descending), totals, filters
-        self.asked = 0
+        self.requests = 0
 
     def inside(self, since, before):
         low, high = since or datetime.min.replace(tzinfo=UTC), before or datetime.max.replace(tzinfo=UTC)
         return [one for one in self.moments if not self.filters or low <= one < high]
 
     def first_page(self, since, before=None):
-        self.asked += 1
+        self.requests += 1
         rows = self.inside(since, before)
         return Page([{"at": one} for one in rows[:10]], "more" if len(rows) > 10 else None)
 
     def count(self, since, before=None):
-        self.asked += 1
+        self.requests += 1
         return len(self.inside(since, before)) if self.totals else None
 
     def moment(self, row):
@@ -52,7 +52,7 @@ def test_many_ties_at_the_end():
     top = datetime(2025, 5, 5, 5, 5, 5, 123000, UTC)
     service = Service([top] * 500 + [top - timedelta(days=day) for day in range(100)])
     assert newest(service, None, LATEST) == top
-    assert service.asked < 60
+    assert service.requests < 60
 
 
 def test_a_date_in_the_far_future_is_no_watermark():
@@ -83,7 +83,7 @@ def test_many_dates_in_the_future_do_not_hide_the_newest():
 def test_few_changes_cost_one_request():
     service = Service([datetime(2025, 1, day, tzinfo=UTC) for day in range(1, 31)])
     assert newest(service, datetime(2025, 1, 28, tzinfo=UTC), LATEST) == datetime(2025, 1, 30, tzinfo=UTC)
-    assert service.asked == 1
+    assert service.requests == 1
 
 
 @settings(max_examples=150, deadline=None)
@@ -91,8 +91,8 @@ def test_few_changes_cost_one_request():
 def test_windows_are_disjoint_and_cover(moments, wanted, since):
     service = Service(moments)
     top = newest(service, since, LATEST)
-    made = cut(service, since, top, wanted)
-    assert made == cut(service, since, top, wanted)
+    made = split_windows(service, since, top, wanted)
+    assert made == split_windows(service, since, top, wanted)
     assert (made[0].since, made[-1].before) == (since, None)
     assert all(one.before == two.since for one, two in pairwise(made))
     read = [moment for window in made for moment in service.inside(window.since, window.before)]
@@ -101,7 +101,7 @@ def test_windows_are_disjoint_and_cover(moments, wanted, since):
 
 def test_pieces_are_about_as_large_as_wanted():
     service = Service([datetime(2025, 1, 1, tzinfo=UTC) + timedelta(hours=hour) for hour in range(2000)])
-    made = cut(service, None, newest(service, None, LATEST), 100)
+    made = split_windows(service, None, newest(service, None, LATEST), 100)
     assert 13 <= len(made) <= 45
     assert max(window.rows or 0 for window in made) <= 150
 
@@ -109,7 +109,7 @@ def test_pieces_are_about_as_large_as_wanted():
 @pytest.mark.parametrize("broken", [{"totals": False}, {"filters": False}])
 def test_a_service_that_does_not_count_or_filter_is_read_in_one_go(broken):
     service = Service([datetime(2025, 1, day, tzinfo=UTC) for day in range(1, 31)], **broken)
-    assert [one.before for one in cut(service, None, datetime(2025, 1, 30, tzinfo=UTC), 5)] == [None]
+    assert [one.before for one in split_windows(service, None, datetime(2025, 1, 30, tzinfo=UTC), 5)] == [None]
 
 
 def test_a_window_says_what_it_is():

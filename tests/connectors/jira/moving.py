@@ -1,4 +1,4 @@
-"""What the Jira tests share: runs of a sandbox site's units into real sinks, and comparison with the site's truth."""
+"""What the Jira tests share: runs of a sandbox site's units into real sinks, and comparison with the site's data."""
 
 from __future__ import annotations
 
@@ -104,6 +104,6 @@ def assert_equal(mover: JiraIngestion, *names: str) -> None:
         theirs, ours = truth(mover.server.site, name), mover.raw(name)
         lost, extra = set(theirs) - set(ours), set(ours) - set(theirs)
         assert not lost, f"{name}: {len(lost)} lost, {sorted(lost)[:5]}"
-        assert not extra, f"{name}: {len(extra)} ghosts, {sorted(extra)[:5]}"
+        assert not extra, f"{name}: {len(extra)} not at the source, {sorted(extra)[:5]}"
         different = [key for key in theirs if theirs[key] != ours[key]]
         assert not different, f"{name}: {different[:3]}: {theirs[different[0]]} is {ours[different[0]]}"

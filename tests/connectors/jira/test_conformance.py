@@ -29,7 +29,7 @@ class TestComments(ConnectorSuite):
 
 
 class TestProjects(ConnectorSuite):
-    """Listed by place."""
+    """Listed by position."""
 
     system_class = ProjectsTestSystem
     only = LISTED

@@ -19,7 +19,7 @@ from connectors.jira import jql, units, windows
 from connectors.jira.adf import plain_text
 from connectors.jira.client import moment
 from connectors.jira.config import JiraConfig
-from connectors.jira.progress import JiraCheckpoint, with_projects_held
+from connectors.jira.progress import JiraCheckpoint, with_unread_projects_unchanged
 from connectors.jira.rows import IssueReader
 from connectors.jira.scope import scope_of
 from connectors.jira.windows import ProjectWindow
@@ -157,8 +157,8 @@ class Site:
         return int(len(self.inside(query)) * self._chance.uniform(1 - self._lie, 1 + self._lie))
 
     def edge(self, query: str, order: str):
-        found = self.inside(query)
-        return datetime.fromtimestamp(found[-1 if "DESC" in order else 0] / 1000, UTC) if found else None
+        created = self.inside(query)
+        return datetime.fromtimestamp(created[-1 if "DESC" in order else 0] / 1000, UTC) if created else None
 
 
 MS = jql.milliseconds(NOW)
@@ -168,11 +168,13 @@ CREATED = st.lists(st.integers(MS - 10**10, MS) | st.sampled_from([MS - 5, MS - 
 @given(CREATED, st.integers(5, 60), st.floats(0, 0.3))
 def test_windows_are_disjoint_and_cover_everything(created, wanted, lie):
     site = Site(created, lie)
-    cut = windows.cut(site, [ProjectWindow(project="A")], wanted, 2)
-    found = [one for window in cut for one in site.inside(window.jql)]
-    assert sorted(found) == site.created
-    assert [window.low_ms for window in cut] == sorted((w.low_ms for w in cut), key=lambda v: -1 if v is None else v)
-    assert (cut[0].low_ms, cut[-1].high_ms) == (None, None), "what is created meanwhile is inside"
+    split = windows.split_windows(site, [ProjectWindow(project="A")], wanted, 2)
+    inside = [one for window in split for one in site.inside(window.jql)]
+    assert sorted(inside) == site.created
+    assert [window.low_ms for window in split] == sorted(
+        (w.low_ms for w in split), key=lambda v: -1 if v is None else v
+    )
+    assert (split[0].low_ms, split[-1].high_ms) == (None, None), "what is created meanwhile is inside"
 
 
 def test_windows_hold_about_what_is_wanted_however_skewed():
@@ -180,17 +182,17 @@ def test_windows_hold_about_what_is_wanted_however_skewed():
     busy = [MS - chance.randrange(10**8) for _ in range(9000)]
     quiet = [MS - chance.randrange(10**11) for _ in range(1000)]
     site = Site(busy + quiet)
-    cut = windows.cut(site, [ProjectWindow(project="A")], 500, 4)
-    sizes = [len(site.inside(window.jql)) for window in cut]
+    split = windows.split_windows(site, [ProjectWindow(project="A")], 500, 4)
+    sizes = [len(site.inside(window.jql)) for window in split]
     assert max(sizes) <= 750
-    assert len(cut) <= 45
+    assert len(split) <= 45
     assert site.probes <= 250
 
 
 def test_a_minute_that_holds_too_much_stays_one_window():
     site = Site([MS - 1000] * 500)
-    cut = windows.cut(site, [ProjectWindow(project="A")], 50, 2)
-    assert sum(len(site.inside(window.jql)) for window in cut) == 500
+    split = windows.split_windows(site, [ProjectWindow(project="A")], 50, 2)
+    assert sum(len(site.inside(window.jql)) for window in split) == 500
 
 
 def test_progress_of_projects():
@@ -215,7 +217,7 @@ def test_progress_of_projects():
 def test_projects_with_gaps_stay_where_they_were():
     before = JiraCheckpoint(scope="s").advanced(["A", "B"], NOW, census=False)
     after = JiraCheckpoint.read(before, "s").advanced(["A", "B", "C"], NOW + timedelta(hours=1), census=False)
-    kept = JiraCheckpoint.read(with_projects_held(after, ["B", "C"], before), "s")
+    kept = JiraCheckpoint.read(with_unread_projects_unchanged(after, ["B", "C"], before), "s")
     assert (kept.since("A"), kept.since("B"), kept.since("C")) == (NOW + timedelta(hours=1), NOW, None)
 
 

@@ -43,14 +43,51 @@ def test_a_site_that_is_gone_is_named():
 
 def test_repairs_read_exactly_what_is_missing():
     with SandboxJira(JiraSite(projects=("AND", "OPS"), issues=90)) as server, closing(source_of(server)) as source:
-        units = source.list_units(source.collect_catalog("endpoint"))
-        unit = next(one for one in units if one.unit_id == "jira.issues")
+        unit = unit_of(source, "jira.issues")
         made = plan(source, unit)
         wanted = sorted(issue.issue_id for issue in server.site.issues())[:5]
         pieces = source.repair_slices(made, [{unit.primary_key[0]: key} for key in wanted], 2)
         assert {piece.key for piece in pieces}.isdisjoint(piece.key for piece in made.slices)
         keys = [key for piece in pieces for key in rows(source, made, piece)[0][unit.primary_key[0]].cast(pl.String)]
     assert sorted(keys) == wanted
+
+
+@pytest.mark.parametrize(
+    ("unit", "path", "requests"), [("jira.users", "/users/search", 4), ("jira.projects", "/project/search", 3)]
+)
+def test_a_quiet_list_is_read_once(unit, path, requests):
+    """450 users in pages of 200 and an empty end, 230 projects in pages of 100; each page repeats one row."""
+    site = JiraSite(projects=[f"P{number}" for number in range(230)], people=450, issues=10)
+    with SandboxJira(site) as server, closing(source_of(server)) as source:
+        made = plan(source, unit_of(source, unit))
+        before = len(server.requests_to(path))
+        frame, report = rows(source, made, made.slices[0])
+        assert frame.height == {"jira.users": 450, "jira.projects": 230}[unit]
+        assert not report.gaps
+        assert len(server.requests_to(path)) - before == requests
+
+
+def test_users_that_leave_while_the_list_is_read_hide_nobody():
+    """Removing a user moves the first user of the next page to the page that was read already."""
+    site = JiraSite(people=450, issues=10)
+    with SandboxJira(site) as server, closing(source_of(server)) as source:
+        made = plan(source, unit_of(source, "jira.users"))
+        everybody = {one["accountId"] for one in site.people()}
+        removed: list[str] = []
+
+        def remove_after_first_page(path: str) -> None:
+            if path.endswith("/users/search") and server.requests_to("/users/search") and not removed:
+                removed.append(site._people.pop(0)["accountId"])
+
+        server.on_request = remove_after_first_page
+        frame, _ = rows(source, made, made.slices[0])
+    assert removed
+    assert everybody - set(removed) <= set(frame["account_id"])
+
+
+def unit_of(source: JiraSource, unit_id: str):
+    units = source.list_units(source.collect_catalog("endpoint"))
+    return next(one for one in units if one.unit_id == unit_id)
 
 
 def test_a_bearer_token_goes_through_the_gateway():

@@ -1,4 +1,4 @@
-"""What the Openshelf tests share: runs of a sandbox service's units into Postgres, and comparison with its truth."""
+"""What the Openshelf tests share: runs of a sandbox service's units into Postgres, and comparison with its data."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def source_of(server: SandboxOpenshelf, **settings: Any) -> OpenshelfSource:
 
 
 class ShelfIngestion(Ingestion):
-    """Runs of a service's units into one database; a unit without a cursor is always read whole."""
+    """Runs of a service's units into one database; a unit without a cursor is always read in full."""
 
     def __init__(self, server: SandboxOpenshelf, sink_url: str, **settings: Any) -> None:
         sink = PostgresSink(PostgresConfig.model_validate({"url": sink_url}))
@@ -43,8 +43,8 @@ class ShelfIngestion(Ingestion):
         """Rows in the sink by key, every column as text."""
         columns = [one.name for unit in self.source.units if unit.name == name for one in unit.columns]
         shown = [f"{_as_text(one)} AS {one}" for one in columns]
-        found = self.query(f"SELECT {', '.join(shown)} FROM openshelf.{name}")
-        return {row[0]: dict(zip(columns, row, strict=True)) for row in found}
+        rows = self.query(f"SELECT {', '.join(shown)} FROM openshelf.{name}")
+        return {row[0]: dict(zip(columns, row, strict=True)) for row in rows}
 
 
 def _as_text(column: str) -> str:
@@ -71,7 +71,7 @@ def assert_equal(mover: ShelfIngestion, *names: str) -> None:
     for name in names or UNITS:
         theirs, ours = truth(mover.server.site, name), mover.rows(name)
         assert theirs.keys() - ours.keys() == set(), f"{name}: lost"
-        assert ours.keys() - theirs.keys() == set(), f"{name}: ghosts"
+        assert ours.keys() - theirs.keys() == set(), f"{name}: rows that are not at the source"
         for key, row in theirs.items():
             row["updated_at"] = _utc(row["updated_at"]) if "updated_at" in row else None
             different = {c: (row[c], v) for c, v in ours[key].items() if c in row and c != "tags" and row[c] != v}

@@ -58,7 +58,7 @@ class OpenshelfTestSystem(LocalTestSystem[SandboxOpenshelf]):
         return {str(key) for key in keys}
 
     def change_late(self, seconds: float) -> str:
-        """The service lets a change be dated back."""
+        """A change with a moment in the past."""
         site = self.server_to_change.site
         rows = site.rows(self.kind)
         moment = max(moments(rows)) - timedelta(seconds=seconds)

@@ -69,7 +69,7 @@ def test_a_plan_costs_few_requests_and_a_quiet_incremental_one_even_fewer(shelf,
     unit = unit_of(source)
     shelf.requests.clear()
     made = plan(source, unit)
-    assert len(shelf.asked("/v1/books")) < 60
+    assert len(shelf.requests_to("/v1/books")) < 60
     shelf.requests.clear()
     second = plan(source, unit, "incremental", source.checkpoint(made, []))
     assert len(shelf.requests) <= 5

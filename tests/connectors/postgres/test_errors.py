@@ -89,15 +89,15 @@ def test_a_good_one_says_what_it_may(small):
 def test_too_many_connections(small):
     source = PostgresSource(config(small))
     with ExitStack() as stack:
-        held, deadline = 0, time.monotonic() + 10
-        while held < MAX_CONNECTIONS and time.monotonic() < deadline:
+        connected, deadline = 0, time.monotonic() + 10
+        while connected < MAX_CONNECTIONS and time.monotonic() < deadline:
             try:
                 stack.callback(Database(small.url()).close)
-                held += 1
+                connected += 1
             except dbapi.Error as error:  # sessions of the test before may still be leaving
                 assert "too many clients" in str(error)
                 time.sleep(0.05)
-        assert held == MAX_CONNECTIONS
+        assert connected == MAX_CONNECTIONS
         assert refused(source.test_connection, errors.SourceUnreachableError).retryable
     source.close()
 
@@ -273,6 +273,6 @@ def test_driver_errors_by_state_and_by_words(text, kind):
 
 def test_what_is_said_has_neither_query_nor_password():
     text = "IO: [libpq] Failed: ERROR: broken password=hunter2 near. \nQuery was:SELECT 'secret value'"
-    said = str(translate(RuntimeError(text), "sink", "writing"))
-    assert "hunter2" not in said
-    assert "secret value" not in said
+    message = str(translate(RuntimeError(text), "sink", "writing"))
+    assert "hunter2" not in message
+    assert "secret value" not in message

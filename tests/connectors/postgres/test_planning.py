@@ -1,4 +1,4 @@
-"""Where a table is cut, and what an incremental run reads."""
+"""Where a table is split, and what an incremental run reads."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.postgres.cut import Sample, cut_points, ranges, slices_wanted
+from connectors.postgres.splitting import Sample, ranges, slices_wanted, split_points
 from connectors.postgres.sql import ident
 from contracts.errors import CursorUnsupportedError, IngestionError, ModeUnsupportedError
 from contracts.plan import explain
@@ -33,26 +33,29 @@ KEYS = st.lists(st.integers(0, 10**6), min_size=1, max_size=200, unique=True).ma
 
 
 @pytest.fixture(scope="module")
-def two_urls(postgres) -> Iterator[tuple[str, str]]:
-    yield postgres.create_database("planning_source"), postgres.create_database("planning_sink")
-    postgres.drop_database("planning_source")
-    postgres.drop_database("planning_sink")
+def two_opened(postgres) -> Iterator[tuple[Database, Database]]:
+    names = ("planning_source", "planning_sink")
+    source, sink = (postgres.create_database(name) for name in names)
+    with opened(source) as database, opened(sink) as there:
+        yield database, there
+    for name in names:
+        postgres.drop_database(name)
 
 
 @pytest.fixture
-def shop(two_urls) -> Iterator[tuple[Database, Database, TableIngestion]]:
-    source, sink = two_urls
-    with opened(source) as database, opened(sink) as there, mover(source, sink) as moving:
-        for one in (database, there):
-            one.run("DROP SCHEMA IF EXISTS nucleus CASCADE", "DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
+def shop(two_opened) -> Iterator[tuple[Database, Database, TableIngestion]]:
+    database, there = two_opened
+    for one in (database, there):
+        one.run("DROP SCHEMA IF EXISTS nucleus CASCADE", "DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
+    with mover(database.url, there.url) as moving:
         yield database, there, moving
 
 
 @given(KEYS, st.integers(2, 40), st.data())
-def test_cut_points_are_few_and_in_order(numbers, slices, data):
+def test_split_points_are_few_and_in_order(numbers, slices, data):
     weights = data.draw(st.lists(st.integers(1, 10**6), min_size=len(numbers), max_size=len(numbers)))
     keys = [(f"{n:07d}",) for n in numbers]
-    points = cut_points(Sample(keys, weights), slices)
+    points = split_points(Sample(keys, weights), slices)
     assert len(points) <= slices - 1
     assert all(low < high for low, high in pairwise(points))
     assert set(points) <= set(keys[1:])
@@ -62,7 +65,7 @@ def test_cut_points_are_few_and_in_order(numbers, slices, data):
 def test_a_slice_weighs_at_most_its_share_and_one_row(numbers, slices, data):
     weights = data.draw(st.lists(st.integers(1, 1000), min_size=len(numbers), max_size=len(numbers)))
     keys = [(f"{n:07d}",) for n in numbers]
-    points = cut_points(Sample(keys, weights), slices)
+    points = split_points(Sample(keys, weights), slices)
     edges = [("",), *points, ("~",)]
     for low, high in pairwise(edges):
         inside = [w for key, w in zip(keys, weights, strict=True) if low <= key < high]
@@ -73,7 +76,7 @@ def test_a_slice_weighs_at_most_its_share_and_one_row(numbers, slices, data):
 def test_equal_keys_stay_together(rows, slices):
     rows.sort()
     sample = Sample([(key,) for key, _ in rows], [weight for _, weight in rows])
-    points = cut_points(sample, slices)
+    points = split_points(sample, slices)
     assert len(points) == len(set(points)) <= max(0, len({key for key, _ in rows}) - 1)
 
 
@@ -124,7 +127,7 @@ KEYED = {
 
 
 @pytest.mark.parametrize("kind", KEYED)
-def test_keys_of_every_kind_are_cut_and_arrive(shop, kind):
+def test_keys_of_every_kind_are_split_and_arrive(shop, kind):
     database, _, moving = shop
     columns, _, values = KEYED[kind].partition("|")
     database.run(
@@ -136,7 +139,7 @@ def test_keys_of_every_kind_are_cut_and_arrive(shop, kind):
     plan = moving.plan("public.t", target_slice_bytes=SMALLEST_SLICE)
     assert 6 <= len(plan.slices) <= 12
     read = [rows_of(moving, plan, i) for i in range(len(plan.slices))]
-    assert max(frame.height for frame in read) < 300, "no slice takes the lot"
+    assert max(frame.height for frame in read) < 300, "no slice contains most rows"
     keys = pl.concat(read).select(plan.unit.primary_key)
     assert keys.height == keys.unique().height == 900
     moving.move("public.t", target_slice_bytes=SMALLEST_SLICE)
@@ -158,7 +161,7 @@ def rows_of(moving: TableIngestion, plan: IngestionPlan, index: int) -> pl.DataF
 
 
 @pytest.mark.parametrize("storage", ["EXTERNAL", "PLAIN"])
-def test_rows_of_very_different_size_are_cut_by_bytes(shop, storage):
+def test_rows_of_very_different_size_are_split_by_bytes(shop, storage):
     """A hundred heavy rows in one corner of the key range, stored out of line, or in line as far as a page goes."""
     database, _, moving = shop
     heavy = 3_000 if storage == "EXTERNAL" else 200
@@ -247,7 +250,7 @@ def test_the_plan_in_words(shop):
     )
     lines = explain(moving.plan("public.t", target_slice_bytes=SMALLEST_SLICE)).splitlines()
     assert lines[0].startswith("public.t: full, ")
-    assert "cut on (a, b)" in lines[1]
+    assert "split on (a, b)" in lines[1]
     assert "(-∞ … k, " in lines[2]
     assert lines[-1].endswith("… ∞)")
     assert "it fits one slice" in explain(moving.plan("public.t"))
@@ -284,7 +287,7 @@ def test_a_resumed_run_has_the_same_slices(shop):
     assert moving.same(moving.plan("public.t"))
 
 
-def test_what_makes_a_run_start_afresh(shop):
+def test_what_makes_a_run_start_from_the_beginning(shop):
     database, _, moving = shop
     database.run("CREATE TABLE t (id int PRIMARY KEY, n int)")
     request = moving.request("public.t", resume_within_s=60)
@@ -396,7 +399,7 @@ def test_what_a_new_filter_lets_in_and_a_new_column_holds_arrives(shop):
 
 
 @pytest.mark.parametrize("edited", [{"settled": 5}, {"columns": ["c"], "settled": "not a number"}, {"value": "7"}])
-def test_a_checkpoint_that_somebody_spoiled_has_a_typed_error(shop, edited):
+def test_an_invalid_checkpoint_is_a_typed_error(shop, edited):
     database, _, moving = shop
     database.run("CREATE TABLE t (id int PRIMARY KEY, c int)", "INSERT INTO t VALUES (1, 1)")
     how = {"mode": "incremental", "cursor_columns": ("c",)}

@@ -214,8 +214,8 @@ def test_names_that_mean_something_in_one_database_only_become_text(lab, across)
     assert across.move(dataset).rows_inserted == 1
     assert changed(across.move(dataset)) == (0, 0, 0)
     with opened(lab.postgres.url(lab.there)) as there:
-        (found,) = there.rows("SELECT c0, c1, c3, c8::text FROM shop.reg")
-    assert found == ("shop.base", "integer", "abs(integer)", "{shop.base,NULL}")
+        (row,) = there.rows("SELECT c0, c1, c3, c8::text FROM shop.reg")
+    assert row == ("shop.base", "integer", "abs(integer)", "{shop.base,NULL}")
 
 
 PROBES = {

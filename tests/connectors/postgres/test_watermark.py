@@ -67,7 +67,7 @@ def test_the_list_stays_short_and_keeps_its_oldest_and_newest():
 
 
 FEW = 3
-"""Open transactions at once: with more, somebody is always in the way and little is ever settled."""
+"""Open transactions at once: with more, some transaction is nearly always open and little is ever settled."""
 STEPS = st.tuples(
     st.sampled_from(["begin", "write", "prepare", "commit", "commit", "roll back"]), st.integers(0, FEW - 1)
 )

@@ -116,10 +116,10 @@ def test_an_incremental_run_finds_what_is_gone_once_a_day(jira, mover):
     mover.run("issues", "incremental")
     assert len(alive(mover)) == len(truth(jira)) + 1, "not due yet"
     jira.site.pass_time(86_400)
-    listed = len(jira.asked("bulkfetch"))
+    listed = len(jira.requests_to("bulkfetch"))
     mover.run("issues", "incremental")
     assert alive(mover) == truth(jira)
-    assert len(jira.asked("bulkfetch")) == listed, "a census is ids only"
+    assert len(jira.requests_to("bulkfetch")) == listed, "a census is ids only"
 
 
 def test_what_the_sink_lost_is_brought_back_by_the_census(jira, mover):

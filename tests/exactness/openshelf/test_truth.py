@@ -87,7 +87,7 @@ def test_an_incremental_run_looks_for_removed_rows_once_in_a_while(shelf, mover)
     shelf.site.remove("books", shelf.site.rows("books")[0]["id"])
     assert mover.run("books", "incremental").rows_deleted == 0
     assert mover.run("books", "incremental", census_every_s=0).rows_deleted == 1
-    assert all("fields" in one.query for one in shelf.asked("/v1/books")[-5:])
+    assert all("fields" in one.query for one in shelf.requests_to("/v1/books")[-5:])
     assert_equal(mover, "books")
 
 

@@ -1,8 +1,8 @@
-"""Cutting a table into slices near a target size, by a sample of its keys.
+"""Splits a table into slices near a target size, by a sample of its keys.
 
 ``TABLESAMPLE SYSTEM`` reads a few hundred pages; each sampled row weighs what its columns take on disk, so a table
-whose rows differ in size is cut by bytes and not by count, and a skewed key cannot make one slice many times the rest.
-``REPEATABLE`` makes the same table give the same cut. Source: PostgreSQL manual, SELECT, "TABLESAMPLE".
+whose rows differ in size is split by bytes, not by count, and a skewed key cannot make one slice many times the rest.
+``REPEATABLE`` makes the same table give the same slices. Source: PostgreSQL manual, SELECT, "TABLESAMPLE".
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Sample:
     weights: list[int]
 
 
-def cut_points(sample: Sample, slices: int) -> list[Key]:
+def split_points(sample: Sample, slices: int) -> list[Key]:
     """At most ``slices - 1`` distinct keys, in order, that divide the sample's weight evenly."""
     total = sum(sample.weights)
     points: list[Key] = []
@@ -60,7 +60,7 @@ def cut_points(sample: Sample, slices: int) -> list[Key]:
 
 
 def slices_wanted(size_bytes: int, target_bytes: int) -> int:
-    """How many slices a range of that size is cut into."""
+    """How many slices a range of that size is split into."""
     if size_bytes <= target_bytes * SINGLE_SLACK:
         return 1
     return min(MAX_SLICES, -(-size_bytes // target_bytes))

@@ -66,7 +66,7 @@ def promote(
     root: Root = Path(),
     as_json: JsonFlag = False,
 ) -> None:
-    """Move the tagged cells to modules, if checks, types and lint have nothing to say. Twice changes nothing."""
+    """Move the tagged cells to modules, if checks, types and lint pass. A second time changes nothing."""
     from connector_kit.promote.check_connector import failed_checks
     from connector_kit.promote.promotion import promote as move
 

@@ -73,10 +73,10 @@ def gap_holds(context: CheckContext) -> CheckObservation:
         asked = len(one.proxy.requests)
         one.read(plan)
         pages = sum(location.path in seen.path for seen in one.proxy.requests[asked:])
-    first = _repaired(context, RespondWithStatus(403, nth=2, path=location.path, method=location.method))
+    first = _repaired(context, RespondWithStatus(403, nth=2, **location.request_filter))
     if not first.passed or pages < 4:
         return first
-    return _repaired(context, RespondWithStatus(403, nth=pages, path=location.path, method=location.method))
+    return _repaired(context, RespondWithStatus(403, nth=pages, **location.request_filter))
 
 
 @GROUP.check("missing-holds", "A slice with fewer rows than promised is read again by the next run", "I4 I9")
@@ -90,9 +90,7 @@ def missing_holds(context: CheckContext) -> CheckObservation:
     def without_it(row: Any) -> Any:
         return None if str(get(row, location.key)) == oldest else row
 
-    return _repaired(
-        context, EditRow(location.shape, without_it, "held back a row", path=location.path, method=location.method)
-    )
+    return _repaired(context, EditRow(location.shape, without_it, "held back a row", **location.request_filter))
 
 
 @GROUP.check("fold", "A checkpoint is small JSON and does not depend on the order of receipts", "I4")
@@ -142,7 +140,7 @@ def future_row(context: CheckContext) -> CheckObservation:
     def edit(row: Any) -> Any:
         return put(row, field.json, told) if str(get(row, location.key)) == newest else row
 
-    fault = EditRow(location.shape, edit, "dated a row 2190", path=location.path, method=location.method)
+    fault = EditRow(location.shape, edit, "dated a row 2190", **location.request_filter)
     with context.connected(fault) as one:
         first = run(one)
         changed = system.change(3)

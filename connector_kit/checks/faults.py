@@ -41,29 +41,19 @@ Faults = dict[str, "Callable[[PageLocation, int, int | None], Fault]"]
 
 
 def _status(status: int) -> Callable[[PageLocation, int, int | None], Fault]:
-    return lambda location, nth, times: RespondWithStatus(
-        status, nth=nth, times=times, path=location.path, method=location.method
-    )
+    return lambda location, nth, times: RespondWithStatus(status, nth=nth, times=times, **location.request_filter)
 
 
 _WIRE: Faults = {
-    "dropped": lambda location, nth, times: ResetConnection(
-        nth=nth, times=times, path=location.path, method=location.method
-    ),
-    "cut": lambda location, nth, times: TruncateBody(nth=nth, times=times, path=location.path, method=location.method),
-    "corrupt": lambda location, nth, times: CorruptBody(
-        nth=nth, times=times, path=location.path, method=location.method
-    ),
-    "html": lambda location, nth, times: CorruptBody(
-        _HTML, nth=nth, times=times, path=location.path, method=location.method
-    ),
+    "dropped": lambda location, nth, times: ResetConnection(nth=nth, times=times, **location.request_filter),
+    "cut": lambda location, nth, times: TruncateBody(nth=nth, times=times, **location.request_filter),
+    "corrupt": lambda location, nth, times: CorruptBody(nth=nth, times=times, **location.request_filter),
+    "html": lambda location, nth, times: CorruptBody(_HTML, nth=nth, times=times, **location.request_filter),
 }
 PASSING: Faults = {
     **{str(status): _status(status) for status in (429, 500, 502, 503, 504)},
     **_WIRE,
-    "slow": lambda location, nth, times: DelayResponse(
-        0.15, nth=nth, times=times, path=location.path, method=location.method
-    ),
+    "slow": lambda location, nth, times: DelayResponse(0.15, nth=nth, times=times, **location.request_filter),
 }
 STAYING: Faults = {**{str(status): _status(status) for status in (400, 403, 404, 410, 429, 500, 503)}, **_WIRE}
 _TOLD = {"429": FAILED, "500": FAILED, "503": FAILED, **dict.fromkeys(_WIRE, FAILED)}
@@ -143,7 +133,7 @@ def mixed(context: CheckContext) -> CheckObservation:
 def timeout(context: CheckContext) -> CheckObservation:
     """The second page hangs; a request may take a third of a second."""
     location, truth = context.system.row_location, context.truth
-    fault = NeverRespond(nth=2, times=None, path=location.path, method=location.method)
+    fault = NeverRespond(nth=2, times=None, **location.request_filter)
     reading = context.read_with_fault(fault, **context.known(request_timeout_s=0.3, max_tries=2))
     return same_rows_or_reported(describe_fault(fault), truth, reading, FAILED)
 
@@ -185,7 +175,7 @@ def login(context: CheckContext) -> CheckObservation:
 def staying_401(context: CheckContext) -> CheckObservation:
     """401 from the second page on."""
     location, truth = context.system.row_location, context.truth
-    fault = RespondWithStatus(401, nth=2, times=None, path=location.path, method=location.method)
+    fault = RespondWithStatus(401, nth=2, times=None, **location.request_filter)
     reading = context.read_with_fault(fault)
     return same_rows_or_reported(describe_fault(fault), truth, reading, ("E_SOURCE_AUTH",), gap=False)
 
@@ -215,7 +205,7 @@ def planning(context: CheckContext) -> CheckObservation:
         sent = f"{status} for the list while the plan is made"
         with context.connected() as one:
             unit = one.unit
-            one.proxy.fault = RespondWithStatus(status, times=None, path=location.path, method=location.method)
+            one.proxy.fault = RespondWithStatus(status, times=None, **location.request_filter)
             try:
                 plan = one.source.plan(one.request(unit))
             except IngestionError as error:
@@ -237,9 +227,9 @@ def keys(context: CheckContext) -> CheckObservation:
         plan = context.plan(one)
         whole = listed_keys(one, plan)
         for status in (403, 404, 500, 0):
-            fault: Fault = RespondWithStatus(status, nth=2, times=None, path=location.path, method=location.method)
+            fault: Fault = RespondWithStatus(status, nth=2, times=None, **location.request_filter)
             if not status:
-                fault = TruncateBody(nth=2, times=None, path=location.path, method=location.method)
+                fault = TruncateBody(nth=2, times=None, **location.request_filter)
             one.proxy.fault = fault
             try:
                 found = listed_keys(one, plan)
@@ -272,7 +262,7 @@ def _waits(context: CheckContext, one: ConnectedSource, fault: RespondWithStatus
 def retry_after(context: CheckContext) -> CheckObservation:
     """429 with a pause of a second."""
     location = context.system.row_location
-    fault = RespondWithStatus(429, {"Retry-After": "1"}, nth=2, path=location.path, method=location.method)
+    fault = RespondWithStatus(429, {"Retry-After": "1"}, nth=2, **location.request_filter)
     with context.connected() as one:
         return _waits(context, one, fault, 1.0)
 
@@ -285,7 +275,7 @@ def retry_after_date(context: CheckContext) -> CheckObservation:
         plan = context.plan(one)
         until = math.ceil(time.time()) + 1
         date = format_datetime(datetime.fromtimestamp(until, UTC), usegmt=True)
-        fault = RespondWithStatus(503, {"Retry-After": date}, nth=1, path=location.path, method=location.method)
+        fault = RespondWithStatus(503, {"Retry-After": date}, nth=1, **location.request_filter)
         one.proxy.fault = fault
         reading = one.read(plan)
         early = until - time.time()
@@ -299,9 +289,7 @@ def retry_after_date(context: CheckContext) -> CheckObservation:
 def retry_after_long(context: CheckContext) -> CheckObservation:
     """429 with a pause of a day."""
     location, truth, began = context.system.row_location, context.truth, time.monotonic()
-    fault = RespondWithStatus(
-        429, {"Retry-After": "86400"}, nth=2, times=None, path=location.path, method=location.method
-    )
+    fault = RespondWithStatus(429, {"Retry-After": "86400"}, nth=2, times=None, **location.request_filter)
     reading = context.read_with_fault(fault, **context.known(max_wait_s=0.2))
     seen = same_rows_or_reported(describe_fault(fault), truth, reading, FAILED)
     return CheckObservation(
@@ -313,7 +301,7 @@ def retry_after_long(context: CheckContext) -> CheckObservation:
 def retries_end(context: CheckContext) -> CheckObservation:
     """500 to everything from the second page on."""
     location = context.system.row_location
-    fault = RespondWithStatus(500, nth=2, times=None, path=location.path, method=location.method)
+    fault = RespondWithStatus(500, nth=2, times=None, **location.request_filter)
     with context.connected() as one:
         plan = context.plan(one)
         one.proxy.fault = fault

@@ -30,7 +30,7 @@ class KeyRecorder(PageFault):
     @classmethod
     def at(cls, location: PageLocation) -> KeyRecorder:
         """A watch on those pages."""
-        return cls(location.shape, key=location.key, path=location.path, method=location.method)
+        return cls(location.shape, key=location.key, **location.request_filter)
 
     @property
     def keys(self) -> set[str]:

@@ -45,41 +45,35 @@ def _with_page_fault(context: CheckContext, fault: PageFault) -> CheckObservatio
 def duplicate(context: CheckContext) -> CheckObservation:
     """The last two rows of every page come again on the next."""
     location = context.system.pages
-    return _with_page_fault(
-        context, RepeatRows(location.shape, 2, path=location.path, method=location.method, times=None)
-    )
+    return _with_page_fault(context, RepeatRows(location.shape, 2, **location.request_filter, times=None))
 
 
 @GROUP.check("reordered", "The order of rows within a page does not matter", "I1")
 def reordered(context: CheckContext) -> CheckObservation:
     """Rows of every page are mixed."""
     location = context.system.row_location
-    return _with_page_fault(
-        context, ReorderRows(location.shape, path=location.path, method=location.method, times=None)
-    )
+    return _with_page_fault(context, ReorderRows(location.shape, **location.request_filter, times=None))
 
 
 @GROUP.check("short", "A short page does not end the list", "I1 I9")
 def short(context: CheckContext) -> CheckObservation:
     """Every page holds half of its rows."""
     location = context.system.pages
-    return _with_page_fault(
-        context, ShortenPage(location.shape, path=location.path, method=location.method, times=None)
-    )
+    return _with_page_fault(context, ShortenPage(location.shape, **location.request_filter, times=None))
 
 
 @GROUP.check("empty", "An empty page with a next page does not end the list", "I1 I9")
 def empty(context: CheckContext) -> CheckObservation:
     """The second page has no rows; they come on the third."""
     location = context.system.pages
-    return _with_page_fault(context, EmptyPage(location.shape, path=location.path, method=location.method, nth=2))
+    return _with_page_fault(context, EmptyPage(location.shape, **location.request_filter, nth=2))
 
 
 @GROUP.check("empty-first", "A list that begins with an empty page is not empty", "I1 I9")
 def empty_first(context: CheckContext) -> CheckObservation:
     """The first page has no rows; they come on the second."""
     location = context.system.pages
-    return _with_page_fault(context, EmptyPage(location.shape, path=location.path, method=location.method))
+    return _with_page_fault(context, EmptyPage(location.shape, **location.request_filter))
 
 
 @GROUP.check("token-repeats", "A page token that leads back to its own page does not loop forever", "I1 I9")
@@ -88,7 +82,7 @@ def token_repeats(context: CheckContext) -> CheckObservation:
     location = context.system.pages
     if location.shape.next is None:
         raise SkippedError("pages are numbered: there is no bookmark")
-    fault, truth = RepeatToken(location.shape, path=location.path, method=location.method), context.truth
+    fault, truth = RepeatToken(location.shape, **location.request_filter), context.truth
     with context.connected() as one:
         plan = context.plan(one)
         one.proxy.fault = fault
@@ -104,7 +98,7 @@ def token_repeats(context: CheckContext) -> CheckObservation:
 def token_expires(context: CheckContext) -> CheckObservation:
     """The third page is answered 410, once."""
     location, truth = context.system.pages, context.truth
-    fault = RespondWithStatus(410, nth=3, path=location.path, method=location.method)
+    fault = RespondWithStatus(410, nth=3, **location.request_filter)
     reading = context.read_with_fault(fault)
     return same_rows_or_reported(describe_fault(fault), truth, reading)
 
@@ -147,6 +141,6 @@ def total(context: CheckContext) -> CheckObservation:
         return None if key in kept_back else row
 
     truth = context.truth
-    fault = EditRow(location.shape, without_one, "held back a row", path=location.path, method=location.method)
+    fault = EditRow(location.shape, without_one, "held back a row", **location.request_filter)
     reading = context.read_with_fault(fault)
     return same_rows_or_reported(describe_fault(fault), truth, reading)

@@ -34,7 +34,7 @@ def every_page(context: CheckContext) -> CheckObservation:
             raise SkippedError("no page of rows went through the proxy")
         plan = IngestionPlan.model_validate_json(plan.model_dump_json())
         for last in _spread(pages):
-            fault = ResetConnection(path=location.path, method=location.method, nth=last + 1, times=None)
+            fault = ResetConnection(**location.request_filter, nth=last + 1, times=None)
             one.proxy.fault = fault
             before = one.new_process().read(plan)
             one.proxy.fault = None

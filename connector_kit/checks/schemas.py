@@ -94,7 +94,7 @@ def batches(context: CheckContext) -> CheckObservation:
 def no_rows(context: CheckContext) -> CheckObservation:
     """All rows are taken out of the answers."""
     location = context.system.pages
-    fault = EditRow(location.shape, lambda _row: None, "took out all rows", path=location.path, method=location.method)
+    fault = EditRow(location.shape, lambda _row: None, "took out all rows", **location.request_filter)
     with context.connected(fault) as one:
         plan = one.plan()
         reading = one.read(plan)
@@ -112,7 +112,7 @@ def no_rows(context: CheckContext) -> CheckObservation:
 
 def _edited(context: CheckContext, name: str, value: Any, rows: int | None = None) -> tuple[str, ReadResult]:
     location = context.system.row_location
-    fault = EditField(location.shape, name, value, rows, path=location.path, method=location.method)
+    fault = EditField(location.shape, name, value, rows, **location.request_filter)
     reading = context.read_with_fault(fault)
     return describe_fault(fault), reading
 
@@ -202,7 +202,7 @@ def other_shape(context: CheckContext) -> CheckObservation:
         if location.shape.rows(loads(body)) is not None:
             continue  # a page without rows, where pages are lists
         reading = context.read_with_fault(
-            RespondWithStatus(200, body=body, nth=2, times=None, path=location.path, method=location.method)
+            RespondWithStatus(200, body=body, nth=2, times=None, **location.request_filter)
         )
         outcome = same_rows_or_reported(f"200 with {body.decode()} from the second page on", truth, reading)
         if not outcome.passed:

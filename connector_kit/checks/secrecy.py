@@ -119,7 +119,7 @@ def in_logs(context: CheckContext) -> CheckObservation:
             _need(one)
             plan = context.plan(one)
             body = f"no: {one.secrets[0]}".encode()
-            one.proxy.fault = RespondWithStatus(403, body=body, nth=2, path=location.path, method=location.method)
+            one.proxy.fault = RespondWithStatus(403, body=body, nth=2, **location.request_filter)
             one.read(plan)
             # The loggers of HTTP libraries show what goes over the wire at DEBUG; ours must not.
             lines = [line for name, line in kept.lines if not name.startswith(("httpcore", "httpx"))]
@@ -174,11 +174,11 @@ def elsewhere(context: CheckContext) -> CheckObservation:
         _need(one)
         plan = context.plan(one)
         moved = RespondWithStatus(
-            302, {"Location": f"{foreign.url}/next"}, nth=1, times=None, path=location.path, method=location.method
+            302, {"Location": f"{foreign.url}/next"}, nth=1, times=None, **location.request_filter
         )
         faults: list[Fault] = [moved]
         if location.shape.next is not None:
-            faults.append(_NextElsewhere(location.shape, foreign.url, path=location.path, method=location.method))
+            faults.append(_NextElsewhere(location.shape, foreign.url, **location.request_filter))
         for fault in faults:
             one.proxy.fault = fault
             one.read(plan)

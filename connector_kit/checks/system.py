@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypedDict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +27,13 @@ class HookMissingError(SkippedError):
         super().__init__(f"the test system has no {hook}(): {what}")
 
 
+class RequestFilter(TypedDict):
+    """Which requests a fault touches."""
+
+    path: str
+    method: str | None
+
+
 @dataclass(frozen=True)
 class PageLocation:
     """Which answers are pages, and where rows and tokens are in them.
@@ -44,6 +51,11 @@ class PageLocation:
     key: str = "id"
     total: str | None = None
     method: str | None = None
+
+    @property
+    def request_filter(self) -> RequestFilter:
+        """Keyword arguments that limit a fault to requests for these pages."""
+        return {"path": self.path, "method": self.method}
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ def one_value(context: CheckContext, field: FieldLocation, value: Any) -> tuple[
     def edit(row: Any) -> Any:
         return put(row, field.json, value) if str(get(row, location.key)) == target else row
 
-    fault = EditRow(location.shape, edit, f"{field.json} set", path=location.path, method=location.method)
+    fault = EditRow(location.shape, edit, f"{field.json} set", **location.request_filter)
     with context.connected() as one:
         plan = context.plan(one)
         one.proxy.fault = fault

@@ -33,7 +33,7 @@ class Bar:
     Attributes:
         label: On the left.
         parts: Filled, one after the other.
-        outline: How long the bar should be; None: nobody said.
+        outline: How long the bar should be; None: unknown.
         firm: False: the outline is an estimate, and is dashed.
         caption: On the right.
         tip: Where the pointer rests.

@@ -61,8 +61,8 @@ def settings(values: Mapping[str, Any], title: str = "") -> Drawing:
 def connection(report: ConnectionReport) -> Drawing:
     """What answered, and as whom."""
     facts = {"server": report.server_version, "account": report.account, **report.details}
-    told = {name: value for name, value in facts.items() if value not in {"", None}}
-    return record(told, title="It answers", note="; ".join(report.warnings))
+    facts_shown = {name: value for name, value in facts.items() if value not in {"", None}}
+    return record(facts_shown, title="It answers", note="; ".join(report.warnings))
 
 
 def catalog(snapshot: CatalogSnapshot) -> Drawing:
@@ -105,7 +105,7 @@ def columns(dataset: DatasetDescriptor | EndpointUnitDescriptor) -> Drawing:
     )
 
 
-def units(found: Iterable[EndpointUnitDescriptor]) -> Drawing:
+def units(descriptors: Iterable[EndpointUnitDescriptor]) -> Drawing:
     """Units, one a line: how each can be read, and what it can be mapped to."""
     rows = [
         (
@@ -116,7 +116,7 @@ def units(found: Iterable[EndpointUnitDescriptor]) -> Drawing:
             TableCell(", ".join(one.cursor_candidates), wrap=True),
             code(one.cdm_model_id) if one.cdm_model_id else NOTHING,
         )
-        for one in found
+        for one in descriptors
     ]
     return table(("unit", "title", "modes", "key", "cursor|candidates", "common model"), rows, title="Units")
 

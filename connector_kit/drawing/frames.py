@@ -78,9 +78,9 @@ def _profiled(column: pl.Series, rows: int) -> list[Any]:
 
 def _bar(share: float) -> TableCell:
     """A share of 1 as a small bar with its percentage."""
-    told = "100 %" if share == 1 else f"{share:.0%}".replace("%", " %")
+    label = "100 %" if share == 1 else f"{share:.0%}".replace("%", " %")
     bar = (
         f'<span style="display:inline-block;width:{_BAR_PX}px;height:9px;border-radius:2px;margin-right:8px;'
         f'background:linear-gradient(90deg,{GREY} {share:.1%},rgba(128,128,128,.18) {share:.1%})"></span>'
     )
-    return TableCell(told, f"{bar}{told}")
+    return TableCell(label, f"{bar}{label}")

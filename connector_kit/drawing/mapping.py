@@ -1,6 +1,6 @@
 """A source's row beside the common row that a mapper makes of it, and which column comes from which.
 
-Nothing has to be declared for that: a mapper is pure, so it is asked again with one source column emptied at a time,
+Nothing has to be declared for that: a mapper is pure, so it is run again with one source column emptied at a time,
 and what changes in the common rows came from there.
 """
 
@@ -47,13 +47,13 @@ def mapping(rows: pl.DataFrame, mapper: CdmMapper, context: MapContext, row: int
         for target in feeds[name]:
             sheet.curve(middle + 6, _middle(index), right - 6, _middle(targets[target]), shade)
     _column(sheet, rows, left, 0.0, row, faint=set(left) - set(used))
-    fed = {target for found in feeds.values() for target in found}
+    fed = {target for targets in feeds.values() for target in targets}
     if empty := rows.width - len(left):
         sheet.text(0, len(left) * _LINE_PX + 14, f"… and {empty} that are empty in all of these rows", alpha=0.45)
     _column(sheet, made, made.columns, right, row, faint=set(made.columns) - fed)
     plain = "\n".join(f"{name} -> {', '.join(feeds[name])}" for name in used)
     title = f"{context.dataset.dataset_id}: one row, {len(used)} of {rows.width} columns feed {len(fed)} common ones"
-    note = "Faint on the left: used by nothing here. Faint on the right: told by the context, or constant."
+    note = "Faint on the left: used by nothing here. Faint on the right: from the context, or constant."
     return Drawing(sheet.done(), plain, title, note)
 
 

@@ -23,7 +23,7 @@ _RECOVERY: Mapping[type[Any], str] = {
 
 def error(raised: IngestionError) -> Drawing:
     """A typed error: its stable code, its words, its facts."""
-    recovery = next((told for kind, told in _RECOVERY.items() if isinstance(raised, kind)), "")
+    recovery = next((advice for kind, advice in _RECOVERY.items() if isinstance(raised, kind)), "")
     facts = "; ".join(f"{name}: {words(value)}" for name, value in raised.facts.items())
     rows = {
         "code": code(raised.code),

@@ -44,7 +44,7 @@ class Step:
 
 
 class RunRecorder:
-    """A ``RunObserver`` that keeps what it is told; pass it to ``UnitRun`` and show it afterwards."""
+    """A ``RunObserver`` that records a run's progress; pass it to ``UnitRun`` and show it afterwards."""
 
     def __init__(self) -> None:
         self.run: OpenRun | None = None

@@ -39,7 +39,7 @@ def plan(made: IngestionPlan, receipts: Iterable[Receipt] = ()) -> Drawing:
 
 
 def slices(made: IngestionPlan) -> Drawing:
-    """The plan's slices as a table: what each is told to read."""
+    """The plan's slices as a table: what each reads."""
     rows = [
         (
             piece.sequence,
@@ -62,9 +62,9 @@ def slices(made: IngestionPlan) -> Drawing:
 
 def checkpoint(before: Json | None, after: Json | None) -> Drawing:
     """Where a run began and how far it vouches for."""
-    held = [_flat(before or {}), _flat(after or {})]
-    names = dict.fromkeys([*held[0], *held[1]])
-    rows = [(name, *(TableCell(one.get(name, ""), wrap=True) for one in held)) for name in names]
+    states = [_flat(before or {}), _flat(after or {})]
+    names = dict.fromkeys([*states[0], *states[1]])
+    rows = [(name, *(TableCell(one.get(name, ""), wrap=True) for one in states)) for name in names]
     return table(("", "before", "after"), rows, title="Checkpoint")
 
 
@@ -89,9 +89,9 @@ def summary(done: RunSummary) -> Drawing:
     return beside(head, _seconds(done.seconds_by_stage))
 
 
-def receipts(found: Iterable[UpsertReceipt]) -> Drawing:
+def receipts(written: Iterable[UpsertReceipt]) -> Drawing:
     """Receipts of slices as they stand in the sink."""
-    ordered = sorted(found, key=lambda receipt: receipt.sequence)
+    ordered = sorted(written, key=lambda receipt: receipt.sequence)
     rows = [
         (one.slice_key, one.strategy, one.rows_staged, one.rows_inserted, one.rows_updated, one.rows_unchanged,
          one.rows_duplicate, cell(duration(one.seconds)), TableCell(_json(one.observed), wrap=True))
@@ -119,12 +119,14 @@ def _line(piece: IngestionSlice, receipt: Receipt | None) -> Bar:
     wanted = promised if promised is not None else piece.estimated_rows
     firm, sign = promised is not None, "" if promised is not None else "~"
     if receipt is None:
-        told = "" if wanted is None else f"{sign}{wanted:,}"
-        return Bar(label, (), wanted, firm, told, f"{piece.key}: not read yet", index=index)
+        label_of_rows = "" if wanted is None else f"{sign}{wanted:,}"
+        return Bar(label, (), wanted, firm, label_of_rows, f"{piece.key}: not read yet", index=index)
     came = receipt.rows if isinstance(receipt, StageReceipt) else receipt.rows_staged
     wrong = firm and came != promised
-    told = f"{came:,}" if wanted is None or came == wanted else f"{came:,} of {sign}{wanted:,}"
-    return Bar(label, _parts(receipt, wrong=wrong), wanted, firm, told, piece.key, RED if wrong else INK, index)
+    label_of_rows = f"{came:,}" if wanted is None or came == wanted else f"{came:,} of {sign}{wanted:,}"
+    return Bar(
+        label, _parts(receipt, wrong=wrong), wanted, firm, label_of_rows, piece.key, RED if wrong else INK, index
+    )
 
 
 def _parts(receipt: Receipt, *, wrong: bool) -> tuple[Part, ...]:
@@ -153,10 +155,10 @@ def _counted(slices: int) -> str:
 
 def _flat(values: Mapping[str, Any], above: str = "") -> dict[str, str]:
     """What is nested under its path: ``projects.OPS.lastUpdated``."""
-    found: dict[str, str] = {}
+    flat: dict[str, str] = {}
     for name, value in values.items():
-        found |= _flat(value, f"{above}{name}.") if isinstance(value, dict) else {f"{above}{name}": _json(value)}
-    return found
+        flat |= _flat(value, f"{above}{name}.") if isinstance(value, dict) else {f"{above}{name}": _json(value)}
+    return flat
 
 
 def _json(value: Any) -> str:

@@ -35,8 +35,8 @@ def record(values: Mapping[str, Any], *, title: str = "", note: str = "") -> Dra
 
 
 def _is_numeric(cells: list[TableCell]) -> bool:
-    told = [one for one in cells if one.text not in {"", "null"}]
-    return bool(told) and all(one.number for one in told)
+    filled = [one for one in cells if one.text not in {"", "null"}]
+    return bool(filled) and all(one.number for one in filled)
 
 
 def _heading(text: str, numeric: bool) -> str:  # noqa: FBT001 - one of two looks

@@ -1,4 +1,4 @@
-"""Requests over time: one band a path, overlapping ones above each other, and the pauses a server asked for."""
+"""Requests over time: one band a path, overlapping ones above each other, and the pauses a server requested."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def timeline(requests: Sequence[TimelineEntry], governor: Waits | None = None, *
 
     Args:
         requests: ``RecordingProxy.requests``, or a part of it.
-        governor: Of the client that asked; adds how long its workers waited for their turn.
+        governor: Of the client that sent them; adds how long its workers waited for their turn.
         title: Instead of the usual one.
     """
     if not requests:
@@ -51,16 +51,16 @@ def timeline(requests: Sequence[TimelineEntry], governor: Waits | None = None, *
 
 
 def pauses(requests: Sequence[TimelineEntry]) -> list[tuple[float, float]]:
-    """(from, to) of stretches in which nobody asked after a throttled answer, in seconds since the proxy began."""
-    found: list[tuple[float, float]] = []
+    """(from, to) of stretches without requests after a throttled answer, in seconds since the proxy began."""
+    pauses: list[tuple[float, float]] = []
     for one in requests:
         if one.status != THROTTLED:
             continue
         ended = one.began_s + one.seconds
         after = [other.began_s for other in requests if other.began_s > ended]
         if after and min(after) - ended >= _SHORTEST_PAUSE_S:
-            found.append((ended, min(after)))
-    return sorted(set(found))
+            pauses.append((ended, min(after)))
+    return sorted(set(pauses))
 
 
 def colour(one: TimelineEntry) -> tuple[str, str]:
@@ -107,10 +107,10 @@ def _tail(name: str) -> str:
     return name if len(path) <= most else f"{method} …{path[len(path) - most + 1 :]}"
 
 
-def _draw_pauses(sheet: Sheet, found: list[tuple[float, float]], start: float, scale: float, bottom: float) -> None:
-    for begin, end in found:
+def _draw_pauses(sheet: Sheet, pauses: list[tuple[float, float]], start: float, scale: float, bottom: float) -> None:
+    for begin, end in pauses:
         x, width = _LEFT + (begin - start) * scale, (end - begin) * scale
-        sheet.box(x, 0, width, bottom, AMBER, alpha=0.16, tip=f"nobody asked for {duration(end - begin)}")
+        sheet.box(x, 0, width, bottom, AMBER, alpha=0.16, tip=f"no request for {duration(end - begin)}")
         if width > 60:
             sheet.text(x + width / 2, bottom - 4, f"pause {duration(end - begin)}", anchor="middle", px=10.5, alpha=0.8)
 
@@ -120,9 +120,9 @@ def _legend(requests: Sequence[TimelineEntry]) -> list[tuple[str, str]]:
 
 
 def _tip(one: TimelineEntry) -> str:
-    asked = "&".join(f"{name}={value}" for name, value in one.query)
-    told = f"{one.status or 'no answer'}, {size(one.size_bytes)}, {duration(one.seconds)}"
-    return "\n".join(line for line in (f"{one.method} {one.path}?{asked}".rstrip("?"), told, one.fault) if line)
+    query = "&".join(f"{name}={value}" for name, value in one.query)
+    answer = f"{one.status or 'no answer'}, {size(one.size_bytes)}, {duration(one.seconds)}"
+    return "\n".join(line for line in (f"{one.method} {one.path}?{query}".rstrip("?"), answer, one.fault) if line)
 
 
 def _title(requests: Sequence[TimelineEntry], span: float) -> str:
@@ -133,10 +133,10 @@ def _title(requests: Sequence[TimelineEntry], span: float) -> str:
 
 def _note(requests: Sequence[TimelineEntry], governor: Waits | None) -> str:
     slowed = sum(one.status == THROTTLED for one in requests)
-    told = [f"{slowed} answered «too many»"] if slowed else []
+    remarks = [f"{slowed} answered «too many»"] if slowed else []
     if governor is not None:
-        told.append(f"workers waited {duration(governor.waited_s)} for their turn, all together")
-    return "; ".join(told)
+        remarks.append(f"workers waited {duration(governor.waited_s)} for their turn, all together")
+    return "; ".join(remarks)
 
 
 def _moment(at: float) -> str:

@@ -1,4 +1,4 @@
-"""Where a promotion is built and looked at: a shadow of the repository in a temporary folder."""
+"""Where a promotion is built and checked: a shadow of the repository in a temporary folder."""
 
 from __future__ import annotations
 
@@ -50,30 +50,30 @@ class PromotionBuild:
         """
         self.add({f"{folder}/__init__.py": self._init(folder) for folder in self._layout.packages if self._new(folder)})
         self._make({name: self._layout.dotted(name) for name in (*CHAIN, "system") if name in self._sections.drafts})
-        said = connector_facts(self._folder, self._layout, self._source_map)
-        pairs = self._mappers(said)
-        self._register(said, pairs)
-        self._test(said)
+        facts = connector_facts(self._folder, self._layout, self._source_map)
+        pairs = self._mappers(facts)
+        self._register(facts, pairs)
+        self._test(facts)
         return {name: (dotted, self.files[self._layout.below(dotted)]) for name, dotted in self._made.items()}
 
     def verify(self, check: Callable[[str], list[str]] | None) -> None:
         """Ask the tools, then the caller.
 
         Raises:
-            ProblemsFoundError: They found something.
+            ProblemsFoundError: They report problems.
         """
         code = [name for name in self.files if name.endswith(".py")]
         # Of the connector all of it: what was promoted before may not fit what is promoted now.
         whole = (path.relative_to(self._folder).as_posix() for path in self._folder.glob(f"{self._layout.folder}/*.py"))
         product = sorted({*whole, *(name for name in code if not name.startswith("tests/"))})
-        found = tools.lint(self._folder, code)
-        found += tools.types(self._folder, product, self._layout.root / ".mypy_cache")
-        if found:
-            raise ProblemsFoundError(*map(self._source_map.problem, found))
-        said = check(str(self._folder)) if check else []
-        if said:
-            fix = "Change the connector until the check has nothing to say."
-            raise ProblemsFoundError(*(self._source_map.problem_in_text(each, fix) for each in said))
+        messages = tools.lint(self._folder, code)
+        messages += tools.types(self._folder, product, self._layout.root / ".mypy_cache")
+        if messages:
+            raise ProblemsFoundError(*map(self._source_map.problem, messages))
+        failures = check(str(self._folder)) if check else []
+        if failures:
+            fix = "Change the connector until the check passes."
+            raise ProblemsFoundError(*(self._source_map.problem_in_text(each, fix) for each in failures))
 
     def _new(self, folder: str) -> bool:
         return not (self._layout.root / folder / "__init__.py").exists()
@@ -109,56 +109,56 @@ class PromotionBuild:
         self.files |= done
         return {path: content.decode() for path, content in done.items()}
 
-    def _mappers(self, said: ConnectorFacts) -> list[tuple[Binding, str]]:
+    def _mappers(self, facts: ConnectorFacts) -> list[tuple[Binding, str]]:
         """The function of each unit that is mapped; the mapper's module is made where its code is in the notebook."""
         draft, there = self._sections.drafts.get("mapper"), self._sections.around.sections.get("mapper")
         if there is None:
-            if said.bound and self._layout.ours:
-                one, fix = said.bound[0], "Write its mapper, or take the binding away."
+            if facts.bound and self._layout.ours:
+                one, fix = facts.bound[0], "Write its mapper, or remove the unit's cdm_model_id."
                 raise self._unmapped(f"unit {one.unit!r} is bound to {one.model}, and no cell is tagged `mapper`", fix)
             return []
         dotted = there.module
         if draft is not None:
-            dotted = self._mapper_module(draft, said)
+            dotted = self._mapper_module(draft, facts)
             self._make({"mapper": dotted})
-        return [(each, f"{dotted}:{self._function(there.names, each)}") for each in said.bound]
+        return [(each, f"{dotted}:{self._function(there.names, each)}") for each in facts.bound]
 
-    def _mapper_module(self, draft: Draft, said: ConnectorFacts) -> str:
+    def _mapper_module(self, draft: Draft, facts: ConnectorFacts) -> str:
         first = draft.cells[0]
         if not self._layout.ours:
-            what = "a mapper of a third party would be found by nobody: mappers have no entry points"
+            what = "a third party's mapper could not be found: mappers have no entry points"
             raise ProblemsFoundError(first.problem(0, what, "Untag the cell; the units are ingested as they are."))
-        if not said.bound:
+        if not facts.bound:
             what = "no unit is bound to a common model"
             raise ProblemsFoundError(first.problem(0, what, "Give a unit its cdm_model_id."))
-        return self._layout.mapper("_".join(sorted({each.family for each in said.bound})))
+        return self._layout.mapper("_".join(sorted({each.family for each in facts.bound})))
 
     def _function(self, names: frozenset[str], one: Binding) -> str:
         fitting = [one.unit, one.model.rpartition(".")[2]]
-        found = next((name for name in fitting if name in names), None)
-        if found is None:
+        match = next((name for name in fitting if name in names), None)
+        if match is None:
             what = f"unit {one.unit!r} is bound to {one.model}, and the mapper defines neither {' nor '.join(fitting)}"
             raise self._unmapped(what, "Name a function after the unit or after the model.")
-        return found
+        return match
 
     def _unmapped(self, what: str, fix: str) -> ProblemsFoundError:
         drafts = self._sections.drafts
         draft = drafts.get("mapper") or drafts.get("units")
         return ProblemsFoundError(Problem(draft.cells[0].number if draft else 0, 0, what, fix))
 
-    def _register(self, said: ConnectorFacts, pairs: Sequence[tuple[Binding, str]]) -> None:
+    def _register(self, facts: ConnectorFacts, pairs: Sequence[tuple[Binding, str]]) -> None:
         path = f"{self._layout.dotted('source')}:FACTORY"
         if not self._layout.ours:
-            self._edit("pyproject.toml", partial(registries.with_entry_point, template_id=said.template_id, path=path))
-            self.notes = (f"Install the package again (pip install -e .): then {said.template_id} is found.",)
+            self._edit("pyproject.toml", partial(registries.with_entry_point, template_id=facts.template_id, path=path))
+            self.notes = (f"Install the package again (pip install -e .): then the registry has {facts.template_id}.",)
             return
         self._edit(
-            "connectors/registry.py", partial(registries.with_connector, template_id=said.template_id, path=path)
+            "connectors/registry.py", partial(registries.with_connector, template_id=facts.template_id, path=path)
         )
         for one, mapper in pairs:
             self._edit(
                 "cdm_mappers/registry.py",
-                partial(registries.with_mapper, family=said.family, kind=one.kind, model=one.model, path=mapper),
+                partial(registries.with_mapper, family=facts.family, kind=one.kind, model=one.model, path=mapper),
             )
 
     def _edit(self, file: str, edit: Callable[[str], str]) -> None:
@@ -171,7 +171,7 @@ class PromotionBuild:
         else:
             self.add({file: after.encode()})
 
-    def _test(self, said: ConnectorFacts) -> None:
+    def _test(self, facts: ConnectorFacts) -> None:
         file = f"{self._layout.tests}/test_{self._layout.name}.py"
         if not (self._layout.root / file).exists():
-            self._tidied({file: conformance.test_text(self._layout, said.template_id)})
+            self._tidied({file: conformance.test_text(self._layout, facts.template_id)})

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def failed_checks(root: Path, name: str) -> Callable[[str], list[str]]:
     """What a promotion asks before it writes: the failures of every check, over the connector as it would be."""
     module = layout_of(root, name).dotted("system")
-    return lambda shadow: [said for card in check_in_subprocess(Path(shadow), module) for said in card.failures]
+    return lambda shadow: [failure for card in check_in_subprocess(Path(shadow), module) for failure in card.failures]
 
 
 def scorecards(name: str, root: Path, only: Sequence[str] = ()) -> list[WrittenScorecard]:
@@ -44,11 +44,11 @@ def scorecards(name: str, root: Path, only: Sequence[str] = ()) -> list[WrittenS
     if not notebook.exists():
         raise ConfigInvalidError(
             f"There is neither a connector {layout.package} nor a notebook {notebook}",
-            f"Begin one: nucleus connector new {name}",
+            f"Start one: nucleus connector new {name}",
             name=name,
         )
-    found: list[WrittenScorecard] = []
+    cards: list[WrittenScorecard] = []
     build_only(
-        notebook, root, lambda shadow: found.extend(check_in_subprocess(Path(shadow), layout.dotted("system"), only))
+        notebook, root, lambda shadow: cards.extend(check_in_subprocess(Path(shadow), layout.dotted("system"), only))
     )
-    return found
+    return cards

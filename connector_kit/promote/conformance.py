@@ -30,6 +30,6 @@ def test_text(layout: ConnectorLayout, template_id: str) -> str:
     text = _TEST.format(system=layout.dotted("system"), camel=layout.camel, template_id=template_id)
     if layout.ours:
         return text
-    found = "from connector_kit.checks.pytest_suite import ConnectorSuite\n"
-    registry = found + "from connectors.registry import EndpointRegistry\n"
-    return text.replace(found, registry) + _THEIRS.format(template_id=template_id)
+    suite = "from connector_kit.checks.pytest_suite import ConnectorSuite\n"
+    registry = suite + "from connectors.registry import EndpointRegistry\n"
+    return text.replace(suite, registry) + _THEIRS.format(template_id=template_id)

@@ -68,8 +68,8 @@ class Draft:
     @property
     def used(self) -> dict[str, Line]:
         """Names that the body takes from elsewhere, each with the line of its first use."""
-        found = scope.free("\n".join(line.text for line in self.body))
-        return {name: self.body[number - 1] for name, number in found.items()}
+        uses = scope.free("\n".join(line.text for line in self.body))
+        return {name: self.body[number - 1] for name, number in uses.items()}
 
     @property
     def first(self) -> Line:
@@ -123,9 +123,9 @@ def _lenient(source: str) -> tuple[ast.Module, str]:
 def _taken_apart(cell: NotebookCell, *, first: bool) -> Draft:
     tree, lines = _parsed(cell), cell.source.splitlines()
     docstring = tree.body[0] if ast.get_docstring(tree, clean=False) is not None else None
-    found = list(_unfit(cell, tree, docstring if first else None))
-    if found:
-        raise ProblemsFoundError(*found)
+    problems = list(_unfit(cell, tree, docstring if first else None))
+    if problems:
+        raise ProblemsFoundError(*problems)
     taken = [node for node in tree.body if node is docstring or _is_import(node)]
     gone = {number for node in taken for number in _numbers(node)}
     body = [Line(text, cell.number, number) for number, text in enumerate(lines, 1) if number not in gone]
@@ -153,7 +153,7 @@ def _unfit(cell: NotebookCell, tree: ast.Module, docstring: ast.stmt | None) -> 
         if isinstance(node, _ACTIONS) and node is not docstring:
             what = f"a cell tagged `{cell.section}` does something instead of defining it"
             if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-                yield cell.problem(node.lineno, "a text that is no docstring", "Make it a comment.")
+                yield cell.problem(node.lineno, "a string that is no docstring", "Make it a comment.")
             else:
                 yield cell.problem(node.lineno, what, "Move the statement to an untagged cell.")
         if node.lineno in begun:
@@ -162,7 +162,7 @@ def _unfit(cell: NotebookCell, tree: ast.Module, docstring: ast.stmt | None) -> 
         if isinstance(node, ast.ImportFrom) and node.names[0].name == "*":
             yield cell.problem(node.lineno, f"imports everything of {node.module}", "Import the names that are used.")
         if isinstance(node, ast.ImportFrom) and node.level:
-            yield cell.problem(node.lineno, "imports relative to a package", "Write the module's whole name.")
+            yield cell.problem(node.lineno, "a relative import", "Write the module's full name.")
 
 
 def _is_import(node: ast.stmt) -> bool:
@@ -186,13 +186,13 @@ def _imports(
         if isinstance(node, ast.If) and _typing_block(node):
             yield from _imports(cell, node.body, comments, typing_only=True)
         elif isinstance(node, ast.Import | ast.ImportFrom) and getattr(node, "module", "") != "__future__":
-            said = "  ".join(comments[n] for n in _numbers(node) if n in comments)
+            comment = "  ".join(comments[n] for n in _numbers(node) if n in comments)
             for alias in node.names:
-                yield _import(cell, node, alias, said, typing_only=typing_only)
+                yield _import(cell, node, alias, comment, typing_only=typing_only)
 
 
 def _import(
-    cell: NotebookCell, node: ast.Import | ast.ImportFrom, alias: ast.alias, said: str, *, typing_only: bool
+    cell: NotebookCell, node: ast.Import | ast.ImportFrom, alias: ast.alias, comment: str, *, typing_only: bool
 ) -> Import:
     spelled = f"{alias.name} as {alias.asname}" if alias.asname else alias.name
     origin = node.module or "" if isinstance(node, ast.ImportFrom) else ""
@@ -202,7 +202,7 @@ def _import(
         module=origin or alias.name,
         cell=cell.number,
         line=node.lineno,
-        comment=said,
+        comment=comment,
         typing_only=typing_only,
     )
 

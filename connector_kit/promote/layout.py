@@ -2,7 +2,7 @@
 
 Ours has ``connectors/registry.py``: a connector is a folder of ``connectors/`` and a line in that file. A third party
 cannot put modules below ``connectors``, because that package is ours and comes from where it is installed. Its
-connectors go to the package its ``pyproject.toml`` is named after, and are found by an entry point.
+connectors go to the package its ``pyproject.toml`` is named after, and are registered by an entry point.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class ConnectorLayout:
         return "".join(word.capitalize() for word in self.name.split("_"))
 
     def dotted(self, section: str) -> str:
-        """Dotted name of a section's module; a mapper's is told by :meth:`mapper`."""
+        """Dotted name of a section's module; of a mapper see :meth:`mapper`."""
         return f"{self.tests.replace('/', '.')}.system" if section == "system" else f"{self.package}.{section}"
 
     def path(self, section: str) -> str:

@@ -68,14 +68,14 @@ def assembled(draft: Draft, around: NameLookup) -> tuple[Line, ...]:
 
 def _resolved(draft: Draft, around: NameLookup) -> list[Import]:
     problems = list(_upward_imports(draft, around))
-    found: dict[str, Import] = {}
+    imports: dict[str, Import] = {}
     for name, line in draft.used.items():
         chosen = _lookup(draft, around, name, line)
         problems += [] if chosen else [_unresolved(draft, around, name, line)]
-        found.update({each.statement: each for each in chosen})
+        imports.update({each.statement: each for each in chosen})
     if problems:
         raise ProblemsFoundError(*problems)
-    return sorted(found.values(), key=lambda each: each.statement)
+    return sorted(imports.values(), key=lambda each: each.statement)
 
 
 def _lookup(draft: Draft, around: NameLookup, name: str, line: Line) -> list[Import]:

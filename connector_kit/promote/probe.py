@@ -1,4 +1,4 @@
-"""What the new modules say of themselves when Python imports them: the template they are, and their units."""
+"""What the new modules declare when Python imports them: their template and their units."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from connector_kit.promote.problems import ProblemsFoundError
-from connector_kit.promote.tools import ToolMessage, asked
+from connector_kit.promote.tools import ToolMessage, run_program
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _PROGRAM = """
 import importlib, json, sys, traceback
 
-def said(package):
+def facts(package):
     units = importlib.import_module(f"{package}.units")
     source = importlib.import_module(f"{package}.source")
     if not hasattr(source, "FACTORY"):
@@ -32,7 +32,7 @@ def said(package):
     return {"template_id": one.template_id, "family": one.family, "title": one.title, "bound": bound}
 
 try:
-    answer = said(sys.argv[1])
+    answer = facts(sys.argv[1])
 except BaseException as error:
     frames = traceback.extract_tb(error.__traceback__)
     answer = {"error": f"{type(error).__name__}: {error}", "frames": [[each.filename, each.lineno] for each in frames]}
@@ -72,7 +72,7 @@ def connector_facts(tree: Path, layout: ConnectorLayout, source_map: SourceMap) 
         ProblemsFoundError: It cannot be imported, has no ``FACTORY``, or its config class is incomplete.
     """
     try:
-        answer = asked(tree, _PROGRAM, layout.package)
+        answer = run_program(tree, _PROGRAM, layout.package)
     except RuntimeError as error:
         raise ProblemsFoundError(source_map.problem_in_text(f"importing it {error}", "Correct the cell.")) from error
     if "missing" in answer:

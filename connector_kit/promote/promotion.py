@@ -1,8 +1,8 @@
 """A notebook becomes the modules of a connector, or is refused with what to change.
 
 The modules are built in a shadow of the repository, where ruff, mypy, Python and the caller's check look at them.
-Only when nothing is left to say are the files written, the notebook last. A promotion that is killed in between is
-finished by the next one: what it finds written already is what it would write.
+Only when none of them objects are the files written, the notebook last. A promotion that is killed in between is
+finished by the next one: the files already written are those it would write.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ class Promotion:
         return bool(self.written)
 
     def __str__(self) -> str:
-        said = (
+        lines = (
             ["wrote", *self.written]
             if self.changed
             else ["nothing to promote: the modules are what the notebook imports"]
         )
-        return "\n  ".join([f"{self.name}: {said[0]}", *said[1:], *self.notes])
+        return "\n  ".join([f"{self.name}: {lines[0]}", *lines[1:], *self.notes])
 
 
 def promote(notebook: Path, root: Path, *, check: Callable[[str], list[str]] | None) -> Promotion:
@@ -65,7 +65,7 @@ def promote(notebook: Path, root: Path, *, check: Callable[[str], list[str]] | N
         root: Of the repository that the connector goes to: ours, or a third party's with a ``pyproject.toml``.
         check: Looks at the connector before it is written. Given the path of the repository as it would be (the
             connector's modules, its tests and their traffic among the rest; Python started there finds them first);
-            returns what speaks against it, empty when nothing does. A finding that names a file and a line of
+            returns its failures, empty when it passes. A finding that names a file and a line of
             the connector (``connectors/acme/units.py:12``) is shown at the cell it came from.
 
     Raises:
@@ -144,9 +144,9 @@ def _unclaimed(notebook: Notebook, layout: ConnectorLayout, modules: dict[str, t
 
 def _cassettes(notebook: Path, layout: ConnectorLayout) -> dict[str, bytes]:
     folder = notebook.with_suffix("")
-    found = sorted(
+    paths = sorted(
         path
         for path in folder.rglob("*")
         if path.is_file() and not path.name.startswith(".") and ".ipynb_checkpoints" not in path.parts
     )
-    return {f"{layout.cassettes}/{path.relative_to(folder).as_posix()}": path.read_bytes() for path in found}
+    return {f"{layout.cassettes}/{path.relative_to(folder).as_posix()}": path.read_bytes() for path in paths}

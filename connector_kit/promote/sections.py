@@ -114,11 +114,11 @@ def _shared(notebook: Notebook) -> Iterator[Import]:
 
 
 def _elsewhere(notebook: Notebook) -> dict[str, int]:
-    found: dict[str, int] = {}
+    cells: dict[str, int] = {}
     for cell in notebook.cells:
         if cell.section not in PROMOTED:
             names = defined_in(cell)
             if cell.section == "imports":
                 names -= {each.name for each in imports_of(cell)}
-            found |= dict.fromkeys(names, cell.number)
-    return found
+            cells |= dict.fromkeys(names, cell.number)
+    return cells

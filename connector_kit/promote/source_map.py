@@ -46,8 +46,8 @@ class SourceMap:
         before, index = self._lines[path], max(line - 1, 0)
         at = _counterpart([each.text.strip() for each in before], [each.strip() for each in self._now[path]], index)
         near = [*reversed(before[: at + 1]), *before[at + 1 :]]
-        found = next((each for each in near if each.cell), None)
-        return (found.cell, found.number) if found else (0, 0)
+        match = next((each for each in near if each.cell), None)
+        return (match.cell, match.number) if match else (0, 0)
 
 
 def _counterpart(before: list[str], now: list[str], index: int) -> int:

@@ -1,7 +1,7 @@
-"""What the tools say about modules that are not yet in the repository: ruff, mypy, and Python itself.
+"""What the tools report about modules that are not yet in the repository: ruff, mypy, and Python itself.
 
 Each runs in the shadow of the repository, as ``python -m <tool>`` of this interpreter, with the repository's own
-configuration. SourceMap in their answers are paths below that folder; who knows the cells translates them.
+configuration. Paths in their answers are below that folder; a `SourceMap` translates them to cells.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _SETTLED = ("--fix-only", "--quiet", "--config", 'lint.extend-safe-fixes = ["TC"
 
 @dataclass(frozen=True)
 class ToolMessage:
-    """What a tool found; ``path`` is below the tree, or empty when the finding has no place."""
+    """A message of a tool; ``path`` is below the tree, or empty when it is about no file."""
 
     path: str
     line: int
@@ -39,7 +39,7 @@ class ToolMessage:
 
 
 def tidy(tree: Path, files: Sequence[str]) -> None:
-    """Sort and prune the imports of the files, mend what the project's rules can mend, and format them, in place.
+    """Sort and prune the imports of the files, apply the project's automatic fixes, and format them, in place.
 
     Raises:
         DependencyMissingError: ruff is not installed.
@@ -73,15 +73,15 @@ def types(tree: Path, files: Sequence[str], cache: Path) -> list[ToolMessage]:
     place = [] if "MYPY_CACHE_DIR" in os.environ else ["--cache-dir", str(cache)]
     how = ["--strict", "--follow-imports=silent", "--output=json", "--no-error-summary", *place]
     done = _tool(tree, "mypy", *how, *files)
-    found = [_of_mypy(tree, line) for line in done.stdout.splitlines() if line.strip()]
-    if done.returncode and not found:
+    messages = [_of_mypy(tree, line) for line in done.stdout.splitlines() if line.strip()]
+    if done.returncode and not messages:
         return [
             ToolMessage("", 0, f"mypy ends with {done.returncode}: {done.stderr.strip()}", "Correct its configuration.")
         ]
-    return [each for each in found if each is not None]
+    return [each for each in messages if each is not None]
 
 
-def asked(tree: Path, program: str, *arguments: str) -> dict[str, Any]:
+def run_program(tree: Path, program: str, *arguments: str) -> dict[str, Any]:
     """The JSON object that a program prints last, run with the tree's modules before all others.
 
     Raises:
@@ -106,7 +106,7 @@ def _ruff(tree: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def _tool(tree: Path, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     if find_spec(name) is None:
         raise DependencyMissingError(
-            f"Promotion asks {name} about the modules, and the package {name!r} is not installed",
+            f"Promotion runs {name} over the modules, and the package {name!r} is not installed",
             f"Install it: {Path(sys.executable).name} -m pip install {name}",
             package=name,
         )
@@ -139,21 +139,23 @@ def _search(tree: Path) -> list[str]:
     return [str(path) for path in here]
 
 
-def _of_ruff(tree: Path, said: dict[str, Any]) -> ToolMessage:
-    what = f"{said['code'] or 'syntax'} {said['message']}"
-    fix = (said.get("fix") or {}).get("message") or f"See `ruff rule {said['code']}`."
-    return ToolMessage(_below(tree, said["filename"]), said["location"]["row"], what, fix)
+def _of_ruff(tree: Path, message: dict[str, Any]) -> ToolMessage:
+    what = f"{message['code'] or 'syntax'} {message['message']}"
+    fix = (message.get("fix") or {}).get("message") or f"See `ruff rule {message['code']}`."
+    return ToolMessage(_below(tree, message["filename"]), message["location"]["row"], what, fix)
 
 
 def _of_mypy(tree: Path, line: str) -> ToolMessage | None:
     try:
-        said = json.loads(line)
+        message = json.loads(line)
     except ValueError:
         return ToolMessage("", 0, f"mypy: {line}", "Correct what it names.")
-    if said["severity"] != "error":
+    if message["severity"] != "error":
         return None
-    fix = said.get("hint") or "Give the types that make it so, or change the code."
-    return ToolMessage(_below(tree, said["file"]), max(said["line"], 0), f"{said['message']} [{said['code']}]", fix)
+    fix = message.get("hint") or "Annotate the types, or change the code."
+    return ToolMessage(
+        _below(tree, message["file"]), max(message["line"], 0), f"{message['message']} [{message['code']}]", fix
+    )
 
 
 def _below(tree: Path, path: str) -> str:

@@ -58,7 +58,7 @@ class RecordingProxy:
 
     Args:
         upstream: Scheme and host of the system, or a cassette to answer from.
-        record: Takes what goes to and fro; only with a system.
+        record: Takes every request and its answer; only with a system.
         fault: What is done to answers; can be exchanged while the proxy runs.
         scrub: What is a secret on the timeline and in messages; the cassette's when None.
         settings: How the system is reached: proxy, TLS, time.

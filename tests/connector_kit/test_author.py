@@ -15,6 +15,7 @@ import pytest
 
 from sandbox.openshelf import SandboxOpenshelf, ShelfSite
 from tests.architecture.rooms import ROOT
+from tests.prefect_template import seed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,7 +101,7 @@ class Author:
 def author(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Author:
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     shutil.copytree(ROOT, tmp_path / "clone", ignore=LEFT_OUT)
-    return Author(tmp_path / "clone", tmp_path / "home")
+    return Author(tmp_path / "clone", seed(tmp_path / "home"))
 
 
 @pytest.mark.timeout(600)

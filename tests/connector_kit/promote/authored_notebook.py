@@ -15,12 +15,16 @@ ROOT = Path(__file__).parents[3]
 ROOMS = ("cdm_mappers", "connectors", "contracts")
 
 RUN = """
-import codeop, json, sys
-from pathlib import Path
-compiler, names = codeop.Compile(), {"__name__": "__main__"}  # remembers __future__ from cell to cell, as IPython does
-for number, cell in enumerate(json.loads(Path(sys.argv[1]).read_text())["cells"], 1):
-    if cell["cell_type"] == "code":
-        exec(compiler("".join(cell["source"]), f"cell {number}", "exec"), names)
+def run_cells():
+    import codeop, json, sys
+    from pathlib import Path
+    compiler = codeop.Compile()  # remembers __future__ from cell to cell, as IPython does
+    names = vars(sys.modules["__main__"])  # where IPython keeps them, too: pydantic looks up annotations there
+    for number, cell in enumerate(json.loads(Path(sys.argv[1]).read_text())["cells"], 1):
+        if cell["cell_type"] == "code":
+            exec(compiler("".join(cell["source"]), f"cell {number}", "exec"), names)
+
+run_cells()
 """
 
 CELLS = {

@@ -128,6 +128,6 @@ def test_a_table_of_entry_points_is_made(theirs):
 
 def test_a_mapper_of_theirs_would_not_be_found(theirs):
     path = saved(theirs, notebook_of(**{**THEIRS, "mapper": MAPPER}, source=SOURCE))
-    with pytest.raises(PromotionRefusedError, match="found by nobody") as caught:
+    with pytest.raises(PromotionRefusedError, match="mapper could not be found") as caught:
         promote(path, theirs, check=None)
     assert caught.value.facts["problems"][0]["cell"] == number("mapper") - 1

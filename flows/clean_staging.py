@@ -45,7 +45,7 @@ def clean_staging(staging_id: str | None = None, ttl_s: float = 86_400.0, consum
 
 
 def live_run_ids(workspace: Workspace, now: datetime) -> frozenset[str]:
-    """Runs that go on, and failed ones young enough to be gone on with."""
+    """Runs that are running, and failed ones young enough to be resumed."""
     states = workspace.states.list()
     return frozenset(each.last_run_id for each in states if each.last_run_id and _may_go_on(workspace, each, now))
 

@@ -25,7 +25,7 @@ MOST_UNITS = 16
 
 @task(name="run-unit", task_run_name="{unit_id}", cache_policy=NO_CACHE, persist_result=False)
 def run_unit(endpoint_id: str, unit_id: str, sink_id: str, options: dict[str, Any]) -> dict[str, Any]:
-    """One unit as a flow run of its own; its typed error as data, so that the others go on."""
+    """One unit as a flow run of its own; its typed error as data, so that the other units continue."""
     try:
         summary = ingest_unit(endpoint_id, unit_id, sink_id, **options)
     except IngestionError as error:

@@ -1,4 +1,4 @@
-"""Flow: one unit from its source to a sink, through staging; run it again to go on where it stopped."""
+"""Flow: move one unit from its source through staging to a sink; run it again to resume it."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ def reset_checkpoint(endpoint_id: str, unit_id: str, sink_id: str) -> Any:
     Returns:
         ``{reset}``: false when there was none.
 
-    A run that goes on would save its own checkpoint over it, so then it is refused (E_RUN_IN_PROGRESS).
+    A running run would overwrite the reset with its own checkpoint, so then it is refused (E_RUN_IN_PROGRESS).
     """
     log = get_run_logger()
     ref = RunRef(endpoint_id=endpoint_id, unit_id=unit_id, sink_id=sink_id)

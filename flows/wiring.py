@@ -258,7 +258,7 @@ def _shared(place: tuple[str, str], config: Any, make: Callable[[], Any]) -> Any
     # With its secrets, or a rotated one would not be noticed; only a digest of it stays.
     made_from = hashlib.sha256(pickle.dumps(config)).digest()
     with _lock:
-        held = _live.get(place)
-        if held is None or held[0] != made_from:
-            held = _live[place] = (made_from, make())
-        return held[1]
+        live = _live.get(place)
+        if live is None or live[0] != made_from:
+            live = _live[place] = (made_from, make())
+        return live[1]

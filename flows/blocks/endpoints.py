@@ -42,16 +42,16 @@ class Endpoints:
         template_id = blocks.factory_of(template_id).descriptor.template_id
         checked = load_config(blocks.factory_of(template_id).config_class, config, template_id)
         kind, data = blocks.endpoint_block(template_id), blocks.plain_fields(checked)
-        held = self._find(blocks.check_id(endpoint_id))
-        if held is not None and not (replace and held.slug == kind.get_block_type_slug()):
-            raise _taken(endpoint_id, held)
+        document = self._find(blocks.check_id(endpoint_id))
+        if document is not None and not (replace and document.slug == kind.get_block_type_slug()):
+            raise _taken(endpoint_id, document)
         try:
-            if held is None:
+            if document is None:
                 self._documents.create(kind, endpoint_id, data)
             else:
-                self._documents.replace(kind, held.id, data)
+                self._documents.replace(kind, document.id, data)
         except AlreadyThereError:
-            raise _taken(endpoint_id, held) from None
+            raise _taken(endpoint_id, document) from None
         return EndpointEntry(endpoint_id, template_id, blocks.masked(kind, data))
 
     def get(self, endpoint_id: str) -> tuple[str, Any]:
@@ -61,36 +61,36 @@ class Endpoints:
             EndpointUnknownError: No endpoint has that id.
             ConfigInvalidError: It was edited so that its fields make no config.
         """
-        held = self._find(endpoint_id, secrets=True)
-        if held is None:
+        document = self._find(endpoint_id, secrets=True)
+        if document is None:
             raise _unknown(endpoint_id)
-        template_id = blocks.template_slugs()[held.slug]
-        return template_id, blocks.config_of(template_id, held.data)
+        template_id = blocks.template_slugs()[document.slug]
+        return template_id, blocks.config_of(template_id, document.data)
 
     def template(self, endpoint_id: str) -> str:
         """Template id of the endpoint; raises EndpointUnknownError."""
-        held = self._find(endpoint_id)
-        if held is None:
+        document = self._find(endpoint_id)
+        if document is None:
             raise _unknown(endpoint_id)
-        return blocks.template_slugs()[held.slug]
+        return blocks.template_slugs()[document.slug]
 
     def list(self) -> tuple[EndpointEntry, ...]:
         """Every endpoint by id, secrets masked."""
         templates = blocks.template_slugs()
-        found = self._documents.find([*templates])
-        entries = [EndpointEntry(each.name, templates[each.slug], each.data) for each in found]
+        matching = self._documents.find([*templates])
+        entries = [EndpointEntry(each.name, templates[each.slug], each.data) for each in matching]
         return tuple(sorted(entries, key=lambda entry: entry.endpoint_id))
 
     def remove(self, endpoint_id: str) -> bool:
         """Forget the endpoint; False when there was none. Its state stays."""
-        held = self._find(endpoint_id)
-        if held is not None:
-            self._documents.delete(held.id)
-        return held is not None
+        document = self._find(endpoint_id)
+        if document is not None:
+            self._documents.delete(document.id)
+        return document is not None
 
     def _find(self, endpoint_id: str, *, secrets: bool = False) -> Document | None:
-        found = self._documents.find([*blocks.template_slugs()], name=endpoint_id, secrets=secrets)
-        return next(iter(found), None)
+        matching = self._documents.find([*blocks.template_slugs()], name=endpoint_id, secrets=secrets)
+        return next(iter(matching), None)
 
 
 def _unknown(endpoint_id: str) -> EndpointUnknownError:
@@ -101,8 +101,8 @@ def _unknown(endpoint_id: str) -> EndpointUnknownError:
     )
 
 
-def _taken(endpoint_id: str, held: Document | None) -> ConfigInvalidError:
-    as_what = "" if held is None else f" as {blocks.template_slugs()[held.slug]}"
+def _taken(endpoint_id: str, document: Document | None) -> ConfigInvalidError:
+    as_what = "" if document is None else f" as {blocks.template_slugs()[document.slug]}"
     return ConfigInvalidError(
         f"An endpoint {endpoint_id!r} is registered{as_what} already",
         "Choose another id, remove that one first, or replace it with the same template.",

@@ -67,28 +67,28 @@ class BlockKvStore:
             ConfigInvalidError: The value under a checkpoint's key is no checkpoint.
         """
         while True:
-            held = self._find(key)
-            found = 0 if held is None else _version(key, held.data)
-            if expected_version is not None and expected_version != found:
-                raise conflict(key, expected_version, found)
-            data = _data(key, value, found + 1)
-            if self._write(key, held, data):
+            document = self._find(key)
+            version = 0 if document is None else _version(key, document.data)
+            if expected_version is not None and expected_version != version:
+                raise conflict(key, expected_version, version)
+            data = _data(key, value, version + 1)
+            if self._write(key, document, data):
                 return _entry(key, data)
 
     def delete(self, key: KvKey) -> bool:
         """Remove the entry; False when there was none."""
         with _as_state(key):
-            held = self._documents.get(_slug(key), document_name(key))
-            if held is not None:
-                self._documents.delete(held.id)
-        return held is not None
+            document = self._documents.get(_slug(key), document_name(key))
+            if document is not None:
+                self._documents.delete(document.id)
+        return document is not None
 
     def list(self, namespace: str, scope_id: str | None = None) -> tuple[KvEntry, ...]:
         """Every entry of the namespace (and scope), ordered by scope and key."""
         like = _readable(namespace) + "--"
         with _as_state(KvKey(namespace=namespace, scope_id=scope_id or "", key="")):
-            found = [*self._documents.find([_CHECKPOINT, _OTHER], like=like, secrets=True)]
-        entries = [_entry(_key(document), document.data) for document in found]
+            documents = [*self._documents.find([_CHECKPOINT, _OTHER], like=like, secrets=True)]
+        entries = [_entry(_key(document), document.data) for document in documents]
         chosen = [e for e in entries if e.key.namespace == namespace and scope_id in {None, e.key.scope_id}]
         return tuple(sorted(chosen, key=lambda entry: (entry.key.scope_id, entry.key.key)))
 
@@ -96,12 +96,12 @@ class BlockKvStore:
         with _as_state(key):
             return self._documents.get(_slug(key), document_name(key))
 
-    def _write(self, key: KvKey, held: Document | None, data: dict[str, Any]) -> bool:
+    def _write(self, key: KvKey, document: Document | None, data: dict[str, Any]) -> bool:
         """False when somebody created the document meanwhile."""
         kind = _KINDS[_slug(key)]
         with _as_state(key):
-            if held is not None:
-                self._documents.replace(kind, held.id, data)
+            if document is not None:
+                self._documents.replace(kind, document.id, data)
                 return True
             try:
                 self._documents.create(kind, document_name(key), data)

@@ -28,11 +28,11 @@ def load_staging(documents: BlockDocuments, staging_id: str) -> StagingConfig | 
         ConfigInvalidError: The block's fields make no config.
         ControlPlaneError: The Prefect API does not answer.
     """
-    found = next(documents.find([*CLASSES], name=staging_id, secrets=True), None)
-    if found is None:
+    document = next(documents.find([*CLASSES], name=staging_id, secrets=True), None)
+    if document is None:
         return None
     try:
-        config: StagingConfig = resolve_name(CLASSES[found.slug]).model_validate(found.data).to_config()
+        config: StagingConfig = resolve_name(CLASSES[document.slug]).model_validate(document.data).to_config()
     except ValidationError as error:
         problems = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors(include_input=False)]
     else:

@@ -197,7 +197,7 @@ def _revealed(value: object, shown: object) -> object:
     if isinstance(value, SecretBytes):
         return value.get_secret_value().decode()
     if isinstance(value, list | tuple) and isinstance(shown, list):
-        return [_revealed(one, said) for one, said in zip(value, shown, strict=True)]
+        return [_revealed(one, dumped) for one, dumped in zip(value, shown, strict=True)]
     return shown
 
 

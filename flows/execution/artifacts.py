@@ -110,10 +110,10 @@ class RunProgress(NamedTuple):
 
 def progress_of(plane: ControlPlane, ref: RunRef, flow_run_id: str) -> RunProgress | None:
     """The latest progress of that flow run; None before its plan is made. Raises ControlPlaneError."""
-    found = plane.call("GET", f"/artifacts/{key_of('progress', ref)}/latest")
-    if found is None or found.get("flow_run_id") != flow_run_id:
+    artifact = plane.call("GET", f"/artifacts/{key_of('progress', ref)}/latest")
+    if artifact is None or artifact.get("flow_run_id") != flow_run_id:
         return None
-    return RunProgress(float(found.get("data") or 0.0), str(found.get("description") or ""))
+    return RunProgress(float(artifact.get("data") or 0.0), str(artifact.get("description") or ""))
 
 
 def key_of(kind: str, ref: RunRef) -> str:

@@ -62,13 +62,13 @@ def _slot(ref: RunRef, plane: ControlPlane, flow_run_id: UUID, log: RunLog) -> I
     _ensure_limit(plane, name, log)
     asked_at = time.monotonic()
     while True:
-        held = _acquire(name, flow_run_id)
+        slot = _acquire(name, flow_run_id)
         try:
-            held.__enter__()
+            slot.__enter__()
             break
         except (ConcurrencySlotAcquisitionError, TimeoutError) as error:
             _wait(ref, name, time.monotonic() - asked_at, error, log)
-    with _released_at_end(held):
+    with _released_at_end(slot):
         yield
 
 
@@ -88,12 +88,12 @@ def _acquire(name: str, flow_run_id: UUID) -> AbstractContextManager[None]:
 
 
 @contextmanager
-def _released_at_end(held: AbstractContextManager[None]) -> Iterator[None]:
+def _released_at_end(slot: AbstractContextManager[None]) -> Iterator[None]:
     try:
         yield
     finally:
         with suppress(Exception):  # the run is over and its rows are in: the lease runs out by itself
-            held.__exit__(None, None, None)
+            slot.__exit__(None, None, None)
 
 
 def _wait(ref: RunRef, name: str, waited_s: float, error: Exception, log: RunLog) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 ResultT = TypeVar("ResultT")
 
 _NOT_OURS = (MetadataError, RunInProgressError, RunSupersededError)
-"""Nothing of the unit began, or another run of it goes on: its state is not this run's to write."""
+"""Nothing of the unit was started, or another run of it is running: its state is not this run's to write."""
 
 _log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ def stats_of(summary: RunSummary) -> dict[str, Any]:
 def mark_orphan_failed(flow: Flow[Any, Any], flow_run: FlowRun, state: State[Any]) -> None:
     """Hook for failed, crashed and cancelled runs, in whatever process: no unit stays RUNNING without a run.
 
-    Prefect calls it by keyword. The sink's lock tells whether another run goes on meanwhile.
+    Prefect calls it by keyword. The sink's lock tells whether another run is running.
     """
     try:
         with open_workspace() as workspace:

@@ -124,7 +124,9 @@ def context_from_sink(run: RunHandle, route: SliceRoute) -> SliceContext:
         staging = workspace.staging(route.staging_id)
     frozen = sink.last_run(run.ref)
     if frozen is None or (frozen.run_id, frozen.epoch) != (run.run_id, run.epoch):
-        raise RunSupersededError(f"A later run of {run.ref} took over", "Nothing is to be done: that one goes on.")
+        raise RunSupersededError(
+            f"A later run of {run.ref} took over", "Nothing needs to be done: the later run continues."
+        )
     return SliceContext(
         source=source,
         sink=sink,

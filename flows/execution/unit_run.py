@@ -164,7 +164,7 @@ class FlowUnitRun(SilentObserver):
         return ObserverGroup(self, self._artifacts, *([] if attached is None else [attached.observer]))
 
     def _save(self, checkpoints: Checkpoints, summary: RunSummary) -> None:
-        """The watermark after the run; I4 holds, because the sink has noted the end."""
+        """Save the watermark after the run; I4 holds, because the sink has recorded the end."""
         if summary.checkpoint_after is None:
             return
         checkpoint = Checkpoint(

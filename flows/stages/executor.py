@@ -112,11 +112,11 @@ class SliceExecutor(Protocol):
     """Where the steps of a run are carried out. It tries nothing again: the window does."""
 
     def running(self, context: SliceContext) -> AbstractContextManager[None]:
-        """Accept steps of this run while the context is open; at its end nothing of them goes on."""
+        """Accept steps of this run while the context is open; when it closes, none of them is still running."""
         ...
 
     def submit(self, step: SliceStep) -> SliceFuture:
-        """Begin a step. One that stages may go on to upsert the slice, and then returns the ``UpsertReceipt``."""
+        """Start a step. An executor may fuse both: stage, then upsert, and return the ``UpsertReceipt``."""
         ...
 
     def run_phase(self, name: str, work: Callable[[], ResultT]) -> ResultT:

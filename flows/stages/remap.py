@@ -1,7 +1,7 @@
 """Map staged raw rows to the common model again, with the current mapper and without reading the source.
 
 Staged sessions are walked from the newest to the oldest, and of each source row only the newest staged state is used:
-whatever order runs wrote them in, the sink ends with the newest. Rows that were found gone stay gone.
+whatever order runs wrote them in, the sink ends with the newest. Rows that are gone at the source stay gone.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def remap(sink: SinkEndpoint, staging: StagingProvider, request: RunRequest, map
     Raises:
         CdmModelUnsupportedError: The sink takes no such rows.
         StageUnsealedError: Nothing of the unit is left in staging.
-        RunInProgressError: A run of the unit goes on.
+        RunInProgressError: A run of the unit is running.
     """
     require_sink(sink, request)
     if request.cdm_model is None or not isinstance(sink, SupportsCdm):
@@ -132,19 +132,19 @@ def remap_ref(ref: RunRef) -> RunRef:
 
 def _staged(staging: StagingProvider, request: RunRequest) -> list[StagingHandle]:
     """Sealed sessions of the unit that a sink has taken, newest first."""
-    found = []
+    staged_sessions = []
     for info in staging.sessions(request.ref.endpoint_id):
         if info.state != "consumed":
             continue
         handle = staging.handle(info.key)
         if handle.metadata.get("unit_id") == request.ref.unit_id and handle.rows:
-            found.append((info.modified_at, handle))
-    if not found:
+            staged_sessions.append((info.modified_at, handle))
+    if not staged_sessions:
         raise StageUnsealedError(
             f"Nothing of {request.ref.endpoint_id}/{request.ref.unit_id} is left in staging",
             "Run the unit in mode full; its rows are staged and mapped by the current mapper.",
         )
-    return [handle for _, handle in sorted(found, key=lambda pair: (pair[0], pair[1].key), reverse=True)]
+    return [handle for _, handle in sorted(staged_sessions, key=lambda pair: (pair[0], pair[1].key), reverse=True)]
 
 
 def _plan(request: RunRequest, handles: list[StagingHandle]) -> IngestionPlan:

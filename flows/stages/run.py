@@ -184,12 +184,12 @@ class UnitRun:
 
     def _finish(self, opened: OpenRun, started: float) -> RunSummary:
         """Refuse what is not complete; note the end in the sink; count what the sink holds, and nothing else."""
-        held = self._sink.receipts(opened.run)
-        gap_lines = refuse_gaps(opened.plan, held.values(), written=self._receipts)
-        slices = [receipt for receipt in held.values() if not receipt.is_census]
+        receipts = self._sink.receipts(opened.run)
+        gap_lines = refuse_gaps(opened.plan, receipts.values(), written=self._receipts)
+        slices = [receipt for receipt in receipts.values() if not receipt.is_census]
         checkpoint = self._source.checkpoint(opened.plan, slices)
         self._sink.finish_run(opened.run, checkpoint)
-        return summarise(opened, held, checkpoint, self._seconds, time.monotonic() - started, gap_lines)
+        return summarise(opened, receipts, checkpoint, self._seconds, time.monotonic() - started, gap_lines)
 
     def _phase(self, name: str, work: Callable[[], ResultT]) -> ResultT:
         started = time.monotonic()
@@ -218,14 +218,14 @@ def late_slices(source: SourceEndpoint, opened: OpenRun) -> tuple[IngestionSlice
 
 def summarise(
     opened: OpenRun,
-    held: Mapping[str, UpsertReceipt],
+    receipts: Mapping[str, UpsertReceipt],
     checkpoint: Json | None,
     seconds_by_stage: Mapping[str, float],
     seconds: float,
     gap_lines: tuple[str, ...],
 ) -> RunSummary:
     """The run in counters: sums over the receipts that the sink holds."""
-    slices = [receipt for receipt in held.values() if not receipt.is_census]
+    slices = [receipt for receipt in receipts.values() if not receipt.is_census]
     done_now = [receipt for receipt in slices if receipt.slice_key not in opened.done]
     expected = [receipt.expected_rows for receipt in slices if receipt.expected_rows is not None]
     return RunSummary(
@@ -243,8 +243,8 @@ def summarise(
         rows_inserted=sum(receipt.rows_inserted for receipt in slices),
         rows_updated=sum(receipt.rows_updated for receipt in slices),
         rows_unchanged=sum(receipt.rows_unchanged for receipt in slices),
-        rows_deleted=sum(receipt.rows_deleted for receipt in held.values()),
-        rows_tombstoned=sum(receipt.rows_tombstoned for receipt in held.values()),
+        rows_deleted=sum(receipt.rows_deleted for receipt in receipts.values()),
+        rows_tombstoned=sum(receipt.rows_tombstoned for receipt in receipts.values()),
         rows_expected=sum(expected) if expected else None,
         bytes_staged=sum(receipt.bytes_staged for receipt in slices),
         seconds=seconds,

@@ -62,8 +62,8 @@ def _once(
         writer = session.writer()
         rows = sum(writer.write_batch(batch) for batch in export)
         report = export.report.model_dump(mode="json", exclude_defaults=True)
-        told = {"report": report} if report else {}
-        handle = session.seal({"unit_id": run.ref.unit_id, "slice_key": piece.key, **told})
+        reported = {"report": report} if report else {}
+        handle = session.seal({"unit_id": run.ref.unit_id, "slice_key": piece.key, **reported})
     total_s = time.monotonic() - started
     return StageReceipt(
         slice_key=piece.key, handle=handle, rows=rows, source_s=export.source_s, stage_s=total_s - export.source_s

@@ -98,9 +98,9 @@ def take_census(
         return CensusReceipt(rows_at_source=at_source, rows_in_sink=in_sink, skipped=why), ()
     handle = _stage_keys(source.export_keys(plan, view), staging, context, stop)
     with closing(staging.open_session(handle)) as session:
-        found, missing = sink.reconcile(run, plan, session.reader())
+        census, missing = sink.reconcile(run, plan, session.reader())
     staging.delete(handle.key)
-    return found, missing
+    return census, missing
 
 
 def _read_late(plan: IngestionPlan, receipts: Sequence[UpsertReceipt]) -> bool:
@@ -122,12 +122,12 @@ def _follow_feed(
     if keys is None:
         return None
     handle = _stage_keys(keys, staging, context, stop)
-    found = None
+    census = None
     if handle.rows:
         with closing(staging.open_session(handle)) as session:
-            found = sink.remove(run, plan, session.reader())
+            census = sink.remove(run, plan, session.reader())
     staging.delete(handle.key)
-    return found
+    return census
 
 
 def _stage_keys(

@@ -56,6 +56,8 @@ class IngestionPlan(Contract):
     policy: UnitPolicy
     checkpoint_before: Json | None = None
     checkpoint_after: Json | None = None
+    notes: tuple[str, ...] = ()
+    """What an operator should know about this plan, one sentence each; shown with the plan and with the result."""
     census: bool = False
     """Whether this incremental run compares keys with the source at its end."""
     cdm_model: CdmModel | None = None
@@ -112,6 +114,7 @@ def explain(plan: IngestionPlan) -> str:
     head = [
         f"{plan.unit.unit_id}: {plan.mode}, {len(plan.slices)} slice(s), {plan.strategy}",
         *([plan.reason] if plan.reason else []),
+        *(f"Note: {line}" for line in plan.notes),
     ]
     return "\n".join(head + [_explain_slice(piece) for piece in plan.slices])
 

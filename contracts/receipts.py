@@ -138,3 +138,5 @@ class RunSummary(Contract):
     started_at: datetime
     finished_at: datetime
     gaps: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    """The plan's notes."""

@@ -35,6 +35,7 @@ def summary_table(summary: RunSummary) -> Table:
         ),
         *_watermarks(summary),
         *(("gap", line) for line in summary.gaps),
+        *(("note", line) for line in summary.notes),
     ]
     return table(f"{summary.ref}", ("", "succeeded"), facts)
 

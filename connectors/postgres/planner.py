@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from connectors.postgres import catalog, splitting, types, watermark
+from connectors.postgres import catalog, clock, splitting, types, watermark
 from connectors.postgres.reading import column_types, filter_conditions, filtering
 from connectors.postgres.sql import literal, qualified, where
 from connectors.postgres.watermark import CursorObservation, Watermark
@@ -68,12 +68,16 @@ def make_plan(session: Session, request: PlanRequest, seen: CursorObservation) -
     cursor = _cursor(unit, request.mode, request.policy)
     settles = bool(cursor) and _can_settle(session, unit, request)
     before = _start(request, Watermark(columns=cursor, scope=watermark.scope_of(unit, request.policy)))
+    if cursor:
+        before = clock.not_ahead(session, before, watermark.cursor_type(unit, cursor), seen.view_at)
     span = _Range(key=unit.primary_key, since=before.settled if request.mode == "incremental" else None, cursor=cursor)
     params, strategy, reason, rows, size = _cut(session, unit, request, span)
     after = _end(session, unit, before, seen) if settles else None
     slices = splitting.numbered(params, rows, size)
     if span.since is not None and _has_unordered(session, unit, cursor):
         slices = (*slices, _unordered_slice(len(slices), cursor))
+    conditions = filter_conditions(unit, request.policy)
+    notes = clock.rows_ahead(session, unit, cursor, seen.view_at, conditions) if settles else ()
     return IngestionPlan(
         endpoint_id=request.endpoint_id,
         unit=unit,
@@ -84,6 +88,7 @@ def make_plan(session: Session, request: PlanRequest, seen: CursorObservation) -
         policy=request.policy,
         checkpoint_before=request.checkpoint,
         checkpoint_after=after.model_dump(mode="json") if after else None,
+        notes=notes,
     )
 
 
@@ -203,7 +208,8 @@ def _start(request: PlanRequest, nothing: Watermark) -> Watermark:
 
 
 def _end(session: Session, unit: EndpointUnitDescriptor, before: Watermark, seen: CursorObservation) -> Watermark:
-    reached = watermark.highest(session, unit, before.columns)
+    limit = clock.bound(watermark.cursor_type(unit, before.columns), seen.view_at)
+    reached = watermark.highest(session, unit, before.columns, limit)
     values = [
         value for value in (before.settled, *(entry.value for entry in before.pending), reached) if value is not None
     ]

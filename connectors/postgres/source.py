@@ -76,13 +76,13 @@ class PostgresSource:
             with self._client.session() as session:
                 observer = Observer.before_view(session)
             holder.execute(f"BEGIN {_READ}", "opening a view")
-            token, xmin, xmax = holder.rows(
+            token, xmin, xmax, began = holder.rows(
                 "SELECT pg_export_snapshot() AS t, pg_snapshot_xmin(pg_current_snapshot())::text AS a, "
-                "pg_snapshot_xmax(pg_current_snapshot())::text AS b",
+                "pg_snapshot_xmax(pg_current_snapshot())::text AS b, now()::text AS c",
                 "opening a view",
             )[0]
             with self._client.session() as session:
-                self._views[token] = observer.after_view(session, int(xmin), int(xmax))
+                self._views[token] = observer.after_view(session, int(xmin), int(xmax), began)
             try:
                 yield token
             finally:

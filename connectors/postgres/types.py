@@ -102,6 +102,11 @@ def has_infinity(declared_type: str) -> bool:
     return base_type(declared_type) in (*_MOMENTS, "numeric")
 
 
+def is_moment(declared_type: str) -> bool:
+    """True for dates and timestamps: values that the server's clock can be compared with."""
+    return base_type(declared_type) in _MOMENTS
+
+
 def route(declared_type: str) -> Route:
     """How a column of that type is read."""
     base = base_type(declared_type)

@@ -114,6 +114,7 @@ class CursorObservation(Contract):
         there_after: Virtual ids that were there after the view.
         began_us: Of those in ``gone_before`` whose beginning our role may see: when, on the server's clock.
         seen_at_us: When the last were seen, on the server's clock.
+        view_at: A moment just before the view was taken, on the server's clock, as text in UTC.
     """
 
     gone_before: tuple[str, ...]
@@ -123,6 +124,7 @@ class CursorObservation(Contract):
     there_after: tuple[str, ...]
     began_us: Mapping[str, int] = {}
     seen_at_us: int | None = None
+    view_at: str | None = None
 
     @property
     def quiet(self) -> bool:
@@ -192,7 +194,7 @@ class Observer:
         """First observation; call it before the view is taken."""
         return cls(_virtual_ids(session))
 
-    def after_view(self, session: Session, xmin: int, view_xmax: int) -> CursorObservation:
+    def after_view(self, session: Session, xmin: int, view_xmax: int, view_at: str) -> CursorObservation:
         """The other two; call it right after the view was taken, on a session that is not in it.
 
         A transaction fixes ``now()`` a moment before it takes its virtual id; the pause covers that moment. Longer
@@ -209,6 +211,7 @@ class Observer:
             there_after=tuple(sorted(there)),
             began_us={name: began for name, began in self._before.items() if began is not None},
             seen_at_us=now_us,
+            view_at=view_at,
         )
 
 
@@ -248,14 +251,18 @@ def unordered(columns: Sequence[str], declared: str) -> str:
     return " AND ".join(tests)
 
 
-def highest(session: Session, unit: EndpointUnitDescriptor, columns: Sequence[str]) -> str | None:
-    """The highest finite cursor value in the session's view, as text."""
+def highest(
+    session: Session, unit: EndpointUnitDescriptor, columns: Sequence[str], limit: str | None = None
+) -> str | None:
+    """The highest finite cursor value in the session's view that is not above ``limit`` (SQL), as text."""
     declared = cursor_type(unit, columns)
     table = qualified(unit.dataset.namespace, unit.dataset.name)
     parts = []
     for name in columns:
         column = ident(name)
         finite = [f"{column} < 'infinity'", f"{column} > '-infinity'"] if has_infinity(declared) else []
+        if limit is not None:
+            finite.append(f"{column} <= {limit}")
         parts.append(f"(SELECT max({column}) FROM {table}{where(finite)})")
     end = session.value(f"SELECT GREATEST({', '.join(parts)})::text AS v", f"finding the end of {unit.unit_id}")
     return str(end) if end is not None else None

@@ -137,6 +137,7 @@ def summary_markdown(summary: RunSummary) -> str:
     table = "\n".join(f"| {name} | {_cell(value)} |" for name, value in lines)
     gaps = "".join(f"\n- {line}" for line in summary.gaps)
     note = f"\n\n**Not complete** (the unit's policy allows it):{gaps}" if summary.gaps else ""
+    note += "".join(f"\n\n**Note:** {line}" for line in summary.notes)
     return f"# {summary.ref}\n\n| | |\n|---|---|\n{table}{note}\n"
 
 

@@ -254,4 +254,5 @@ def summarise(
         started_at=opened.started_at,
         finished_at=datetime.now(UTC),
         gaps=gap_lines,
+        notes=opened.plan.notes,
     )

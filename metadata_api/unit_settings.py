@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pydantic import ValidationError
 
 from contracts.errors import ConfigInvalidError
-from contracts.unit import UnitConfig, UnitPolicy
+from contracts.unit import UnitConfig
 from flows.prefect_api.schedules import prefect_schedule
 from metadata_api.checks import require_data_mode, require_filter, require_mode
 from metadata_api.errors import MalformedError
@@ -80,7 +80,7 @@ def changed(
     Raises:
         IngestionError: A field is malformed, or unit, sink and filter do not fit.
     """
-    plain = before.model_dump(mode="json")
+    plain = {**before.model_dump(mode="json"), "policy": policy_shown(before)}
     policy = {**plain["policy"], **changes.get("policy", {})} if "policy" in changes else plain["policy"]
     try:
         after = UnitConfig.model_validate({**plain, **changes, "policy": policy})
@@ -94,9 +94,8 @@ def changed(
 
 
 def policy_shown(config: UnitConfig) -> dict[str, Any]:
-    """The policy's fields that differ from what every unit has."""
-    plain = UnitPolicy().model_dump(mode="json")
-    return {name: value for name, value in config.policy.model_dump(mode="json").items() if value != plain[name]}
+    """The policy's fields that were set."""
+    return config.policy.model_dump(mode="json", exclude_unset=True)
 
 
 def _require_sound(

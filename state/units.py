@@ -17,8 +17,12 @@ if TYPE_CHECKING:
 
     from contracts.model import Json
     from contracts.receipts import RunRef
-    from contracts.state import KvStore
+    from contracts.state import KvKey, KvStore
     from contracts.unit import EndpointUnitDescriptor
+
+
+_ONLY_WHAT_WAS_SET = "policy_as_set"
+"""Marks saved settings whose policy holds only what was set; earlier versions saved every field."""
 
 
 def effective_policy(unit: EndpointUnitDescriptor, config: UnitConfig, asked: Mapping[str, Any] | None) -> UnitPolicy:
@@ -26,14 +30,13 @@ def effective_policy(unit: EndpointUnitDescriptor, config: UnitConfig, asked: Ma
 
     Args:
         unit: Whose default policy is the base.
-        config: The operator's settings; a field left at its default overrides nothing.
+        config: The operator's settings. A field that was set overrides, also with the value that most units default to.
         asked: Fields that this run's request overrides.
 
     Raises:
         ConfigInvalidError: A field is unknown or its value does not fit; the error lists every such field.
     """
-    plain = UnitPolicy().model_dump(mode="json")
-    operator = {name: value for name, value in config.policy.model_dump(mode="json").items() if value != plain[name]}
+    operator = config.policy.model_dump(mode="json", exclude_unset=True)
     try:
         return UnitPolicy.model_validate({**unit.default_policy.model_dump(mode="json"), **operator, **(asked or {})})
     except ValidationError as error:
@@ -41,6 +44,22 @@ def effective_policy(unit: EndpointUnitDescriptor, config: UnitConfig, asked: Ma
         raise ConfigInvalidError(
             f"The policy cannot be used: {'; '.join(problems)}", "Correct these fields of the policy.", fields=problems
         ) from None
+
+
+def stored(config: UnitConfig) -> Json:
+    """The settings as they are saved: of the policy, only what was set."""
+    policy = config.policy.model_dump(mode="json", exclude_unset=True)
+    return {**config.model_dump(mode="json"), "policy": policy, _ONLY_WHAT_WAS_SET: True}
+
+
+def _read(value: Json, key: KvKey) -> UnitConfig:
+    config = read_as(UnitConfig, {name: kept for name, kept in value.items() if name != _ONLY_WHAT_WAS_SET}, key)
+    if _ONLY_WHAT_WAS_SET in value or config.policy.model_fields_set != set(UnitPolicy.model_fields):
+        return config
+    # Earlier versions saved every field of the policy. Of those, a default cannot be told from a choice: it was none.
+    plain = UnitPolicy()
+    chosen = {name: kept for name, kept in config.policy if kept != getattr(plain, name)}
+    return config.model_copy(update={"policy": UnitPolicy(**chosen)})
 
 
 class UnitConfigs:
@@ -52,7 +71,7 @@ class UnitConfigs:
     def configure(self, config: UnitConfig) -> UnitConfig:
         """Save the settings, replacing any earlier ones; returns them."""
         key = unit_config_key(config.endpoint_id, config.unit_id)
-        self._store.put(key, config.model_dump(mode="json"))
+        self._store.put(key, stored(config))
         return config
 
     def config(self, endpoint_id: str, unit_id: str) -> UnitConfig:
@@ -65,7 +84,7 @@ class UnitConfigs:
         entry = self._store.get(key)
         if entry is None:
             return UnitConfig(endpoint_id=endpoint_id, unit_id=unit_id)
-        return read_as(UnitConfig, entry.value, key)
+        return _read(entry.value, key)
 
     def forget(self, endpoint_id: str, unit_id: str) -> bool:
         """Delete the settings, which restores the defaults; False when there were none."""
@@ -74,7 +93,7 @@ class UnitConfigs:
     def list(self, endpoint_id: str | None = None) -> tuple[UnitConfig, ...]:
         """All saved settings (of one endpoint if given), ordered by endpoint and unit."""
         entries = self._store.list(UNIT_CONFIGS, endpoint_id)
-        return tuple(read_as(UnitConfig, entry.value, entry.key) for entry in entries)
+        return tuple(_read(entry.value, entry.key) for entry in entries)
 
 
 class UnitStates:

@@ -8,20 +8,31 @@ import typer
 from pydantic import ValidationError
 
 from cli.arguments.values import predicate, size_bytes, table_name
-from contracts.unit import UnitConfig
+from contracts.unit import UnitConfig, UnitPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
-def changed(config: UnitConfig, settings: Mapping[str, Any], policy: Mapping[str, Any]) -> UnitConfig:
+def changed(
+    config: UnitConfig, settings: Mapping[str, Any], policy: Mapping[str, Any], unset: Sequence[str] = ()
+) -> UnitConfig:
     """The config with settings and policy fields replaced; an empty text clears what can be empty.
+
+    Args:
+        config: What was set before.
+        settings: Fields of the config.
+        policy: Fields of the policy; each overrides the unit's default, also with the value most units have.
+        unset: Fields of the policy that go back to the unit's default.
 
     Raises:
         typer.BadParameter: A value has no meaning.
     """
     cleared = {name: None if value == "" else value for name, value in settings.items()}
-    values: dict[str, Any] = {**config.policy.model_dump()}
+    if unknown := [name for name in unset if name not in UnitPolicy.model_fields]:
+        raise typer.BadParameter(f"{unknown[0]!r} is no field of the policy: {', '.join(UnitPolicy.model_fields)}")
+    before = config.policy.model_dump(exclude_unset=True)
+    values: dict[str, Any] = {name: value for name, value in before.items() if name not in unset}
     for name, value in policy.items():
         values |= _field(name, value)
     try:

@@ -10,7 +10,7 @@ from cli.terminal.output import Output, table
 
 if TYPE_CHECKING:
     from contracts.endpoint import FilterOption
-    from contracts.unit import EndpointUnitDescriptor, UnitConfig
+    from contracts.unit import EndpointUnitDescriptor, UnitConfig, UnitPolicy
     from flows.wiring import Workspace
 
 app = typer.Typer(no_args_is_help=True, help="Datasets that can be ingested, and the policy of each.")
@@ -72,34 +72,47 @@ def configure(  # noqa: PLR0913 - every one is an option of the command
     ] = None,
     slice_size: Annotated[str | None, typer.Option(help="Size that slices are cut to, 64KiB or more.")] = None,
     parallel: Annotated[int | None, typer.Option(min=1, max=64, help="Slices in flight at the same time.")] = None,
+    census_every: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="SECONDS", help="An incremental run compares keys when the last census is older."),
+    ] = None,
+    resume_within: Annotated[
+        float | None, typer.Option(min=0, metavar="SECONDS", help="An unfinished run younger than this is continued.")
+    ] = None,
     target: Annotated[
         str | None, typer.Option(metavar="TABLE", help="Table to write to; '' for the unit's own name.")
     ] = None,
     allow_partial: Annotated[
         bool | None, typer.Option("--allow-partial/--refuse-partial", help="Let a run with a gap succeed.")
     ] = None,
+    unset: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FIELD", help="Field of the policy that goes back to the unit's default. Repeatable."),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Change what is given and leave the rest; without options, show what is set."""
     from cli.arguments.unit_changes import changed
     from flows.operations.run_control import configure as keep
+    from state.units import effective_policy
 
     policy = {
         "cursor_columns": cursor, "key_columns": key, "filter": where, "target": target, "on_gone": on_gone,
         "selectors": selector,
         "max_delete_fraction": max_delete_fraction, "allow_partial": allow_partial,
         "target_slice_bytes": slice_size, "parallel_slices": parallel,
+        "census_every_s": census_every, "resume_within_s": resume_within,
     }  # fmt: skip
     settings = {"enabled": enabled, "mode": mode, "data_mode": data_mode, "sink_id": sink, "schedule": schedule}
 
-    def configured(ws: "Workspace") -> "UnitConfig":
-        ws.unit(endpoint_id, unit_id)
+    def configured(ws: "Workspace") -> "tuple[UnitConfig, UnitPolicy]":
+        unit = ws.unit(endpoint_id, unit_id)
         before = ws.units.config(endpoint_id, unit_id)
-        after = changed(before, _given(settings), _given(policy))
-        return keep(ws, before, after)
+        after = keep(ws, before, changed(before, _given(settings), _given(policy), unset or ()))
+        return after, effective_policy(unit, after, None)
 
-    config = workspace.in_workspace(configured)
-    shown = {**config.model_dump(mode="json", exclude={"policy"}), **config.policy.model_dump(mode="json")}
+    config, effective = workspace.in_workspace(configured)
+    shown = {**config.model_dump(mode="json", exclude={"policy"}), **effective.model_dump(mode="json")}
     rows = [(name, value) for name, value in shown.items() if name not in {"endpoint_id", "unit_id"}]
     Output(as_json=as_json).show(
         {"config": config.model_dump(mode="json")}, table(f"{endpoint_id}/{unit_id}", ("", ""), rows)

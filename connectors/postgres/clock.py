@@ -1,9 +1,9 @@
 """The server's clock as the bound of a watermark: one row dated ahead must not hide the rows written after it.
 
-A watermark says that no row at or below it is still to come. For moments that holds up to the beginning of the view and
-no further: whoever writes later stamps a later time, but not necessarily a time later than 9999-12-31. So rows beyond the
-clock never raise the watermark. They lie above it, so every incremental run reads them. A timestamp without time zone
-is compared with the clock in UTC.
+A watermark says that no row at or below it is still to come. For moments that holds up to the beginning of the view
+and no further: whoever writes later stamps a later time, but not necessarily a time later than 9999-12-31. So rows
+beyond the clock never raise the watermark. They lie above it, so every incremental run reads them. A timestamp without
+time zone is compared with the clock in UTC.
 """
 
 from __future__ import annotations
@@ -76,7 +76,8 @@ def rows_ahead(
     )
     if not rows:
         return ()
-    return (
-        f"{rows} row(s) of {unit.unit_id} are dated after the server's clock ({view_at}) in {', '.join(columns)}, up to "
-        f"{value}: the watermark stays below them, and every incremental run reads them again until they are corrected.",
+    line = (
+        f"{rows} row(s) of {unit.unit_id} are dated after the server's clock ({view_at}) in {', '.join(columns)}, "
+        f"up to {value}: the watermark stays below them, and every incremental run reads them again. Correct their dates."
     )
+    return (line,)

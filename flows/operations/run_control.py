@@ -8,6 +8,7 @@ from uuid import uuid4
 from contracts.errors import ConfigInvalidError
 from flows.prefect_api.runs import ACCEPTED, ALIVE, DEPLOYMENT, WAITING, key_of
 from flows.prefect_api.schedules import prefect_schedule, sync_schedules
+from state.units import stored
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,7 +64,7 @@ def configure(workspace: Workspace, before: UnitConfig, after: UnitConfig) -> Un
         ConfigInvalidError: The schedule is none, or has no sink to write to.
         ControlPlaneError: Kept, but the server could not be told of the schedule; set it again.
     """
-    if after == before:
+    if stored(after) == stored(before):
         return after
     if after.schedule:
         prefect_schedule(after.schedule)

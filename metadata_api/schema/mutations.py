@@ -5,7 +5,7 @@ from typing import Any
 import polars as pl
 import strawberry
 
-from contracts.unit import UnitConfig
+from contracts.unit import UnitConfig, UnitPolicy
 from flows.operations import run_control
 from flows.operations.cdm import provision_cdm
 from flows.prefect_api.runs import Run
@@ -141,7 +141,8 @@ class Mutation:
         unit = workspace.unit(input.endpoint_id, input.unit_id)
         before = workspace.units.config(input.endpoint_id, input.unit_id)
         changes = _changes(input, before, endpoint.about.selectors)
-        after = changed(MetadataCache(workspace), endpoint, unit, before, changes)
+        base = before.model_copy(update={"policy": UnitPolicy()}) if input.policy is None else before
+        after = changed(MetadataCache(workspace), endpoint, unit, base, changes)
         run_control.configure(workspace, before, after)
         services.metadata.forget()
         last = last_status(info.context, input.endpoint_id, input.unit_id)
@@ -189,7 +190,7 @@ def _changes(given: IngestionUnitConfigInput, before: UnitConfig, selectors: tup
         held = shown_schedule(before.schedule)
         there = dict(zip(_SCHEDULE, (None, held.interval_minutes, held.cron), strict=True))
         changes["schedule"] = read_schedule(*({**there, **schedule}[name] for name in _SCHEDULE))
-    policy = {} if given.policy is strawberry.UNSET else _policy(given.policy, plain)
+    policy = {} if given.policy is strawberry.UNSET or given.policy is None else _object(given.policy)
     if (chosen := read_filters(given, selectors)) is not None:
         policy["selectors"] = chosen
     return {**changes, **({"policy": policy} if policy else {})}
@@ -210,10 +211,6 @@ def _result(run: Run, words: str) -> types.IngestionActionResult:
 def _done(info: Info, endpoint_id: str, unit_id: str, words: str) -> types.IngestionActionResult:
     state = last_status(info.context, endpoint_id, unit_id).state
     return types.IngestionActionResult(ok=True, run_id=None, state=state, message=words)
-
-
-def _policy(value: Any, plain: UnitConfig) -> dict[str, Any]:
-    return plain.policy.model_dump(mode="json") if value is None else _object(value)
 
 
 def _object(value: Any) -> dict[str, Any]:

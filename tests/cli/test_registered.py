@@ -11,6 +11,7 @@ from cli import workspace
 from contracts.receipts import RunRef
 from contracts.staging import StagingContext
 from contracts.state import Checkpoint
+from contracts.unit import UnitPolicy
 from flows.wiring import close_live
 from tests.cli.command import fails, nucleus, succeeds
 from tests.cli.in_memory_workspace import InMemoryWorkspace
@@ -122,6 +123,19 @@ def test_catalog(shop, source):
     fails("E_DATASET_NOT_IN_CATALOG", "catalog", "show", "shop", "public.nothing")
 
 
+def test_every_field_of_a_policy_can_be_set(shop):
+    given = {
+        "--where": "id>5", "--selector": "a=b", "--cursor": "changed", "--key": "id", "--slice-size": "32MiB",
+        "--parallel": "2", "--on-gone": "delete", "--max-delete-fraction": "0.5", "--census-every": "86400",
+        "--resume-within": "86400", "--target": "far.away",
+    }  # fmt: skip
+    words = [word for pair in given.items() for word in pair]
+    succeeds("unit", "configure", "shop", REF.unit_id, "--allow-partial", *words)
+    assert shop.units.config("shop", REF.unit_id).policy.model_fields_set == set(UnitPolicy.model_fields)
+    kept = succeeds("unit", "configure", "shop", REF.unit_id)["config"]["policy"]
+    assert (kept["parallel_slices"], kept["census_every_s"]) == (2, 86_400)
+
+
 def test_units(shop):
     configure = ("unit", "configure", "shop", REF.unit_id)
     changed = succeeds(
@@ -138,6 +152,9 @@ def test_units(shop):
     (unit,) = succeeds("unit", "list", "shop")["units"]
     assert unit["config"] == cleared
     assert nucleus(*configure, "--slice-size", "1").code == 2
+    assert nucleus(*configure, "--unset", "nothing").code == 2
+    succeeds(*configure, "--unset", "on_gone")
+    assert "on_gone" not in shop.units.config("shop", REF.unit_id).policy.model_fields_set
     succeeds(*configure, "--schedule", "0 * * * *")
     assert [each["schedule"]["cron"] for each in shop.plane.schedules.values()] == ["0 * * * *"]
     fails("E_CONFIG_INVALID", *configure, "--schedule", "now and then")

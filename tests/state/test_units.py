@@ -162,6 +162,22 @@ def test_the_request_overrides_the_operator_who_overrides_the_unit():
     assert effective_policy(orders, config(), None) == orders.default_policy
 
 
+def test_a_value_that_was_set_counts_though_it_is_the_general_default(configs):
+    jira = unit(parallel_slices=8, census_every_s=3_600.0)
+    configs.configure(config().model_copy(update={"policy": UnitPolicy(parallel_slices=2)}))
+    policy = effective_policy(jira, configs.config("shop", "public.orders"), None)
+    assert policy == UnitPolicy(parallel_slices=2, census_every_s=3_600.0)
+
+
+def test_a_config_of_an_earlier_version_sets_what_differs_from_the_defaults():
+    store = MemoryKvStore()
+    whole = config().model_copy(update={"policy": UnitPolicy(target_slice_bytes=1 << 20)}).model_dump(mode="json")
+    store.put(unit_config_key("shop", "public.orders"), whole)
+    for held in (UnitConfigs(store).config("shop", "public.orders"), *UnitConfigs(store).list()):
+        assert held.policy.model_fields_set == {"target_slice_bytes"}
+        assert effective_policy(unit(parallel_slices=8), held, None).parallel_slices == 8
+
+
 @pytest.mark.parametrize(
     ("asked", "field"), [({"parallel_slices": "many"}, "parallel_slices"), ({"no_such_field": 1}, "no_such_field")]
 )

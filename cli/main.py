@@ -2,6 +2,7 @@
 
 import os
 import sys
+from io import TextIOWrapper
 
 import typer
 
@@ -44,12 +45,20 @@ for name, group in (
 def main() -> None:
     """Entry point of the console script."""
     hide_from_process_list(sys.argv[1:])
+    _print_whatever_the_encoding()
     try:
         app()
     except SystemExit as end:
         if end.code:
             _leave(end.code)
         raise
+
+
+def _print_whatever_the_encoding() -> None:
+    """A character that a pipe's encoding lacks becomes ``?``: it must not fail a run that is committed."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _leave(code: str | int) -> None:

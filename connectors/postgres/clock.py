@@ -78,6 +78,6 @@ def rows_ahead(
         return ()
     line = (
         f"{rows} row(s) of {unit.unit_id} are dated after the server's clock ({view_at}) in {', '.join(columns)}, "
-        f"up to {value}: the watermark stays below them, and every incremental run reads them again. Correct their dates."
+        f"up to {value}: every incremental run reads them again until they are corrected."
     )
     return (line,)

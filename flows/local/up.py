@@ -6,12 +6,14 @@ encrypts saved secrets (``encryption.key``, mode 0600) and ``up.json``, by which
 
 from __future__ import annotations
 
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
+from contracts.errors import ConfigInvalidError
 from flows.local.control_plane import LocalControlPlane, read_record, write_record
 from flows.local.launch import launch_server_and_worker, start_api, wait_until_healthy
 from flows.local.processes import LOOPBACK, end, free_port, has_ended, is_free, is_healthy, port_of
-from flows.prefect_api.client import home_folder, running_api, up_file
+from flows.prefect_api.client import USE_ANOTHER_HOME, home_folder, running_api, up_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,10 +37,11 @@ def up(
         api_port: Of the API, on 127.0.0.1; a free one when None.
 
     Raises:
+        ConfigInvalidError: The folder cannot be made or written to.
         ControlPlaneError: A process ended early or the server did not answer in 180 seconds; what was started is ended.
     """
     home = (home or home_folder()).absolute()
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _require_usable(home)
     running = _still_running(home)
     wanted = ("server", "worker") if worker else ("server",)
     if running is None or not all(name in running.pids for name in wanted):
@@ -63,6 +66,17 @@ def status(home: Path | None = None) -> LocalControlPlane | None:
     home = (home or home_folder()).absolute()
     api_url = running_api(home)
     return None if api_url is None or not is_healthy(api_url) else read_record(home)
+
+
+def _require_usable(home: Path) -> None:
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with TemporaryFile(dir=home):
+            pass
+    except OSError as error:
+        raise ConfigInvalidError(
+            f"The folder {home} cannot be used: {error.strerror}", USE_ANOTHER_HOME, field="NUCLEUS_HOME"
+        ) from error
 
 
 def _still_running(home: Path) -> LocalControlPlane | None:

@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from contracts.errors import ControlPlaneError
+from contracts.errors import ConfigInvalidError, ControlPlaneError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -142,14 +142,24 @@ def running_api(home: Path | None = None) -> str | None:
     return str(noted["api_url"])
 
 
+USE_ANOTHER_HOME = "Set NUCLEUS_HOME to a folder that this account can write to."
+
+
 def up_file(home: Path | None = None) -> Path:
     """Where ``nucleus up`` notes what it started."""
     return (home or home_folder()) / "up.json"
 
 
 def home_folder() -> Path:
-    """NUCLEUS_HOME, or ``~/.nucleus``."""
-    return Path(os.environ.get("NUCLEUS_HOME") or Path.home() / ".nucleus")
+    """NUCLEUS_HOME, or ``~/.nucleus``.
+
+    Raises:
+        ConfigInvalidError: Neither NUCLEUS_HOME nor HOME is set, and the account has no home either.
+    """
+    try:
+        return Path(os.environ.get("NUCLEUS_HOME") or Path.home() / ".nucleus")
+    except RuntimeError as error:
+        raise ConfigInvalidError("This account has no home folder", USE_ANOTHER_HOME, field="NUCLEUS_HOME") from error
 
 
 def unreachable(url: str, why: str) -> ControlPlaneError:

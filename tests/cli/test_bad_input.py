@@ -199,3 +199,13 @@ def test_a_fault_of_our_own_is_readable(monkeypatch):
     assert done.code == 1
     assert done.err.startswith("E_FAULT: RuntimeError: ")
     assert "hidden-secret" not in done.said
+
+
+def test_a_home_that_cannot_be_used(tmp_path):
+    file = tmp_path / "file"
+    file.write_text("")
+    done = process("up", "--json", HOME=str(file), NUCLEUS_HOME="")
+    assert done.code == 3, done.said
+    assert done.data["error"]["code"] == "E_CONFIG_INVALID"
+    assert str(file) in done.data["error"]["message"]
+    assert "Set NUCLEUS_HOME to a folder" in done.said

@@ -31,6 +31,15 @@ def test_words_for_people(source, sink, numbers):
     assert urlsplit(source.url).password not in done.said
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_pipe_that_lacks_a_character_gets_another(source, sink, encoding):
+    source.run("CREATE TABLE заказы (id int PRIMARY KEY); INSERT INTO заказы VALUES (1)")
+    done = process("copy", source.url, "заказы", sink.url, PYTHONIOENCODING=encoding)
+    assert done.code == 0, done.said
+    assert "public.??????" in done.out
+    assert sink.rows("заказы") == source.rows("заказы")
+
+
 def test_json_is_the_only_word_on_stdout(source, sink, numbers):
     done = process("copy", source.url, numbers, sink.url, "--verify", "--json")
     assert set(done.data) == {"run", "verify"}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -17,10 +18,14 @@ from contracts.errors import ControlPlaneError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import httpx
     from prefect.client.orchestration import SyncPrefectClient
 
 API_URL = "PREFECT_API_URL"
 _HINT = "Run `nucleus up`, or set PREFECT_API_URL to a running Prefect server."
+RESTART_PATIENCE_S = 60.0
+"""How long a flow run waits for a server that refuses connections."""
+_RECONNECT_EVERY_S = 1.0
 _held = ExitStack()
 
 
@@ -39,6 +44,9 @@ class ControlPlane:
     ) -> Any:
         """The JSON answer; None for 404 and for an empty answer. Prefect's client retries 429 and 503.
 
+        Inside a flow run, a server that refuses connections is waited for: it is being restarted, and the run would
+        otherwise fail before it began. Nothing was sent, so every kind of call may be repeated.
+
         Raises:
             AlreadyThereError: 409.
             ControlPlaneError: The server did not answer, or refused otherwise.
@@ -46,7 +54,7 @@ class ControlPlane:
         import httpx  # noqa: PLC0415 - loaded with Prefect, not before
 
         try:
-            answer = self.client.request(method, path, json=body, params=dict(params or {}))  # type: ignore[arg-type]
+            answer = self._request(method, path, body, params)
         except httpx.HTTPStatusError as error:
             status = error.response.status_code
             if status == 404:
@@ -59,6 +67,20 @@ class ControlPlane:
         except httpx.HTTPError as error:
             raise unreachable(str(self.client.api_url), type(error).__name__) from None
         return answer.json() if answer.content else None
+
+    def _request(
+        self, method: Any, path: str, body: Mapping[str, Any] | None, params: Mapping[str, Any] | None
+    ) -> httpx.Response:
+        import httpx  # noqa: PLC0415 - loaded with Prefect, not before
+
+        deadline = time.monotonic() + (RESTART_PATIENCE_S if _in_flow_run() else 0.0)
+        while True:
+            try:
+                return self.client.request(method, path, json=body, params=dict(params or {}))  # type: ignore[arg-type]
+            except httpx.ConnectError:
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(_RECONNECT_EVERY_S)
 
     def close(self) -> None:
         """Close the connections."""
@@ -141,6 +163,14 @@ def _adopt(url: str) -> None:
 
     os.environ[API_URL] = url
     _held.enter_context(temporary_settings({PREFECT_API_URL: url}))
+
+
+def _in_flow_run() -> bool:
+    if "prefect" not in sys.modules:
+        return False
+    from prefect.context import FlowRunContext  # noqa: PLC0415 - loaded by whoever runs a flow
+
+    return FlowRunContext.get() is not None
 
 
 def _advice(status: int) -> str:

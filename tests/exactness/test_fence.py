@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from sandbox.postgres import SandboxPostgres
     from tests.exactness.executors import ExecutorName
 
-_PATIENCE_S = 30.0
+_PATIENCE_S = 90.0
 
 
 class Gate(SilentObserver):

@@ -87,13 +87,13 @@ def test_registered_endpoints(workspace: Workspace) -> None:
 def test_staging_blocks(workspace: Workspace, plane: ControlPlane, tmp_path: Path) -> None:
     from prefect_aws import MinIOCredentials  # noqa: PLC0415 - slow to load
 
-    from flows.blocks.s3 import S3Staging  # noqa: PLC0415
+    from flows.blocks.s3 import S3StagingBlock  # noqa: PLC0415
 
-    blocks.LocalStaging(folder=str(tmp_path / "made")).save("here", overwrite=True)
+    blocks.LocalStagingBlock(folder=str(tmp_path / "made")).save("here", overwrite=True)
     assert load_staging(workspace.documents, "here") == LocalStagingConfig(path=tmp_path / "made")
     login = MinIOCredentials(minio_root_user="me", minio_root_password=SecretStr("canary"))
     login.save("bucket-login", overwrite=True)
-    S3Staging(bucket="b", endpoint_url="http://127.0.0.1:1", credentials=login).save("there", overwrite=True)
+    S3StagingBlock(bucket="b", endpoint_url="http://127.0.0.1:1", credentials=login).save("there", overwrite=True)
     config = load_staging(workspace.documents, "there")
     assert isinstance(config, S3StagingConfig)
     assert (config.bucket, config.endpoint_url) == ("b", "http://127.0.0.1:1")

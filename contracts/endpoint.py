@@ -192,6 +192,15 @@ class SupportsDeleteDetection(Protocol):
         ...
 
 
+@runtime_checkable
+class SupportsSelectionCheck(Protocol):
+    """The source can refuse a unit's filter and selectors when they are set, before any run."""
+
+    def check_selection(self, unit: EndpointUnitDescriptor, policy: UnitPolicy) -> None:
+        """Raise ``FilterNotSupportedError`` for what a plan would refuse; asks nothing of the system."""
+        ...
+
+
 class FilterOption(Contract):
     """One possible value of a selector."""
 

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _LONGEST_MESSAGE = 400
-_THROTTLED = frozenset({429, 503})
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
@@ -112,8 +111,10 @@ class HttpClient:
                 answer = self._exchange(method, path, where, how)
         except PauseTooLongError as error:
             raise _page_failed(f"{where} was not sent: {error}", error.pause_s, final=True) from error
-        self._check(answer)
-        if answer.status_code in _PASSING:
+        limited = is_rate_limit(answer)
+        if not limited:
+            self._check(answer)
+        if limited or answer.status_code in _PASSING:
             raise self._passing(answer, began, where)
         if answer.status_code >= 300:
             # Cut last: the beginning of a secret is not found any more.
@@ -152,12 +153,20 @@ class HttpClient:
 
     def _passing(self, answer: httpx.Response, began: float, where: str) -> SourcePageFailedError:
         pause_s = retry_after_s(answer.headers.get("Retry-After"))
-        if answer.status_code in _THROTTLED and (answer.status_code == 429 or pause_s is not None):
-            self.governor.was_throttled(began, pause_s or 0.0)
+        if is_rate_limit(answer) or (answer.status_code == 503 and pause_s is not None):
+            self.governor.was_throttled(began, pause_s)
         too_long = pause_s is not None and pause_s > self._settings.max_wait_s
         pause = f", and asks for a pause of {pause_s:.0f} s" if pause_s else ""
         what = f"{where}: the server answers {answer.status_code}{pause}"
         return _page_failed(what, pause_s, status=answer.status_code, final=too_long)
+
+
+def is_rate_limit(answer: httpx.Response) -> bool:
+    """Too many requests: 429, or 403 with a header that only a limit sends. A 403 without one is a permission."""
+    if answer.status_code != 403:
+        return answer.status_code == 429
+    used_up = answer.headers.get("X-RateLimit-Remaining", "").strip() == "0"
+    return used_up or "Retry-After" in answer.headers or "RateLimit-Reason" in answer.headers
 
 
 def retry_after_s(value: str | None, now: Callable[[], float] = time.time) -> float | None:

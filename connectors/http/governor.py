@@ -58,6 +58,7 @@ class Governor:
         self._under_way = 0
         self._not_before = 0.0
         self._lowered_at = float("-inf")
+        self._bursts = 0
         self._budget = BUDGET
         self._changed = threading.Condition()
         self.waited_s = 0.0
@@ -96,15 +97,25 @@ class Governor:
         with self._changed:
             self._allowed = min(float(self._most), self._allowed + 1.0 / self._allowed)
             self._budget = min(BUDGET, self._budget + _REFILL)
+            self._bursts = 0
 
-    def was_throttled(self, began: float, pause_s: float) -> None:
-        """Too many requests: all workers wait ``pause_s``; answers to one burst lower the limit only once."""
+    def was_throttled(self, began: float, pause_s: float | None) -> None:
+        """Too many requests: all workers wait ``pause_s``; answers to one burst lower the limit only once.
+
+        None when the server names no pause: then the pause is ours, longer with every burst since the last good answer.
+        """
         with self._changed:
             if began > self._lowered_at:
                 self._allowed = max(1.0, self._allowed / 2)
                 self._lowered_at = self._clock()
-            self._not_before = max(self._not_before, self._clock() + pause_s)
-            self._changed.notify_all()
+                self._bursts += 1
+                if pause_s is None:
+                    self._pause(self.backoff_s(self._bursts))
+            self._pause(pause_s or 0.0)
+
+    def _pause(self, pause_s: float) -> None:
+        self._not_before = max(self._not_before, self._clock() + pause_s)
+        self._changed.notify_all()
 
     def may_retry(self) -> bool:
         """Pay for one retry; False when the budget is spent."""

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from contracts.model import Json
     from contracts.plan import IngestionPlan, IngestionSlice, SliceReport
     from contracts.receipts import UpsertReceipt
-    from contracts.unit import EndpointUnitDescriptor, Predicate
+    from contracts.unit import EndpointUnitDescriptor, Predicate, UnitPolicy
 
 __all__ = [
     "Account",
@@ -100,6 +100,10 @@ class PagedSource(ABC, Generic[ClientT]):
     def list_units(self, catalog: CatalogSnapshot) -> tuple[EndpointUnitDescriptor, ...]:
         """Those of the connector's units that are in the catalog."""
         return units_of(catalog, self.descriptor.vendor, self.units)
+
+    def check_selection(self, unit: EndpointUnitDescriptor, policy: UnitPolicy) -> None:
+        """Refuse filters and selectors: a list is read in full."""
+        reject_selection(unit, policy)
 
     def plan(self, request: PlanRequest) -> IngestionPlan:
         """Windows of the cursor column where the API can filter by it, else one slice."""

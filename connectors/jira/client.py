@@ -12,9 +12,10 @@ from urllib.parse import quote
 
 import msgspec
 
-from connectors.http.client import HttpClient
+from connectors.http.client import HttpClient, Refusal
 from connectors.http.listing import Listing
 from connectors.http.paging import Page, PageRequest
+from connectors.jira.characters import decoder
 from connectors.jira.errors import check_login, message_of, typed_errors
 from contracts.errors import SourcePageFailedError
 
@@ -79,15 +80,15 @@ class _Worklogs(msgspec.Struct):
 
 _id = msgspec.json.Decoder(_IssueId).decode
 _account = msgspec.json.Decoder(_AccountId).decode
-_ids = msgspec.json.Decoder(_IdPage).decode
-_fetched = msgspec.json.Decoder(_Fetched).decode
-_count = msgspec.json.Decoder(_Count).decode
-_values = msgspec.json.Decoder(_Values).decode
-_deleted = msgspec.json.Decoder(_Deleted).decode
-_comments = msgspec.json.Decoder(_Comments).decode
-_worklogs = msgspec.json.Decoder(_Worklogs).decode
-_raws = msgspec.json.Decoder(list[msgspec.Raw]).decode
-_any: Callable[[bytes], Any] = msgspec.json.decode
+_ids = decoder(_IdPage)
+_fetched = decoder(_Fetched)
+_count = decoder(_Count)
+_values = decoder(_Values)
+_deleted = decoder(_Deleted)
+_comments = decoder(_Comments)
+_worklogs = decoder(_Worklogs)
+_raws = decoder(list[msgspec.Raw])
+_any: Callable[[bytes], Any] = decoder(object)
 
 
 class JiraClient:
@@ -176,6 +177,16 @@ class JiraClient:
         return self.http.post(
             f"{_API}/issue/bulkfetch", _fetched, {"issueIdsOrKeys": list(ids), "fields": list(fields)}
         ).issues
+
+    def has_issue(self, issue_id: str) -> bool:
+        """Whether the site has the issue, asked by its id: the search index may not know yet that it was deleted."""
+        try:
+            self.http.get(f"{_API}/issue/{quote(issue_id)}", _any, {"fields": "project"})
+        except Refusal as refusal:
+            if refusal.status == 404:
+                return False
+            raise
+        return True
 
     def comments(self, issue_id: str) -> list[msgspec.Raw]:
         """All comments of an issue, oldest first."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from connectors.http.client import Refusal
 from connectors.http.progress import is_census_due
 from connectors.http.scope import find_unit, require_mode
 from connectors.jira import jql, windows
@@ -15,11 +16,13 @@ from connectors.jira.progress import JiraCheckpoint
 from connectors.jira.scope import Scope, scope_of
 from connectors.jira.units import UNITS, VENDOR
 from connectors.slicing import key_chunks
+from contracts.errors import FilterNotSupportedError
 from contracts.plan import IngestionPlan, IngestionSlice
 
 if TYPE_CHECKING:
     from connectors.jira.client import JiraClient
     from contracts.endpoint import PlanRequest
+    from contracts.unit import EndpointUnitDescriptor
 
 
 _MAX_LATE_PROJECTS = 500
@@ -45,7 +48,28 @@ def make_plan(client: JiraClient, request: PlanRequest) -> IngestionPlan:
     if not by_issue:
         return _single_slice(request)
     with typed_errors():
+        check_values(client, request.unit, scope)
         return _by_issue(client, request, scope)
+
+
+def check_values(client: JiraClient, unit: EndpointUnitDescriptor, scope: Scope) -> None:
+    """Let the site look at the selectors' values before a run begins: a status it does not have is refused.
+
+    Raises:
+        FilterNotSupportedError: In the site's own words.
+    """
+    if not scope.statuses and not scope.assignee_ids:
+        return
+    try:
+        client.count(jql.all_of(["project is not EMPTY", *scope.conditions]))
+    except Refusal as refusal:
+        if refusal.status != 400:
+            raise
+        raise FilterNotSupportedError(
+            f"{unit.unit_id}: the site refuses the selectors: {refusal.message}",
+            "Correct the selectors: `nucleus unit options` lists the values there are.",
+            unit_id=unit.unit_id,
+        ) from refusal
 
 
 def selected_projects(client: JiraClient, scope: Scope) -> tuple[list[str], list[str]]:
@@ -71,6 +95,8 @@ def late(plan: IngestionPlan, epoch: int) -> tuple[IngestionSlice, ...]:
             sequence=len(plan.slices) + index,
             params={
                 "jql": jql.all_of([jql.one_of("project", chunk), *conditions]),
+                "projects": [*chunk],
+                "conditions": conditions,
                 "explain": "what changed since the plan was made",
             },
         )

@@ -15,7 +15,7 @@ import msgspec
 import polars as pl
 
 from connectors.http.client import Refusal
-from connectors.jira import rows
+from connectors.jira import jql, rows
 from connectors.jira.client import RECONCILED
 from connectors.jira.errors import typed_errors
 from connectors.jira.rows import ChildReader, IssueReader, Parent
@@ -134,22 +134,46 @@ class IssueSliceReader:
         if "jql" not in params:
             self._gaps.append(f"project {params.get('project')} does not exist or may not be seen")
             return []
+        projects = [str(one) for one in params.get("projects", ())]  # type: ignore[union-attr]
+        return list(dict.fromkeys(self._search(str(params["jql"]), projects)))
+
+    def _search(self, query: str, projects: Sequence[str]) -> list[str]:
+        """Ids that match; of several projects those of each that the search does not refuse."""
         try:
-            pages = list(self._client.ids(str(params["jql"])))
+            return [one for page in self._client.ids(query) for one in page]
         except Refusal as refusal:
-            self._gaps.append(f"the search was refused ({refusal})")
-            return []
-        return list(dict.fromkeys(one for page in pages for one in page))
+            if refusal.status != 400 or len(projects) < 2:
+                self._gaps.append(f"the search was refused ({refusal})")
+                return []
+        middle = len(projects) // 2
+        conditions = [str(one) for one in self._piece.params["conditions"]]  # type: ignore[union-attr]
+        return [
+            one
+            for part in (projects[:middle], projects[middle:])
+            for one in self._search(jql.all_of([jql.one_of("project", part), *conditions]), part)
+        ]
 
     def _account_for(self, missing: Sequence[str]) -> None:
         """Listed and not arrived: deleted meanwhile, or a gap."""
-        jql = self._piece.params.get("jql")
-        for chunk in chunks(missing, RECONCILED):
-            listed = {one for page in self._client.ids(str(jql), chunk) for one in page} if jql else set(chunk)
-            for one in chunk:
-                if one in listed:
-                    self._gaps.append(f"issue {one} is listed but does not arrive")
-                    self._expected += 1 if self._issues else 0
+        listed = [one for chunk in chunks(missing, RECONCILED) for one in self._still_listed(chunk)]
+        for one in listed:
+            if self._may_be_there(one):
+                self._gaps.append(f"issue {one} is listed but does not arrive")
+                self._expected += 1 if self._issues else 0
+
+    def _still_listed(self, chunk: Sequence[str]) -> list[str]:
+        query = self._piece.params.get("jql")
+        if query is None or "projects" in self._piece.params:
+            return list(chunk)
+        found = {one for page in self._client.ids(str(query), chunk) for one in page}
+        return [one for one in chunk if one in found]
+
+    def _may_be_there(self, issue_id: str) -> bool:
+        """False when the site answers that it has no such issue; a refusal of another kind proves nothing."""
+        try:
+            return self._client.has_issue(issue_id)
+        except Refusal:
+            return True
 
     def _with_children(self, payloads: Sequence[msgspec.Raw]) -> pl.DataFrame:
         children_with_issue: list[tuple[Parent, msgspec.Raw]] = []
@@ -172,9 +196,12 @@ class IssueSliceReader:
                 issues = [_issue(payload) for payload in self._client.issues(some, ("project",))]
                 parents |= {one.id: _parent(one) for one in issues}
             arrived = [(parents[one], payload) for one, payload in children_with_issue if one in parents]
-            self._expected += len(chunk)
-            if len(arrived) < len(chunk):
-                self._gaps.append(f"{len(chunk) - len(arrived)} {self._dataset.name} are listed and do not arrive")
+            self._expected += len(arrived)
+            # A child that is asked for by id and not there was deleted; so was one whose issue is not there.
+            lost = {one for one, _ in children_with_issue if one not in parents}
+            for one in lost:
+                if one is None or self._may_be_there(one):
+                    self._gaps.append(f"{self._dataset.name} of issue {one} are listed and do not arrive")
             assert self._children is not None  # noqa: S101 - made beside this reading
             yield self._children.frame(arrived)
 

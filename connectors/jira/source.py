@@ -13,7 +13,7 @@ from connectors.jira import jql, units
 from connectors.jira.client import JiraClient
 from connectors.jira.descriptor import DESCRIPTOR
 from connectors.jira.errors import typed_errors
-from connectors.jira.planning import late, make_plan, selected_projects
+from connectors.jira.planning import check_values, late, make_plan, selected_projects
 from connectors.jira.progress import JiraCheckpoint, with_unread_projects_unchanged
 from connectors.jira.reading import IssueSliceReader, read_list
 from connectors.jira.scope import scope_of
@@ -49,6 +49,7 @@ class _OptionPayload(msgspec.Struct):
     accountId: str = ""  # noqa: N815 - Jira's name
     displayName: str = ""  # noqa: N815 - Jira's name
     active: bool = True
+    archived: bool = False
 
 
 class JiraSource:
@@ -100,6 +101,10 @@ class JiraSource:
     def list_units(self, catalog: CatalogSnapshot) -> tuple[EndpointUnitDescriptor, ...]:
         """Projects, users, issues, comments and worklogs."""
         return units.units_of(catalog, self._client.config.concurrency)
+
+    def check_selection(self, unit: EndpointUnitDescriptor, policy: UnitPolicy) -> None:
+        """Refuse filters on columns, unknown selectors and values of the wrong kind, without asking the site."""
+        scope_of(unit, policy, selectable=units.is_found_by_issue(unit.dataset))
 
     def plan(self, request: PlanRequest) -> IngestionPlan:
         """Projects split into windows of creation time; projects and users as one slice."""
@@ -203,6 +208,7 @@ class JiraSource:
             return pl.concat(list(read_list(self._client, unit.dataset))).head(limit)
         query = jql.all_of([*scope.conditions, "project is not EMPTY"], "updated DESC")
         with typed_errors():
+            check_values(self._client, unit, scope)
             ids = self._client.latest(query, limit)
         piece = IngestionSlice(key="preview", sequence=0, params={"ids": list(ids)})
         return pl.concat(list(IssueSliceReader(self._client, unit.dataset, piece).frames())).head(limit)
@@ -217,7 +223,8 @@ class JiraSource:
             statuses = {msgspec.json.decode(raw, type=_OptionPayload).name for raw in self._client.list_of("status")}
             people = [msgspec.json.decode(raw, type=_OptionPayload) for page in self._client.users() for raw in page]
         return {
-            "projectKeys": tuple(FilterOption(value=one.key, label=one.name) for one in projects),
+            # The search may refuse an archived project's key, and finds nothing in it where it does not.
+            "projectKeys": tuple(FilterOption(value=one.key, label=one.name) for one in projects if not one.archived),
             "statuses": tuple(FilterOption(value=name, label=name) for name in sorted(statuses)),
             "assigneeIds": tuple(
                 FilterOption(value=one.accountId, label=one.displayName)

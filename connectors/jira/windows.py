@@ -9,6 +9,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol
 
+from connectors.http.client import Refusal
 from connectors.jira import jql
 from contracts.model import Contract
 
@@ -80,7 +81,13 @@ def split_windows(site: Counts, unsplit: Sequence[ProjectWindow], wanted: int, w
 
 
 def _counted(site: Counts, window: ProjectWindow) -> ProjectWindow:
-    return window.model_copy(update={"issues": site.count(window.jql)})
+    """The window with its count; none where the query is refused, as for some archived projects: its slice says so."""
+    try:
+        return window.model_copy(update={"issues": site.count(window.jql)})
+    except Refusal as refusal:
+        if refusal.status != 400:
+            raise
+        return window
 
 
 def _span(site: Counts, window: ProjectWindow) -> tuple[int, int] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from contracts.endpoint import SupportsSelectionCheck
 from contracts.errors import ConfigInvalidError
 from flows.prefect_api.runs import ACCEPTED, ALIVE, DEPLOYMENT, WAITING, key_of
 from flows.prefect_api.schedules import prefect_schedule, sync_schedules
@@ -62,6 +63,7 @@ def configure(workspace: Workspace, before: UnitConfig, after: UnitConfig) -> Un
 
     Raises:
         ConfigInvalidError: The schedule is none, or has no sink to write to.
+        FilterNotSupportedError: The source cannot filter the unit so.
         ControlPlaneError: Kept, but the server could not be told of the schedule; set it again.
     """
     if stored(after) == stored(before):
@@ -70,10 +72,21 @@ def configure(workspace: Workspace, before: UnitConfig, after: UnitConfig) -> Un
         prefect_schedule(after.schedule)
         if after.sink_id is None:
             raise ConfigInvalidError("A schedule needs a sink", "Set the unit's sink too.", field="sink_id")
+    _check_selection(workspace, before, after)
     workspace.units.configure(after)
     if _scheduled(before) != _scheduled(after):
         sync(workspace)
     return after
+
+
+def _check_selection(workspace: Workspace, before: UnitConfig, after: UnitConfig) -> None:
+    """A new filter is looked at now: whoever sets it is here to correct it, whoever runs it is not."""
+    chosen = after.policy.filter, after.policy.selectors
+    if chosen == (before.policy.filter, before.policy.selectors) or not any(chosen):
+        return
+    source = workspace.source(after.endpoint_id)
+    if isinstance(source, SupportsSelectionCheck):
+        source.check_selection(workspace.unit(after.endpoint_id, after.unit_id), after.policy)
 
 
 def switch_endpoint(workspace: Workspace, endpoint_id: str, *, on: bool) -> None:

@@ -160,7 +160,7 @@ class JiraApi:
             horizon = self.site.now_ms - self.site.lag_ms
             matching = [
                 issue
-                for issue in self._candidates(query)
+                for issue in [*self._candidates(query), *self._not_yet_removed(horizon, fresh)]
                 if (query.projects is None or issue.project_key in query.projects)
                 and (
                     not self.site.lag_ms
@@ -175,6 +175,11 @@ class JiraApi:
         if query.updated_from is not None:
             return self.site.updated_since(query.updated_from)
         return self.site.between(*query.created)
+
+    def _not_yet_removed(self, horizon: int, fresh: set[str]) -> list[Issue]:
+        """Deleted issues that the index still lists; it lets go of those that a search asks to be fresh."""
+        deleted = self.site.deleted_since(horizon + 1) if self.site.lag_ms else []
+        return [issue for issue in deleted if issue.issue_id not in fresh]
 
     # --- issues ------------------------------------------------------------------------------------------------
 

@@ -21,10 +21,12 @@ class JiraFaults(HttpFaults):
     """What goes wrong.
 
     Attributes:
-        most_at_once: More requests than this at once are 429 (a burst limit).
+        most_at_once: More requests than this at once are too many (a burst limit).
+        limit_status: What a limit answers: 429, or 403 as gateways do; the headers are the same.
     """
 
     most_at_once: int | None = None
+    limit_status: int = 429
 
 
 class SandboxJira(HttpService[JiraFaults]):
@@ -81,6 +83,7 @@ class SandboxJira(HttpService[JiraFaults]):
 
     def _throttled(self, reason: str) -> HttpReply:
         reply = super().throttled()
+        reply.status = self.faults.limit_status
         reply.headers |= {"RateLimit-Reason": reason, "X-RateLimit-Limit": "100", "X-RateLimit-Remaining": "0"}
         return reply
 

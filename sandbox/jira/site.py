@@ -91,6 +91,9 @@ class JiraSite:
         self.zone = ZoneInfo(zone)
         self.lag_ms = 0
         """Changes younger than this are not in the search index yet."""
+        self.refuses_archived = False
+        """True: a search that names an archived project is refused with 400, though the list of projects shows it."""
+        self._deleted: list[tuple[int, Issue]] = []
         self._chance = random.Random(seed)  # noqa: S311 - repeatable data
         self._now_ms = _ms(_START + timedelta(days=days + 1))
         self._next = 10_000
@@ -178,6 +181,11 @@ class JiraSite:
             }.get(name)
             if name == "project" and value.upper() in self._projects and self._projects[value.upper()]["hidden"]:
                 known = set()
+            archived = {
+                v.lower() for one in self._projects.values() if one["archived"] for v in (one["key"], one["id"])
+            }
+            if name == "project" and self.refuses_archived and value.lower() in archived:
+                known = set()
         if known is not None and value.lower() not in {one.lower() for one in known}:
             what = (
                 f"An issue with key '{value}' does not exist for field 'key'."
@@ -251,10 +259,15 @@ class JiraSite:
 
         self._changed(issue, change)
 
-    def delete(self, issue: Issue) -> None:
-        """For good, without a trace."""
+    def deleted_since(self, ms: int) -> list[Issue]:
+        """Issues deleted at or after a moment, as they were: the search index may still list them."""
         with self.lock:
-            self.tick()
+            return [issue for moment, issue in self._deleted if moment >= ms]
+
+    def delete(self, issue: Issue) -> None:
+        """For good, without a trace but in the search index, which lags."""
+        with self.lock:
+            self._deleted.append((self.tick(), issue))
             self._by_created.remove((issue.created_ms, issue.issue_id))
             self._by_updated.remove((issue.updated_ms, issue.issue_id))
             del self._issues[issue.issue_id]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from cdm_mappers.models import MODELS
@@ -52,6 +54,21 @@ def test_selectors_are_set_shown_and_cleared(site):
     cleared = succeeds("unit", "configure", "site", "jira.issues", "--selector", "")
     assert cleared["config"]["policy"]["selectors"] == {}
     assert nucleus(*set_unit, "--selector", "projectKeys").code == 2
+
+
+def test_what_a_site_cannot_filter_by_is_refused_when_it_is_set(site):
+    """Issue 11, point 21: not at run time, when nobody looks."""
+    set_unit = ("unit", "configure", "site")
+    before = succeeds(*set_unit, "jira.issues")["config"]
+    fails("E_FILTER_NOT_SUPPORTED", *set_unit, "jira.issues", "--where", "summary=x")
+    fails("E_FILTER_NOT_SUPPORTED", *set_unit, "jira.issues", "--selector", "colour=red")
+    fails("E_FILTER_NOT_SUPPORTED", *set_unit, "jira.users", "--selector", "projectKeys=AND")
+    assert succeeds(*set_unit, "jira.issues")["config"] == before
+    succeeds(*set_unit, "jira.issues", "--selector", "statuses=Nope")
+    refused = fails("E_FILTER_NOT_SUPPORTED", "plan", "site", "jira.issues")
+    assert "'Nope' does not exist for the field 'status'" in json.dumps(refused)
+    assert "nucleus unit options" in json.dumps(refused)
+    succeeds(*set_unit, "jira.issues", "--selector", "")
 
 
 def test_what_selectors_may_hold(site):

@@ -7,7 +7,7 @@ import signal
 import time
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httpx
 import pytest
@@ -36,22 +36,23 @@ class Installation:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self.note: LocalControlPlane = up(seed(home), api=True)
+        self.plane: LocalControlPlane = up(seed(home), api=True)
 
     def kill(self, name: str) -> None:
-        os.kill(self.note.pids[name], signal.SIGKILL)
-        until(lambda: not _lives(self.note.pids[name]))
+        os.kill(self.plane.pids[name], signal.SIGKILL)
+        until(lambda: not _is_alive(self.plane.pids[name]))
 
-    def heal(self) -> None:
-        before = self.note
-        self.note = up(self.home, api=True)
-        assert (self.note.api_url, self.note.nucleus_api_url) == (before.api_url, before.nucleus_api_url)
+    def restart(self) -> None:
+        """Start whatever is not running, at its old address."""
+        before = self.plane
+        self.plane = up(self.home, api=True)
+        assert (self.plane.api_url, self.plane.nucleus_api_url) == (before.api_url, before.nucleus_api_url)
 
     def accepted(self, body: dict[str, Any]) -> str:
         """Posts as a caller should: again, under the same key, until somebody says 202."""
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
-            with suppress(httpx.TransportError), closing(Caller(str(self.note.nucleus_api_url)).client) as client:
+            with suppress(httpx.TransportError), closing(Caller(str(self.plane.nucleus_api_url)).client) as client:
                 got = signed_post(client, body, "second")
                 if got.status_code == 202:
                     return str(got.json()["runId"])
@@ -61,104 +62,134 @@ class Installation:
         raise AssertionError("never accepted")
 
 
-def _lives(pid: int) -> bool:
+def _is_alive(pid: int) -> bool:
     with suppress(ChildProcessError):
         return os.waitpid(pid, os.WNOHANG) == (0, 0)
     return Path(f"/proc/{pid}").exists()
 
 
-@pytest.fixture
-def installation(tmp_path: Path) -> Iterator[Installation]:
-    home = tmp_path / "home"
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where the one installation of this file lies."""
+    home = tmp_path_factory.mktemp("killed") / "home"
     with environment(**ENVIRONMENT):
-        made = Installation(home)
         try:
-            with using(made.note):
-                yield made
+            yield home
         finally:
-            close_live()
             down(home)
 
 
-def bodies(postgres: SandboxPostgres, two_databases: tuple[str, str]) -> list[dict[str, Any]]:
-    source_url, sink_url = two_databases
+@pytest.fixture
+def installation(home: Path) -> Iterator[Installation]:
+    """Everything runs, whatever the test before has killed."""
+    started = Installation(home)
+    with using(started.plane):
+        yield started
+        close_live()
+
+
+class Tables(NamedTuple):
+    """Tables in a source of the test's own, to be copied into a sink of its own."""
+
+    postgres: SandboxPostgres
+    databases: tuple[str, str]
+    source_id: str
+    sink_id: str
+
+    def requests(self) -> list[dict[str, Any]]:
+        """One for each table."""
+        policy = {"target_slice_bytes": 65_536, "parallel_slices": 1}
+        place = {"endpointId": self.source_id, "sinkId": self.sink_id, "policy": policy}
+        return [
+            {**place, "unitId": f"public.t{number}", "idempotencyKey": f"{self.source_id}-{number}"}
+            for number in range(TABLES)
+        ]
+
+    def has_begun(self, *numbers: int) -> bool:
+        """True when the sink holds a slice of each of these tables."""
+        if self._sink_sql("SELECT to_regclass('nucleus.receipts') IS NOT NULL") != "t":
+            return False
+        tables = [f"public.t{number}" for number in numbers]
+        return all(
+            self._sink_sql(f"SELECT to_regclass('{table}') IS NOT NULL") == "t"
+            and self._sink_sql(f"SELECT EXISTS (SELECT FROM {table})") == "t"
+            for table in tables
+        )
+
+    def assert_same(self, number: int) -> None:
+        sql = f"SELECT count(*), md5(string_agg(t::text, '|' ORDER BY id)) FROM public.t{number} t"
+        here, there = (self.postgres.psql(sql, database=url.rpartition("/")[2]) for url in self.databases)
+        assert here == there
+
+    def source_sql(self, sql: str) -> None:
+        self.postgres.psql(sql, database=self.databases[0].rpartition("/")[2])
+
+    def _sink_sql(self, sql: str) -> str:
+        return self.postgres.psql(sql, database=self.databases[1].rpartition("/")[2])
+
+
+@pytest.fixture
+def tables(installation: Installation, postgres: SandboxPostgres, two_databases: tuple[str, str]) -> Tables:
+    names = [url.rpartition("/")[2].replace("_", "-") for url in two_databases]
+    made = Tables(postgres, two_databases, *names)
     for number in range(TABLES):
-        postgres.psql(
+        made.source_sql(
             f"CREATE TABLE public.t{number} (id bigint PRIMARY KEY, note text);"
-            f"INSERT INTO public.t{number} SELECT g, repeat('x', 200) FROM generate_series(1, {ROWS}) g; ANALYZE",
-            database=source_url.rpartition("/")[2],
+            f"INSERT INTO public.t{number} SELECT g, repeat('x', 200) FROM generate_series(1, {ROWS}) g; ANALYZE"
         )
     with open_workspace() as workspace:
-        workspace.endpoints.add("there", "jdbc.postgres", {"url": source_url})
-        workspace.endpoints.add("here", "jdbc.postgres", {"url": sink_url})
-        workspace.catalogs.save(workspace.source("there").collect_catalog("there"))
-    small = {"target_slice_bytes": 65_536, "parallel_slices": 1}
-    return [
-        {
-            "endpointId": "there",
-            "unitId": f"public.t{n}",
-            "sinkId": "here",
-            "policy": small,
-            "idempotencyKey": f"job-{n}",
-        }
-        for n in range(TABLES)
-    ]
+        for name, url in zip(names, two_databases, strict=True):
+            workspace.endpoints.add(name, "jdbc.postgres", {"url": url})
+        workspace.catalogs.save(workspace.source(made.source_id).collect_catalog(made.source_id))
+    return made
 
 
 @pytest.mark.timeout(400)
-def test_a_run_whose_worker_died_is_not_running_for_ever(
-    installation: Installation, postgres: SandboxPostgres, two_databases: tuple[str, str]
-) -> None:
-    body = bodies(postgres, two_databases)[0]
-    postgres.psql(
-        "INSERT INTO public.t0 SELECT g, repeat('x', 200) FROM generate_series(10000, 200000) g",
-        database=two_databases[0].rpartition("/")[2],
-    )
-    query = '{ ingestionStatus(endpointId: "there", unitId: "public.t0") { state lastErrorDetail { code } } }'
-    with closing(Caller(str(installation.note.nucleus_api_url)).client) as client:
-        caller = Caller.__new__(Caller)
-        caller.client = client
+def test_a_run_whose_worker_died_is_not_running_for_ever(installation: Installation, tables: Tables) -> None:
+    tables.source_sql("INSERT INTO public.t0 SELECT g, repeat('x', 200) FROM generate_series(10000, 200000) g")
+    query = 'query($e: ID!) { ingestionStatus(endpointId: $e, unitId: "public.t0") { state lastErrorDetail { code } } }'
+    caller = Caller(str(installation.plane.nucleus_api_url))
+    with closing(caller.client):
 
         def status() -> dict[str, Any]:
-            return dict(caller.data(query)["ingestionStatus"])
+            return dict(caller.data(query, e=tables.source_id)["ingestionStatus"])
 
-        installation.accepted(body)
+        run_id = installation.accepted(tables.requests()[0])
         until(lambda: status()["state"] == "RUNNING")
-        time.sleep(2)
-        os.killpg(installation.note.pids["worker"], signal.SIGKILL)  # and the run's process with it
+        until(lambda: tables.has_begun(0))
+        os.killpg(installation.plane.pids["worker"], signal.SIGKILL)  # and the run's process with it
         assert status()["state"] == "RUNNING", "nobody knows yet"
         until(lambda: status() == {"state": "FAILED", "lastErrorDetail": {"code": "E_RUN_STOPPED"}}, timeout_s=120)
+    with connect() as plane:  # or the next worker would continue it
+        plane.call("DELETE", f"/flow_runs/{run_id}")
 
 
 @pytest.mark.timeout(600)
-def test_nothing_is_lost_and_nothing_doubled(
-    installation: Installation, postgres: SandboxPostgres, two_databases: tuple[str, str]
-) -> None:
-    wanted = bodies(postgres, two_databases)
-    ids = [installation.accepted(wanted[0])]
+def test_nothing_is_lost_and_nothing_doubled(installation: Installation, tables: Tables) -> None:
+    requests = tables.requests()
+    ids = [installation.accepted(requests[0])]
     installation.kill("api")
-    installation.heal()
-    ids.append(installation.accepted(wanted[1]))
-    time.sleep(4)  # the runs are at work now
+    installation.restart()
+    ids.append(installation.accepted(requests[1]))
+    until(lambda: tables.has_begun(0) or tables.has_begun(1))
     installation.kill("server")
-    installation.heal()
-    ids += [installation.accepted(wanted[2]), installation.accepted(wanted[3])]
-    time.sleep(4)
+    installation.restart()
+    ids += [installation.accepted(requests[2]), installation.accepted(requests[3])]
+    until(lambda: tables.has_begun(2) or tables.has_begun(3))
     installation.kill("worker")
-    ids.append(installation.accepted(wanted[4]))
+    ids.append(installation.accepted(requests[4]))
     installation.kill("api")
-    installation.heal()
-    ids.append(installation.accepted(wanted[5]))
+    installation.restart()
+    ids.append(installation.accepted(requests[5]))
     with connect() as plane:
 
         def ended() -> list[dict[str, Any]] | None:
-            runs = plane.call("POST", "/flow_runs/filter", {"flows": {"name": {"any_": ["ingest-unit"]}}})
+            every = plane.call("POST", "/flow_runs/filter", {"flows": {"name": {"any_": ["ingest-unit"]}}})
+            runs = [run for run in every if run["parameters"]["endpoint_id"] == tables.source_id]
             return runs if all(run["state_type"] == "COMPLETED" for run in runs) else None
 
         runs = until(ended, timeout_s=400)
         assert sorted(run["id"] for run in runs) == sorted(ids), "one run for each key, and no other"
-    assert [installation.accepted(body) for body in wanted] == ids, "asked again, the same runs"
+    assert [installation.accepted(request) for request in requests] == ids, "repeated requests get the same runs"
     for number in range(TABLES):
-        sql = f"SELECT count(*), md5(string_agg(t::text, '|' ORDER BY id)) FROM public.t{number} t"
-        here, there = (postgres.psql(sql, database=url.rpartition("/")[2]) for url in two_databases)
-        assert here == there
+        tables.assert_same(number)

@@ -103,6 +103,42 @@ def test_a_pause_that_is_asked_for_holds_for_all_workers(written):
         client.close()
 
 
+@pytest.mark.parametrize("status", [429, 403])
+def test_a_limit_without_a_pause_stops_all_workers(status):
+    """Issue 11, point 20: one burst costs one refusal for each request under way, not one for each retry of each."""
+    limited = Answer(status, headers={"RateLimit-Reason": "jira-burst-based"})
+    with Scripted(limited, *repeated(FINE, 20)) as server:
+        client = client_of(server, concurrency=4, retry_pause_s=0.8)
+        with ThreadPoolExecutor(4) as pool:
+            first = pool.submit(client.get, "/first", json.loads)
+            while not server.arrivals:
+                time.sleep(0.005)
+            time.sleep(0.1)
+            rest = [pool.submit(client.get, "/rest", json.loads) for _ in range(3)]
+            assert all(one.result() == {"ok": True} for one in [first, *rest])
+        pauses = [arrival - server.arrivals[0] for arrival in server.arrivals[1:]]
+        assert min(pauses) >= 0.35, "the shortest pause is half of retry_pause_s, and it is everybody's"
+        client.close()
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Retry-After": "0"}, {"X-RateLimit-Remaining": "0"}, {"RateLimit-Reason": "jira-burst-based"}]
+)
+def test_a_403_of_a_limit_is_no_missing_permission(headers):
+    with Scripted(Answer(403, headers=headers), FINE) as server:
+        client = client_of(server)
+        assert client.get("/thing", json.loads) == {"ok": True}
+        client.close()
+
+
+def test_a_403_with_requests_left_is_a_missing_permission():
+    with Scripted(Answer(403, headers={"X-RateLimit-Remaining": "57"}), FINE) as server:
+        client = client_of(server)
+        with pytest.raises(Refusal, match="403"):
+            client.get("/thing", json.loads)
+        client.close()
+
+
 def test_a_pause_that_is_too_long_ends_the_run():
     with Scripted(Answer(429, headers={"Retry-After": "3600"})) as server:
         client = client_of(server, max_wait_s=5.0)

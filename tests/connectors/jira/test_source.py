@@ -111,4 +111,6 @@ def test_options_of_the_selectors():
         assert set(options) == set(source.descriptor.selectors) - {"updatedFrom"}
         assert [one.value for one in options["projectKeys"]] == ["AND", "OPS"]
         assert 'Waiting for "legal"' in {one.value for one in options["statuses"]}
+        server.site.archive_project("OPS")
+        assert [one.value for one in source.filter_options()["projectKeys"]] == ["AND"], "an archived one is no choice"
         source.close()

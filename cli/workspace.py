@@ -1,4 +1,4 @@
-"""The one door from commands to the control plane: registered endpoints and everything kept about them."""
+"""How commands reach the control plane: registered endpoints and everything stored about them."""
 
 from __future__ import annotations
 

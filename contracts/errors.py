@@ -43,13 +43,7 @@ class OutcomeUnknown:
 
 
 class IngestionError(Exception):
-    """Root of all typed errors: a stable ``code``, the facts as attributes, and what to do next.
-
-    Args:
-        what: One sentence that says what happened, without secrets.
-        next_step: What the reader can do about it.
-        facts: Attributes worth keeping (names, counts, sqlstate); JSON values only.
-    """
+    """Root of all typed errors: ``what`` happened (no secrets), the ``next_step``, and ``facts`` as JSON values."""
 
     code: ClassVar[str] = "E_INGESTION"
 
@@ -188,6 +182,12 @@ class CursorUnsupportedError(Terminal, PlanError):
     """The cursor column is missing, or its type is not suitable for a cursor."""
 
     code = "E_CURSOR_UNSUPPORTED"
+
+
+class KeyNotUniqueError(Terminal, PlanError):
+    """Several rows have the same value of the key, or it holds NULL."""
+
+    code = "E_KEY_NOT_UNIQUE"
 
 
 class SourceUnreachableError(Retriable, ExportError):

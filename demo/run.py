@@ -159,7 +159,7 @@ def main() -> int:
             if options.stay:
                 console.input(f"Prefect: {place.ui_url}  Press Enter to end. ")
     except KeyboardInterrupt:
-        console.print("Stopped. Run it again: it goes on where it was.")
+        console.print("Stopped. Run it again: it resumes.")
         return 130
     except IngestionError as error:
         console.print(f"[red]{error.code}[/red] {error}")

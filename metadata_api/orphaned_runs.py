@@ -1,7 +1,8 @@
 """Restart runs whose worker died.
 
-A run that was taken and never begun waits for nobody; one that crashed goes on with its unfinished slices, three
-starts at most. Were the first one alive after all, the unit's lock and the sink's epoch keep it from harm.
+No worker would ever begin a run whose worker died before its start; a run that crashed resumes its unfinished slices.
+A run is started three times at most. If the first process is alive after all, the unit's lock and the sink's epoch
+prevent harm.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ class ReplayGuard:
             self._store.put(key, {"span": self._span()}, 0)
         except CheckpointConflictError:
             raise ReplayedError(
-                "This signed request came before", "Sign it anew; an idempotencyKey keeps it from starting twice."
+                "This signed request came before", "Sign it again; an idempotencyKey keeps it from starting twice."
             ) from None
 
     def sweep(self) -> None:

@@ -32,8 +32,8 @@ def result_of(workspace: Workspace, run: Run) -> dict[str, Any]:
         StateUnavailableError, ControlPlaneError: The state could not be read; try again.
     """
     ref = run.ref
-    noted = None if ref is None else workspace.states.state(ref)
-    is_ours = noted is not None and _belongs(noted, run)
+    recorded = None if ref is None else workspace.states.state(ref)
+    is_ours = recorded is not None and _belongs(recorded, run)
     state = unit_state(run)
     return {
         "runId": run.run_id,
@@ -41,9 +41,9 @@ def result_of(workspace: Workspace, run: Run) -> dict[str, Any]:
         "unitId": ref and ref.unit_id,
         "sinkId": ref and ref.sink_id,
         "state": state,
-        "stats": noted.stats if noted is not None and is_ours else None,
+        "stats": recorded.stats if recorded is not None and is_ours else None,
         "checkpoint": _checkpoint(workspace, run) if is_ours and state == "SUCCEEDED" else None,
-        "error": _error(run, noted if is_ours else None, state),
+        "error": _error(run, recorded if is_ours else None, state),
         "startedAt": run.began_at and run.began_at.isoformat(),
         "endedAt": run.ended_at and run.ended_at.isoformat(),
     }
@@ -59,11 +59,11 @@ def plain_error(held: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _belongs(noted: UnitState, run: Run) -> bool:
+def _belongs(recorded: UnitState, run: Run) -> bool:
     """True when the unit's state was written by this run: one run at a time works on a unit, so its time tells."""
-    if noted.last_run_at is None or run.began_at is None or run.ended_at is None:
+    if recorded.last_run_at is None or run.began_at is None or run.ended_at is None:
         return False
-    return run.began_at <= noted.last_run_at <= run.ended_at
+    return run.began_at <= recorded.last_run_at <= run.ended_at
 
 
 def _checkpoint(workspace: Workspace, run: Run) -> dict[str, Any] | None:
@@ -72,11 +72,11 @@ def _checkpoint(workspace: Workspace, run: Run) -> dict[str, Any] | None:
     return workspace.checkpoints(workspace.vendor(run.ref.endpoint_id)).progress(run.ref)
 
 
-def _error(run: Run, noted: UnitState | None, state: str) -> dict[str, Any] | None:
+def _error(run: Run, recorded: UnitState | None, state: str) -> dict[str, Any] | None:
     if state != "FAILED":
         return None
-    if run.state == "FAILED" and noted is not None and noted.last_error is not None:
-        return plain_error(dict(noted.last_error))
+    if run.state == "FAILED" and recorded is not None and recorded.last_error is not None:
+        return plain_error(dict(recorded.last_error))
     if run.state in {"CRASHED", "CANCELLED"}:
         return plain_error(run_stopped_error().to_json())
     code, sign, _ = run.message.partition(": ")

@@ -73,7 +73,7 @@ def verify(
     if not found:
         raise UnsignedError("The request is not signed", _HINT)
     key_id = found[0].key_id
-    # Noted together: else one captured request could be sent once in each form.
+    # Recorded together: otherwise one captured request could be sent once in each form.
     return Signed(key_id, tuple(digest for each in found for digest in each.digests))
 
 

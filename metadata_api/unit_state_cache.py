@@ -30,7 +30,7 @@ _MARGIN = timedelta(seconds=15)
 
 
 @dataclass
-class _Held:
+class _CachedEndpoint:
     states: dict[RunRef, UnitState] = field(default_factory=dict)
     cursors: dict[RunRef, dict[str, Any]] = field(default_factory=dict)
     read_at: float = float("-inf")
@@ -51,67 +51,67 @@ class UnitStateCache:
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
-        self._held: dict[str, _Held] = {}
+        self._endpoints: dict[str, _CachedEndpoint] = {}
         self._locks: dict[str, Lock] = {}
         self._lock = Lock()
 
     def states(self, endpoint_id: str) -> tuple[UnitState, ...]:
         """Every state of the endpoint, as it is now, by unit and sink."""
-        held = self._current(endpoint_id)
-        return current_states(self._workspace.runs, held.states.values(), endpoint_id)
+        cached = self._current(endpoint_id)
+        return current_states(self._workspace.runs, cached.states.values(), endpoint_id)
 
     def cursors(self, endpoint_id: str) -> dict[RunRef, dict[str, Any]]:
         """Saved cursors of the endpoint; ask for the states first."""
-        held = self._held.get(endpoint_id)
-        return {} if held is None else dict(held.cursors)
+        cached = self._endpoints.get(endpoint_id)
+        return {} if cached is None else dict(cached.cursors)
 
     def invalidate(self, ref: RunRef) -> None:
         """Read this unit's state again at the next query: it was changed through this API."""
-        held = self._held.get(ref.endpoint_id)
-        if held is not None:
-            held.invalidated.add(ref)
+        cached = self._endpoints.get(ref.endpoint_id)
+        if cached is not None:
+            cached.invalidated.add(ref)
 
     def refresh(self) -> None:
         """Read everything again for endpoints that somebody asked about lately; forget the others."""
         now = time.monotonic()
-        for endpoint_id, held in [*self._held.items()]:
-            if now - held.asked_at > FORGOTTEN_AFTER_S:
-                self._held.pop(endpoint_id, None)
-            elif now - held.read_at > WHOLE_EVERY_S:
+        for endpoint_id, cached in [*self._endpoints.items()]:
+            if now - cached.asked_at > FORGOTTEN_AFTER_S:
+                self._endpoints.pop(endpoint_id, None)
+            elif now - cached.read_at > WHOLE_EVERY_S:
                 with self._lock_of(endpoint_id):
-                    self._read_all(endpoint_id, held)
+                    self._read_all(endpoint_id, cached)
 
-    def _current(self, endpoint_id: str) -> _Held:
+    def _current(self, endpoint_id: str) -> _CachedEndpoint:
         with self._lock_of(endpoint_id):
-            held = self._held.setdefault(endpoint_id, _Held())
-            held.asked_at = time.monotonic()
-            if held.asked_at - held.read_at > 2 * WHOLE_EVERY_S:
-                self._read_all(endpoint_id, held)
+            cached = self._endpoints.setdefault(endpoint_id, _CachedEndpoint())
+            cached.asked_at = time.monotonic()
+            if cached.asked_at - cached.read_at > 2 * WHOLE_EVERY_S:
+                self._read_all(endpoint_id, cached)
             else:
-                self._read_changed(endpoint_id, held)
-            return held
+                self._read_changed(endpoint_id, cached)
+            return cached
 
-    def _read_all(self, endpoint_id: str, held: _Held) -> None:
+    def _read_all(self, endpoint_id: str, cached: _CachedEndpoint) -> None:
         now = datetime.now(UTC)
         states = {ref_of(state): state for state in self._workspace.states.list(endpoint_id)}
         cursors = dict(checkpoints_of(self._workspace, endpoint_id))
-        held.states, held.cursors, held.read_at, held.looked_at = states, cursors, time.monotonic(), now
+        cached.states, cached.cursors, cached.read_at, cached.looked_at = states, cursors, time.monotonic(), now
 
-    def _read_changed(self, endpoint_id: str, held: _Held) -> None:
-        now, since = datetime.now(UTC), held.looked_at - _MARGIN
+    def _read_changed(self, endpoint_id: str, cached: _CachedEndpoint) -> None:
+        now, since = datetime.now(UTC), cached.looked_at - _MARGIN
         runs = self._workspace.runs
         moved = [*runs.find(ENDED, ended_after=since), *runs.find(ALIVE, began_after=since)]
         changed = {run.ref for run in moved if _is_of(run, endpoint_id)}
         holds = set(self._workspace.holds.list(endpoint_id))
-        again = {ref for ref in changed | holds | held.invalidated if ref is not None}
-        held.invalidated = holds  # once more after it is released
+        again = {ref for ref in changed | holds | cached.invalidated if ref is not None}
+        cached.invalidated = holds  # once more after it is released
         for ref in again:
-            held.states[ref] = self._workspace.states.state(ref)
-            held.cursors.pop(ref, None)
+            cached.states[ref] = self._workspace.states.state(ref)
+            cached.cursors.pop(ref, None)
             saved = self._workspace.checkpoints(self._workspace.vendor(endpoint_id)).load(ref)
             if saved is not None:
-                held.cursors[ref] = dict(saved.cursor)
-        held.looked_at = now
+                cached.cursors[ref] = dict(saved.cursor)
+        cached.looked_at = now
 
     def _lock_of(self, endpoint_id: str) -> Lock:
         with self._lock:

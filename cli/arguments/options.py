@@ -10,4 +10,4 @@ JsonFlag = Annotated[
 EndpointId = Annotated[str, typer.Argument(help="Id of a registered endpoint.")]
 UnitId = Annotated[str, typer.Argument(help="Id of a unit, as `nucleus unit list` shows it.")]
 SinkId = Annotated[str | None, typer.Option("--sink", help="Id of the endpoint that rows go to.")]
-FreshFlag = Annotated[bool, typer.Option("--fresh", help="Plan anew although an unfinished run could be continued.")]
+FreshFlag = Annotated[bool, typer.Option("--fresh", help="Make a new plan even if an unfinished run could be resumed.")]

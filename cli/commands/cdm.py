@@ -1,4 +1,4 @@
-"""``nucleus cdm``: common data models, their tables in a sink, and rows made anew by the current mapper."""
+"""``nucleus cdm``: common data models, their tables in a sink, and mapping staged rows again."""
 
 from typing import TYPE_CHECKING, Annotated
 

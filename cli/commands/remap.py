@@ -1,4 +1,4 @@
-"""``nucleus remap``: common-model rows made anew from what is staged."""
+"""``nucleus remap``: map staged rows to the common model again."""
 
 from typing import TYPE_CHECKING, Annotated
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from connectors.postgres import catalog, splitting, types, watermark
+from connectors.postgres.keys import prove_key
 from connectors.postgres.reading import column_types, filter_conditions, filtering
 from connectors.postgres.sql import literal, qualified, where
 from connectors.postgres.watermark import CursorObservation, Watermark
@@ -112,6 +113,7 @@ def checked_unit(session: Session, request: PlanRequest) -> EndpointUnitDescript
     Raises:
         SourceSchemaChangedError: The table is gone, a column is gone, or a column has another type now.
         ModeUnsupportedError: Incremental without a key.
+        KeyNotUniqueError: The key is not one in the rows inside the filter.
     """
     unit = request.unit
     now = catalog.dataset_now(session, unit.dataset.namespace, unit.dataset.name)
@@ -135,7 +137,9 @@ def checked_unit(session: Session, request: PlanRequest) -> EndpointUnitDescript
             unit_id=unit.unit_id,
         )
     fresh = unit.dataset.model_copy(update={"rows_estimate": now.rows_estimate, "bytes_estimate": now.bytes_estimate})
-    return unit.model_copy(update={"primary_key": tuple(key), "dataset": fresh})
+    keyed = unit.model_copy(update={"primary_key": tuple(key), "dataset": fresh})
+    prove_key(session, keyed, request.policy, now)
+    return keyed
 
 
 def _missing_or_changed(then: DatasetDescriptor, now: DatasetDescriptor | None) -> list[str]:

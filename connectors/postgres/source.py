@@ -11,6 +11,7 @@ from connectors.postgres import catalog, reading, types
 from connectors.postgres.client import PostgresClient, Session
 from connectors.postgres.content import content_hash
 from connectors.postgres.descriptor import DESCRIPTOR
+from connectors.postgres.keys import prove_key
 from connectors.postgres.planner import make_plan, watermark_at
 from connectors.postgres.sql import literal, qualified
 from connectors.postgres.units import units_of
@@ -136,6 +137,10 @@ class PostgresSource:
 
     def catch_up(self, plan: IngestionPlan, epoch: int) -> tuple[IngestionSlice, ...]:
         """One slice from the old view's end: rows that left an unread range for a newer cursor value are in it."""
+        with self._client.session() as session:
+            dataset = catalog.dataset_now(session, plan.unit.dataset.namespace, plan.unit.dataset.name)
+            if dataset is not None:
+                prove_key(session, plan.unit, plan.policy, dataset)  # the plan's proof was for the old view
         reached = _reached(plan)
         if reached is None or not plan.unit.primary_key:
             return ()  # a table without key is one slice: it is read whole, or in the sink already

@@ -76,7 +76,7 @@ class _Deployment(NamedTuple):
 class Runs:
     """Flow runs on the server in use; safe between threads. Every method raises ControlPlaneError.
 
-    Prefect's client tries 503 again by itself, so that callers of this door do not see a busy SQLite server.
+    Prefect's client tries 503 again by itself, so that callers do not see a busy SQLite server.
     """
 
     def __init__(self, plane: ControlPlane) -> None:

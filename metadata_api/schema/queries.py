@@ -155,8 +155,8 @@ def last_status(context: Context, endpoint_id: str, unit_id: str) -> types.Inges
     workspace = context.workspace
     sink_id = workspace.units.config(endpoint_id, unit_id).sink_id
     if sink_id is None:
-        noted = [each for each in workspace.states.list(endpoint_id) if each.unit_id == unit_id]
-        newest = max(noted, key=lambda each: each.last_run_at.timestamp() if each.last_run_at else 0.0, default=None)
+        states = [each for each in workspace.states.list(endpoint_id) if each.unit_id == unit_id]
+        newest = max(states, key=lambda each: each.last_run_at.timestamp() if each.last_run_at else 0.0, default=None)
         sink_id = "" if newest is None else newest.sink_id
     ref = RunRef(endpoint_id=endpoint_id, unit_id=unit_id, sink_id=sink_id)
     state = state_of(workspace, ref)

@@ -54,6 +54,46 @@ def test_incremental_by_what_cannot_order_changes(source, sink, numbers):
     fails("E_MODE_UNSUPPORTED", "copy", source.url, "keyless", sink.url, "--incremental", "n")
 
 
+def test_a_key_that_is_none(source, sink):
+    """A key somebody names is proven: else the sink keeps one row of each value, and says nothing."""
+    source.run(
+        "CREATE TABLE sales (region text, v int NOT NULL);"
+        "INSERT INTO sales VALUES ('eu', 1), ('eu', 2), ('us', 3);"
+        "CREATE VIEW seen AS SELECT * FROM sales"
+    )
+    for dataset in ("sales", "seen"):
+        for how in ((), ("--incremental", "v")):
+            error = fails("E_KEY_NOT_UNIQUE", "copy", source.url, dataset, sink.url, "--key", "region", *how)
+            assert error["facts"]["value"] == {"region": "eu"}
+            assert error["facts"]["rows"] == 2
+    assert sink.run("SELECT to_regclass('sales')") == "", "nothing was written"
+    succeeds("copy", source.url, "sales", sink.url, "--key", "region", "--where", "v>1")
+    source.run("UPDATE sales SET region = NULL WHERE v = 3")
+    error = fails("E_KEY_NOT_UNIQUE", "copy", source.url, "sales", sink.url, "--key", "region", "--where", "v>1")
+    assert error["facts"]["value"] == {"region": None}
+
+
+def test_a_key_that_was_dropped_or_that_only_part_of_is_bound(source, sink):
+    source.run(
+        "CREATE TABLE t (a int PRIMARY KEY, b int, c int NOT NULL); INSERT INTO t VALUES (1, 1, 1), (2, NULL, 2)"
+    )
+    assert succeeds("copy", source.url, "t", sink.url, "--key", "a", "--key", "c")["run"]["rows_inserted"] == 2
+    error = fails("E_KEY_NOT_UNIQUE", "copy", source.url, "t", sink.url, "u", "--key", "a", "--key", "b")
+    assert error["facts"]["value"] == {"a": "2", "b": None}
+
+
+@pytest.mark.parametrize(("late", "state"), [("('x' || g)::int", "22P02"), ("1 / (g - g)", "22012")])
+def test_a_statement_that_fails_half_way(source, sink, late, state):
+    """A stream's error keeps its SQLSTATE: a value that will never do is not read again and again."""
+    source.run(
+        f"CREATE VIEW late AS SELECT g AS id, CASE WHEN g = 90000 THEN {late} ELSE g END AS v"
+        " FROM generate_series(1, 100000) g"
+    )
+    error = fails("E_SOURCE_VALUE", "copy", source.url, "late", sink.url)
+    assert error["facts"]["sqlstate"] == state
+    assert error["retryable"] is False
+
+
 def test_a_filter_that_does_not_fit(source, sink, numbers):
     fails("E_FILTER_NOT_SUPPORTED", "copy", source.url, numbers, sink.url, "--where", "nothing=1")
     assert nucleus("copy", source.url, numbers, sink.url, "--where", "id=many").code == 3

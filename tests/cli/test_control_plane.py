@@ -19,13 +19,25 @@ NAP = (
 """Makes every further slice take its time."""
 
 
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory):
+    """A control plane as `nucleus up` starts it, for the tests of this file; the environment that commands need."""
+    folder = tmp_path_factory.mktemp("installation")
+    environ = {"NUCLEUS_HOME": str(seed(folder / "home")), "PREFECT_HOME": str(folder / "prefect")}
+    environ |= {"PYTHONWARNINGS": "default", "PREFECT_API_URL": "", "NUCLEUS_STAGING": "", "NUCLEUS_KV_URL": ""}
+    refused = process("status", "--json", **environ)
+    assert (refused.code, refused.data["error"]["code"]) == (3, "E_CONTROL_PLANE_UNREACHABLE")
+    started = process("up", "--json", **environ)
+    assert started.data["control_plane"]["api_url"].startswith("http://127.0.0.1:"), started.said
+    yield environ
+    assert process("down", "--json", **environ).data == {"ended": True}
+
+
 @pytest.fixture
-def registered(source, sink, tmp_path, monkeypatch):
-    """A running control plane with a catalogued source; gives the function that runs a command there."""
-    for name in ("PREFECT_API_URL", "PREFECT_HOME", "NUCLEUS_STAGING", "NUCLEUS_KV_URL"):
-        monkeypatch.delenv(name, raising=False)
-    environ = {"NUCLEUS_HOME": str(seed(tmp_path / "home")), "SOURCE": source.url, "SINK": sink.url}
-    environ |= {"PREFECT_HOME": str(tmp_path / "prefect"), "PYTHONWARNINGS": "default"}
+def registered(installation, source, sink):
+    """A catalogued source and a sink, whose ids are the names of their databases; gives the function that runs a command."""
+    shop, lake = (database.name.replace("_", "-") for database in (source, sink))
+    environ = {**installation, "SOURCE": source.url, "SINK": sink.url}
     source.run(
         "CREATE TABLE orders (id int PRIMARY KEY, filler text, changed int NOT NULL);"
         f"INSERT INTO orders SELECT i, repeat(md5(i::text), 6), i FROM generate_series(1, {ROWS}) i; ANALYZE orders"
@@ -36,26 +48,20 @@ def registered(source, sink, tmp_path, monkeypatch):
         assert done.code == 0, done.said
         return done.data
 
-    refused = process("status", "--json", **environ)
-    assert (refused.code, refused.data["error"]["code"]) == (3, "E_CONTROL_PLANE_UNREACHABLE")
-    assert run("up")["control_plane"]["api_url"].startswith("http://127.0.0.1:")
-    try:
-        run("endpoint", "add", "shop", "--template", "jdbc.postgres", "--secret", "url=env:SOURCE")
-        run("endpoint", "add", "lake", "--template", "jdbc.postgres", "--secret", "url=env:SINK")
-        run("catalog", "collect", "shop")
-        run(
-            "unit", "configure", "shop", "public.orders", "--sink", "lake", "--mode", "incremental",
-            "--cursor", "changed", "--slice-size", "64KiB", "--parallel", "1",
-        )  # fmt: skip
-        yield run, environ
-    finally:
-        assert run("down") == {"ended": True}
+    run("endpoint", "add", shop, "--template", "jdbc.postgres", "--secret", "url=env:SOURCE")
+    run("endpoint", "add", lake, "--template", "jdbc.postgres", "--secret", "url=env:SINK")
+    run("catalog", "collect", shop)
+    run(
+        "unit", "configure", shop, "public.orders", "--sink", lake, "--mode", "incremental",
+        "--cursor", "changed", "--slice-size", "64KiB", "--parallel", "1",
+    )  # fmt: skip
+    return run, environ, shop, lake
 
 
 @pytest.mark.timeout(300)
 def test_a_registered_unit(registered, source, sink):
-    run, environ = registered
-    running = start("ingest", "shop", "public.orders", **environ)
+    run, environ, shop, _ = registered
+    running = start("ingest", shop, "public.orders", **environ)
     half_way(sink, running)
     running.send_signal(signal.SIGINT)
     done = ended(running)
@@ -63,34 +69,34 @@ def test_a_registered_unit(registered, source, sink):
     assert "the same command again continues there" in done.err
     assert "Traceback" not in done.said
 
-    summary = run("ingest", "shop", "public.orders")["run"]
+    summary = run("ingest", shop, "public.orders")["run"]
     assert summary["resumed"]
     assert summary["slices_done_before"] >= 3
     assert sink.rows("orders") == source.rows("orders")
-    assert run("verify", "shop", "public.orders")["verify"]["rows_sink"] == ROWS
+    assert run("verify", shop, "public.orders")["verify"]["rows_sink"] == ROWS
 
     source.run("UPDATE orders SET filler = 'new', changed = changed + 100000 WHERE id <= 5")
-    summary = run("ingest", "shop", "public.orders")["run"]
+    summary = run("ingest", shop, "public.orders")["run"]
     assert summary["rows_updated"] == 5
     assert summary["rows_read"] < 100
     assert sink.rows("orders") == source.rows("orders")
-    (checkpoint,) = run("checkpoint", "show", "shop")["checkpoints"]
+    (checkpoint,) = run("checkpoint", "show", shop)["checkpoints"]
     assert checkpoint["cursor"] == summary["checkpoint_after"]
-    (state,) = run("status")["units"]
+    (state,) = [unit for unit in run("status")["units"] if unit["endpoint_id"] == shop]
     assert state["state"] == "SUCCEEDED"
 
 
 @pytest.mark.timeout(300)
 def test_pause_watch_resume(registered, source, sink):
-    run, environ = registered
-    refused = process("watch", "shop", "public.nothing", "--sink", "lake", "--json", **environ)
+    run, environ, shop, lake = registered
+    refused = process("watch", shop, "public.nothing", "--sink", lake, "--json", **environ)
     assert (refused.code, refused.data["error"]["code"]) == (3, "E_DATASET_NOT_IN_CATALOG")
-    assert run("watch", "shop", "public.orders")["unit"]["state"] == "IDLE"
-    running = start("ingest", "shop", "public.orders", **environ)
-    watching = start("watch", "shop", "public.orders", "--wait", "60", "--json", **environ)
+    assert run("watch", shop, "public.orders")["unit"]["state"] == "IDLE"
+    running = start("ingest", shop, "public.orders", **environ)
+    watching = start("watch", shop, "public.orders", "--wait", "60", "--json", **environ)
     half_way(sink, running)
     sink.run(NAP)
-    assert run("pause", "shop", "public.orders")["paused"]["run_id"]
+    assert run("pause", shop, "public.orders")["paused"]["run_id"]
     paused = ended(running)
     sink.run("DROP TRIGGER nap ON nucleus.receipts")
     assert "E_RUN_PAUSED" in paused.err, paused.said
@@ -100,18 +106,18 @@ def test_pause_watch_resume(registered, source, sink):
     assert "slices" in watched.err, "it told of the progress"
     receipts = int(sink.run("SELECT count(*) FROM nucleus.receipts"))
 
-    run("resume", "shop", "public.orders")
-    done = process("watch", "shop", "public.orders", "--wait", "30", "--json", **environ)
+    run("resume", shop, "public.orders")
+    done = process("watch", shop, "public.orders", "--wait", "30", "--json", **environ)
     assert (done.code, done.data["unit"]["state"]) == (0, "SUCCEEDED"), done.said
     stats = done.data["unit"]["stats"]
     assert (stats["resumed"], stats["slices_done_before"]) == (True, receipts)
     assert sink.rows("orders") == source.rows("orders")
 
     source.run("ALTER TABLE orders DROP COLUMN filler")
-    run("resume", "shop", "public.orders")
-    failed = process("watch", "shop", "public.orders", "--wait", "30", **environ)
+    run("resume", shop, "public.orders")
+    failed = process("watch", shop, "public.orders", "--wait", "30", **environ)
     assert failed.code == 1, failed.said
     assert "E_SOURCE_SCHEMA_CHANGED" in failed.out
-    assert run("endpoint", "disable", "shop")["enabled"] is False
-    off = process("resume", "shop", "public.orders", "--json", **environ)
+    assert run("endpoint", "disable", shop)["enabled"] is False
+    off = process("resume", shop, "public.orders", "--json", **environ)
     assert (off.code, off.data["error"]["code"]) == (3, "E_ENDPOINT_DISABLED")

@@ -24,7 +24,12 @@ TABLE = {
         "E_ENDPOINT_DISABLED": "T",
         "E_UNIT_DISABLED": "ST",
     },
-    "PlanError": {"E_FILTER_NOT_SUPPORTED": "T", "E_MODE_UNSUPPORTED": "T", "E_CURSOR_UNSUPPORTED": "T"},
+    "PlanError": {
+        "E_FILTER_NOT_SUPPORTED": "T",
+        "E_MODE_UNSUPPORTED": "T",
+        "E_CURSOR_UNSUPPORTED": "T",
+        "E_KEY_NOT_UNIQUE": "T",
+    },
     "ExportError": {
         "E_SOURCE_UNREACHABLE": "R",
         "E_SOURCE_AUTH": "T",

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from flows.stages import retries
 from staging.config import LocalStagingConfig
 from staging.local import LocalStaging
 from tests.exactness import worker
@@ -124,6 +125,7 @@ class Chain:
             "ref": (self.pair.ref.endpoint_id, self.pair.ref.unit_id, self.pair.ref.sink_id),
             "environment": server_environment(),
             "kill": kill,
+            "delays_s": retries.DELAYS_S,
             "source": self.pair.source_url,
             "sink": self.pair.sink_url,
             "folder": str(self.folder / "staged"),

@@ -20,6 +20,7 @@ from connectors.postgres.source import PostgresSource
 from contracts.errors import IngestionError
 from contracts.unit import UnitPolicy
 from flows.ingest_unit import ingest_unit
+from flows.stages import retries
 from flows.stages.run import UnitRun
 from flows.wiring import Workspace
 from staging.config import LocalStagingConfig
@@ -184,6 +185,7 @@ def run_once(order: dict[str, Any], say: Callable[[Any], None]) -> int:
 
     The checkpoint lives in a file, as a caller without a server would keep it; on Prefect in the state store.
     """
+    retries.DELAYS_S = tuple(order["delays_s"])
     fuse = Fuse(order["kill"])
     if most := order.get("file_bytes"):
         # A larger file fails with EFBIG, one of the ways in which a disk is full.

@@ -1,0 +1,71 @@
+"""Whether a key is one: by an index of the source, or by counting its values.
+
+A key that an operator names, or that the catalog remembers from an index that is gone, promises nothing: the sink
+would keep one row of each value and drop the others in silence.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from connectors.postgres.reading import filter_conditions, filtering
+from connectors.postgres.sql import ident, qualified, where
+from contracts.errors import KeyNotUniqueError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from connectors.postgres.client import Session
+    from contracts.catalog import DatasetDescriptor
+    from contracts.unit import EndpointUnitDescriptor, UnitPolicy
+
+_SHOWN_CHARS = 120
+
+
+def prove_key(session: Session, unit: EndpointUnitDescriptor, policy: UnitPolicy, now: DatasetDescriptor) -> None:
+    """Let a key pass that is unique and never NULL in the rows inside the policy's filter.
+
+    Args:
+        session: A session inside the view that the run reads.
+        unit: The unit with the key to prove as its ``primary_key``.
+        policy: Its filter says which rows count.
+        now: The dataset as the database has it; an index that covers the key spares the count.
+
+    Raises:
+        KeyNotUniqueError: ``facts["value"]`` is a value of the key that several rows have, or that holds a NULL.
+    """
+    key = unit.primary_key
+    if not key or _declared(key, now):
+        return
+    table = qualified(unit.dataset.namespace, unit.dataset.name)
+    columns = ", ".join(ident(name) for name in key)
+    shown = ", ".join(f"left({ident(name)}::text, {_SHOWN_CHARS}) AS k{index}" for index, name in enumerate(key))
+    has_null = " OR ".join(f"{ident(name)} IS NULL" for name in key)
+    sql = (
+        f"SELECT {shown}, count(*)::bigint AS n FROM {table}{where(filter_conditions(unit, policy))} "
+        f"GROUP BY {columns} HAVING count(*) > 1 OR {has_null} LIMIT 1"
+    )
+    with filtering(unit, policy.filter):
+        found = session.rows(sql, f"proving the key of {unit.unit_id}")
+    if found:
+        *value, rows = found[0]
+        raise _not_a_key(unit, dict(zip(key, value, strict=True)), rows)
+
+
+def _declared(key: Sequence[str], now: DatasetDescriptor) -> bool:
+    """True when an index already binds these columns, or some of them, and none of the others can be NULL."""
+    nullable = {column.name for column in now.columns if column.nullable}
+    bound = any(unique and set(unique) <= set(key) for unique in (now.primary_key, *now.unique_keys))
+    return bound and nullable.isdisjoint(key)
+
+
+def _not_a_key(unit: EndpointUnitDescriptor, value: dict[str, str | None], rows: int) -> KeyNotUniqueError:
+    words = ", ".join(f"{name} = {'NULL' if part is None else repr(part)}" for name, part in value.items())
+    return KeyNotUniqueError(
+        f"({', '.join(unit.primary_key)}) is no key of {unit.unit_id}: {rows} row(s) have {words}",
+        "Name columns that are unique and not NULL in every row, or filter these rows out; nothing was written.",
+        unit_id=unit.unit_id,
+        key=list(unit.primary_key),
+        value=value,
+        rows=rows,
+    )

@@ -25,7 +25,7 @@ RESERVED = frozenset(
 _TOKEN = re.compile(r'\s*(?:("(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\')|(>=|<=|!=|[=<>(),])|([^\s=<>!(),"\']+))')
 _DATE_FORMS = ("%Y/%m/%d %H:%M", "%Y-%m-%d %H:%M", "%Y/%m/%d", "%Y-%m-%d")
 _FIELDS = {
-    "project", "key", "issuekey", "id", "status", "assignee", "updated", "created", "issuetype",
+    "project", "key", "issuekey", "id", "status", "assignee", "updated", "created", "issuetype", "parent",
 }  # fmt: skip
 Test = "Callable[[Issue], bool]"
 
@@ -285,6 +285,7 @@ def _text(issue: Issue, field: str) -> str | None:
         "status": issue.status,
         "assignee": issue.assignee_id,
         "issuetype": issue.issue_type,
+        "parent": issue.parent_id,
     }.get(field, "")
 
 

@@ -97,7 +97,7 @@ class Renderer:
             },
             "priority": {"id": priority[0], "name": priority[1]} if issue.number % 10 else None,
             "resolution": {"id": "1", "name": "Done"} if done else None,
-            "parent": {"id": "10001", "key": f"{issue.project_key}-1"} if kind[2] else None,
+            "parent": site.parent(issue) or ({"id": "10001", "key": f"{issue.project_key}-1"} if kind[2] else None),
             "labels": ["a b", 'quote"'] if issue.number % 2 else [],
             "reporter": site.people()[issue.number % len(site.people())],
             "creator": site.people()[0],

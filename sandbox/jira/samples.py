@@ -127,3 +127,36 @@ def custom_values(which: int, person: Json | None) -> Json:
         field["id"]: None if (which + index) % 3 == 0 else value
         for index, (field, value) in enumerate(zip(FIELDS, values, strict=True))
     }
+
+
+def person(number: int) -> dict[str, Any]:
+    """An account; some are apps, former users, or without an address."""
+    kind = "app" if number % 11 == 10 else "customer" if number % 7 == 6 else "atlassian"
+    made: dict[str, Any] = {
+        "accountId": f"557058:{number:08x}-aaaa",
+        "accountType": kind,
+        "displayName": "Former user" if number % 9 == 8 else f"Person {number}",
+        "active": number % 9 != 8,
+        "timeZone": "Europe/Berlin",
+    }
+    if number % 3 == 0:
+        made["emailAddress"] = f"person{number}@example.com"
+    elif number % 3 == 1:
+        made["emailAddress"] = None if number % 2 else ""
+    return made
+
+
+def project(index: int, key: str) -> dict[str, Any]:
+    """A project, live and visible."""
+    return {
+        "id": str(10_000 + index),
+        "key": key,
+        "name": f"Project {key}",
+        "description": f"About {key}" if index % 2 == 0 else "",
+        "projectTypeKey": "software",
+        "style": "next-gen" if index % 2 else "classic",
+        "isPrivate": False,
+        "archived": False,
+        "hidden": False,
+        "next": 0,
+    }

@@ -60,6 +60,8 @@ class Issue:
     rendered: dict[tuple[str, ...], bytes] = field(default_factory=dict)
     indexed_ms: int = 0
     """When the search index last saw it, on the site's clock."""
+    parent_id: str | None = None
+    """A parent that is there; sub-tasks without one name an issue that the site does not have."""
 
 
 class JiraSite:
@@ -97,8 +99,8 @@ class JiraSite:
         self._chance = random.Random(seed)  # noqa: S311 - repeatable data
         self._now_ms = _ms(_START + timedelta(days=days + 1))
         self._next = 10_000
-        self._people = [_person(number) for number in range(people)]
-        self._projects = {key: _project(index, key) for index, key in enumerate(projects)}
+        self._people = [samples.person(number) for number in range(people)]
+        self._projects = {key: samples.project(index, key) for index, key in enumerate(projects)}
         self._issues: dict[str, Issue] = {}
         self._old_keys: dict[str, str] = {}
         self._by_created: list[tuple[int, str]] = []
@@ -177,6 +179,7 @@ class JiraSite:
                 "project": {*self._projects, *(one["id"] for one in self._projects.values())},
                 "status": {one[1] for one in samples.STATUSES} | {one[0] for one in samples.STATUSES},
                 "assignee": {one["accountId"] for one in self._people},
+                "parent": set(self._issues) | {issue.key for issue in self._issues.values()},
                 "key": {issue.key for issue in self._issues.values()} | set(self._old_keys) if name == "key" else set(),
             }.get(name)
             if name == "project" and value.upper() in self._projects and self._projects[value.upper()]["hidden"]:
@@ -256,8 +259,21 @@ class JiraSite:
             issue.project_key, issue.project_id = project, there["id"]
             issue.key = f"{project}-{there['next']}"
             self._old_keys[issue.key] = issue.issue_id
+            for child in self._issues.values():
+                if child.parent_id == issue.issue_id:
+                    child.rendered.clear()  # it names its parent's new key, and is not updated by that
 
         self._changed(issue, change)
+
+    def adopt(self, parent: Issue, child: Issue) -> None:
+        """Make an issue the child of another."""
+        self._changed(child, lambda: setattr(child, "parent_id", parent.issue_id))
+
+    def parent(self, issue: Issue) -> Json | None:
+        """Its parent as its payload names it, None without one."""
+        with self.lock:
+            there = self._issues.get(issue.parent_id or "")
+            return {"id": there.issue_id, "key": there.key} if there else None
 
     def deleted_since(self, ms: int) -> list[Issue]:
         """Issues deleted at or after a moment, as they were: the search index may still list them."""
@@ -294,7 +310,7 @@ class JiraSite:
     def add_project(self, key: str) -> None:
         """A new and empty one."""
         with self.lock:
-            self._projects[key] = _project(len(self._projects), key)
+            self._projects[key] = samples.project(len(self._projects), key)
 
     def rename(self, account_id: str, name: str) -> None:
         """A person; their issues do not change by that."""
@@ -364,37 +380,6 @@ class JiraSite:
 def _seen(issue: Issue, projects: dict[str, Json]) -> bool:
     there = projects[issue.project_key]
     return not (issue.archived or issue.hidden or there["archived"] or there["hidden"])
-
-
-def _person(number: int) -> Json:
-    kind = "app" if number % 11 == 10 else "customer" if number % 7 == 6 else "atlassian"
-    person: Json = {
-        "accountId": f"557058:{number:08x}-aaaa",
-        "accountType": kind,
-        "displayName": "Former user" if number % 9 == 8 else f"Person {number}",
-        "active": number % 9 != 8,
-        "timeZone": "Europe/Berlin",
-    }
-    if number % 3 == 0:
-        person["emailAddress"] = f"person{number}@example.com"
-    elif number % 3 == 1:
-        person["emailAddress"] = None if number % 2 else ""
-    return person
-
-
-def _project(index: int, key: str) -> Json:
-    return {
-        "id": str(10_000 + index),
-        "key": key,
-        "name": f"Project {key}",
-        "description": f"About {key}" if index % 2 == 0 else "",
-        "projectTypeKey": "software",
-        "style": "next-gen" if index % 2 else "classic",
-        "isPrivate": False,
-        "archived": False,
-        "hidden": False,
-        "next": 0,
-    }
 
 
 def _ms(moment: datetime) -> int:

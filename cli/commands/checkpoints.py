@@ -24,11 +24,13 @@ def show(
     *,
     as_json: JsonFlag = False,
 ) -> None:
-    """Show the saved checkpoints of an endpoint."""
+    """Show the saved checkpoints of an endpoint, with their watermarks per dimension (such as a project)."""
+    from flows.operations.statuses import ref_of
 
     def held(ws: "Workspace") -> "list[Checkpoint]":
-        every = ws.checkpoints(ws.vendor(endpoint_id)).list(endpoint_id)
-        return [each for each in every if unit_id in {None, each.unit_id}]
+        checkpoints = ws.checkpoints(ws.vendor(endpoint_id))
+        every = [each for each in checkpoints.list(endpoint_id) if unit_id in {None, each.unit_id}]
+        return [each.model_copy(update={"cursor": checkpoints.progress(ref_of(each)) or each.cursor}) for each in every]
 
     found = workspace.in_workspace(held)
     rows = [

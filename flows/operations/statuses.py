@@ -16,6 +16,7 @@ from flows.stages.export import run_stopped_error
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from contracts.state import Checkpoint
     from flows.prefect_api.runs import Run, Runs
     from flows.wiring import Workspace
 
@@ -37,7 +38,7 @@ def current_states(runs: Runs, saved: Iterable[UnitState], endpoint_id: str | No
         One state for each saved one and for each unit that runs for the first time, by endpoint, unit and sink.
     """
     by_ref = {ref_of(state): state for state in saved}
-    running = {run.ref: run for run in runs.find(ALIVE) if run.ref and endpoint_id in {None, run.ref.endpoint_id}}
+    running = {ref: run for ref, run in _at_work(runs).items() if endpoint_id in {None, ref.endpoint_id}}
     first_runs = {ref: UnitState(**ref.model_dump()) for ref in running if ref not in by_ref}
     found = [corrected(state, running.get(ref)) for ref, state in {**by_ref, **first_runs}.items()]
     return tuple(sorted(found, key=lambda state: (state.endpoint_id, state.unit_id, state.sink_id)))
@@ -45,19 +46,31 @@ def current_states(runs: Runs, saved: Iterable[UnitState], endpoint_id: str | No
 
 def state_of(workspace: Workspace, ref: RunRef) -> UnitState:
     """The state of one (endpoint, unit, sink), as it is now."""
-    at_work = next((run for run in workspace.runs.find(ALIVE) if run.ref == ref), None)
-    return corrected(workspace.states.state(ref), at_work)
+    return corrected(workspace.states.state(ref), _at_work(workspace.runs).get(ref))
 
 
 def corrected(noted: UnitState, alive: Run | None) -> UnitState:
     """The noted state, if what Prefect knows does not say otherwise."""
-    if alive is not None:
+    if alive is not None and not _was_overtaken(alive, noted):
         began_at = alive.began_at or noted.last_run_at
         return noted.model_copy(update={"state": "RUNNING", "last_run_id": alive.run_id, "last_run_at": began_at})
     if noted.state == "RUNNING":
         error = {name: value for name, value in run_stopped_error().to_json().items() if name != "facts"}
         return noted.model_copy(update={"state": "FAILED", "last_error": error})
     return noted
+
+
+def _at_work(runs: Runs) -> dict[RunRef, Run]:
+    """Of each unit the run that began last: a killed one stays alive for Prefect until its heartbeat is missed."""
+    oldest_first = sorted(runs.find(ALIVE), key=lambda run: run.began_at or run.state_at)
+    return {run.ref: run for run in oldest_first if run.ref is not None}
+
+
+def _was_overtaken(alive: Run, noted: UnitState) -> bool:
+    """True for a run that cannot be at work, because a later run of the unit took the lock and has ended."""
+    if noted.state == "RUNNING" or noted.last_run_at is None or alive.began_at is None:
+        return False
+    return alive.began_at < noted.last_run_at
 
 
 def checkpoints_of(workspace: Workspace, endpoint_id: str) -> Mapping[RunRef, dict[str, Any]]:
@@ -69,6 +82,6 @@ def checkpoints_of(workspace: Workspace, endpoint_id: str) -> Mapping[RunRef, di
     }
 
 
-def ref_of(state: UnitState) -> RunRef:
-    """What the state is about."""
+def ref_of(state: UnitState | Checkpoint) -> RunRef:
+    """What the state or checkpoint is about."""
     return RunRef(endpoint_id=state.endpoint_id, unit_id=state.unit_id, sink_id=state.sink_id)

@@ -204,6 +204,10 @@ def test_checkpoints(shop):
     )
     (held,) = succeeds("checkpoint", "show", "shop")["checkpoints"]
     assert (held["cursor"], held["sink_id"]) == ({"settled": "7"}, "lake")
+    shop.checkpoints("postgres").save_transient(REF, {"project": {"A": "2026-01-02"}})
+    (held,) = succeeds("checkpoint", "show", "shop")["checkpoints"]
+    assert held["cursor"] == {"settled": "7", "transient": {"project": {"A": "2026-01-02"}}}
+    assert "2026-01-02" in nucleus("checkpoint", "show", "shop").out
     assert succeeds("checkpoint", "show", "shop", "public.other")["checkpoints"] == []
     assert nucleus("checkpoint", "reset", "shop", REF.unit_id).code == 2, "no sink is set"
     assert succeeds("checkpoint", "reset", "shop", REF.unit_id, "--sink", "lake") == {"reset": True}

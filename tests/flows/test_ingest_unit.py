@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +12,7 @@ from contracts.errors import CdmModelUnsupportedError, ConfigInvalidError, Endpo
 from contracts.receipts import RunSummary
 from contracts.unit import UnitConfig
 from flows.ingest_unit import ingest_unit
+from flows.operations.statuses import state_of, states_of
 from tests.flows.conftest import ROWS, SMALL
 
 if TYPE_CHECKING:
@@ -117,3 +119,25 @@ def test_an_edited_cursor_is_honoured(pair: RegisteredPair, workspace: Workspace
     edited = {**document.data["cursor"], "settled": "2100-01-01 00:00:00+00", "pending": []}
     plane.call("PATCH", f"/block_documents/{document.id}", {"data": {"cursor": edited}, "merge_existing_data": True})
     assert run(pair, mode="incremental", policy=cursor).rows_read == 0
+
+
+def test_a_killed_run_that_was_overtaken_is_not_shown_as_running(
+    pair: RegisteredPair, workspace: Workspace, plane: ControlPlane
+) -> None:
+    """Prefect takes a killed run for alive until its heartbeat is missed; the runs that followed say otherwise."""
+    deployment = plane.call("GET", "/deployments/name/ingest-unit/ingest-unit")["id"]
+    parameters = {"endpoint_id": pair.source_id, "unit_id": "public.orders", "sink_id": pair.sink_id}
+    in_future = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    state = {"type": "SCHEDULED", "state_details": {"scheduled_time": in_future}}
+    killed = plane.call(
+        "POST", f"/deployments/{deployment}/create_flow_run", {"parameters": parameters, "state": state}
+    )["id"]
+    plane.call("POST", f"/flow_runs/{killed}/set_state", {"state": {"type": "RUNNING"}, "force": True})
+    try:
+        assert state_of(workspace, pair.ref).state == "RUNNING"
+        summary = run(pair)
+        now = state_of(workspace, pair.ref)
+        assert (now.state, now.last_run_id) == ("SUCCEEDED", summary.run_id)
+        assert [each.state for each in states_of(workspace, pair.source_id)] == ["SUCCEEDED"]
+    finally:
+        plane.call("DELETE", f"/flow_runs/{killed}")

@@ -6,6 +6,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from sandbox.postgres import SandboxPostgres
 from sandbox.s3 import SandboxS3
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 __all__ = ["_only_marked_tests_start_servers", "control_plane", "pytest_collection_modifyitems"]
 
 _numbers = count(1)
+
+# How long an example takes depends on what else the machine does: no test of ours asserts it.
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from connectors.jira.errors import typed_errors
 from connectors.jira.progress import JiraCheckpoint
 from connectors.jira.scope import Scope, scope_of
 from connectors.jira.units import UNITS, VENDOR
-from connectors.slicing import key_chunks
+from connectors.slicing import MAX_KEYS_BYTES, key_chunks
 from contracts.errors import FilterNotSupportedError
 from contracts.plan import IngestionPlan, IngestionSlice
 
@@ -81,7 +81,10 @@ def selected_projects(client: JiraClient, scope: Scope) -> tuple[list[str], list
 
 
 def late(plan: IngestionPlan, epoch: int) -> tuple[IngestionSlice, ...]:
-    """What was updated since the plan was made, in slices of some hundred projects; none for units that are listed."""
+    """What was updated since the plan was made, in slices of some hundred projects; none for units that are listed.
+
+    A slice names its projects twice: in the query, and in the list that is searched one by one when that is refused.
+    """
     projects = sorted({str(piece.params["project"]) for piece in plan.slices if "jql" in piece.params})
     if plan.checkpoint_after is None or not projects:
         return ()
@@ -100,7 +103,7 @@ def late(plan: IngestionPlan, epoch: int) -> tuple[IngestionSlice, ...]:
                 "explain": "what changed since the plan was made",
             },
         )
-        for index, chunk in enumerate(key_chunks(projects, _MAX_LATE_PROJECTS))
+        for index, chunk in enumerate(key_chunks(projects, _MAX_LATE_PROJECTS, MAX_KEYS_BYTES // 2))
     )
 
 

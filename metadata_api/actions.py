@@ -10,7 +10,7 @@ from contracts.receipts import RunRef
 from flows.blocks.endpoint_changes import changed_config
 from flows.operations import run_control
 from flows.operations.watermarks import forget_watermark, set_watermark
-from flows.prefect_api.runs import key_of
+from flows.prefect_api.runs import collection_name, key_of
 from metadata_api.checks import admit, chosen_sink
 from metadata_api.requests import IngestionRequest
 
@@ -67,7 +67,8 @@ def ref_of(services: ApiServices, endpoint_id: str, unit_id: str, sink_id: str |
     """What an action is about, to be read again; raises MetadataError for a unit that is not in the catalog."""
     services.workspace.unit(endpoint_id, unit_id)
     config = services.workspace.units.config(endpoint_id, unit_id)
-    ref = RunRef(endpoint_id=endpoint_id, unit_id=unit_id, sink_id=chosen_sink(sink_id, None, config))
+    chosen = chosen_sink(sink_id, None, config, default=services.workspace.default_sink)
+    ref = RunRef(endpoint_id=endpoint_id, unit_id=unit_id, sink_id=chosen)
     services.unit_states.invalidate(ref)
     return ref
 
@@ -76,7 +77,8 @@ def collect(services: ApiServices, endpoint_id: str) -> Run:
     """Start the collection of an endpoint's catalog; raises EndpointUnknownError."""
     services.workspace.endpoints.template(endpoint_id)
     services.metadata.forget()
-    return services.runs.start(COLLECT, {"endpoint_id": endpoint_id}, key=key_of("collect", uuid4().hex))
+    name, key = collection_name(endpoint_id), key_of("collect", uuid4().hex)
+    return services.runs.start(COLLECT, {"endpoint_id": endpoint_id}, key=key, name=name)
 
 
 def update_endpoint(services: ApiServices, endpoint_id: str, config: dict[str, Any]) -> None:

@@ -91,6 +91,7 @@ class Runs:
         key: str,
         labels: Mapping[str, Any] | None = None,
         tags: tuple[str, ...] = (),
+        name: str | None = None,
     ) -> Run:
         """Create the run, or find the one that the key made before.
 
@@ -100,6 +101,7 @@ class Runs:
             key: The same key never makes two runs; the second caller's parameters and labels are dropped.
             labels: Kept with the run.
             tags: Kept with the run.
+            name: Of the run until it begins; Prefect makes one up when it is left out.
 
         Raises:
             ControlPlaneError: There is no such deployment, or it is another version's and does not take these
@@ -112,6 +114,7 @@ class Runs:
             "tags": [*tags],
             # Checked here, by name; a server that checks spends a fifth of the call on whether the schema is a schema.
             "enforce_parameter_schema": False,
+            **({} if name is None else {"name": name}),
         }
         return _run(self._create(deployment, body))
 
@@ -194,6 +197,18 @@ class Runs:
             takes = (found.get("parameter_openapi_schema") or {}).get("properties") or {}
             known = self._deployments[deployment] = _Deployment(found["id"], frozenset(takes), time.monotonic())
         return known
+
+
+def collections_of(plane: ControlPlane, endpoint_id: str, limit: int) -> list[Run]:
+    """The latest collections of the endpoint's catalog, newest first; raises ControlPlaneError."""
+    named = {"name": {"any_": [collection_name(endpoint_id)]}}
+    body = {"flow_runs": named, "sort": "EXPECTED_START_TIME_DESC", "limit": limit}
+    return [_run(each) for each in plane.call("POST", "/flow_runs/filter", body) or ()]
+
+
+def collection_name(endpoint_id: str) -> str:
+    """What every run that collects the endpoint's catalog is called."""
+    return f"catalog of {endpoint_id}"
 
 
 def key_of(*parts: str) -> str:

@@ -46,7 +46,7 @@ class Mutation:
 
     @strawberry.mutation
     def update_endpoint(self, info: Info, input: UpdateEndpointInput) -> types.MetadataEndpoint:  # noqa: A002
-        """Change an endpoint; what is left out stays, secrets too."""
+        """Change an endpoint; what is left out stays. A secret that would go elsewhere must be given again."""
         workspace = info.context.admin()
         workspace.endpoints.template(input.id)
         if input.config is not None:

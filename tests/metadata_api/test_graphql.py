@@ -177,9 +177,12 @@ def test_an_endpoint_from_beginning_to_end(
     body = {"endpointId": name, "unitId": "public.orders", "sinkId": pair.sink_id}
     assert caller.post(body).json()["code"] == "E_ENDPOINT_DISABLED"
     assert caller.code(update, i={"id": name, "config": {"password": "********"}}) == "E_CONFIG_INVALID"
-    before = workspace.endpoints.get(name)[1].password
+    before = workspace.endpoints.get(name)[1]
     caller.data(update, i={"id": name, "config": {"connect_timeout_s": 7}})
-    assert workspace.endpoints.get(name)[1].password == before
+    for elsewhere in ({"host": "elsewhere.invalid"}, {"url": "postgresql://elsewhere.invalid/shop"}, {"port": None}):
+        refused = caller.ask(update, i={"id": name, "config": elsewhere})["errors"][0]
+        assert "password" in refused["extensions"]["hint"], refused
+    assert workspace.endpoints.get(name)[1] == before.model_copy(update={"connect_timeout_s": 7})
     assert caller.data("mutation($i: ID!) { deleteEndpoint(id: $i) }", i=name) == {"deleteEndpoint": True}
     assert caller.data("mutation($i: ID!) { deleteEndpoint(id: $i) }", i=name) == {"deleteEndpoint": False}
     with pytest.raises(EndpointUnknownError):

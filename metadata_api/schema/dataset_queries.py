@@ -2,12 +2,12 @@
 
 from datetime import UTC, datetime
 
-import polars as pl
 import strawberry
 
 from contracts.catalog import CatalogSnapshot
 from contracts.errors import CatalogMissingError
-from flows.preview_dataset import MOST_ROWS, shown
+from flows.operations.cells import json_rows
+from flows.preview_dataset import MOST_CHARACTERS, MOST_ROWS
 from flows.wiring import Workspace
 from metadata_api.errors import MalformedError
 from metadata_api.metadata_cache import read_endpoint
@@ -87,9 +87,8 @@ def preview(workspace: Workspace, key: str, limit: int | None) -> CatalogDataset
     rows = min(MOST_ROWS, 20 if limit is None else limit)
     if rows < 1:
         raise MalformedError("There are no fewer than one rows to show", "Leave limit out, or give 1 to 50.")
-    frame = pl.DataFrame(workspace.source(endpoint_id).preview(unit, rows))
-    lines = [{name: shown(value) for name, value in row.items()} for row in frame.rows(named=True)]
-    return CatalogDatasetPreview(columns=frame.columns, rows=lines, sampled_at=datetime.now(UTC))
+    columns, lines = json_rows(workspace.source(endpoint_id).preview(unit, rows), MOST_CHARACTERS)
+    return CatalogDatasetPreview(columns=columns, rows=[*lines], sampled_at=datetime.now(UTC))
 
 
 def split_dataset(key: str) -> tuple[str, str]:

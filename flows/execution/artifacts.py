@@ -6,12 +6,12 @@ An artifact that cannot be written is a line in the log and no failure of the ru
 from __future__ import annotations
 
 import re
+import shlex
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
 from prefect.artifacts import (
-    create_link_artifact,
     create_markdown_artifact,
     create_progress_artifact,
     create_table_artifact,
@@ -40,12 +40,13 @@ MIB = 1024 * 1024
 
 
 class RunArtifacts(SilentObserver):
-    """The artifacts of one run of a unit: plan, progress bar, link to what was staged, summary."""
+    """The artifacts of one run of a unit: plan, progress bar, what was staged, summary."""
 
     def __init__(self, ref: RunRef, log: RunLog) -> None:
         self._ref, self._log = ref, log
         self._progress_id: UUID | None = None
-        self._link_shown = False
+        self._staged: list[dict[str, Any]] = []
+        self._staged_at: StagingHandle | None = None
         self._slices = self._slices_done = self._rows = self._bytes = 0
         self._updated_at = self._began_at = time.monotonic()
 
@@ -64,14 +65,13 @@ class RunArtifacts(SilentObserver):
             )
             self._progress_id = cast("UUID", created)
 
-    def staged(self, piece: IngestionSlice, receipt: StageReceipt) -> None:  # noqa: ARG002 - the observer's
-        """A link to where the run's sessions are, once."""
-        if self._link_shown:
-            return
-        self._link_shown = True
-        if (link := staged_link(receipt.handle)) is not None:
-            with _logged_only(self._log):
-                create_link_artifact(link, link_text="What was staged", key=key_of("staged", self._ref))
+    def staged(self, piece: IngestionSlice, receipt: StageReceipt) -> None:
+        """Noted for the table of what was staged."""
+        handle = self._staged_at = receipt.handle
+        if len(self._staged) < PLAN_ROWS:
+            size = round(handle.bytes / MIB, 2)
+            line = {"slice": piece.sequence, "key": piece.key, "rows": handle.rows, "MiB": size, "session": handle.key}
+            self._staged.append(line)
 
     def upserted(self, piece: IngestionSlice, receipt: UpsertReceipt) -> None:  # noqa: ARG002 - the observer's
         """The progress so far, updated at most every two seconds and when the last slice is in."""
@@ -94,7 +94,18 @@ class RunArtifacts(SilentObserver):
     def show_summary(self, summary: RunSummary) -> None:
         """The run in a table."""
         with _logged_only(self._log):
-            create_markdown_artifact(summary_markdown(summary), key=key_of("summary", self._ref))
+            create_markdown_artifact(
+                summary_markdown(summary), key=key_of("summary", self._ref), description=summary_words(summary)
+            )
+
+    def show_staged(self) -> None:
+        """What this run staged, in a table; also of a run that ended early."""
+        if self._staged_at is None:
+            return
+        with _logged_only(self._log):
+            create_table_artifact(
+                self._staged, key=key_of("staged", self._ref), description=_staged_words(self._ref, self._staged_at)
+            )
 
     @property
     def _percent(self) -> float:
@@ -141,25 +152,36 @@ def summary_markdown(summary: RunSummary) -> str:
     return f"# {summary.ref}\n\n| | |\n|---|---|\n{table}{note}\n"
 
 
-def staged_link(handle: StagingHandle) -> str | None:
-    """A URL of the run's folder in staging; None where there is nothing to look at."""
-    # The run's sessions lie together, two levels above a try of a slice.
-    run_prefix = "/".join(handle.key.rstrip("/").split("/")[:-2])
-    roots = {"local": f"file://{handle.bucket.rstrip('/')}/", "s3": f"s3://{handle.bucket}/"}
+def summary_words(summary: RunSummary) -> str:
+    """The run in one sentence."""
+    gaps = f", {len(summary.gaps)} gap(s)" if summary.gaps else ""
+    changed = f"{summary.rows_inserted:,} inserted, {summary.rows_updated:,} updated, {summary.rows_deleted:,} deleted"
+    return f"{summary.ref}: {summary.rows_read:,} rows read, {changed} in {summary.seconds:,.1f} s{gaps}."
+
+
+def command_to_look_at(handle: StagingHandle) -> str | None:
+    """A shell command that prints the rows of a staged session; None where nobody else can look."""
+    roots = {"local": f"{handle.bucket.rstrip('/')}/", "s3": f"s3://{handle.bucket}/"}
     root = roots.get(handle.provider)
-    return None if root is None else f"{root}{run_prefix}/"
+    if root is None:
+        return None
+    code = "import sys, polars; print(polars.read_parquet(sys.argv[1]))"
+    return shlex.join(["python", "-c", code, f"{root}{handle.key}*.parquet"])
+
+
+def _staged_words(ref: RunRef, handle: StagingHandle) -> str:
+    command = command_to_look_at(handle)
+    inside = "It is in the memory of the run's process and gone with it."
+    if command is not None:
+        inside = f"Look inside a session, for example the last one:\n\n```sh\n{command}\n```\n"
+    listed = f"`nucleus staging list --endpoint {ref.endpoint_id}` lists what is still there."
+    return f"What the run of {ref} staged; the first {PLAN_ROWS} slices are shown. {listed} {inside}"
 
 
 def show_table(key: str, rows: Sequence[dict[str, Any]], description: str, log: RunLog) -> None:
     """A table artifact."""
     with _logged_only(log):
         create_table_artifact(list(rows), key=key, description=description)
-
-
-def show_markdown(key: str, markdown: str, log: RunLog) -> None:
-    """A markdown artifact."""
-    with _logged_only(log):
-        create_markdown_artifact(markdown, key=key)
 
 
 def _plan_line(piece: Any) -> dict[str, Any]:

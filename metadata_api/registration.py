@@ -59,9 +59,13 @@ def read_config(config: object) -> tuple[str | None, dict[str, Any]]:
         raise MalformedError("config and policy are JSON objects", "Send an object.")
     if not isinstance(config.get("parameters"), dict):
         return None, dict(config)
-    fields = {name: value for name, value in config["parameters"].items() if value not in (None, "")}
     template = config.get("templateId")
-    return template if isinstance(template, str) else None, fields
+    return template if isinstance(template, str) else None, filled(config["parameters"])
+
+
+def filled(form: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a form that somebody filled in."""
+    return {name: value for name, value in form.items() if value not in (None, "")}
 
 
 def id_of(name: str) -> str:

@@ -46,7 +46,7 @@ class DatasetQueries:
     def catalog_dataset_connection(
         self,
         info: Info,
-        first: int = 25,
+        first: int | None = 25,
         after: strawberry.ID | None = None,
         endpoint_id: strawberry.ID | None = None,
         search: str | None = None,
@@ -55,10 +55,11 @@ class DatasetQueries:
         unlabeled_only: bool | None = None,  # noqa: FBT001 - an argument of GraphQL has a name
     ) -> CatalogDatasetConnection:
         """The same in pages of at most 500, ordered by id."""
-        if not 0 < first <= MOST_DATASETS:
+        wanted = MOST_DATASETS if first is None else first
+        if not 0 < wanted <= MOST_DATASETS:
             raise MalformedError("A page has between 1 and 500 datasets", "Give first in these limits.")
         found = _matching(info.context.workspace, endpoint_id, search, labels, unlabeled_only=unlabeled_only)
-        return connection(found, first, after)
+        return connection(found, wanted, after)
 
     @strawberry.field
     def metadata_dataset(self, info: Info, id: strawberry.ID) -> CatalogDataset | None:  # noqa: A002

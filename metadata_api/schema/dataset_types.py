@@ -98,8 +98,9 @@ class CatalogDataset:
         return showing.unit_config(endpoint.about, unit, config, last)
 
 
-@strawberry.type(description="A common model's table in a sink.")
+@strawberry.type(description="A common model's table in a sink; datasetId is its id in the catalog.")
 class ProvisionCdmSinkResult(CatalogDataset):
+    dataset_id: strawberry.ID
     ok: bool = True
     table_name: str = ""
 
@@ -140,7 +141,8 @@ def shown_dataset(catalog: CatalogSnapshot, held: DatasetDescriptor) -> CatalogD
 
 def provisioned(endpoint_id: str, held: DatasetDescriptor) -> ProvisionCdmSinkResult:
     """A common model's table."""
-    return ProvisionCdmSinkResult(**_values(endpoint_id, held), table_name=held.name)
+    key = showing.dataset_key(endpoint_id, held.dataset_id)
+    return ProvisionCdmSinkResult(**{**_values(endpoint_id, held), "dataset_id": key}, table_name=held.name)
 
 
 def connection(found: list[CatalogDataset], first: int, after: str | None) -> CatalogDatasetConnection:

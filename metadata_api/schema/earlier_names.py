@@ -42,21 +42,25 @@ class EarlierNames(SchemaExtension):
 def with_names_of_today(document: DocumentNode, schema: GraphQLSchema) -> DocumentNode:
     """The document with the names that types have now."""
     types = TypeInfo(schema)
-    renamed: DocumentNode = visit(document, TypeInfoVisitor(types, _Renaming(types)))
-    return renamed
+    renamed = visit(document, _Types())
+    answered: DocumentNode = visit(renamed, TypeInfoVisitor(types, _Capabilities(types)))
+    return answered
 
 
-class _Renaming(Visitor):
-    def __init__(self, types: TypeInfo) -> None:
-        super().__init__()
-        self._types = types
-
+class _Types(Visitor):
     def enter_named_type(self, node: NamedTypeNode, *_: Any) -> NamedTypeNode | None:
         name = EARLIER_NAMES.get(node.name.value)
         return None if name is None else NamedTypeNode(name=NameNode(value=name, loc=node.name.loc), loc=node.loc)
 
+
+class _Capabilities(Visitor):
+    """Capabilities of a template were a list of texts: without a selection they still are."""
+
+    def __init__(self, types: TypeInfo) -> None:
+        super().__init__()
+        self._types = types
+
     def enter_field(self, node: FieldNode, *_: Any) -> FieldNode | None:
-        """Capabilities of a template were a list of texts: without a selection they still are."""
         parent = self._types.get_parent_type()
         if node.name.value != "capabilities" or node.selection_set or parent is None or parent.name != _TEMPLATE:
             return None

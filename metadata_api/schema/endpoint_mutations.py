@@ -11,7 +11,7 @@ from flows.wiring import Workspace
 from metadata_api import actions
 from metadata_api.errors import MalformedError
 from metadata_api.metadata_cache import read_endpoint
-from metadata_api.registration import field_at_fault, read_config, read_registration, try_connection
+from metadata_api.registration import field_at_fault, filled, read_config, read_registration, try_connection
 from metadata_api.schema.context import Context
 from metadata_api.schema.endpoint_showing import CDM_SINK_LABEL, shown_endpoint
 from metadata_api.schema.endpoint_types import (
@@ -128,7 +128,7 @@ def _set_profile(workspace: Workspace, endpoint_id: str, said: EndpointInput | E
 
 def _tested(asked: TestEndpointInput) -> TestResult:
     try:
-        return _passed(try_connection(asked.template_id, read_config(asked.connection)[1]))
+        return _passed(try_connection(asked.template_id, filled(read_config(asked.connection)[1])))
     except IngestionError as error:
         said = Diagnostic(
             level="ERROR", code=error.code, message=error.what, hint=error.next_step, field=field_at_fault(error)

@@ -41,14 +41,15 @@ class EndpointQueries:
         project_slug: str | None = None,  # noqa: ARG002 - there is one project
         capability: str | None = None,
         search: str | None = None,
-        first: int = 50,
+        first: int | None = 50,
         after: strawberry.ID | None = None,
     ) -> list[MetadataEndpoint]:
         """Registered endpoints by id, at most 500.
 
         The text is looked for in id, name, description, domain and labels; ``after`` is an id.
         """
-        if not 0 < first <= MOST_ENDPOINTS:
+        wanted = MOST_ENDPOINTS if first is None else first
+        if not 0 < wanted <= MOST_ENDPOINTS:
             raise MalformedError("A page has between 1 and 500 endpoints", "Give first in these limits.")
         workspace, text = info.context.workspace, (search or "").lower()
         profiles = workspace.profiles.list()
@@ -60,7 +61,7 @@ class EndpointQueries:
             fits = (capability in {None, *about.capabilities}) and (after is None or each.endpoint_id > after)
             if fits and text in "\n".join(words).lower():
                 found.append(each)
-        return shown_endpoints(workspace, found[:first], profiles)
+        return shown_endpoints(workspace, found[:wanted], profiles)
 
     @strawberry.field
     def metadata_endpoint(self, info: Info, id: strawberry.ID) -> MetadataEndpoint | None:  # noqa: A002

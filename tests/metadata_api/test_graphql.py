@@ -38,7 +38,7 @@ START = "mutation($e: ID!, $u: ID!, $s: String) { startIngestion(endpointId: $e,
 PROVISION = (
     "mutation($s: ID!, $m: String!) { provisionCdmSink(input: {sinkEndpointId: $s, cdmModelId: $m}) { labels } }"
 )
-UNITS = "query($e: ID!) { ingestionUnits(endpointId: $e) { unitId supportedModes cdmModelId datasetId driverId } }"
+UNITS = "query($e: ID!) { ingestionUnits(endpointId: $e) { unitId supportedDataModes cdmModelId datasetId driverId } }"
 
 
 class IssueSite(NamedTuple):
@@ -66,7 +66,7 @@ def test_an_api_into_common_tables(caller: Caller, site: IssueSite) -> None:
     assert caller.data(collect, e=site.site_id)["triggerEndpointCollection"]["state"] == "RUNNING"
     found = until(lambda: caller.data(UNITS, e=site.site_id)["ingestionUnits"])
     issues = next(each for each in found if each["unitId"] == "jira.issues")
-    assert (issues["supportedModes"], issues["cdmModelId"]) == (["raw", "cdm"], "cdm.work.item")
+    assert (issues["supportedDataModes"], issues["cdmModelId"]) == (["raw", "cdm"], "cdm.work.item")
 
     options = (
         "query($e: ID!) { jiraIngestionFilterOptions(endpointId: $e) { projectKeys { value } statuses { value } } }"
@@ -210,7 +210,7 @@ def test_units_and_schedules(caller: Caller, pair: RegisteredPair, workspace: Wo
     for wrong, code in (
         ({"scheduleKind": "cron", "scheduleCron": "x"}, "E_CONFIG_INVALID"),
         ({"scheduleKind": "sometimes"}, "E_REQUEST_INVALID"),
-        ({"runMode": "FULL"}, "E_CONFIG_INVALID"),
+        ({"runMode": "SOMETIMES"}, "E_CONFIG_INVALID"),
         ({"mode": "cdm"}, "E_CDM_MODEL_UNSUPPORTED"),
         ({"policy": {"nothing": 1}}, "E_CONFIG_INVALID"),
         ({"jiraFilter": {"projectKeys": ["A"]}}, "E_FILTER_NOT_SUPPORTED"),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
-from connectors.describe import load_config
+from connectors.load_config import load_config
 from connectors.registry import EndpointRegistry
 from contracts.errors import ConfigError, ConfigInvalidError, EndpointUnknownError
 

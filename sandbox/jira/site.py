@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from sandbox.jira import samples
-from sandbox.jira.jql import JqlError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 Json = dict[str, Any]
 _START = datetime(2024, 1, 1, tzinfo=UTC)
+
+
+class JqlError(Exception):
+    """What the search answers with 400."""
 
 
 @dataclass

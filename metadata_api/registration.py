@@ -6,7 +6,7 @@ import re
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from connectors.describe import load_config
+from connectors.load_config import load_config
 from contracts.errors import ConfigInvalidError, IngestionError
 from flows.blocks.types import factory_of
 from metadata_api.errors import MalformedError

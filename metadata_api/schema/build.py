@@ -9,6 +9,7 @@ from strawberry.extensions import MaxAliasesLimiter, MaxTokensLimiter, QueryDept
 
 from metadata_api.schema.earlier_names import EarlierNames
 from metadata_api.schema.mutations import Mutation
+from metadata_api.schema.operations import OperationNameRequired
 from metadata_api.schema.queries import QueryRoot
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ SCHEMA = QuietSchema(
     query=QueryRoot,
     mutation=Mutation,
     extensions=[
+        OperationNameRequired,
         lambda: QueryDepthLimiter(max_depth=MOST_DEEP),
         lambda: MaxAliasesLimiter(max_alias_count=MOST_ALIASES),
         lambda: MaxTokensLimiter(max_token_count=MOST_TOKENS),

@@ -172,7 +172,7 @@ class JiraSource:
                 raise _incomplete(dataset.dataset_id, report.gaps[0])
         self._client.myself()
 
-    def gone_keys(self, plan: IngestionPlan) -> Iterator[pl.DataFrame] | None:
+    def gone_keys(self, plan: IngestionPlan, view: str | None = None) -> Iterator[pl.DataFrame] | None:
         """Worklogs deleted since the last run: the one kind of row Jira keeps a record of when it goes."""
         if plan.unit.dataset.name != "worklogs" or plan.checkpoint_before is None:
             return None

@@ -83,7 +83,7 @@ def take_census(
         return CensusReceipt(rows_at_source=0, rows_in_sink=sink.count_rows(plan), skipped=why), ()
     context = staging_context(run, IngestionSlice(key="census", sequence=len(plan.slices)), workspace_id)
     if not (plan.mode == "full" or plan.census):
-        return _follow_feed(source, sink, staging, run, plan, context, stop), ()
+        return _follow_feed(source, sink, staging, run, plan, context, view, stop), ()
     if not isinstance(source, SupportsDeleteDetection):
         return None, ()
     at_source = sum(receipt.rows_staged - receipt.rows_duplicate for receipt in receipts if not receipt.is_census)
@@ -115,10 +115,11 @@ def _follow_feed(
     run: RunHandle,
     plan: IngestionPlan,
     context: StagingContext,
+    view: str | None,
     stop: Event | None,
 ) -> CensusReceipt | None:
     """Rows that the source itself says are gone since the checkpoint."""
-    keys = source.gone_keys(plan) if isinstance(source, SupportsGoneFeed) else None
+    keys = source.gone_keys(plan, view) if isinstance(source, SupportsGoneFeed) else None
     if keys is None:
         return None
     handle = _stage_keys(keys, staging, context, stop)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from cli.terminal.redaction import is_secret_option
-from connectors.describe import load_config
+from connectors.load_config import load_config
 from connectors.registry import EndpointRegistry
 from contracts.errors import ConfigError, ConfigInvalidError, EndpointUnknownError
 

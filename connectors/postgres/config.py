@@ -7,7 +7,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
-from connectors.describe import DESTINATION
+from connectors.config_fields import DESTINATION
 from connectors.postgres.errors import server_message
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from contracts.receipts import RunRef
 from flows.execution.events import emit_ended, emit_started
 from flows.execution.outcome import mark_orphan_failed, to_flow_state
 from flows.execution.pausing import PAUSED, pausable
+from flows.execution.run_workspace import run_workspace
 from flows.execution.unit_run import FlowUnitRun, attached_control
-from flows.wiring import open_workspace
 
 MOST_IN_FLIGHT = 64
 """The largest ``parallel_slices``; threads are made as slices need them."""
@@ -64,7 +64,7 @@ def ingest_unit(  # noqa: PLR0917 - Prefect passes parameters by name
     def body() -> Any:
         control = attached_control()
         try:
-            with open_workspace() as workspace, pausable(workspace, ref, flow_run.id, control):
+            with run_workspace() as workspace, pausable(workspace, ref, flow_run.id, control):
                 run = FlowUnitRun(workspace, ref, UUID(flow_run.id), get_run_logger(), control)
                 summary = run.execute(mode, data_mode, policy, staging_id, checkpoint, fresh=fresh)
         except RunPausedError as error:

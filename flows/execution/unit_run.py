@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from contracts.model import Json
     from contracts.plan import IngestionSlice
     from contracts.receipts import RunRef, RunSummary, StageReceipt, UpsertReceipt
-    from contracts.unit import DataMode, IngestionMode
+    from contracts.unit import DataMode, IngestionMode, UnitState
     from flows.execution.artifacts import RunLog
     from flows.stages.plan import OpenRun
     from flows.stages.run import RunObserver
@@ -82,6 +82,7 @@ class FlowUnitRun(SilentObserver):
         self._flow_run_id, self._control = flow_run_id, control
         self._artifacts = RunArtifacts(ref, log)
         self._run_id = flow_run_id.hex
+        self._state: UnitState | None = None
 
     def execute(
         self,
@@ -126,7 +127,7 @@ class FlowUnitRun(SilentObserver):
     def opened(self, opened: OpenRun) -> None:
         """The plan is frozen: from now on the unit's state names the run that the sink knows."""
         self._run_id = opened.run.run_id
-        self._workspace.states.running(self._ref, self._run_id)
+        self._state = self._workspace.states.running(self._ref, self._run_id, self._state)
         plan = opened.plan
         self._log.info(
             "%s: %s, %d slice(s), %s; %d done before",
@@ -140,7 +141,7 @@ class FlowUnitRun(SilentObserver):
     def _execute_locked(self, sink: SinkEndpoint, request: RunRequest, staging_id: str | None) -> RunSummary:
         """The run itself, under the unit's lock: only now is the saved checkpoint final."""
         states, source = self._workspace.states, self._workspace.source(self._ref.endpoint_id)
-        states.running(self._ref, self._run_id)
+        self._state = states.running(self._ref, self._run_id)
         checkpoints = self._workspace.checkpoints(self._workspace.vendor(self._ref.endpoint_id))
         begin = request.checkpoint or checkpoints.progress(self._ref)
         summary = UnitRun(

@@ -42,7 +42,7 @@ class ControlPlane:
     def call(
         self, method: Any, path: str, body: Mapping[str, Any] | None = None, params: Mapping[str, Any] | None = None
     ) -> Any:
-        """The JSON answer; None for 404 and for an empty answer. Prefect's client retries 429 and 503.
+        """The JSON answer, ``{}`` for an empty one; None for 404. Prefect's client retries 429 and 503.
 
         Inside a flow run, a server that refuses connections is waited for: it is being restarted, and the run would
         otherwise fail before it began. Nothing was sent, so every kind of call may be repeated.
@@ -66,7 +66,7 @@ class ControlPlane:
             ) from None
         except httpx.HTTPError as error:
             raise unreachable(str(self.client.api_url), type(error).__name__) from None
-        return answer.json() if answer.content else None
+        return answer.json() if answer.content else {}
 
     def _request(
         self, method: Any, path: str, body: Mapping[str, Any] | None, params: Mapping[str, Any] | None

@@ -10,6 +10,7 @@ from prefect.futures import as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from contracts.errors import IngestionError, RunError
+from flows.execution.heartbeat import own_heartbeats
 from flows.execution.outcome import to_flow_state
 from flows.execution.run_workspace import run_workspace
 from flows.ingest_unit import ingest_unit
@@ -60,7 +61,7 @@ def ingest_endpoint(
     log = get_run_logger()
 
     def body() -> dict[str, Any]:
-        with run_workspace() as workspace:
+        with own_heartbeats(), run_workspace() as workspace:
             ids = [unit.unit_id for unit in workspace.list_units(endpoint_id)]
             disabled = {config.unit_id for config in workspace.units.list(endpoint_id) if not config.enabled}
             enabled = [name for name in ids if name not in disabled]

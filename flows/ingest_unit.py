@@ -13,6 +13,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from contracts.errors import RunPausedError
 from contracts.receipts import RunRef
 from flows.execution.events import emit_ended, emit_started
+from flows.execution.heartbeat import heartbeats
 from flows.execution.outcome import mark_orphan_failed, to_flow_state
 from flows.execution.pausing import PAUSED, pausable
 from flows.execution.run_workspace import run_workspace
@@ -64,7 +65,11 @@ def ingest_unit(  # noqa: PLR0917 - Prefect passes parameters by name
     def body() -> Any:
         control = attached_control()
         try:
-            with run_workspace() as workspace, pausable(workspace, ref, flow_run.id, control):
+            with (
+                heartbeats(flow_run.id),
+                run_workspace() as workspace,
+                pausable(workspace, ref, flow_run.id, control),
+            ):
                 run = FlowUnitRun(workspace, ref, UUID(flow_run.id), get_run_logger(), control)
                 summary = run.execute(mode, data_mode, policy, staging_id, checkpoint, fresh=fresh)
         except RunPausedError as error:

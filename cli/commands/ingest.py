@@ -49,6 +49,7 @@ def _run(endpoint_id: str, unit_id: str, sink_id: str, parameters: dict[str, Any
     from cli.terminal.interrupts import interruptible
     from cli.terminal.progress import observe
     from contracts.receipts import RunSummary
+    from flows.execution.heartbeat import own_heartbeats
     from flows.execution.unit_run import attach
     from flows.ingest_unit import ingest_unit
     from flows.stages.export import RunStopped
@@ -58,7 +59,7 @@ def _run(endpoint_id: str, unit_id: str, sink_id: str, parameters: dict[str, Any
     with observe(as_json=out.as_json) as observer:
 
         def run_flow() -> Any:
-            with attach(observer, control):
+            with attach(observer, control), own_heartbeats():
                 return ingest_unit(endpoint_id, unit_id, sink_id, **parameters)
 
         try:

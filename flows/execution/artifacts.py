@@ -108,7 +108,10 @@ class RunProgress(NamedTuple):
 
 
 def progress_of(plane: ControlPlane, ref: RunRef, flow_run_id: str) -> RunProgress | None:
-    """The latest progress of that flow run; None before its plan is made, or if it has one slice. Raises ControlPlaneError."""
+    """The latest progress of that flow run; None before its plan is made, and of a plan of one slice.
+
+    Raises ControlPlaneError.
+    """
     artifact = plane.call("GET", f"/artifacts/{key_of('progress', ref)}/latest")
     if artifact is None or artifact.get("flow_run_id") != flow_run_id:
         return None

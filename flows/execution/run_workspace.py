@@ -1,4 +1,4 @@
-"""The workspace of runs: the units of one endpoint's run share it, and what is the same for all of them is read once."""
+"""The workspace of runs: units of one endpoint's run share it, and what is the same for all of them is read once."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A unit's slot in Prefect: a concurrency limit of one, held by a lease while the run goes on.
 
-It makes the run visible in Prefect. It is taken by plain calls, because Prefect's own context manager keeps a thread and
-a client for every name for as long as the process lives.
+It makes the run visible in Prefect. It is taken by plain calls: Prefect's own context manager keeps a thread and
+a client for every name as long as the process lives.
 """
 
 from __future__ import annotations

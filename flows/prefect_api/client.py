@@ -9,7 +9,6 @@ import json
 import os
 import sys
 import time
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -26,7 +25,6 @@ _HINT = "Run `nucleus up`, or set PREFECT_API_URL to a running Prefect server."
 RESTART_PATIENCE_S = 60.0
 """How long a flow run waits for a server that refuses connections."""
 _RECONNECT_EVERY_S = 1.0
-_held = ExitStack()
 
 
 class AlreadyThereError(Exception):
@@ -168,11 +166,19 @@ def unreachable(url: str, why: str) -> ControlPlaneError:
 
 
 def _adopt(url: str) -> None:
-    # Prefect was imported before the server was known: its settings are a context, child processes read the variable.
-    from prefect.settings import PREFECT_API_URL, temporary_settings  # noqa: PLC0415
+    """Make the server known where Prefect was imported before: to this context, and by the variable to child processes.
+
+    Entered for good and not by ``temporary_settings``: that is a generator, which Python would end when the process
+    does, in another context than the one it began in, and complain.
+    """
+    from prefect.context import SettingsContext, get_settings_context  # noqa: PLC0415
+    from prefect.settings import PREFECT_API_URL  # noqa: PLC0415
 
     os.environ[API_URL] = url
-    _held.enter_context(temporary_settings({PREFECT_API_URL: url}))
+    known = get_settings_context()
+    SettingsContext(
+        profile=known.profile, settings=known.settings.copy_with_update(updates={PREFECT_API_URL: url})
+    ).__enter__()
 
 
 def _in_flow_run() -> bool:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from uuid import UUID
 
+    from contracts.errors import IngestionError
     from contracts.plan import IngestionPlan, IngestionSlice
     from contracts.receipts import RunRef, RunSummary, StageReceipt, UpsertReceipt
     from contracts.staging import StagingHandle
@@ -95,6 +96,12 @@ class RunArtifacts(SilentObserver):
             markdown = summary_markdown(summary, self._staged_in)
             create_markdown_artifact(markdown, key=key_of("summary", self._ref))
 
+    def show_failure(self, error: IngestionError) -> None:
+        """The error where a success would have its summary."""
+        with _logged_only(self._log):
+            markdown = failure_markdown(self._ref, error, self._staged_in)
+            create_markdown_artifact(markdown, key=key_of("summary", self._ref))
+
     @property
     def _percent(self) -> float:
         return min(100.0 * self._slices_done / self._slices, 100.0) if self._slices else 100.0
@@ -142,6 +149,13 @@ def summary_markdown(summary: RunSummary, staged_in: str | None = None) -> str:
     note = f"\n\n**Not complete** (the unit's policy allows it):{gaps}" if summary.gaps else ""
     note += "".join(f"\n\n**Note:** {line}" for line in summary.notes)
     return f"# {summary.ref}\n\n| | |\n|---|---|\n{table}{note}\n"
+
+
+def failure_markdown(ref: RunRef, error: IngestionError, staged_in: str | None = None) -> str:
+    """The error: what happened, what to do next, and where it was staged."""
+    next_step = f"\n\n**Next:** {error.next_step}" if error.next_step else ""
+    staged = f"\n\nStaged in `{staged_in}`" if staged_in else ""
+    return f"# {ref}\n\n**Failed, `{error.code}`:** {error.what}{next_step}{staged}\n"
 
 
 def staged_in(handle: StagingHandle) -> str | None:

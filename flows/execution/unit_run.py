@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cdm_mappers.registry import mapper_for, model_for
-from contracts.errors import CheckpointConflictError
+from contracts.errors import CheckpointConflictError, IngestionError
 from contracts.state import Checkpoint
 from flows.execution.artifacts import RunArtifacts
 from flows.execution.exclusive import exclusive_run
-from flows.execution.outcome import record_failure, record_success, stats_of
+from flows.execution.outcome import ANOTHER_RUNS, record_failure, record_success, stats_of
 from flows.execution.tasks import WORKSPACE_ID, PrefectExecutor
 from flows.stages.plan import RunRequest, require_sink
 from flows.stages.run import SilentObserver, UnitRun
@@ -187,6 +187,8 @@ class FlowUnitRun(SilentObserver):
             yield
         except BaseException as error:
             record_failure(self._workspace.states, self._ref, self._run_id, error)
+            if isinstance(error, IngestionError) and not isinstance(error, ANOTHER_RUNS):
+                self._artifacts.show_failure(error)
             raise
 
 

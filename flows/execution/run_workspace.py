@@ -5,8 +5,11 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
+from flows.blocks.types import factory_of
+from flows.prefect_api.client import connect
 from flows.wiring import Workspace
 
 if TYPE_CHECKING:
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
 
     from contracts.catalog import CatalogSnapshot
     from contracts.unit import EndpointUnitDescriptor
+    from flows.prefect_api.client import ControlPlane
 
 ValueT = TypeVar("ValueT")
 
@@ -33,9 +37,14 @@ class RunWorkspace(Workspace):
         super().__init__()
         self._reads: dict[tuple[str, ...], _Read] = {}
 
+    @cached_property
+    def plane(self) -> ControlPlane:
+        """As the workspace's; that the server answers is known, because the flow run has begun."""
+        return connect(self.home, check=False)
+
     def vendor(self, endpoint_id: str) -> str:
         """As the workspace's."""
-        return self._recent(("vendor", endpoint_id), lambda: super(RunWorkspace, self).vendor(endpoint_id))
+        return factory_of(self._registered("source", endpoint_id)[0]).descriptor.vendor
 
     def require_on(self, endpoint_id: str) -> None:
         """As the workspace's; only that the endpoint is on is believed."""

@@ -78,7 +78,6 @@ def test_what_a_slice_costs(pair: RegisteredPair, monkeypatch: pytest.MonkeyPatc
     assert one[0] == 1
     assert many[0] > 10
     extra = many[1] - one[1]
-    print(sorted(calls))
     print(f"{many[1]} calls for {many[0]} slices, {one[1]} for one; largest payload {max(sizes)} bytes")
     assert extra <= 2, "the progress bar"
     assert one[1] <= MOST_CALLS_A_RUN

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from connectors.cdm_jdbc import tables
 from connectors.cdm_jdbc.descriptor import DESCRIPTOR
+from connectors.postgres.ddl import change
 from connectors.postgres.sink import TableSink
 from connectors.postgres.sql import ident, literal, where
 from connectors.postgres.target import TargetTable, existing_columns
@@ -41,14 +42,16 @@ class CdmSink(TableSink):
         self._require_supported(model)
         schema, name = self._cdm.schema_of(model), self._cdm.table_of(model)
         target = self._table(model)
-        doing = f"preparing {target.table}"
-        with self._client.session() as session, session.transaction():
-            session.rows("SELECT pg_advisory_xact_lock(hashtextextended('nucleus provision', 1))::text AS l", doing)
-            there = session.value(f"SELECT to_regnamespace({literal(ident(schema))}) IS NOT NULL AS there", doing)
+
+        def provisioned(session: Session) -> list[str]:
+            there = session.value(f"SELECT to_regnamespace({literal(ident(schema))}) IS NOT NULL AS there")
             lines = [] if there else [f"CREATE SCHEMA {ident(schema)}"]
             lines += tables.statements(model, target.table, existing_columns(session, target))
             for line in lines:
-                session.execute(line, doing)
+                session.execute(line, f"preparing {target.table}")
+            return lines
+
+        lines = change(self._client, target.table, provisioned)
         return ProvisionedModel(dataset=tables.dataset_of(model, schema, name), statements=tuple(lines))
 
     def require_model(self, model: CdmModel) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,7 +10,8 @@ import pytest
 from connectors.postgres.config import PostgresConfig
 from connectors.postgres.sink import PostgresSink
 from connectors.postgres.sql import ident, qualified
-from tests.conformance.sink_suite import SinkSuite
+from contracts import errors
+from tests.conformance.sink_suite import REF, SinkSuite, keys_of, plan_of, reader_of
 from tests.connectors.postgres.moving import Database
 
 if TYPE_CHECKING:
@@ -93,3 +95,56 @@ class TestPostgresSink(SinkSuite):
     def lab(self, place) -> PostgresSinkSystem:
         place.database.run("DROP SCHEMA IF EXISTS nucleus, suite CASCADE")
         return place
+
+
+def plan_for(unit_id: str, **policy):
+    """A plan of another unit for the table of the suite."""
+    plan = plan_of(**policy)
+    return plan.model_copy(update={"unit": plan.unit.model_copy(update={"unit_id": unit_id})})
+
+
+def begun(sink, unit_id: str, **policy):
+    """The unit's run into the table of the suite, begun."""
+    plan = plan_for(unit_id, **policy)
+    sink.provision(plan)
+    return plan, sink.begin_run(REF.model_copy(update={"unit_id": unit_id}), "one", plan)
+
+
+def test_one_of_two_units_that_want_a_new_table_gets_it(place):
+    place.database.run("DROP SCHEMA IF EXISTS nucleus, suite CASCADE")
+    sinks, together = [place.sink(), place.sink()], threading.Barrier(2)
+
+    def start(number: int) -> str:
+        together.wait()
+        try:
+            begun(sinks[number], f"unit {number}")
+        except errors.SinkOwnerError as error:
+            return str(error.facts["owner_unit_id"])
+        return "mine"
+
+    with ThreadPoolExecutor(2) as pool:
+        told = list(pool.map(start, (0, 1)))
+    winner = told.index("mine")
+    assert told[1 - winner] == f"unit {winner}"
+    for sink in sinks:
+        sink.close()
+
+
+def test_a_run_whose_table_was_taken_over_writes_and_removes_nothing_more(place):
+    place.database.run("DROP SCHEMA IF EXISTS nucleus, suite CASCADE")
+    sink = place.sink()
+    plan, run = begun(sink, "first", max_delete_fraction=1.0)
+    other = plan_for("second")
+    with pytest.raises(errors.SinkOwnerError):
+        sink.provision(other)
+    assert sink.adopt(REF.model_copy(update={"unit_id": "second"}), "two", other)
+    for write in (
+        lambda: sink.upsert(run, plan, plan.slices[0], reader_of([(1, "a", 1)])),
+        lambda: sink.reconcile(run, plan, keys_of([])),
+        lambda: sink.remove(run, plan, keys_of([7])),
+        lambda: sink.begin_run(run.ref, "again", plan),
+    ):
+        with pytest.raises(errors.SinkOwnerError, match="'second'"):
+            write()
+    assert place.rows(plan) == []
+    sink.close()

@@ -9,7 +9,7 @@ from connectors.cdm_jdbc.descriptor import DESCRIPTOR
 from connectors.postgres.ddl import change
 from connectors.postgres.sink import TableSink
 from connectors.postgres.sql import ident, literal, where
-from connectors.postgres.target import TargetTable, existing_columns
+from connectors.postgres.target import TargetTable, existing_table
 from contracts.endpoint import EndpointDescriptor, ProvisionedModel
 from contracts.errors import CdmModelUnsupportedError, SinkNotProvisionedError
 from contracts.mapping import DELETED_AT, IDENTITY, INGESTED_AT, matches_model
@@ -46,7 +46,7 @@ class CdmSink(TableSink):
         def provisioned(session: Session) -> list[str]:
             there = session.value(f"SELECT to_regnamespace({literal(ident(schema))}) IS NOT NULL AS there")
             lines = [] if there else [f"CREATE SCHEMA {ident(schema)}"]
-            lines += tables.statements(model, target.table, existing_columns(session, target))
+            lines += tables.statements(model, target.table, existing_table(session, target).types)
             for line in lines:
                 session.execute(line, f"preparing {target.table}")
             return lines
@@ -101,7 +101,7 @@ class CdmSink(TableSink):
 
     @staticmethod
     def _require_table(session: Session, target: TargetTable, model: CdmModel) -> None:
-        existing = existing_columns(session, target)
+        existing = existing_table(session, target).types
         lacking = [name for name in target.columns if name not in existing]
         if lacking:
             what = f"lacks {', '.join(lacking)}" if existing else "does not exist"

@@ -15,8 +15,9 @@ from connectors.postgres.ledger import Ledger
 from connectors.postgres.ownership import TargetOwner, TargetOwners
 from connectors.postgres.sql import ident, literal, where
 from connectors.postgres.target import (
+    ExistingTable,
     TargetTable,
-    existing_columns,
+    existing_table,
     has_unique_key,
     statements,
     target_of,
@@ -106,8 +107,8 @@ class TableSink:
             if done := self._ledger.receipt(session, run, piece.key):
                 return done
             self._ledger.check_fence(session, run)
-            existing = _provisioned(session, target)
-            writer = SliceUpsert(session, target, existing, plan.policy.cursor_columns, plan.on_gone)
+            table = _provisioned(session, target)
+            writer = SliceUpsert(session, target, table, plan.policy.cursor_columns, plan.on_gone)
             written = writer.write(reader, empty_target=run.target_was_empty)
             receipt = _receipt(run, piece, reader, written, time.monotonic() - started)
             self._require_own(session, target, plan)
@@ -133,7 +134,7 @@ class TableSink:
         piece = IngestionSlice(key=f"census-{run.epoch}", sequence=len(plan.slices))
         with self._client.session() as session, session.transaction():
             self._ledger.check_fence(session, run)
-            census_receipt, missing = census.reconcile(session, target, _provisioned(session, target), plan, keys)
+            census_receipt, missing = census.reconcile(session, target, _provisioned(session, target).types, plan, keys)
             written = self._removed_so_far(session, run, piece, census_receipt)
             self._require_own(session, target, plan)
             self._ledger.file(session, run, _receipt(run, piece, keys, written, time.monotonic() - started))
@@ -146,7 +147,7 @@ class TableSink:
         piece = IngestionSlice(key=f"gone-{run.epoch}", sequence=len(plan.slices))
         with self._client.session() as session, session.transaction():
             self._ledger.check_fence(session, run)
-            census_receipt = census.remove(session, target, _provisioned(session, target), plan, keys)
+            census_receipt = census.remove(session, target, _provisioned(session, target).types, plan, keys)
             written = self._removed_so_far(session, run, piece, census_receipt)
             self._require_own(session, target, plan)
             self._ledger.file(session, run, _receipt(run, piece, keys, written, time.monotonic() - started))
@@ -201,7 +202,7 @@ class PostgresSink(TableSink):
 
         def adopted(session: Session) -> tuple[str, ...]:
             try:
-                self._owners.claim(session, target, plan, exists=bool(existing_columns(session, target)))
+                self._owners.claim(session, target, plan, exists=existing_table(session, target).exists)
             except SinkOwnerError:
                 before = self._owners.owner(session, target)
                 self._owners.record(session, target, mine)
@@ -220,7 +221,7 @@ class PostgresSink(TableSink):
                 return ()
 
         def provisioned(session: Session) -> tuple[str, ...]:
-            self._owners.claim(session, target, plan, exists=bool(existing_columns(session, target)))
+            self._owners.claim(session, target, plan, exists=existing_table(session, target).exists)
             lines = _lacking(session, target)
             for line in lines:
                 session.execute(line, f"preparing {target.table}")
@@ -244,14 +245,14 @@ class PostgresSink(TableSink):
 
 def _lacking(session: Session, target: TargetTable) -> list[str]:
     """Statements that make the table fit; none when it does."""
-    existing = existing_columns(session, target)
-    if existing and target.key and not has_unique_key(session, target):
+    table = existing_table(session, target)
+    if table.exists and target.key and not has_unique_key(session, target):
         raise SinkSchemaConflictError(
             f"{target.table} exists without a unique key on ({', '.join(target.key)})",
             "Add that key to the table, or give the unit another target_name; nothing was written.",
             table=target.table,
         )
-    return [*_missing_schema(session, target), *type_statements(session, target), *statements(target, existing)]
+    return [*_missing_schema(session, target), *type_statements(session, target), *statements(target, table)]
 
 
 def _missing_schema(session: Session, target: TargetTable) -> list[str]:
@@ -259,16 +260,16 @@ def _missing_schema(session: Session, target: TargetTable) -> list[str]:
     return [] if there else [f"CREATE SCHEMA {ident(target.schema)}"]
 
 
-def _provisioned(session: Session, target: TargetTable) -> dict[str, str]:
-    existing = existing_columns(session, target)
-    lacking = [name for name in target.columns if name not in existing]
-    if not existing or lacking:
+def _provisioned(session: Session, target: TargetTable) -> ExistingTable:
+    table = existing_table(session, target)
+    lacking = [name for name in target.columns if name not in table.types]
+    if not table.exists or lacking:
         raise SinkNotProvisionedError(
-            f"{target.table} is missing{' columns ' + ', '.join(lacking) if existing else ''}",
+            f"{target.table} is missing{' columns ' + ', '.join(lacking) if table.exists else ''}",
             "It was dropped or changed during the run. Run again: it is created again.",
             table=target.table,
         )
-    return existing
+    return table
 
 
 def _receipt(

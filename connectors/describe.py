@@ -20,11 +20,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pydantic import JsonValue
+    from pydantic.config import JsonDict
     from pydantic.fields import FieldInfo
     from pydantic.json_schema import JsonSchemaValue
     from pydantic_core import core_schema
 
 ConfigT = TypeVar("ConfigT", bound=BaseModel)
+DESTINATION: JsonDict = {"destination": True}
+"""``Field(json_schema_extra=DESTINATION)`` marks a field that decides where secrets go: host, URL, proxy, TLS."""
 
 _UNITS = {"s": "seconds", "ms": "milliseconds", "bytes": "bytes"}
 _INITIALS = {"api", "ca", "id", "ssl", "tls", "url"}
@@ -68,7 +71,7 @@ def load_config(config_class: type[ConfigT], data: Mapping[str, Any], template_i
     try:
         config = config_class.model_validate({name: data[name] for name in data if name not in problems})
     except ValidationError as error:
-        problems |= _malformed(error, _secrets(config_class, data))
+        problems |= _malformed(error, secrets_in(config_class, data))
     # Outside the handler: pydantic's own error holds the input, and would travel along as context.
     if config is None or problems:
         raise ConfigInvalidError(
@@ -118,6 +121,7 @@ def _field(name: str, field: FieldInfo, schema: JsonSchemaValue, models: JsonSch
         secret=secret,
         default=None if secret else schema.get("default", _made_default(field)),
         choices=tuple(str(value) for each in alternatives for value in _choices(each)),
+        destination=bool(schema.get("destination")),
     )
 
 
@@ -203,7 +207,8 @@ def _problem_text(kind: str, message: str) -> str:
     return fixed.get(kind, plain.replace("Input should", "should", 1))
 
 
-def _secrets(config_class: type[BaseModel], data: Mapping[str, Any]) -> frozenset[str]:
+def secrets_in(config_class: type[BaseModel], data: Mapping[str, Any]) -> frozenset[str]:
+    """The texts that are secret in the data of a config: values of secret fields, and passwords inside URLs."""
     fields = {spelled_name(name, field): field for name, field in config_class.model_fields.items()}
     fields |= config_class.model_fields
     secrets = {password for text in _texts(data) for password in _passwords(text)}
@@ -215,7 +220,7 @@ def _secrets(config_class: type[BaseModel], data: Mapping[str, Any]) -> frozense
 def _secrets_in(annotation: object, value: object) -> Iterator[str]:
     models = list(_models_in(annotation))
     if models and isinstance(value, Mapping):
-        yield from (secret for model in models for secret in _secrets(model, value))
+        yield from (secret for model in models for secret in secrets_in(model, value))
     elif is_secret(annotation):
         yield from _texts(value)
 

@@ -47,6 +47,8 @@ class FieldDescriptor(Contract):
     secret: bool = False
     default: JsonValue = None
     choices: tuple[str, ...] = ()
+    destination: bool = False
+    """Decides where the secrets are sent, or how they are protected on the way."""
 
 
 class EndpointDescriptor(Contract):

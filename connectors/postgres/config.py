@@ -7,6 +7,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
+from connectors.describe import DESTINATION
+
 SslMode = Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
 
 _URL_OPTIONS = {"sslmode": "ssl_mode", "sslrootcert": "ssl_root_cert", "sslcert": "ssl_cert", "sslkey": "ssl_key",
@@ -20,13 +22,17 @@ class PostgresConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     url: SecretStr | None = Field(None, description="Connection URL; takes the place of the fields it names.")
-    host: str = Field("localhost", description="Host name, address, or folder of a unix socket.")
-    port: int = Field(5432, ge=1, le=65535, description="TCP port.")
+    host: str = Field(
+        "localhost", description="Host name, address, or folder of a unix socket.", json_schema_extra=DESTINATION
+    )
+    port: int = Field(5432, ge=1, le=65535, description="TCP port.", json_schema_extra=DESTINATION)
     database: str = Field("postgres", description="Database to connect to.")
     user: str | None = Field(None, description="Role to log in as; the operating system's user when empty.")
     password: SecretStr | None = Field(None, description="Password; PGPASSWORD or a pgpass file serve when empty.")
-    ssl_mode: SslMode = Field("prefer", description="How much TLS is asked for.")
-    ssl_root_cert: str | None = Field(None, description="File with the certificate authorities to trust.")
+    ssl_mode: SslMode = Field("prefer", description="How much TLS is asked for.", json_schema_extra=DESTINATION)
+    ssl_root_cert: str | None = Field(
+        None, description="File with the certificate authorities to trust.", json_schema_extra=DESTINATION
+    )
     ssl_cert: str | None = Field(None, description="File with the client certificate.")
     ssl_key: str | None = Field(None, description="File with the client certificate's key.")
     role: str | None = Field(None, description="Role to switch to after login (SET ROLE).")

@@ -287,7 +287,6 @@ class SinkEndpoint(Protocol):
             SinkSchemaConflictError: The existing table cannot be adapted; nothing was changed.
             SinkNameError: A name is not allowed in the sink.
             SinkOwnerError: The target belongs to another unit, or holds rows that no run wrote.
-            SinkLockedError: Another session held its lock for too long; nothing was changed.
         """
         ...
 
@@ -322,10 +321,7 @@ class SupportsAdoption(Protocol):
     """Each target of the sink has one owner, and an operator can make another unit the owner."""
 
     def adopt(self, ref: RunRef, run_id: str, plan: IngestionPlan) -> tuple[str, ...]:
-        """Make the unit the owner of the plan's target, and begin this run, in one transaction.
-
-        Returns one line about it; none, and no run begins, if the target was free or the unit's own.
-        """
+        """Make the unit the owner, and begin this run, in one transaction; returns () if the target was free or its own."""
         ...
 
 

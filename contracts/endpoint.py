@@ -321,7 +321,7 @@ class SupportsAdoption(Protocol):
     """Each target of the sink has one owner, and an operator can make another unit the owner."""
 
     def adopt(self, ref: RunRef, run_id: str, plan: IngestionPlan) -> tuple[str, ...]:
-        """Make the unit the owner, and begin this run, in one transaction; returns () if the target was free or its own."""
+        """Make the unit the owner and begin this run, in one transaction; () if the target was free or its own."""
         ...
 
 

@@ -19,9 +19,11 @@ from connectors.postgres.target import (
     TargetTable,
     existing_table,
     has_unique_key,
+    refuse_views,
     statements,
     target_of,
     type_statements,
+    widened_columns,
 )
 from connectors.postgres.upsert import SliceUpsert, Written
 from contracts.endpoint import ConnectionReport, ContentHash, EndpointDescriptor
@@ -252,7 +254,10 @@ def _lacking(session: Session, target: TargetTable) -> list[str]:
             "Add that key to the table, or give the unit another target_name; nothing was written.",
             table=target.table,
         )
-    return [*_missing_schema(session, target), *type_statements(session, target), *statements(target, table)]
+    lines = [*_missing_schema(session, target), *type_statements(session, target), *statements(target, table)]
+    if widened := widened_columns(target, table):
+        refuse_views(session, target, widened)
+    return lines
 
 
 def _missing_schema(session: Session, target: TargetTable) -> list[str]:

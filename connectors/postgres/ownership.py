@@ -54,9 +54,11 @@ class TargetOwners:
         Raises:
             SinkOwnerError: It belongs to another unit, or holds rows that no run wrote.
         """
-        mine, owner = TargetOwner.of(plan), self.owner(session, target)
-        if owner == mine:
+        mine = TargetOwner.of(plan)
+        if self.owner(session, target) == mine:
             return
+        # Waits for a run of the owner that is just beginning, so that it is seen below.
+        owner = self.owner(session, target, lock="FOR UPDATE")
         if exists and self._is_held(session, target, owner):
             owner = owner or self._owner_of_earlier_versions(session, target, mine)
             if owner != mine:
@@ -79,15 +81,15 @@ class TargetOwners:
         Raises:
             SinkOwnerError: Somebody else took it over.
         """
-        mine, owner = TargetOwner.of(plan), self.owner(session, target, lock=True)
+        mine, owner = TargetOwner.of(plan), self.owner(session, target, lock="FOR SHARE")
         if owner != mine:
             raise refusal(target, mine, owner)
 
-    def owner(self, session: Session, target: TargetTable, *, lock: bool = False) -> TargetOwner | None:
-        """The owner on record."""
+    def owner(self, session: Session, target: TargetTable, *, lock: str = "") -> TargetOwner | None:
+        """The owner on record; ``lock`` is a locking clause."""
         rows = session.rows(
             f"SELECT endpoint_id, unit_id FROM {self._targets} WHERE target_schema = {literal(target.schema)} "
-            f"AND target_name = {literal(target.name)}{' FOR SHARE' if lock else ''}",
+            f"AND target_name = {literal(target.name)} {lock}",
             f"looking for the owner of {target.table}",
         )
         return TargetOwner(*rows[0]) if rows else None

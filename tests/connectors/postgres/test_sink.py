@@ -151,10 +151,10 @@ def test_one_of_two_units_that_want_a_new_table_gets_it(place):
 
     with ThreadPoolExecutor(2) as pool:
         told = list(pool.map(start, (0, 1)))
-    winner = told.index("mine")
-    assert told[1 - winner] == f"unit {winner}"
     for sink in sinks:
         sink.close()
+    winner = told.index("mine")
+    assert told[1 - winner] == f"unit {winner}"
 
 
 def test_a_run_whose_table_was_taken_over_writes_and_removes_nothing_more(place):

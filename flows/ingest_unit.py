@@ -33,7 +33,7 @@ MOST_IN_FLIGHT = 64
     on_crashed=[mark_orphan_failed, emit_ended],
     on_cancellation=[mark_orphan_failed, emit_ended],
 )
-def ingest_unit(  # noqa: PLR0917 - Prefect passes parameters by name
+def ingest_unit(  # noqa: PLR0913, PLR0917 - Prefect passes parameters by name
     endpoint_id: str,
     unit_id: str,
     sink_id: str,
@@ -43,6 +43,7 @@ def ingest_unit(  # noqa: PLR0917 - Prefect passes parameters by name
     staging_id: str | None = None,
     fresh: bool = False,  # noqa: FBT001, FBT002 - Prefect passes parameters by name
     checkpoint: dict[str, Any] | None = None,
+    adopt: bool = False,  # noqa: FBT001, FBT002 - Prefect passes parameters by name
 ) -> Any:
     """Move one unit.
 
@@ -56,6 +57,7 @@ def ingest_unit(  # noqa: PLR0917 - Prefect passes parameters by name
         staging_id: A staging block; the default area when empty.
         fresh: Make a new plan even if an unfinished run could be resumed.
         checkpoint: Where an incremental run begins, in the source's own form; where the last one ended when empty.
+        adopt: Take the target over if it belongs to another unit, or holds rows that no run wrote.
 
     Returns:
         The run's counters (``contracts.receipts.RunSummary`` as JSON).
@@ -71,7 +73,7 @@ def ingest_unit(  # noqa: PLR0917 - Prefect passes parameters by name
                 pausable(workspace, ref, flow_run.id, control),
             ):
                 run = FlowUnitRun(workspace, ref, UUID(flow_run.id), get_run_logger(), control)
-                summary = run.execute(mode, data_mode, policy, staging_id, checkpoint, fresh=fresh)
+                summary = run.execute(mode, data_mode, policy, staging_id, checkpoint, fresh=fresh, adopt=adopt)
         except RunPausedError as error:
             return Cancelled(name=PAUSED, message=f"{error.code}: {error}", data=error)
         return summary.model_dump(mode="json")

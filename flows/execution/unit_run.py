@@ -93,6 +93,7 @@ class FlowUnitRun(SilentObserver):
         checkpoint: Json | None = None,
         *,
         fresh: bool,
+        adopt: bool = False,
     ) -> RunSummary:
         """Refuse or run.
 
@@ -103,6 +104,7 @@ class FlowUnitRun(SilentObserver):
             staging_id: A staging block; the default area when None.
             checkpoint: Where to begin in place of the saved checkpoint.
             fresh: Make a new plan even if an unfinished run could be resumed.
+            adopt: Take the target over if it belongs to another unit, or holds rows that no run wrote.
 
         Raises:
             IngestionError: Nothing began, or the run did not succeed; run it again to resume it.
@@ -117,6 +119,7 @@ class FlowUnitRun(SilentObserver):
             checkpoint=checkpoint,
             cdm_model=model_for(unit, data_mode or config.data_mode),
             fresh=fresh,
+            adopt=adopt,
         )
         with self._failures_recorded():
             sink = self._workspace.sink(self._ref.sink_id)

@@ -102,6 +102,19 @@ def test_refused_before_anything_starts(pair: RegisteredPair, workspace: Workspa
     assert pair.sink_sql("SELECT count(*) FROM pg_tables WHERE schemaname IN ('nucleus', 'public')").strip() == "0"
 
 
+def test_a_target_of_another_unit_is_taken_over_by_one_run(pair: RegisteredPair) -> None:
+    how = {"mode": "incremental", "policy": {"cursor_columns": ["at"]}}
+    run(pair, **how)
+    pair.sink_sql("UPDATE nucleus.targets SET unit_id = 'public.others'; DELETE FROM orders WHERE id <= 10")
+    message = refused(pair, **how)
+    assert message.startswith("E_SINK_OWNER: ")
+    assert "'public.others'" in message
+    taken = run(pair, adopt=True, **how)
+    assert (taken.mode, taken.rows_inserted, taken.rows_unchanged) == ("full", 10, ROWS - 10)
+    assert run(pair, **how).checkpoint_before == taken.checkpoint_after
+    assert pair.same()
+
+
 def test_a_second_run_is_refused_at_once(pair: RegisteredPair, workspace: Workspace) -> None:
     with workspace.sink(pair.sink_id).exclusive(pair.ref), pytest.raises(RunInProgressError):
         run(pair)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from uuid import UUID
 
+    from contracts.errors import IngestionError
     from contracts.plan import IngestionPlan, IngestionSlice
     from contracts.receipts import RunRef, RunSummary, StageReceipt, UpsertReceipt
     from contracts.staging import StagingHandle
@@ -40,13 +41,18 @@ MIB = 1024 * 1024
 
 
 class RunArtifacts(SilentObserver):
-    """The artifacts of one run of a unit: plan, progress bar, what was staged, summary."""
+    """The artifacts of one run of a unit: plan, progress bar, what was staged, summary with where.
+
+    Each is a call of the API, which many small runs feel: a run of one slice has no progress bar and no table of
+    what was staged.
+    """
 
     def __init__(self, ref: RunRef, log: RunLog) -> None:
         self._ref, self._log = ref, log
         self._progress_id: UUID | None = None
         self._staged: list[dict[str, Any]] = []
         self._staged_at: StagingHandle | None = None
+        self._staged_in: str | None = None
         self._slices = self._slices_done = self._rows = self._bytes = 0
         self._updated_at = self._began_at = time.monotonic()
 
@@ -60,14 +66,16 @@ class RunArtifacts(SilentObserver):
             lines = [_plan_line(piece) for piece in plan.slices[:PLAN_ROWS]]
             description = _plan_words(self._ref, plan, opened.slices_done)
             create_table_artifact(lines, key=key_of("plan", self._ref), description=description)
-            created = create_progress_artifact(
-                self._percent, key=key_of("progress", self._ref), description="The plan is made"
-            )
-            self._progress_id = cast("UUID", created)
+            if self._slices > 1:
+                created = create_progress_artifact(
+                    self._percent, key=key_of("progress", self._ref), description="The plan is made"
+                )
+                self._progress_id = cast("UUID", created)
 
     def staged(self, piece: IngestionSlice, receipt: StageReceipt) -> None:
         """Noted for the table of what was staged."""
         handle = self._staged_at = receipt.handle
+        self._staged_in = self._staged_in or staged_in(handle)
         if len(self._staged) < PLAN_ROWS:
             size = round(handle.bytes / MIB, 2)
             line = {"slice": piece.sequence, "key": piece.key, "rows": handle.rows, "MiB": size, "session": handle.key}
@@ -94,13 +102,19 @@ class RunArtifacts(SilentObserver):
     def show_summary(self, summary: RunSummary) -> None:
         """The run in a table."""
         with _logged_only(self._log):
-            create_markdown_artifact(
-                summary_markdown(summary), key=key_of("summary", self._ref), description=summary_words(summary)
-            )
+            markdown = summary_markdown(summary, self._staged_in)
+            create_markdown_artifact(markdown, key=key_of("summary", self._ref), description=summary_words(summary))
+
+    def show_failure(self, error: IngestionError) -> None:
+        """The error where a success would have its summary."""
+        with _logged_only(self._log):
+            markdown = failure_markdown(self._ref, error, self._staged_in)
+            said = f"{self._ref} failed: {error.code}"
+            create_markdown_artifact(markdown, key=key_of("summary", self._ref), description=said)
 
     def show_staged(self) -> None:
         """What this run staged, in a table; also of a run that ended early."""
-        if self._staged_at is None:
+        if self._staged_at is None or len(self._staged) < 2:
             return
         with _logged_only(self._log):
             create_table_artifact(
@@ -120,7 +134,10 @@ class RunProgress(NamedTuple):
 
 
 def progress_of(plane: ControlPlane, ref: RunRef, flow_run_id: str) -> RunProgress | None:
-    """The latest progress of that flow run; None before its plan is made. Raises ControlPlaneError."""
+    """The latest progress of that flow run; None before its plan is made, and of a plan of one slice.
+
+    Raises ControlPlaneError.
+    """
     artifact = plane.call("GET", f"/artifacts/{key_of('progress', ref)}/latest")
     if artifact is None or artifact.get("flow_run_id") != flow_run_id:
         return None
@@ -132,8 +149,8 @@ def key_of(kind: str, ref: RunRef) -> str:
     return re.sub(r"[^a-z0-9]+", "-", f"{kind}-{ref.endpoint_id}-{ref.unit_id}-{ref.sink_id}".lower()).strip("-")
 
 
-def summary_markdown(summary: RunSummary) -> str:
-    """The run in a table and its watermarks."""
+def summary_markdown(summary: RunSummary, staged_in: str | None = None) -> str:
+    """The run in a table, where it was staged, and its watermarks."""
     lines = [("Mode", f"{summary.mode}, {summary.strategy}{', resumed' if summary.resumed else ''}")]
     lines += [("Slices", f"{summary.slices_done:,} of {summary.slices_planned:,} in this run")]
     lines += [
@@ -143,6 +160,7 @@ def summary_markdown(summary: RunSummary) -> str:
     ]
     lines += [("Received", f"{summary.rows_staged:,} rows")] if summary.rows_expected is not None else []
     lines += [("Staged", f"{summary.bytes_staged / MIB:,.1f} MiB"), ("Took", f"{summary.seconds:,.1f} s")]
+    lines += [("Staged in", f"`{staged_in}`")] if staged_in else []
     lines += [(f"… {stage}", f"{seconds:,.2f} s") for stage, seconds in summary.seconds_by_stage.items()]
     lines += [(f"Watermark {when}", f"`{_cell(value)}`") for when, value in _watermarks(summary)]
     table = "\n".join(f"| {name} | {_cell(value)} |" for name, value in lines)
@@ -157,6 +175,22 @@ def summary_words(summary: RunSummary) -> str:
     gaps = f", {len(summary.gaps)} gap(s)" if summary.gaps else ""
     changed = f"{summary.rows_inserted:,} inserted, {summary.rows_updated:,} updated, {summary.rows_deleted:,} deleted"
     return f"{summary.ref}: {summary.rows_read:,} rows read, {changed} in {summary.seconds:,.1f} s{gaps}."
+
+
+def failure_markdown(ref: RunRef, error: IngestionError, staged_in: str | None = None) -> str:
+    """The error: what happened, what to do next, and where it was staged."""
+    next_step = f"\n\n**Next:** {error.next_step}" if error.next_step else ""
+    staged = f"\n\nStaged in `{staged_in}`" if staged_in else ""
+    return f"# {ref}\n\n**Failed, `{error.code}`:** {error.what}{next_step}{staged}\n"
+
+
+def staged_in(handle: StagingHandle) -> str | None:
+    """A URL of the run's folder in staging; None where there is nothing to look at."""
+    # The run's sessions lie together, two levels above a try of a slice.
+    run_prefix = "/".join(handle.key.rstrip("/").split("/")[:-2])
+    roots = {"local": f"file://{handle.bucket.rstrip('/')}/", "s3": f"s3://{handle.bucket}/"}
+    root = roots.get(handle.provider)
+    return None if root is None else f"{root}{run_prefix}/"
 
 
 def command_to_look_at(handle: StagingHandle) -> str | None:

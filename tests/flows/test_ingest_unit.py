@@ -59,7 +59,10 @@ def test_full_then_incremental(pair: RegisteredPair, workspace: Workspace, plane
 
 def _it_reads_like_a_story(plane: ControlPlane, pair: RegisteredPair) -> None:
     suffix = f"{pair.source_id}-public-orders-{pair.sink_id}"
-    found = {kind: plane.call("GET", f"/artifacts/{kind}-{suffix}/latest") for kind in ("plan", "progress", "summary")}
+    found = {
+        kind: plane.call("GET", f"/artifacts/{kind}-{suffix}/latest")
+        for kind in ("plan", "progress", "summary", "staged")
+    }
     assert json.loads(found["plan"]["data"])[0]["slice"] == 0
     assert found["progress"]["data"] == 100.0
     assert "| Updated | 4 rows |" in found["summary"]["data"]

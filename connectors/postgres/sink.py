@@ -180,6 +180,8 @@ class PostgresSink(TableSink):
     """A ``SinkEndpoint`` for raw rows that can also find gone rows and hash its content."""
 
     descriptor: ClassVar[EndpointDescriptor] = DESCRIPTOR
+    most_columns: ClassVar[int] = 1_600
+    """PostgreSQL manual, appendix "PostgreSQL Limits"."""
 
     def provision(self, plan: IngestionPlan) -> tuple[str, ...]:
         """Make or widen the table, in one transaction."""

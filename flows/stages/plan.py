@@ -13,6 +13,7 @@ from contracts.model import Contract, Json
 from contracts.plan import IngestionPlan, IngestionSlice, fingerprint
 from contracts.receipts import FrozenRun, RunHandle, RunRef, UpsertReceipt
 from contracts.unit import EndpointUnitDescriptor, IngestionMode, UnitPolicy
+from flows.stages.width import fitted
 from state.admission import require_fitting_sink
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ class RunRequest(Contract):
     """What the rows are mapped to; None for raw rows."""
     fresh: bool = False
     """Make a new plan even if an unfinished run could be resumed."""
+    notes: tuple[str, ...] = ()
+    """What was found out about the request, for the plan's notes."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,7 @@ def open_run(source: SourceEndpoint, sink: SinkEndpoint, request: RunRequest, vi
         UpsertError: The sink cannot be made to fit; nothing was written.
     """
     require_sink(sink, request)
+    request = fitted(sink, request)
     previous = sink.last_run(request.ref)
     if previous is not None and previous.finished_at is None and previous.plan.checkpoint_before is None:
         # That run set out to read everything and did not end: no older checkpoint speaks for the sink any more.
@@ -116,7 +120,8 @@ def make_plan(source: SourceEndpoint, request: RunRequest, view: str | None) -> 
         checkpoint=request.checkpoint,
         view=view,
     )
-    return source.plan(wanted).model_copy(update={"cdm_model": request.cdm_model})
+    plan = source.plan(wanted)
+    return plan.model_copy(update={"cdm_model": request.cdm_model, "notes": (*request.notes, *plan.notes)})
 
 
 def require_sink(sink: SinkEndpoint, request: RunRequest) -> None:

@@ -169,9 +169,8 @@ class SiteKeys:
         return {one for chunk in chunks(ids, RECONCILED) for one in self._found(chunk)}
 
     def _found(self, ids: Sequence[str]) -> list[str]:
-        projects = self._scope.project_keys or self._client.config.project_keys
-        inside = [jql.one_of("project", projects)] if projects else []
-        query = jql.all_of([jql.numbers_in("id", ids), *inside, *self._scope.conditions])
+        inside = self._scope.selected(self._client.config.project_keys)
+        query = jql.all_of([jql.numbers_in("id", ids), *inside])
         try:
             return [one for page in self._client.ids(query, ids) for one in page]
         except Refusal as refusal:

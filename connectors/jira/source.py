@@ -116,7 +116,8 @@ class JiraSource:
         """Batches of about 500 rows; the report says how many the site promised, and what it withheld."""
         dataset = plan.unit.dataset
         if units.is_found_by_issue(dataset):
-            return (yield from IssueSliceReader(self._client, dataset, piece).frames())
+            below = self._below(plan, piece)
+            return (yield from IssueSliceReader(self._client, dataset, piece, below).frames())
         return (yield from read_list(self._client, dataset))
 
     def checkpoint(self, plan: IngestionPlan, receipts: Sequence[UpsertReceipt]) -> Json | None:
@@ -223,6 +224,12 @@ class JiraSource:
                 if one.active
             ),
         }
+
+    def _below(self, plan: IngestionPlan, piece: IngestionSlice) -> list[str] | None:
+        """Which children of changed issues are read with them; a full run's reads all anyway, but the late one."""
+        if plan.unit.dataset.name != "issues" or (plan.mode == "full" and "projects" not in piece.params):
+            return None
+        return scope_of(plan.unit, plan.policy, selectable=True).selected(self._client.config.project_keys)
 
     def close(self) -> None:
         """Close connections."""

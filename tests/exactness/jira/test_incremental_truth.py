@@ -140,3 +140,35 @@ def test_a_census_of_children_is_no_second_crawl(jira, mover):
     assert len(jira.requests) - before <= crawl
     assert not [one for one in jira.requests[before:] if one.path.endswith("/comment/list")]
     assert_truth(mover, "comments")
+
+
+@pytest.mark.parametrize("when", ["before the run", "while a full run reads"])
+def test_the_move_of_a_parent_reaches_its_children(jira, mover, when):
+    """They name it by key and are not updated by its move; they alone are read with it."""
+    parent, *children = jira.site.issues()[10:14]
+    for child in children:
+        jira.site.adopt(parent, child)
+    jira.site.pass_time(3600)  # else they count as changed themselves, and two slices write them
+    mover.run("issues", "incremental")
+    jira.site.pass_time(3600)
+    before = len(jira.requests)
+    there = "OPS" if parent.project_key == "AND" else "AND"
+    asked: list[str] = []
+
+    def move_while_reading(path: str) -> None:
+        asked.append(path)
+        listed = sum(one.endswith("/search/jql") for one in asked)
+        if not jira.site.issue(parent.issue_id).key.startswith(there) and listed == 4:
+            jira.site.move(parent, there)
+
+    if when == "before the run":
+        jira.site.move(parent, there)
+        jira.site.pass_time(1)
+    else:
+        jira.on_request = move_while_reading
+    summary = mover.run("issues", "full" if "full" in when else "incremental")
+    assert parent.project_key == there
+    assert_truth(mover, "issues")
+    if when == "before the run":
+        assert summary.rows_updated + summary.rows_inserted == 4
+        assert fetched(jira, before) == {one.issue_id for one in (parent, *children)}, "no crawl"

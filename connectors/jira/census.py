@@ -29,6 +29,13 @@ if TYPE_CHECKING:
     from contracts.plan import IngestionPlan, SliceReport
 
 _orphan = msgspec.json.Decoder(Orphan).decode
+_VERSION = {
+    "id": pl.String(),
+    "key": pl.String(),
+    "project_key": pl.String(),
+    "status": pl.String(),
+    "updated": pl.Datetime("us", "UTC"),
+}
 _ISSUES_PER_FETCH, _CHILDREN_PER_FETCH, _PROJECTS_PER_SEARCH = 100, 1000, 500
 
 
@@ -100,14 +107,22 @@ class SiteKeys:
     def _of(self, piece: IngestionSlice) -> Iterator[pl.DataFrame]:
         if self._dataset.name == "issues":
             try:
-                for page in self._client.ids(str(piece.params["jql"])):
-                    yield pl.DataFrame({self._key: page}, schema={self._key: pl.String})
+                yield from self._issues(str(piece.params["jql"]))
             except Refusal as refusal:
                 raise self._incomplete(str(refusal)) from refusal
             return
         report = yield from self._children_of(piece)
         if report.gaps:
             raise self._incomplete(report.gaps[0])
+
+    def _issues(self, query: str) -> Iterator[pl.DataFrame]:
+        """Ids; for an incremental run with what tells whether it read each issue as it is now."""
+        if self._plan.mode == "incremental":
+            for versions in self._client.versions(query):
+                yield pl.DataFrame([one.row for one in versions], schema=_VERSION, orient="row")
+        else:
+            for page in self._client.ids(query):
+                yield pl.DataFrame({self._key: page}, schema={self._key: pl.String})
 
     def _children_of(self, piece: IngestionSlice) -> Generator[pl.DataFrame, None, SliceReport]:
         frames = IssueSliceReader(self._client, self._dataset, piece).frames()

@@ -12,6 +12,7 @@ from connectors.http.progress import is_census_due
 from connectors.http.scope import find_unit, require_mode
 from connectors.jira import jql, windows
 from connectors.jira.errors import typed_errors
+from connectors.jira.names import names_of, renamed_slices
 from connectors.jira.progress import JiraCheckpoint
 from connectors.jira.scope import Scope, scope_of
 from connectors.jira.units import UNITS, VENDOR
@@ -131,6 +132,9 @@ def _by_issue(client: JiraClient, request: PlanRequest, scope: Scope) -> Ingesti
     split = windows.split_windows(client, unsplit, client.config.slice_issues, client.config.concurrency)
     pieces = [_slice(index, window) for index, window in enumerate(split)]
     pieces += [_unseen(len(pieces) + index, key) for index, key in enumerate(unseen)]
+    names = names_of(client) if request.unit.dataset.name == "issues" else {}
+    if names and request.mode == "incremental":
+        pieces += renamed_slices(client, before.names, names, scope.selected(client.config.project_keys), len(pieces))
     census = request.mode == "full" or (
         request.unit.dataset.name == "issues" and is_census_due(before.census_at, now, request.policy.census_every_s)
     )
@@ -143,7 +147,7 @@ def _by_issue(client: JiraClient, request: PlanRequest, scope: Scope) -> Ingesti
         slices=tuple(pieces),
         policy=request.policy,
         checkpoint_before=request.checkpoint,
-        checkpoint_after=before.advanced(projects, now, census=census),
+        checkpoint_after=before.model_copy(update={"names": names}).advanced(projects, now, census=census),
         census=census,
     )
 

@@ -18,6 +18,7 @@ from connectors.http.client import Refusal
 from connectors.jira import jql, rows
 from connectors.jira.client import RECONCILED
 from connectors.jira.errors import typed_errors
+from connectors.jira.names import RENAMED
 from connectors.jira.rows import ChildReader, IssueReader, Parent
 from contracts.plan import IngestionSlice, SliceReport
 
@@ -111,8 +112,8 @@ class IssueSliceReader:
                     frames = []
         if frames:
             yield pl.concat(frames)
-        project = self._piece.params.get("project")
-        observed = {"project": project} if self._gaps and project else {}
+        tells = ("project", RENAMED) if self._gaps else ()
+        observed = {name: self._piece.params[name] for name in tells if name in self._piece.params}
         return SliceReport(expected_rows=self._expected, observed=observed, gaps=tuple(self._gaps))
 
     def _empty(self) -> pl.DataFrame:

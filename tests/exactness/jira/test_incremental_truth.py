@@ -172,3 +172,38 @@ def test_the_move_of_a_parent_reaches_its_children(jira, mover, when):
     if when == "before the run":
         assert summary.rows_updated + summary.rows_inserted == 4
         assert fetched(jira, before) == {one.issue_id for one in (parent, *children)}, "no crawl"
+
+
+def test_a_census_compares_versions(jira, mover):
+    """Archived, restored and moved without an update: found by the census of an incremental run, and read alone."""
+    site = jira.site
+    archived, moved = site.issues()[4], site.issues()[8]
+    mover.run("issues", "incremental")
+    site.pass_time(90_000)
+    site.archive(archived, updates=False)
+    mover.run("issues", "incremental")
+    site.pass_time(90_000)
+    site.archive(archived, archived=False, updates=False)
+    site.move(moved, "OPS" if moved.project_key == "AND" else "AND", updates=False)
+    before = len(jira.requests)
+    mover.run("issues", "incremental")
+    assert_truth(mover, "issues")
+    assert fetched(jira, before) == {archived.issue_id, moved.issue_id}, "no crawl"
+
+
+def test_names_that_were_changed(jira, mover):
+    """A renamed status, priority and type: three lists say so, and only the issues that carry them are read."""
+    mover.run("issues", "incremental")
+    jira.site.pass_time(3600)
+    jira.site.names.rename("status", "3", "With counsel")
+    before = len(jira.requests)
+    mover.run("issues", "incremental")
+    assert_truth(mover, "issues")
+    assert fetched(jira, before) == {one.issue_id for one in jira.site.issues() if one.status_id == "3"}
+    jira.site.names.rename("priority", "1", "Blocker")
+    jira.site.names.rename("issuetype", "10001", "User story")
+    mover.run("issues", "incremental")
+    assert_truth(mover, "issues")
+    before = len(jira.requests)
+    mover.run("issues", "incremental")
+    assert not fetched(jira, before)

@@ -36,7 +36,7 @@ _VERSION = {
     "status": pl.String(),
     "updated": pl.Datetime("us", "UTC"),
 }
-_ISSUES_PER_FETCH, _CHILDREN_PER_FETCH, _PROJECTS_PER_SEARCH = 100, 1000, 500
+_ISSUES_PER_FETCH, _CHILDREN_PER_FETCH, _ISSUES_PER_SEARCH, _PROJECTS_PER_SEARCH = 100, 1000, 500, 500
 
 
 class SiteKeys:
@@ -180,20 +180,22 @@ class SiteKeys:
         return {child for child, issue in issue_of.items() if issue in selected}
 
     def _selected(self, ids: Sequence[str]) -> set[str]:
-        """Those of the issues that a search finds inside the selectors, in the newest state of the index."""
-        return {one for chunk in chunks(ids, RECONCILED) for one in self._found(chunk)}
+        """Those of the issues that a search finds inside the selectors; the rest in the newest state of the index."""
+        found = {one for chunk in chunks(ids, _ISSUES_PER_SEARCH) for one in self._found(chunk, ())}
+        rest = [one for one in ids if one not in found]
+        return found | {one for chunk in chunks(rest, RECONCILED) for one in self._found(chunk, chunk)}
 
-    def _found(self, ids: Sequence[str]) -> list[str]:
+    def _found(self, ids: Sequence[str], fresh: Sequence[str]) -> list[str]:
         inside = self._scope.selected(self._client.config.project_keys)
         query = jql.all_of([jql.numbers_in("id", ids), *inside])
         try:
-            return [one for page in self._client.ids(query, ids) for one in page]
+            return [one for page in self._client.ids(query, fresh) for one in page]
         except Refusal as refusal:
             if refusal.status != 400:
                 raise
             if len(ids) > 1:
                 middle = len(ids) // 2
-                return [one for part in (ids[:middle], ids[middle:]) for one in self._found(part)]
+                return [one for part in (ids[:middle], ids[middle:]) for one in self._found(part, fresh and part)]
             if self._client.has_issue(ids[0]):
                 raise self._incomplete(f"issue {ids[0]} is there, and a search for it is refused ({refusal})") from None
             return []

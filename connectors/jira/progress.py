@@ -41,11 +41,13 @@ class JiraCheckpoint(ApiCheckpoint):
         scope: Fingerprint of selectors other than projects, and of the dataset's columns: under another one old issues
             must be read again.
         census_at: When ids were last compared with the site's.
+        members: Of comments and worklogs, a snapshot of the issues at ``census_at``.
         names: Names of statuses, priorities and types by id, as the rows carry them.
         transient: Watermarks by project key.
     """
 
     census_at: datetime | None = None
+    members: str = ""
     names: dict[str, dict[str, str]] = Field(default_factory=dict)
     transient: Transient = Transient()
 

@@ -38,10 +38,10 @@ def take_census(
 ) -> tuple[CensusReceipt | None, tuple[Json, ...]]:
     """What became of rows that are gone, and keys that are missing. None when nothing applies.
 
-    When a full run has read every key once, every staged key is in the sink; then equal counts mean equal keys, and
-    nothing has to be compared. A run whose late slices read rows again compares always: behind each of them a row that
-    is gone could hide. So does one that went on in a second process, unless its source has late slices: they show what
-    was read twice.
+    When a run over everything has read every key once, every staged key is in the sink; then equal counts mean equal
+    keys, and nothing has to be compared. A run whose late slices read rows again compares always: behind each of them a
+    row that is gone could hide. So does one that went on in a second process, unless its source has late slices: they
+    show what was read twice.
     """
     source, sink, plan = context.source, context.sink, context.plan
     if not plan.unit.primary_key or not isinstance(sink, SupportsReconcile):
@@ -56,7 +56,8 @@ def take_census(
         return None, ()
     at_source = sum(receipt.rows_staged - receipt.rows_duplicate for receipt in receipts if not receipt.is_census)
     in_one_go = not context.run.resumed or isinstance(source, SupportsLateSlices)
-    read_once = plan.mode == "full" and in_one_go and not _read_late(plan, receipts)
+    everything = plan.mode == "full" or plan.checkpoint_before is None
+    read_once = everything and in_one_go and not _read_late(plan, receipts)
     in_sink = sink.count_rows(plan)
     why = ""
     if read_once and in_sink == at_source:

@@ -207,3 +207,20 @@ def test_names_that_were_changed(jira, mover):
     before = len(jira.requests)
     mover.run("issues", "incremental")
     assert not fetched(jira, before)
+
+
+def test_children_of_issues_that_went_and_came_back(jira, mover):
+    """Restored and moved without an update, or gone for good: the daily census of an incremental run finds them."""
+    site, names = jira.site, CHILDREN if mover.data_mode == "raw" else CHILDREN[:1]
+    back, moved, gone = [one for one in site.issues() if one.comments and one.worklogs][:3]
+    site.archive(back, updates=False)
+    run_all(mover, *names)
+    site.pass_time(90_000)
+    site.archive(back, archived=False, updates=False)
+    site.move(moved, "OPS" if moved.project_key == "AND" else "AND", updates=False)
+    site.delete(gone)
+    site.create("AND", comments=1, worklogs=1)
+    before = len(jira.requests)
+    run_all(mover, *names)
+    assert_truth(mover, *names)
+    assert len(fetched(jira, before)) <= 5, "no crawl"

@@ -28,14 +28,14 @@ RENAMED = "renamed"
 _ISSUES_PER_SLICE = 1000
 
 
-class _Category(msgspec.Struct):
+class _StatusCategory(msgspec.Struct):
     key: str = ""
 
 
 class _NamePayload(msgspec.Struct):
     id: str
     name: str = ""
-    statusCategory: _Category | None = None  # noqa: N815 - Jira's name
+    statusCategory: _StatusCategory | None = None  # noqa: N815 - Jira's name
 
 
 def names_of(client: JiraClient) -> Names:

@@ -109,7 +109,7 @@ def _it_is_told_in_one_sentence(plane: ControlPlane, pair: RegisteredPair, run_i
     """As the run's page shows it: the failure is an error of the log and an artifact, and there is no traceback."""
     wanted = {"logs": {"flow_run_id": {"any_": [run_id]}}, "limit": 200}
     lines = until(lambda: [line for line in plane.call("POST", "/logs/filter", wanted) if line["message"] == message])
-    assert [line["level"] for line in lines] == [logging.ERROR]
+    assert {line["level"] for line in lines} == {logging.ERROR}, "of the slice's task, and of the run"
     assert not [line for line in plane.call("POST", "/logs/filter", wanted) if "Traceback" in line["message"]]
     summary = plane.call("GET", f"/artifacts/{key_of('summary', pair.ref)}/latest")["data"]
     code, _, sentence = message.partition(": ")

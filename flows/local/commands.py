@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from flows.local.processes import INSTANCE_HEADER, LOOPBACK, port_of
+from flows.prefect_api.loopback import keep_loopback_direct
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKER_FILES = "worker-files"
@@ -31,6 +32,7 @@ SERVER: dict[str, str] = {
 
 def environment(home: Path, api_url: str) -> dict[str, str]:
     """The environment of every process of ours."""
+    keep_loopback_direct()
     return {
         **os.environ,
         "DO_NOT_TRACK": "1",
@@ -76,8 +78,14 @@ def server_command(api_url: str, instance: str) -> list[str]:
 
 
 def worker_command() -> list[str]:
-    """A process worker."""
-    return [sys.executable, "-m", "prefect", "worker", "start", "--pool", "nucleus", "--type", "process"]
+    """A process worker with as many runs at once as the machine carries; others wait, and Prefect calls them late."""
+    command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "nucleus", "--type", "process"]
+    return [*command, "--limit", str(most_runs())]
+
+
+def most_runs() -> int:
+    """Two runs for each core, and at least four: a start takes a core for seconds, a run mostly waits for others."""
+    return max(4, 2 * (os.cpu_count() or 1))
 
 
 def set_up_command(api_url: str, instance: str | None) -> list[str]:

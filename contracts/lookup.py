@@ -1,4 +1,4 @@
-"""Optional abilities of sources and sinks to tell which rows are gone, where a list of keys is not enough or costs too much.
+"""Optional abilities of sources and sinks to tell which rows are gone, where a list of keys is too little or too dear.
 
 A list that is read page by page can miss a row that is there, and some systems list certain rows only one parent at a
 time. Both are settled by asking for single keys: the sink names the candidates, the source says which are gone.

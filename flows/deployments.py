@@ -19,6 +19,7 @@ from prefect.workers.process import ProcessWorker
 
 from flows.blocks.types import CheckpointBlock, LocalStagingBlock, MemoryStagingBlock, StateEntryBlock, endpoint_blocks
 from flows.prefect_api.block_documents import BlockDocuments
+from flows.prefect_api.runs import AWAITING_RETRY, AWAITING_TURN
 
 if TYPE_CHECKING:
     from prefect.blocks.core import Block
@@ -32,6 +33,11 @@ _POOL_VARIABLES = ("env", "working_dir")
 HEARTBEAT_S = 30
 ZOMBIE_AFTER_S = 90
 """At least three heartbeats, or a slow moment would crash healthy runs."""
+_WITHOUT_PROCESS = (
+    *("Completed", "Failed", "Cancelled", "Crashed", "Paused", "Suspended"),
+    *("Scheduled", AWAITING_RETRY, AWAITING_TURN),
+)
+"""States in which no heartbeat is due."""
 
 
 class Deployed(NamedTuple):
@@ -116,15 +122,17 @@ def apply() -> None:
 def watch_zombies() -> None:
     """The automation that crashes runs whose heartbeats stopped: the server has no such service of its own."""
     name = "nucleus: crash runs without a heartbeat"
+    expected = {f"prefect.flow-run.{each}" for each in ("heartbeat", *_WITHOUT_PROCESS)}
     with get_client(sync_client=True) as client:
-        if client.read_automations_by_name(name):
-            return
-    ended = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Cancelled", "Crashed")}
+        for old in client.read_automations_by_name(name):
+            if getattr(old.trigger, "expect", None) == expected:
+                return
+            client.delete_automation(old.id)
     Automation(
         name=name,
         trigger=EventTrigger(
             after={"prefect.flow-run.heartbeat"},
-            expect={"prefect.flow-run.heartbeat", *ended},
+            expect=expected,
             match={"prefect.resource.id": "prefect.flow-run.*"},
             for_each={"prefect.resource.id"},
             posture=Posture.Proactive,

@@ -100,7 +100,9 @@ class UnitStateCache:
     def _read_changed(self, endpoint_id: str, cached: _CachedEndpoint) -> None:
         now, since = datetime.now(UTC), cached.looked_at - _MARGIN
         runs = self._workspace.runs
-        moved = [*runs.find(ENDED, ended_after=since), *runs.find(ALIVE, began_after=since)]
+        # A run that waited for its turn is alive since its state says so: it began, and was put back, before.
+        begun = (run for run in runs.find(ALIVE) if run.state_at > since)
+        moved = [*runs.find(ENDED, ended_after=since), *begun]
         changed = {run.ref for run in moved if _is_of(run, endpoint_id)}
         holds = set(self._workspace.holds.list(endpoint_id))
         again = {ref for ref in changed | holds | cached.invalidated if ref is not None}

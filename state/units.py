@@ -114,9 +114,10 @@ class UnitStates:
         entry = self._store.get(key)
         return UnitState(**ref.model_dump()) if entry is None else read_as(UnitState, entry.value, key)
 
-    def running(self, ref: RunRef, run_id: str) -> UnitState:
-        """Record that the run began. The error of an earlier run stays until this one ends."""
-        return self._record(ref, state="RUNNING", last_run_id=run_id, last_run_at=self._now())
+    def running(self, ref: RunRef, run_id: str, flow_run_id: str | None = None) -> UnitState:
+        """Record that the run began, in this flow run. The error of an earlier run stays until this one ends."""
+        begun = {"last_run_id": run_id, "flow_run_id": flow_run_id, "last_run_at": self._now()}
+        return self._record(ref, state="RUNNING", **begun)
 
     def succeeded(self, ref: RunRef, run_id: str, stats: Json | None = None) -> UnitState:
         """Record success and the run's counts. Changes nothing if a later run has been recorded."""

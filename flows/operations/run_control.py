@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from contracts.endpoint import SupportsSelectionCheck
 from contracts.errors import ConfigInvalidError
-from flows.prefect_api.runs import ACCEPTED, ALIVE, DEPLOYMENT, WAITING, key_of
+from flows.prefect_api.runs import ACCEPTED, ALIVE, AWAITING_TURN, DEPLOYMENT, WAITING, key_of, same_parameters
 from flows.prefect_api.schedules import prefect_schedule, sync_schedules
 from state.units import stored
 
@@ -26,7 +26,10 @@ def active_run(workspace: Workspace, ref: RunRef) -> Run | None:
 
 
 def start(workspace: Workspace, ref: RunRef, parameters: Mapping[str, Any]) -> Run:
-    """Start the unit on a worker, or let it go on where a pause stopped it; what goes on already is given back.
+    """Start the unit on a worker, or let it go on where a pause stopped it.
+
+    A run that would do the same and has not begun is given back in place of a second one. A run at work is not: it
+    may have read before the request, so the new one waits for its turn.
 
     Args:
         workspace: Of the server in use.
@@ -38,7 +41,7 @@ def start(workspace: Workspace, ref: RunRef, parameters: Mapping[str, Any]) -> R
     """
     if workspace.holds.release(ref):
         sync(workspace)
-    elif found := active_run(workspace, ref):
+    elif found := _not_begun(workspace, parameters):
         return found
     return workspace.runs.start(DEPLOYMENT, parameters, key=key_of("start", uuid4().hex), tags=(ACCEPTED,))
 
@@ -48,8 +51,9 @@ def pause(workspace: Workspace, ref: RunRef) -> Run | None:
 
     A run that waits for a worker is cancelled: nothing of it began.
     """
-    at_work = _at_work(workspace, ref)
-    workspace.holds.hold(ref, [at_work.run_id] if at_work else [])
+    alive = _alive(workspace, ref)
+    at_work = next(iter(alive), None)
+    workspace.holds.hold(ref, [run.run_id for run in alive])
     for run in _waiting(workspace, ref):
         workspace.runs.cancel(run)
     if at_work is None:
@@ -115,8 +119,20 @@ def _scheduled(config: UnitConfig) -> tuple[object, ...] | None:
 
 
 def _at_work(workspace: Workspace, ref: RunRef) -> Run | None:
-    return next((run for run in workspace.runs.find(ALIVE) if run.ref == ref), None)
+    return next(iter(_alive(workspace, ref)), None)
+
+
+def _alive(workspace: Workspace, ref: RunRef) -> list[Run]:
+    return [run for run in workspace.runs.find(ALIVE) if run.ref == ref]
+
+
+def _not_begun(workspace: Workspace, parameters: Mapping[str, Any]) -> Run | None:
+    promised = workspace.runs.find(("SCHEDULED", "PENDING"), tag=ACCEPTED)
+    return next((run for run in promised if same_parameters(run.parameters, parameters)), None)
 
 
 def _waiting(workspace: Workspace, ref: RunRef) -> list[Run]:
-    return [run for run in workspace.runs.find(WAITING, tag=ACCEPTED) if run.ref == ref]
+    """Runs that were promised, and runs of schedules and the UI that wait for their turn."""
+    promised = workspace.runs.find(WAITING, tag=ACCEPTED)
+    in_turn = workspace.runs.find(WAITING, name=AWAITING_TURN)
+    return [*{run.run_id: run for run in (*promised, *in_turn) if run.ref == ref}.values()]

@@ -52,7 +52,7 @@ def state_of(workspace: Workspace, ref: RunRef) -> UnitState:
 def corrected(noted: UnitState, alive: Run | None) -> UnitState:
     """The noted state, if what Prefect knows does not say otherwise."""
     if alive is not None and not _was_overtaken(alive, noted):
-        began_at = alive.began_at or noted.last_run_at
+        began_at = alive.at_work_since or noted.last_run_at
         return noted.model_copy(update={"state": "RUNNING", "last_run_id": alive.run_id, "last_run_at": began_at})
     if noted.state == "RUNNING":
         error = {name: value for name, value in run_stopped_error().to_json().items() if name != "facts"}
@@ -62,15 +62,15 @@ def corrected(noted: UnitState, alive: Run | None) -> UnitState:
 
 def _at_work(runs: Runs) -> dict[RunRef, Run]:
     """Of each unit the run that began last: a killed one stays alive for Prefect until its heartbeat is missed."""
-    oldest_first = sorted(runs.find(ALIVE), key=lambda run: run.began_at or run.state_at)
+    oldest_first = sorted(runs.find(ALIVE), key=lambda run: run.at_work_since or run.state_at)
     return {run.ref: run for run in oldest_first if run.ref is not None}
 
 
 def _was_overtaken(alive: Run, noted: UnitState) -> bool:
     """True for a run that cannot be at work, because a later run of the unit took the lock and has ended."""
-    if noted.state == "RUNNING" or noted.last_run_at is None or alive.began_at is None:
+    if noted.state == "RUNNING" or noted.last_run_at is None or alive.at_work_since is None:
         return False
-    return alive.began_at < noted.last_run_at
+    return alive.at_work_since < noted.last_run_at
 
 
 def checkpoints_of(workspace: Workspace, endpoint_id: str) -> Mapping[RunRef, dict[str, Any]]:

@@ -25,7 +25,7 @@ def preview(
 ) -> None:
     """Show the first rows of a unit, in no promised order."""
     from cli.arguments.values import predicate
-    from cli.terminal.cells import texts
+    from flows.operations.cells import texts
 
     conditions = [predicate(each) for each in where or ()]
 

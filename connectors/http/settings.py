@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
-from connectors.describe import DESTINATION
+from connectors.config_fields import DESTINATION
 
 
 def _checked_url(value: str) -> str:

@@ -7,7 +7,7 @@ worklogs", "Projects", "Users", "Myself", "Rate limiting").
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -39,9 +39,23 @@ class _AccountId(msgspec.Struct):
     accountId: str  # noqa: N815 - Jira's name
 
 
-class _IdPage(msgspec.Struct):
-    issues: list[_IssueId]
+class IssueName(msgspec.Struct):
+    """An issue's two names: its id stays, its key changes when it moves."""
+
+    id: str
+    key: str
+
+
+class _Paged(msgspec.Struct):
     nextPageToken: str | None = None  # noqa: N815 - Jira's name
+
+
+class _IdPage(_Paged, kw_only=True):
+    issues: list[_IssueId]
+
+
+class _NamePage(_Paged, kw_only=True):
+    issues: list[IssueName]
 
 
 class _Fetched(msgspec.Struct):
@@ -81,6 +95,7 @@ class _Worklogs(msgspec.Struct):
 _id = msgspec.json.Decoder(_IssueId).decode
 _account = msgspec.json.Decoder(_AccountId).decode
 _ids = decoder(_IdPage)
+_names = decoder(_NamePage)
 _fetched = decoder(_Fetched)
 _count = decoder(_Count)
 _values = decoder(_Values)
@@ -89,6 +104,7 @@ _comments = decoder(_Comments)
 _worklogs = decoder(_Worklogs)
 _raws = decoder(list[msgspec.Raw])
 _any: Callable[[bytes], Any] = decoder(object)
+PageT = TypeVar("PageT", bound=_Paged)
 
 
 class JiraClient:
@@ -146,20 +162,13 @@ class JiraClient:
         Raises:
             SourcePageFailedError: A page token came twice, so the listing would never end.
         """
-        body: dict[str, Any] = {"jql": jql, "maxResults": IDS_PER_PAGE, "fields": ["id"]}
-        if reconcile:
-            body["reconcileIssues"] = [int(one) for one in reconcile]
-        seen: set[str] = set()
-        while True:
-            page = self.http.post(f"{_API}/search/jql", _ids, body)
+        for page in self._search(jql, ["id"], _ids, reconcile):
             yield [issue.id for issue in page.issues]
-            token = page.nextPageToken
-            if token is None:
-                return
-            if token in seen:
-                raise SourcePageFailedError("The search gave a page token twice", "Run again.", jql=jql)
-            seen.add(token)
-            body["nextPageToken"] = token
+
+    def names(self, jql: str) -> Iterator[list[IssueName]]:
+        """Ids and keys of all matching issues, as :meth:`ids`."""
+        for page in self._search(jql, ["key"], _names):
+            yield page.issues
 
     def latest(self, jql: str, limit: int) -> list[str]:
         """Ids of the first matches, in the query's order."""
@@ -227,6 +236,24 @@ class JiraClient:
     def close(self) -> None:
         """Close connections."""
         self.http.close()
+
+    def _search(
+        self, jql: str, fields: Sequence[str], decode: Callable[[bytes], PageT], reconcile: Sequence[str] = ()
+    ) -> Iterator[PageT]:
+        body: dict[str, Any] = {"jql": jql, "maxResults": IDS_PER_PAGE, "fields": [*fields]}
+        if reconcile:
+            body["reconcileIssues"] = [int(one) for one in reconcile]
+        seen: set[str] = set()
+        while True:
+            page = self.http.post(f"{_API}/search/jql", decode, body)
+            yield page
+            token = page.nextPageToken
+            if token is None:
+                return
+            if token in seen:
+                raise SourcePageFailedError("The search gave a page token twice", "Run again.", jql=jql)
+            seen.add(token)
+            body["nextPageToken"] = token
 
     def _listed(self, what: str, page: Callable[[PageRequest], Page]) -> Iterator[list[msgspec.Raw]]:
         """Payloads of a list that is read by position.

@@ -56,16 +56,22 @@ class _FetchedId(msgspec.Struct):
     id: str
 
 
-class _Orphan(msgspec.Struct):
+class Orphan(msgspec.Struct):
     """A child as it comes without its issue; a comment names the issue in its own address only."""
 
     id: str
     self: str = ""
     issueId: str | None = None  # noqa: N815 - Jira's name
 
+    @property
+    def issue_id(self) -> str | None:
+        """Its issue, None where the payload does not name it."""
+        match = _IN_ADDRESS.search(self.self)
+        return self.issueId or (match.group(1) if match else None)
+
 
 _issue, _id = msgspec.json.Decoder(_Issue).decode, msgspec.json.Decoder(_FetchedId).decode
-_orphan = msgspec.json.Decoder(_Orphan).decode
+_orphan = msgspec.json.Decoder(Orphan).decode
 _IN_ADDRESS = re.compile(r"/issue/(\d+)/comment/")
 
 
@@ -190,7 +196,7 @@ class IssueSliceReader:
         kind = self._dataset.name.removesuffix("s")
         for chunk in chunks(ids, 1000):
             payloads = self._client.children(kind, chunk)
-            children_with_issue = [(_issue_of(_orphan(payload)), payload) for payload in payloads]
+            children_with_issue = [(_orphan(payload).issue_id, payload) for payload in payloads]
             parents: dict[str, Parent] = {}
             for some in chunks(sorted({one for one, _ in children_with_issue if one}), 100):
                 issues = [_issue(payload) for payload in self._client.issues(some, ("project",))]
@@ -223,13 +229,6 @@ class IssueSliceReader:
 
 def _parent(issue: _Issue) -> Parent:
     return Parent(issue.id, issue.key, issue.fields.project.key if issue.fields.project else None)
-
-
-def _issue_of(orphan: _Orphan) -> str | None:
-    if orphan.issueId is not None:
-        return orphan.issueId
-    match = _IN_ADDRESS.search(orphan.self)
-    return match.group(1) if match else None
 
 
 def read_list(client: JiraClient, dataset: DatasetDescriptor) -> Frames:

@@ -18,6 +18,12 @@ _PASSING = ("40001", "40P01", "53", "55P03", "57014", "58", "XX")
 _SCHEMA_CHANGED = ("42", "3F", "0A")
 _VALUE = ("21", "22", "23")
 
+# What libpq says before it asks any server; of the values it reads later, the ones that are no number.
+_REFUSED_PARAMETERS = re.compile(
+    r"\[libpq\] Failed to connect: (?!connection to server|could not translate host name|timeout expired)"
+    r"|invalid integer value"
+)
+
 _SOURCE: dict[str, type[IngestionError]] = {
     "unreachable": errors.SourceUnreachableError,
     "auth": errors.SourceAuthError,
@@ -41,6 +47,7 @@ _SINK: dict[str, type[IngestionError]] = {
 _NEXT = {
     "unreachable": "Check host, port and that the server runs; the run resumes where it stopped.",
     "auth": "Check user and password (or PGPASSWORD / pgpass).",
+    "parameters": "Correct the URL or connection_options; PostgreSQL's manual lists libpq's parameter key words.",
     "tls": "Check ssl_mode and the certificates.",
     "database": "Check the database's name.",
     "privilege": "Grant the missing privilege to the role, or name another role.",
@@ -63,6 +70,8 @@ def translate(error: Exception, side: Side, doing: str) -> IngestionError:
     kind = _kind(state, str(error))
     table = _SOURCE if side == "source" else _SINK
     message = server_message(error)
+    if kind == "parameters":
+        return errors.ConfigInvalidError(f"{doing}: {message}", _NEXT[kind])
     if kind == "database":
         return table["auth"](f"{doing}: {message}", _NEXT["database"], sqlstate=state)
     return table[kind](f"{doing}: {message}", _NEXT[kind], sqlstate=state)
@@ -87,7 +96,7 @@ def server_message(error: BaseException) -> str:
 
 def _kind(state: str, text: str) -> str:
     if not state:
-        return _kind_without_state(text)
+        return "parameters" if _REFUSED_PARAMETERS.search(text) else _kind_without_state(text)
     if state == "22023" and 'role "' in text:
         state = "28000"  # SET ROLE says "invalid parameter value"
     if state == "3D000":

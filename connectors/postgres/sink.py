@@ -29,6 +29,8 @@ from contracts.receipts import CensusReceipt, FrozenRun, RunHandle, RunRef, Upse
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import polars as pl
+
     from connectors.postgres.config import PostgresConfig
     from contracts.model import Json
     from contracts.staging import RecordReader
@@ -145,6 +147,14 @@ class TableSink:
             written = self._removed_so_far(session, run, piece, census_receipt)
             self._ledger.file(session, run, _receipt(run, piece, keys, written, time.monotonic() - started))
         return census_receipt
+
+    def find_keys(
+        self, plan: IngestionPlan, rows: RecordReader | None = None, *, absent: bool = False
+    ) -> Iterator[pl.DataFrame]:
+        """Keys of live rows, in one transaction that lasts until the last of them is taken."""
+        target = self._target(plan)
+        with self._client.session() as session, session.transaction():
+            yield from census.find_keys(session, target, _provisioned(session, target), plan, rows, absent=absent)
 
     def close(self) -> None:
         """Close idle connections."""

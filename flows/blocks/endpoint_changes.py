@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from connectors.describe import load_config, secrets_in
+from connectors.load_config import load_config, secrets_in
 from contracts.errors import ConfigInvalidError
 from flows.blocks.types import factory_of, plain_fields
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.http_service import HttpReply
 from sandbox.jira import samples
-from sandbox.jira.jql import JqlError, JqlQuery, Parser
+from sandbox.jira.jql import JqlQuery, Parser
 from sandbox.jira.render import Renderer
-from sandbox.jira.site import Child, Issue, JiraSite, as_json
+from sandbox.jira.site import Child, Issue, JiraSite, JqlError, as_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

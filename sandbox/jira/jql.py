@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from sandbox.jira.site import JqlError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from zoneinfo import ZoneInfo
@@ -28,10 +30,6 @@ _FIELDS = {
     "project", "key", "issuekey", "id", "status", "assignee", "updated", "created", "issuetype", "parent",
 }  # fmt: skip
 Test = "Callable[[Issue], bool]"
-
-
-class JqlError(Exception):
-    """What Jira answers with 400."""
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from sandbox.jira import samples
-from sandbox.jira.jql import JqlError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 Json = dict[str, Any]
 _START = datetime(2024, 1, 1, tzinfo=UTC)
+
+
+class JqlError(Exception):
+    """What the search answers with 400."""
 
 
 @dataclass
@@ -179,6 +182,7 @@ class JiraSite:
                 "project": {*self._projects, *(one["id"] for one in self._projects.values())},
                 "status": {one[1] for one in samples.STATUSES} | {one[0] for one in samples.STATUSES},
                 "assignee": {one["accountId"] for one in self._people},
+                "id": {value} if self.issue(value) else set(),
                 "parent": set(self._issues) | {issue.key for issue in self._issues.values()},
                 "key": {issue.key for issue in self._issues.values()} | set(self._old_keys) if name == "key" else set(),
             }.get(name)
@@ -191,8 +195,8 @@ class JiraSite:
                 known = set()
         if known is not None and value.lower() not in {one.lower() for one in known}:
             what = (
-                f"An issue with key '{value}' does not exist for field 'key'."
-                if name == "key"
+                f"An issue with key '{value}' does not exist for field '{name}'."
+                if name in {"key", "id"}
                 else f"The value '{value}' does not exist for the field '{name}'."
             )
             raise JqlError(what)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from contracts.errors import EndpointUnknownError
+from flows.operations.cells import texts
+from flows.preview_dataset import preview_dataset
 from sandbox.jira import JiraSite, SandboxJira
 from tests.metadata_api.conftest import TOKENS, Caller, until
 
@@ -127,6 +129,34 @@ def test_metadata(caller: Caller, pair: RegisteredPair) -> None:
     assert caller.code(preview, i=key, n=0) == "E_REQUEST_INVALID"
     assert caller.data('{ metadataEndpoint(id: "nobody") { id } }')["metadataEndpoint"] is None
     assert pair.server.password not in str(caller.data("{ metadataEndpoints { id config } }"))
+
+
+def test_what_a_browser_and_python_cannot_hold_is_shown_as_text(
+    caller: Caller, pair: RegisteredPair, workspace: Workspace, plane: ControlPlane
+) -> None:
+    pair.source_sql(
+        "CREATE TABLE public.odd (id bigint PRIMARY KEY, day date, at timestamptz, yes bool, raw bytea);"
+        "INSERT INTO public.odd VALUES (9007199254740991, 'infinity', '-infinity', true, '\\xff00'),"
+        "(9007199254740992, '0044-03-15 BC', '294000-01-01', NULL, NULL),"
+        "(-9007199254740993, '10000-01-01', 'infinity', false, '')"
+    )
+    workspace.catalogs.save(workspace.source(pair.source_id).collect_catalog(pair.source_id))
+    preview = "mutation($i: ID!) { previewMetadataDataset(id: $i) { rows } }"
+    shown = caller.data(preview, i=f"{pair.source_id}/public.odd")["previewMetadataDataset"]["rows"]
+    assert sorted(shown, key=lambda row: int(row["id"])) == [
+        {"id": "-9007199254740993", "day": "10000-01-01", "at": "infinity", "yes": False, "raw": ""},
+        {"id": 9007199254740991, "day": "infinity", "at": "-infinity", "yes": True, "raw": "ff00"},
+        {"id": "9007199254740992", "day": "-043-03-15", "at": "294000-01-01 00:00:00+00", "yes": None, "raw": None},
+    ]
+    assert preview_dataset(pair.source_id, "public.odd") == {"rows": 3, "columns": 5}
+    assert json.loads(plane.call("GET", "/artifacts/preview/latest")["data"]) == shown
+    _, rows = texts(workspace.source(pair.source_id).preview(workspace.unit(pair.source_id, "public.odd"), 3))
+    in_the_command = [tuple(None if cell is None else str(cell) for cell in row.values()) for row in shown]
+    assert [tuple(cell and cell.lower() for cell in row) for row in in_the_command] == rows
+    policy = {"filter": [{"column": "id", "op": "ge", "value": 9007199254740993}]}
+    wanted = {"endpointId": pair.source_id, "unitId": "public.odd", "policy": policy}
+    (held,) = caller.data(CONFIGURE, input=wanted)["configureIngestionUnit"]["policy"]["filter"]
+    assert held["value"] == "9007199254740993"
 
 
 def test_an_endpoint_from_beginning_to_end(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from adbc_driver_postgresql import dbapi
 
-from connectors.describe import load_config
+from connectors.load_config import load_config
 from connectors.postgres.config import PostgresConfig
 from connectors.postgres.errors import translate
 from connectors.postgres.sink import PostgresSink

@@ -19,7 +19,7 @@ _WORDS = {"COMPLETED": "SUCCEEDED", "FAILED": "FAILED", "CRASHED": "FAILED", "CA
 
 def unit_state(run: Run) -> str:
     """The run's state in the words of unit states; a run that waits for a worker is RUNNING to those who wait."""
-    if run.name == PAUSED:
+    if run.name == PAUSED or run.is_suspended:
         return "PAUSED"
     return _WORDS.get(run.state, "RUNNING")
 

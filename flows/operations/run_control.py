@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from contracts.endpoint import SupportsSelectionCheck
 from contracts.errors import ConfigInvalidError
-from flows.prefect_api.runs import ACCEPTED, ALIVE, AWAITING_TURN, DEPLOYMENT, WAITING, key_of, same_parameters
+from flows.prefect_api.runs import ACCEPTED, ALIVE, AWAITING_TURN, DEPLOYMENT, key_of, same_parameters
 from flows.prefect_api.schedules import prefect_schedule, sync_schedules
 from state.units import stored
 
@@ -41,7 +41,9 @@ def start(workspace: Workspace, ref: RunRef, parameters: Mapping[str, Any]) -> R
     """
     if workspace.holds.release(ref):
         sync(workspace)
-    elif found := _not_begun(workspace, parameters):
+    if found := _resumed(workspace, ref):
+        return found
+    if found := _not_begun(workspace, parameters):
         return found
     return workspace.runs.start(DEPLOYMENT, parameters, key=key_of("start", uuid4().hex), tags=(ACCEPTED,))
 
@@ -126,6 +128,12 @@ def _alive(workspace: Workspace, ref: RunRef) -> list[Run]:
     return [run for run in workspace.runs.find(ALIVE) if run.ref == ref]
 
 
+def _resumed(workspace: Workspace, ref: RunRef) -> Run | None:
+    """The unit's suspended run, which a worker continues; None when there is none that can be continued."""
+    suspended = [run for run in workspace.runs.find(("PAUSED",)) if run.ref == ref]
+    return next((workspace.runs.get(run.run_id) for run in suspended if workspace.runs.resume(run)), None)
+
+
 def _not_begun(workspace: Workspace, parameters: Mapping[str, Any]) -> Run | None:
     promised = workspace.runs.find(("SCHEDULED", "PENDING"), tag=ACCEPTED)
     return next((run for run in promised if same_parameters(run.parameters, parameters)), None)
@@ -133,6 +141,6 @@ def _not_begun(workspace: Workspace, parameters: Mapping[str, Any]) -> Run | Non
 
 def _waiting(workspace: Workspace, ref: RunRef) -> list[Run]:
     """Runs that were promised, and runs of schedules and the UI that wait for their turn."""
-    promised = workspace.runs.find(WAITING, tag=ACCEPTED)
-    in_turn = workspace.runs.find(WAITING, name=AWAITING_TURN)
+    promised = workspace.runs.find(("SCHEDULED",), tag=ACCEPTED)
+    in_turn = workspace.runs.find(("SCHEDULED",), name=AWAITING_TURN)
     return [*{run.run_id: run for run in (*promised, *in_turn) if run.ref == ref}.values()]

@@ -52,6 +52,8 @@ def state_of(workspace: Workspace, ref: RunRef) -> UnitState:
 def corrected(noted: UnitState, alive: Run | None) -> UnitState:
     """The noted state, if what Prefect knows does not say otherwise."""
     if alive is not None and not _was_overtaken(alive, noted):
+        if alive.is_suspended:
+            return noted.model_copy(update={"state": "PAUSED"})
         began_at = alive.at_work_since or noted.last_run_at
         return noted.model_copy(update={"state": "RUNNING", "last_run_id": alive.run_id, "last_run_at": began_at})
     if noted.state == "RUNNING":
@@ -61,8 +63,8 @@ def corrected(noted: UnitState, alive: Run | None) -> UnitState:
 
 
 def _at_work(runs: Runs) -> dict[RunRef, Run]:
-    """Of each unit the run that began last: a killed one stays alive for Prefect until its heartbeat is missed."""
-    oldest_first = sorted(runs.find(ALIVE), key=lambda run: run.at_work_since or run.state_at)
+    """Of each unit the run that began last, suspended ones too: a killed one is alive until its heartbeat is missed."""
+    oldest_first = sorted(runs.find((*ALIVE, "PAUSED")), key=lambda run: run.at_work_since or run.state_at)
     return {run.ref: run for run in oldest_first if run.ref is not None}
 
 

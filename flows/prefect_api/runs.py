@@ -70,8 +70,13 @@ class Run(NamedTuple):
 
     @property
     def at_work_since(self) -> datetime | None:
-        """When its process began; of a run that was put back, the process that works now. None before the first."""
-        return self.state_at if self.state == "RUNNING" else self.began_at
+        """When it entered its state, if that is being at work or suspended; else when its first process began."""
+        return self.state_at if self.state in {"RUNNING", "PAUSED"} else self.began_at
+
+    @property
+    def is_suspended(self) -> bool:
+        """True while it is paused by Prefect's own means, such as the UI's Suspend: it has no process."""
+        return self.state == "PAUSED"
 
     @property
     def waits(self) -> int:
@@ -182,6 +187,11 @@ class Runs:
         details = {"scheduled_time": at.isoformat()}
         state = {"type": "SCHEDULED", "name": AWAITING_TURN, "message": message, "state_details": details}
         return self._set_state(run, state)
+
+    def resume(self, run: Run) -> bool:
+        """Let a worker continue a suspended run; False when it is none any more, or was for too long."""
+        answer = self._plane.call("POST", f"/flow_runs/{run.run_id}/resume", {})
+        return bool(answer and answer.get("status") == "ACCEPT")
 
     def fold(self, run: Run, into: str) -> bool:
         """End a run that waits, because run ``into`` has done what it was to do; False when it went on meanwhile."""

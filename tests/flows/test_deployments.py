@@ -51,3 +51,5 @@ def test_nucleus_up_deploys_them_all(plane: ControlPlane) -> None:
     assert properties["endpoint_id"]["description"]
     automations = plane.call("POST", "/automations/filter", {})
     assert [each["name"] for each in automations] == ["nucleus: crash runs without a heartbeat"]
+    quiet = {"prefect.flow-run.Suspended", "prefect.flow-run.AwaitingTurn"}
+    assert quiet < {*automations[0]["trigger"]["expect"]}, "these have no process, and are not crashed for it"

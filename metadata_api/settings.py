@@ -5,7 +5,7 @@
 ``NUCLEUS_API_TOKENS``             ``admin:token,viewer:token``; a role may stand several times
 ``NUCLEUS_API_CALLBACK_HOSTS``     ``hooks.example.com,*.example.org,host:8443``; no callbacks when empty
 ``NUCLEUS_API_CALLBACK_PRIVATE``   ``1`` also allows plain http and addresses of private networks
-``NUCLEUS_API_RATE``               requests per second of one key, 50
+``NUCLEUS_API_RATE``               requests per second of one key or token, 50
 ``NUCLEUS_API_BODY_BYTES``         largest body of a webhook, 65536; GraphQL takes four times as much
 =================================  ==========================================================================
 """
@@ -41,7 +41,7 @@ class ApiSettings:
         tokens: Bearer token to role.
         callback_hosts: Host patterns that callbacks may go to.
         callback_private: Plain http and private addresses are allowed.
-        rate: Requests per second of one key.
+        rate: Requests per second of one key or token.
         body_bytes: Largest webhook body.
     """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -10,6 +11,8 @@ from pathlib import Path
 from flows.local.processes import LOOPBACK, port_of
 
 ROOT = Path(__file__).resolve().parents[2]
+WORKER_FILES = "worker-files"
+"""Folder under the home for temporary files of the worker and its runs."""
 
 SERVER: dict[str, str] = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -39,6 +42,19 @@ def environment(home: Path, api_url: str) -> dict[str, str]:
         "PREFECT_WORKER_QUERY_SECONDS": "1",
         "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", "")))),
     }
+
+
+def worker_environment(home: Path, api_url: str) -> dict[str, str]:
+    """The worker's: with a folder of its own for temporary files, as Prefect writes a run's whole environment there."""
+    folder = home / WORKER_FILES
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return {**environment(home, api_url), "TMPDIR": str(folder)}
+
+
+def remove_leftovers(home: Path) -> None:
+    """Remove what killed workers left of their runs' environments; no worker of this home is running."""
+    for folder in (home / WORKER_FILES).glob("prefect-workspace-attempt-*"):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def encryption_key(file: Path) -> str:

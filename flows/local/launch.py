@@ -12,9 +12,11 @@ from flows.local.commands import (
     api_command,
     encryption_key,
     environment,
+    remove_leftovers,
     server_command,
     set_up_command,
     worker_command,
+    worker_environment,
 )
 from flows.local.processes import forget, is_healthy, start
 
@@ -44,7 +46,8 @@ def launch_server_and_worker(home: Path, api_url: str, pids: dict[str, int], *, 
             wait_until_healthy(server, api_url, "Prefect server", home / "logs" / "server.log")
         if setting_up is not None:
             if "worker" not in pids:
-                pids["worker"] = start("worker", worker_command(), shared, home).pid
+                remove_leftovers(home)
+                pids["worker"] = start("worker", worker_command(), worker_environment(home, api_url), home).pid
             _require_success(setting_up, home)
     finally:
         if setting_up is not None:

@@ -10,6 +10,7 @@ from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 from contracts.errors import ConfigInvalidError
+from flows.local.commands import remove_leftovers
 from flows.local.control_plane import LocalControlPlane, read_record, write_record
 from flows.local.launch import launch_server_and_worker, start_api, wait_until_healthy
 from flows.local.processes import LOOPBACK, end, free_port, has_ended, is_free, is_healthy, port_of
@@ -57,6 +58,7 @@ def down(home: Path | None = None) -> bool:
         return False
     was_running = running_api(home) is not None
     end(recorded.pids)
+    remove_leftovers(home)
     up_file(home).unlink(missing_ok=True)
     return was_running
 

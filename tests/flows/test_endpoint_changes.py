@@ -20,7 +20,7 @@ HELD: dict[str, dict[str, Any]] = {
     "http.openshelf": {"base_url": "https://shelf.example.com", "token": SECRET},
 }
 ELSEWHERE: dict[str, Any] = {
-    "host": "attacker.example", "port": 1, "ssl_mode": "disable", "ssl_root_cert": "ca.pem", "base_url": "https://attacker.example",
+    "connection_options": "hostaddr=203.0.113.1", "host": "attacker.example", "port": 1, "ssl_mode": "disable", "ssl_root_cert": "ca.pem", "base_url": "https://attacker.example",
     "gateway_url": "https://attacker.example", "proxy": "http://attacker.example", "ca_file": "ca.pem", "verify_tls": False,
 }  # fmt: skip
 CASES = [

@@ -277,7 +277,11 @@ def test_roles_and_limits(caller: Caller, pair: RegisteredPair) -> None:
     deep = "{ __schema { types {" + " fields { type {" * 6 + " name" + " } }" * 6 + " } } }"
     many = "{ " + " ".join(f"a{i}: ingestionSinks {{ id }}" for i in range(40)) + " }"
     long = "{ " + "ingestionSinks { id } " * 1_000 + " }"
-    for query in (deep, many, long, "{ nothing }", "{"):
+    several = "query A { ingestionSinks { id } } query B { ingestionSinks { id } }"
+    for query in (deep, many, long, several, "{ nothing }", "{"):
         assert caller.code(query) == "E_GRAPHQL"
     headers = {"authorization": f"Bearer {TOKENS['admin']}", "content-type": "application/json"}
     assert caller.client.post("/graphql", content=b"x" * 300_000, headers=headers).status_code == 413
+    for name, status in {"B": 200, "C": 400}.items():
+        named = caller.client.post("/graphql", json={"query": several, "operationName": name}, headers=headers)
+        assert named.status_code == status, named.text

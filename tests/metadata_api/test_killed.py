@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import httpx
 import pytest
 
+from flows.local.commands import WORKER_FILES
 from flows.local.contexts import using
 from flows.local.up import down, up
 from flows.prefect_api.client import connect
@@ -159,9 +160,13 @@ def test_a_run_whose_worker_died_is_not_running_for_ever(installation: Installat
         until(lambda: tables.has_begun(0))
         os.killpg(installation.plane.pids["worker"], signal.SIGKILL)  # and the run's process with it
         assert status()["state"] == "RUNNING", "nobody knows yet"
+        left = [*(installation.home / WORKER_FILES).glob("prefect-workspace-attempt-*")]
+        assert left, "Prefect keeps the run's environment there, secrets included"
         until(lambda: status() == {"state": "FAILED", "lastErrorDetail": {"code": "E_RUN_STOPPED"}}, timeout_s=120)
     with connect() as plane:  # or the next worker would continue it
         plane.call("DELETE", f"/flow_runs/{run_id}")
+    installation.restart()
+    assert not [each for each in left if each.exists()]
 
 
 @pytest.mark.timeout(600)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import uuid4
 
 from contracts.endpoint import SupportsSelectionCheck
@@ -25,7 +25,20 @@ def active_run(workspace: Workspace, ref: RunRef) -> Run | None:
     return _at_work(workspace, ref) or next(iter(_waiting(workspace, ref)), None)
 
 
-def start(workspace: Workspace, ref: RunRef, parameters: Mapping[str, Any]) -> Run:
+class Start(NamedTuple):
+    """What came of a request to start a unit."""
+
+    run: Run
+    ended_pause: bool
+    """True when the unit was paused, and no longer is."""
+
+    @property
+    def words(self) -> str:
+        """For a person."""
+        return "The pause is over, and the unit runs" if self.ended_pause else "The unit runs"
+
+
+def start(workspace: Workspace, ref: RunRef, parameters: Mapping[str, Any]) -> Start:
     """Start the unit on a worker, or let it go on where a pause stopped it.
 
     A run that would do the same and has not begun is given back in place of a second one. A run at work is not: it
@@ -39,13 +52,13 @@ def start(workspace: Workspace, ref: RunRef, parameters: Mapping[str, Any]) -> R
     Raises:
         ControlPlaneError: The server did not answer, or has no deployment ``ingest-unit``.
     """
-    if workspace.holds.release(ref):
+    ended_pause = workspace.holds.release(ref)
+    if ended_pause:
         sync(workspace)
-    if found := _resumed(workspace, ref):
-        return found
-    if found := _not_begun(workspace, parameters):
-        return found
-    return workspace.runs.start(DEPLOYMENT, parameters, key=key_of("start", uuid4().hex), tags=(ACCEPTED,))
+    run = _resumed(workspace, ref) or _not_begun(workspace, parameters)
+    if run is None:
+        run = workspace.runs.start(DEPLOYMENT, parameters, key=key_of("start", uuid4().hex), tags=(ACCEPTED,))
+    return Start(run, ended_pause)
 
 
 def pause(workspace: Workspace, ref: RunRef) -> Run | None:

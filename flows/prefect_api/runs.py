@@ -24,15 +24,10 @@ FLOW = "ingest-unit"
 DEPLOYMENT = "ingest-unit/ingest-unit"
 ACCEPTED = "nucleus-accepted"
 """Tag of a run that somebody was promised: it is started again when its worker dies."""
-AWAITING_RETRY = "AwaitingRetry"
-AWAITING_TURN = "AwaitingTurn"
-"""Name of the state (type SCHEDULED) of a run that waits for another run of its unit to end."""
-FOLDED = "Folded"
-"""Name of the state (type COMPLETED) of a run that another one served, so that it had nothing to do."""
-FOLDED_INTO = "nucleus.folded-into"
-"""Label: id of the run that served it."""
-WAITS = "nucleus.waits"
-"""Label: how often the run was put back because another run of its unit was at work."""
+AWAITING_RETRY, AWAITING_TURN, FOLDED = "AwaitingRetry", "AwaitingTurn", "Folded"
+"""Names of states: scheduled after a crash; scheduled while another run of the unit works; completed by another run."""
+FOLDED_INTO, WAITS = "nucleus.folded-into", "nucleus.waits"
+"""Labels: id of the run that completed it; how often it was put back because another run of its unit was at work."""
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 ALIVE = ("PENDING", "RUNNING", "CANCELLING")
 WAITING = ("SCHEDULED", "PAUSED")
@@ -175,8 +170,7 @@ class Runs:
         """
         states = self._plane.call("GET", "/flow_run_states/", params={"flow_run_id": run.run_id}) or ()
         asked = [each for each in states if each["type"] == "SCHEDULED" and each["name"] not in {AWAITING_TURN, "Late"}]
-        moments = [max(filter(None, map(_moment, _moments_of(each)))) for each in asked]
-        return max(moments, default=None)
+        return max((max(filter(None, map(_moment, _moments_of(each)))) for each in asked), default=None)
 
     def schedule_again(self, run: Run) -> bool:
         """Let a worker take the run; False when it went on meanwhile and the server said no."""
@@ -184,9 +178,8 @@ class Runs:
 
     def put_back(self, run: Run, message: str, at: datetime) -> bool:
         """Let the run wait for its turn, at most until ``at``; False when it went on and the server said no."""
-        details = {"scheduled_time": at.isoformat()}
-        state = {"type": "SCHEDULED", "name": AWAITING_TURN, "message": message, "state_details": details}
-        return self._set_state(run, state)
+        state = {"type": "SCHEDULED", "name": AWAITING_TURN, "message": message}
+        return self._set_state(run, {**state, "state_details": {"scheduled_time": at.isoformat()}})
 
     def resume(self, run: Run) -> bool:
         """Let a worker continue a suspended run; False when it is none any more, or was for too long."""

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from contracts.errors import RunPausedError
+from flows.ingest_unit import ingest_unit
+from flows.operations.statuses import state_of
 from tests.metadata_api.conftest import Caller, until
 
 if TYPE_CHECKING:
@@ -76,5 +81,13 @@ def test_a_run_that_waits_for_a_worker_is_cancelled(
         run = workspace.runs.get(started)
         assert run is not None
         assert run.state == "CANCELLED"
+        refused = caller.post({"endpointId": pair.source_id, "unitId": "public.orders", "sinkId": pair.sink_id})
+        assert (refused.status_code, refused.json()["code"]) == (409, "E_RUN_PAUSED")
+        with pytest.raises(RunPausedError, match="its schedule is suspended"):
+            ingest_unit(pair.source_id, "public.orders", pair.sink_id)
+        shown = caller.data(STATUS, e=pair.source_id, u="public.orders")["ingestionStatus"]
+        assert (shown["state"], state_of(workspace, pair.ref).state) == ("PAUSED", "PAUSED")
+        assert "pause is over" in caller.data(START, **place)["startIngestion"]["message"]
+        assert caller.data(START, **place)["startIngestion"]["message"] == "The unit runs"
     finally:
         plane.call("PATCH", "/work_pools/nucleus", {"is_paused": False})

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from flows.local.processes import LOOPBACK, port_of
+from flows.prefect_api.loopback import keep_loopback_direct
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKER_FILES = "worker-files"
@@ -31,6 +32,7 @@ SERVER: dict[str, str] = {
 
 def environment(home: Path, api_url: str) -> dict[str, str]:
     """The environment of every process of ours."""
+    keep_loopback_direct()
     return {
         **os.environ,
         "DO_NOT_TRACK": "1",

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from contracts.errors import ConfigInvalidError, ControlPlaneError
+from flows.prefect_api.loopback import keep_loopback_direct
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -119,6 +120,7 @@ def find_api(home: Path | None = None) -> str:
     Raises:
         ControlPlaneError: No server is named anywhere.
     """
+    keep_loopback_direct()
     if not os.environ.get(API_URL) and "prefect" not in sys.modules and (found := running_api(home)):
         os.environ[API_URL] = found
     from prefect.settings import PREFECT_API_URL  # noqa: PLC0415 - more than a second to load

@@ -286,6 +286,7 @@ class SinkEndpoint(Protocol):
         Raises:
             SinkSchemaConflictError: The existing table cannot be adapted; nothing was changed.
             SinkNameError: A name is not allowed in the sink.
+            SinkOwnerError: The target belongs to another unit, or holds rows that no run wrote.
         """
         ...
 
@@ -312,6 +313,15 @@ class SinkEndpoint(Protocol):
 
     def close(self) -> None:
         """Release connections. The endpoint can be used again afterwards."""
+        ...
+
+
+@runtime_checkable
+class SupportsAdoption(Protocol):
+    """Each target of the sink has one owner, and an operator can make another unit the owner."""
+
+    def adopt(self, ref: RunRef, run_id: str, plan: IngestionPlan) -> tuple[str, ...]:
+        """Make the unit the owner and begin this run, in one transaction; () if the target was free or its own."""
         ...
 
 

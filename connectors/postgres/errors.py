@@ -44,6 +44,10 @@ _SINK: dict[str, type[IngestionError]] = {
     "passing": errors.SinkWriteFailedError,
     "view": errors.SinkWriteFailedError,
 }
+_NEXT_SINK = {
+    "schema": "Change the table in the sink so that this works, or give the unit another target table; then run again.",
+    "depends": "Drop what depends on the column, run again, and make it again: the column has its new type then.",
+}
 _NEXT = {
     "unreachable": "Check host, port and that the server runs; the run resumes where it stopped.",
     "auth": "Check user and password (or PGPASSWORD / pgpass).",
@@ -74,7 +78,11 @@ def translate(error: Exception, side: Side, doing: str) -> IngestionError:
         return errors.ConfigInvalidError(f"{doing}: {message}", _NEXT[kind])
     if kind == "database":
         return table["auth"](f"{doing}: {message}", _NEXT["database"], sqlstate=state)
-    return table[kind](f"{doing}: {message}", _NEXT[kind], sqlstate=state)
+    dependent = _dependent(error) if kind == "schema" else ""
+    if dependent:
+        return table[kind](f"{doing}: {message} ({dependent})", _NEXT_SINK["depends"], sqlstate=state)
+    steps = {**_NEXT, **_NEXT_SINK} if side == "sink" else _NEXT
+    return table[kind](f"{doing}: {message}", steps[kind], sqlstate=state)
 
 
 def sqlstate(error: BaseException) -> str:
@@ -85,13 +93,19 @@ def sqlstate(error: BaseException) -> str:
 
 
 def server_message(error: BaseException) -> str:
-    """The server's first line, and its detail, without driver noise, query text or passwords."""
+    """The server's first line, without driver noise, query text or passwords."""
     text = re.sub(r"(?s)\s*Query was:.*", "", str(error))
     text = re.sub(r"\.?\s*SQLSTATE: \w{5}\s*$", "", text.strip())
     match = re.search(r"(?:ERROR|FATAL):\s*(.+)", text)
     line = match.group(1) if match else text.splitlines()[0] if text else type(error).__name__
     line = re.sub(r"^(?:[A-Z_]+: )?(?:\[libpq\] )?(?:Failed to connect: )?", "", line)
     return re.sub(r"(?i)password\s*=\s*\S+", "password=***", line).strip().rstrip(".")
+
+
+def _dependent(error: BaseException) -> str:
+    """The detail that names what depends on a column; other details can hold values of rows."""
+    match = re.search(r"DETAIL:\s*(.+ depends on column .+)", str(error))
+    return match.group(1).strip().rstrip(".") if match else ""
 
 
 def _kind(state: str, text: str) -> str:

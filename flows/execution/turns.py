@@ -77,8 +77,8 @@ class Turns:
         except Exception:
             self._settle(serves=False)
             raise
-        # One that resumed has read a part of the rows before it began.
-        self._settle(serves=not summary.resumed)
+        # One that resumed has read a part of the rows before it began; a part of an endpoint's run knows its catalog.
+        self._settle(serves=not summary.resumed and self._flow_run.parent_task_run_id is None)
         return summary
 
     def _wait_and_execute(self, execute: Callable[[], RunSummary]) -> RunSummary:

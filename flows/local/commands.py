@@ -77,8 +77,14 @@ def server_command(api_url: str) -> list[str]:
 
 
 def worker_command() -> list[str]:
-    """A process worker."""
-    return [sys.executable, "-m", "prefect", "worker", "start", "--pool", "nucleus", "--type", "process"]
+    """A process worker with as many runs at once as the machine carries; others wait, and Prefect calls them late."""
+    command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "nucleus", "--type", "process"]
+    return [*command, "--limit", str(most_runs())]
+
+
+def most_runs() -> int:
+    """Two runs for each core, and at least four: a start takes a core for seconds, a run mostly waits for others."""
+    return max(4, 2 * (os.cpu_count() or 1))
 
 
 def set_up_command(api_url: str) -> list[str]:

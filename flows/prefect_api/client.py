@@ -9,7 +9,6 @@ import json
 import os
 import sys
 import time
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -27,7 +26,6 @@ _HINT = "Run `nucleus up`, or set PREFECT_API_URL to a running Prefect server."
 RESTART_PATIENCE_S = 60.0
 """How long a flow run waits for a server that refuses connections."""
 _RECONNECT_EVERY_S = 1.0
-_held = ExitStack()
 
 
 class AlreadyThereError(Exception):
@@ -43,7 +41,7 @@ class ControlPlane:
     def call(
         self, method: Any, path: str, body: Mapping[str, Any] | None = None, params: Mapping[str, Any] | None = None
     ) -> Any:
-        """The JSON answer; None for 404 and for an empty answer. Prefect's client retries 429 and 503.
+        """The JSON answer, ``{}`` for an empty one; None for 404. Prefect's client retries 429 and 503.
 
         Inside a flow run, a server that refuses connections is waited for: it is being restarted, and the run would
         otherwise fail before it began. Nothing was sent, so every kind of call may be repeated.
@@ -67,7 +65,7 @@ class ControlPlane:
             ) from None
         except httpx.HTTPError as error:
             raise unreachable(str(self.client.api_url), type(error).__name__) from None
-        return answer.json() if answer.content else None
+        return answer.json() if answer.content else {}
 
     def _request(
         self, method: Any, path: str, body: Mapping[str, Any] | None, params: Mapping[str, Any] | None
@@ -94,8 +92,12 @@ class ControlPlane:
         self.close()
 
 
-def connect(home: Path | None = None) -> ControlPlane:
+def connect(home: Path | None = None, *, check: bool = True) -> ControlPlane:
     """A client of the server in use: PREFECT_API_URL, else the one ``nucleus up`` runs, else the profile's.
+
+    Args:
+        home: The folder of ``nucleus up``; NUCLEUS_HOME or ``~/.nucleus`` when None.
+        check: Ask the server whether it is well.
 
     Raises:
         ControlPlaneError: None of them is set, or the server does not answer.
@@ -107,7 +109,8 @@ def connect(home: Path | None = None) -> ControlPlane:
     client = get_client(httpx_settings={"headers": {}}, sync_client=True)
     plane = ControlPlane(client.__enter__())
     try:
-        plane.call("GET", "/health")
+        if check:
+            plane.call("GET", "/health")
     except BaseException:
         plane.close()
         raise
@@ -170,11 +173,19 @@ def unreachable(url: str, why: str) -> ControlPlaneError:
 
 
 def _adopt(url: str) -> None:
-    # Prefect was imported before the server was known: its settings are a context, child processes read the variable.
-    from prefect.settings import PREFECT_API_URL, temporary_settings  # noqa: PLC0415
+    """Make the server known where Prefect was imported before: to this context, and by the variable to child processes.
+
+    Entered for good and not by ``temporary_settings``: that is a generator, which Python would end when the process
+    does, in another context than the one it began in, and complain.
+    """
+    from prefect.context import SettingsContext, get_settings_context  # noqa: PLC0415
+    from prefect.settings import PREFECT_API_URL  # noqa: PLC0415
 
     os.environ[API_URL] = url
-    _held.enter_context(temporary_settings({PREFECT_API_URL: url}))
+    known = get_settings_context()
+    SettingsContext(
+        profile=known.profile, settings=known.settings.copy_with_update(updates={PREFECT_API_URL: url})
+    ).__enter__()
 
 
 def _in_flow_run() -> bool:

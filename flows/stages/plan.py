@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from contracts.endpoint import PlanRequest, SinkEndpoint, SourceEndpoint, SupportsCdm, SupportsConsistentView
+from contracts.endpoint import (
+    PlanRequest,
+    SinkEndpoint,
+    SourceEndpoint,
+    SupportsAdoption,
+    SupportsCdm,
+    SupportsConsistentView,
+)
+from contracts.errors import ConfigInvalidError
 from contracts.mapping import CdmModel
 from contracts.model import Contract, Json
 from contracts.plan import IngestionPlan, IngestionSlice, fingerprint
@@ -32,6 +40,8 @@ class RunRequest(Contract):
     """What the rows are mapped to; None for raw rows."""
     fresh: bool = False
     """Make a new plan even if an unfinished run could be resumed."""
+    adopt: bool = False
+    """Take the target over if it belongs to another unit, or holds rows that no run wrote."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +81,8 @@ def open_run(source: SourceEndpoint, sink: SinkEndpoint, request: RunRequest, vi
         UpsertError: The sink cannot be made to fit; nothing was written.
     """
     require_sink(sink, request)
+    if request.adopt and (taken_over := _taken_over(source, sink, request, view)):
+        return taken_over
     previous = sink.last_run(request.ref)
     if previous is not None and previous.finished_at is None and previous.plan.checkpoint_before is None:
         # That run set out to read everything and did not end: no older checkpoint speaks for the sink any more.
@@ -85,6 +97,25 @@ def open_run(source: SourceEndpoint, sink: SinkEndpoint, request: RunRequest, vi
         return opened
     everything = make_plan(source, request.model_copy(update={"checkpoint": None}), view)
     return _begun(sink, request, everything, uuid4().hex, datetime.now(UTC))
+
+
+def _taken_over(source: SourceEndpoint, sink: SinkEndpoint, request: RunRequest, view: str | None) -> OpenRun | None:
+    """A full run into a target that was somebody else's, whatever the unit has in its checkpoint; None if it was free.
+
+    Raises:
+        ConfigInvalidError: Targets of this sink have no owner.
+    """
+    if not isinstance(sink, SupportsAdoption):
+        raise ConfigInvalidError(
+            f"Tables of sink {request.ref.sink_id!r} are shared: none can be taken over", "Run again without adopt."
+        )
+    plan = make_plan(source, request.model_copy(update={"mode": "full", "checkpoint": None}), view)
+    run_id = uuid4().hex
+    lines = sink.adopt(request.ref, run_id, plan)
+    if not lines:
+        return None
+    opened = _begun(sink, request, plan, run_id, datetime.now(UTC))
+    return replace(opened, provisioned=(*lines, *opened.provisioned))
 
 
 def _is_sound(sink: SinkEndpoint, previous: FrozenRun) -> bool:

@@ -186,7 +186,10 @@ class SupportsDeleteDetection(Protocol):
     """The source can list the keys of all its rows (``ingest.delete_detection``)."""
 
     def export_keys(self, plan: IngestionPlan, view: str | None = None) -> Iterator[Batch]:
-        """Key columns only, of every row inside the plan's filter."""
+        """Key columns of every row inside the plan's filter.
+
+        An incremental run's may have more of the unit's columns: they differ when a row is there in another version.
+        """
         ...
 
     def repair_slices(self, plan: IngestionPlan, keys: Sequence[Json], epoch: int) -> tuple[IngestionSlice, ...]:
@@ -229,15 +232,6 @@ class SupportsWatermark(Protocol):
         Raises:
             CursorUnsupportedError: The unit has no cursor under this policy, or the value does not fit its type.
         """
-        ...
-
-
-@runtime_checkable
-class SupportsGoneFeed(Protocol):
-    """The source lists the rows that are gone since a checkpoint, for incremental runs."""
-
-    def gone_keys(self, plan: IngestionPlan, view: str | None = None) -> Iterator[Batch] | None:
-        """Key columns of rows that are gone, or left the plan's filter, since its checkpoint; None without a feed."""
         ...
 
 
@@ -338,6 +332,7 @@ class SupportsReconcile(Protocol):
     ) -> tuple[CensusReceipt, tuple[Json, ...]]:
         """Compare the sink's keys with the source's, apply ``on_gone`` to gone rows, and return the missing keys.
 
+        Columns besides the key are a version: a row that holds another one is missing too; null says nothing.
         Each missing key maps column names to values as text. There are at most 10,000.
 
         Raises:

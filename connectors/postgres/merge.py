@@ -121,14 +121,15 @@ def listed_condition(target: TargetTable) -> str:
     return f"{live}EXISTS (SELECT 1 FROM pg_temp.{ident(KEYS)} k WHERE {same})"
 
 
-def missing_keys(target: TargetTable, limit: int) -> str:
-    """Keys of the keys table, as text, that the target lacks (or holds as a tombstone)."""
+def missing_keys(target: TargetTable, versions: Sequence[str], limit: int) -> str:
+    """Keys of the keys table, as text, that the target lacks, or holds as a tombstone or in another version."""
     same = " AND ".join(f"k.{ident(name)} = t.{ident(name)}" for name in target.identity)
     live = "".join(f" AND t.{condition}" for condition in target.live)
+    equal = "".join(f" AND (k.{ident(name)} IS NULL OR k.{ident(name)} = t.{ident(name)})" for name in versions)
     texts = ", ".join(f"k.{ident(name)}::text AS k{index}" for index, name in enumerate(target.identity))
     return (
         f"SELECT {texts} FROM pg_temp.{ident(KEYS)} k "
-        f"WHERE NOT EXISTS (SELECT 1 FROM {target.table} t WHERE {same}{live}) LIMIT {limit}"
+        f"WHERE NOT EXISTS (SELECT 1 FROM {target.table} t WHERE {same}{live}{equal}) LIMIT {limit}"
     )
 
 

@@ -199,6 +199,8 @@ class PostgresSink(TableSink):
     """A ``SinkEndpoint`` for raw rows that can also find gone rows and hash its content."""
 
     descriptor: ClassVar[EndpointDescriptor] = DESCRIPTOR
+    most_columns: ClassVar[int] = 1_600
+    """PostgreSQL manual, appendix "PostgreSQL Limits"."""
 
     def __init__(self, config: PostgresConfig) -> None:
         super().__init__(config)

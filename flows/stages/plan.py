@@ -21,6 +21,7 @@ from contracts.model import Contract, Json
 from contracts.plan import IngestionPlan, IngestionSlice, fingerprint
 from contracts.receipts import FrozenRun, RunHandle, RunRef, UpsertReceipt
 from contracts.unit import EndpointUnitDescriptor, IngestionMode, UnitPolicy
+from flows.stages.width import fitted
 from state.admission import require_fitting_sink
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ class RunRequest(Contract):
     """What the rows are mapped to; None for raw rows."""
     fresh: bool = False
     """Make a new plan even if an unfinished run could be resumed."""
+    notes: tuple[str, ...] = ()
+    """What was found out about the request, for the plan's notes."""
     adopt: bool = False
     """Take the target over if it belongs to another unit, or holds rows that no run wrote."""
 
@@ -81,6 +84,7 @@ def open_run(source: SourceEndpoint, sink: SinkEndpoint, request: RunRequest, vi
         UpsertError: The sink cannot be made to fit; nothing was written.
     """
     require_sink(sink, request)
+    request = fitted(sink, request)
     if request.adopt and (taken_over := _taken_over(source, sink, request, view)):
         return taken_over
     previous = sink.last_run(request.ref)
@@ -147,7 +151,8 @@ def make_plan(source: SourceEndpoint, request: RunRequest, view: str | None) -> 
         checkpoint=request.checkpoint,
         view=view,
     )
-    return source.plan(wanted).model_copy(update={"cdm_model": request.cdm_model})
+    plan = source.plan(wanted)
+    return plan.model_copy(update={"cdm_model": request.cdm_model, "notes": (*request.notes, *plan.notes)})
 
 
 def require_sink(sink: SinkEndpoint, request: RunRequest) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psutil
 import yaml
 from prefect import Flow
 from prefect.flows import load_flow_from_entrypoint
@@ -16,7 +14,6 @@ from flows.deployments import DEPLOYMENTS, POOL
 if TYPE_CHECKING:
     import pytest
 
-    from flows.local.control_plane import LocalControlPlane
     from flows.prefect_api.client import ControlPlane
 
 ROOT = Path(__file__).parents[2]
@@ -44,9 +41,7 @@ def test_every_entrypoint_is_a_flow(monkeypatch: pytest.MonkeyPatch) -> None:
         assert by_file.name == by_module.name == each.name
 
 
-def test_nucleus_up_deploys_them_all(plane: ControlPlane, control_plane: LocalControlPlane) -> None:
-    worker = psutil.Process(control_plane.pids["worker"]).cmdline()
-    assert int(worker[worker.index("--limit") + 1]) >= max(4, os.cpu_count() or 1)
+def test_nucleus_up_deploys_them_all(plane: ControlPlane) -> None:
     found = plane.call("POST", "/deployments/filter", {})
     assert {each["name"] for each in found} == {each.name for each in DEPLOYMENTS}
     assert all(each["work_pool_name"] == POOL for each in found)

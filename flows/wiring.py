@@ -58,13 +58,14 @@ class Workspace:
     is a ControlPlaneError (StateUnavailableError from a store that was opened before).
     """
 
-    def __init__(self, home: Path | None = None) -> None:
+    def __init__(self, home: Path | None = None, answer_within_s: float | None = None) -> None:
         self.home = home or home_folder()
+        self._answer_within_s = answer_within_s
 
     @cached_property
     def plane(self) -> ControlPlane:
         """The open client of the Prefect API; raises ControlPlaneError."""
-        return connect(self.home)
+        return connect(self.home, self._answer_within_s)
 
     @cached_property
     def documents(self) -> BlockDocuments:
@@ -234,13 +235,14 @@ class Workspace:
         return config
 
 
-def open_workspace(home: Path | None = None) -> Workspace:
+def open_workspace(home: Path | None = None, answer_within_s: float | None = None) -> Workspace:
     """A workspace; nothing is contacted and Prefect is not imported before something needs it.
 
     Args:
         home: The folder of ``nucleus up``; NUCLEUS_HOME or ``~/.nucleus`` when None.
+        answer_within_s: How long a call of the Prefect API may take; None for as long as Prefect's client tries.
     """
-    return Workspace(home)
+    return Workspace(home, answer_within_s)
 
 
 def local_sink() -> Any:

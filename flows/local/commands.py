@@ -8,7 +8,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from flows.local.processes import LOOPBACK, port_of
+from flows.local.processes import INSTANCE_HEADER, LOOPBACK, port_of
 from flows.prefect_api.loopback import keep_loopback_direct
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,9 +70,10 @@ def encryption_key(file: Path) -> str:
     return file.read_text()
 
 
-def server_command(api_url: str) -> list[str]:
-    """The Prefect server, at the address in its URL."""
+def server_command(api_url: str, instance: str) -> list[str]:
+    """The Prefect server, at the address in its URL; its answers carry the name of the instance."""
     app = ["--factory", "flows.local.prefect_server:create_app", "--timeout-keep-alive", "5"]
+    app += ["--header", f"{INSTANCE_HEADER}:{instance}"]
     return [sys.executable, "-m", "uvicorn", "--host", LOOPBACK, "--port", str(port_of(api_url)), *app]
 
 
@@ -81,11 +82,11 @@ def worker_command() -> list[str]:
     return [sys.executable, "-m", "prefect", "worker", "start", "--pool", "nucleus", "--type", "process"]
 
 
-def set_up_command(api_url: str) -> list[str]:
+def set_up_command(api_url: str, instance: str | None) -> list[str]:
     """Blocks, pool and deployments; a process of its own, as this one may have loaded Prefect under other settings."""
-    return [sys.executable, "-m", "flows.local.set_up", api_url]
+    return [sys.executable, "-m", "flows.local.set_up", api_url, *([instance] if instance else [])]
 
 
-def api_command(port: int) -> list[str]:
+def api_command(port: int, instance: str) -> list[str]:
     """The API is a room above this one, so it is started as a program."""
-    return [sys.executable, "-m", "metadata_api", LOOPBACK, str(port)]
+    return [sys.executable, "-m", "metadata_api", LOOPBACK, str(port), "--header", f"{INSTANCE_HEADER}:{instance}"]

@@ -62,6 +62,14 @@ class Installation:
             time.sleep(0.2)
         raise AssertionError("never accepted")
 
+    def refuses_within(self, seconds: float, body: dict[str, Any]) -> None:
+        """Webhook and GraphQL say that Prefect is away, while their callers still wait."""
+        caller = Caller(str(self.plane.nucleus_api_url))
+        with closing(caller.client) as client:
+            client.timeout = httpx.Timeout(seconds)
+            assert signed_post(client, body, "first").status_code == 503
+            assert caller.code('mutation { testEndpoint(id: "any") { ok } }') == "E_CONTROL_PLANE_UNREACHABLE"
+
 
 def _is_alive(pid: int) -> bool:
     with suppress(ChildProcessError):
@@ -178,6 +186,7 @@ def test_nothing_is_lost_and_nothing_doubled(installation: Installation, tables:
     ids.append(installation.accepted(requests[1]))
     until(lambda: tables.has_begun(0) or tables.has_begun(1))
     installation.kill("server")
+    installation.refuses_within(5.0, requests[2])
     installation.restart()
     ids += [installation.accepted(requests[2]), installation.accepted(requests[3])]
     until(lambda: tables.has_begun(2) or tables.has_begun(3))

@@ -12,7 +12,7 @@ _LOGGERS = ("prefect.flow_runs", "prefect.task_runs", "prefect.engine")
 
 
 class _Plainly(logging.Filter):
-    """Puts the sentence of a typed error, or of a slice that was stopped, in place of Prefect's words and the traceback."""
+    """Puts the sentence of a typed error, or of a stopped slice, in place of Prefect's words and the traceback."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None

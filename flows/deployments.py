@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from datetime import timedelta
 from pkgutil import resolve_name
@@ -87,7 +88,8 @@ def make_pool() -> None:
     """The process work pool, if it is missing.
 
     The server checks the schema of the pool's variables whenever a run is created, which is a third of that call's
-    cost; so the pool has only those that a person changes: environment and working folder.
+    cost; so the pool has only those that a person changes: environment and working folder. Its limit is for one worker
+    on a machine like this one: what exceeds it waits, and Prefect shows it as late.
     """
     with get_client(sync_client=True) as client:
         if any(pool.name == POOL for pool in client.read_work_pools()):
@@ -99,7 +101,14 @@ def make_pool() -> None:
             "variables": {"type": "object", "properties": {name: properties[name] for name in _POOL_VARIABLES}},
         }
         with suppress(ObjectAlreadyExists):  # a worker that starts makes it too
-            client.create_work_pool(WorkPoolCreate(name=POOL, type="process", base_job_template=template))
+            client.create_work_pool(
+                WorkPoolCreate(name=POOL, type="process", base_job_template=template, concurrency_limit=most_runs())
+            )
+
+
+def most_runs() -> int:
+    """Two runs for each core, and at least four: a start takes a core for seconds, a run mostly waits for others."""
+    return max(4, 2 * (os.cpu_count() or 1))
 
 
 def apply() -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
     from prefect.settings import Settings
 
-API_URL = "PREFECT_API_URL"
+API_URL, LOGIN = "PREFECT_API_URL", "PREFECT_API_AUTH_STRING"
 _HINT = "Run `nucleus up`, or set PREFECT_API_URL to a running Prefect server."
 RESTART_PATIENCE_S = 60.0
 """How long a flow run waits for a server that refuses connections."""
@@ -163,22 +163,27 @@ def connect(home: Path | None = None, answer_within_s: float | None = None) -> C
 
 
 def find_api(home: Path | None = None) -> str:
-    """The URL of the Prefect API in use; it is made known to Prefect where it was not.
+    """The URL of the Prefect API in use. URL and login of ``nucleus up`` are made known to Prefect where they were not.
 
     Raises:
         ControlPlaneError: No server is named anywhere.
     """
-    if not os.environ.get(API_URL) and "prefect" not in sys.modules and (found := running_api(home)):
-        os.environ[API_URL] = found
-    from prefect.settings import PREFECT_API_URL  # noqa: PLC0415 - more than a second to load
+    local = running_api(home)
+    login = None if local is None else saved_login(home)
+    if local is not None and "prefect" not in sys.modules and os.environ.get(API_URL) in {None, "", local}:
+        os.environ.update({API_URL: local, **({LOGIN: login} if login else {})})
+    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL  # noqa: PLC0415 - slow to load
 
-    if url := PREFECT_API_URL.value():
-        return str(url)
-    found = running_api(home)
-    if found is None:
+    url = PREFECT_API_URL.value() or local
+    if url is None:
         raise ControlPlaneError("No Prefect server is running here", _HINT)
-    _adopt(found)
-    return found
+    if (
+        local is not None
+        and url == local
+        and (not PREFECT_API_URL.value() or (login and PREFECT_API_AUTH_STRING.value() != login))
+    ):
+        _adopt(local, login)
+    return str(url)
 
 
 def running_api(home: Path | None = None) -> str | None:
@@ -189,6 +194,19 @@ def running_api(home: Path | None = None) -> str | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return str(noted["api_url"])
+
+
+def saved_login(home: Path | None = None) -> str | None:
+    """What the Prefect server of ``nucleus up`` asks for, ``user:password``; None where none was made."""
+    try:
+        return login_file(home).read_text()
+    except OSError:
+        return None
+
+
+def login_file(home: Path | None = None) -> Path:
+    """Where ``nucleus up`` keeps the login of its Prefect server (mode 0600)."""
+    return (home or home_folder()) / "prefect-login"
 
 
 USE_ANOTHER_HOME = "Set NUCLEUS_HOME to a folder that this account can write to."
@@ -216,12 +234,14 @@ def unreachable(url: str, why: str) -> ControlPlaneError:
     return ControlPlaneError(f"The Prefect API at {url} does not answer ({why})", _HINT, url=url)
 
 
-def _adopt(url: str) -> None:
-    # Prefect was imported before the server was known: its settings are a context, child processes read the variable.
-    from prefect.settings import PREFECT_API_URL, temporary_settings  # noqa: PLC0415
+def _adopt(url: str, login: str | None) -> None:
+    # Prefect was imported before the server was known: its settings are a context, child processes read the variables.
+    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings  # noqa: PLC0415
 
-    os.environ[API_URL] = url
-    _held.enter_context(temporary_settings({PREFECT_API_URL: url}))
+    os.environ.update({API_URL: url, **({LOGIN: login} if login else {})})
+    _held.enter_context(
+        temporary_settings({PREFECT_API_URL: url, **({PREFECT_API_AUTH_STRING: login} if login else {})})
+    )
 
 
 def _in_flow_run() -> bool:

@@ -236,8 +236,8 @@ class SupportsWatermark(Protocol):
 class SupportsGoneFeed(Protocol):
     """The source lists the rows that are gone since a checkpoint, for incremental runs."""
 
-    def gone_keys(self, plan: IngestionPlan) -> Iterator[Batch] | None:
-        """Key columns of rows that are gone since the plan's checkpoint; None if the unit has no such feed."""
+    def gone_keys(self, plan: IngestionPlan, view: str | None = None) -> Iterator[Batch] | None:
+        """Key columns of rows that are gone, or left the plan's filter, since its checkpoint; None without a feed."""
         ...
 
 

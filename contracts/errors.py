@@ -125,7 +125,7 @@ class EndpointUnknownError(Terminal, ConfigError):
 
 
 class DependencyMissingError(Terminal, ConfigError):
-    """An optional package that the connector needs is not installed."""
+    """A package that the connector needs is not installed, or too old."""
 
     code = "E_DEPENDENCY_MISSING"
 

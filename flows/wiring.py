@@ -4,8 +4,8 @@ Live objects are kept per process and keyed by what they were made from, so that
 and a rotated secret is used by the next run.
 
 Settings: ``NUCLEUS_KV_URL`` (``sqlite:///…`` or ``postgresql://…``; blocks when empty), ``NUCLEUS_STAGING`` (a
-folder or a staging URL; ``staging`` under the home when empty), ``CDM_DATABASE_URL`` (a common-model sink for
-development, as endpoint ``local-cdm``), ``NUCLEUS_HOME`` (``~/.nucleus``) and Prefect's own
+folder or a staging URL; ``staging`` under the home when empty), ``CDM_DATABASE_URL`` or ``CDM_WORK_DATABASE_URL`` (a
+common-model sink for development, as endpoint ``local-cdm``), ``NUCLEUS_HOME`` (``~/.nucleus``) and Prefect's own
 ``PREFECT_API_URL``.
 """
 
@@ -240,7 +240,7 @@ def open_workspace(home: Path | None = None, answer_within_s: float | None = Non
 
 
 def local_sink() -> Any:
-    """The config CDM_DATABASE_URL, CDM_DATABASE_SCHEMA and CDM_DATABASE_TABLE_PREFIX describe; None without a URL."""
+    """The common-model sink that the environment describes; None without a URL."""
     from connectors.cdm_jdbc.config import from_environment  # noqa: PLC0415
 
     return from_environment()

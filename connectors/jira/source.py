@@ -167,7 +167,7 @@ class JiraSource:
         """Ids that the site does not have inside the unit's selectors."""
         return SiteKeys(self._client, plan).absent(keys)
 
-    def gone_keys(self, plan: IngestionPlan) -> Iterator[pl.DataFrame] | None:
+    def gone_keys(self, plan: IngestionPlan, view: str | None = None) -> Iterator[pl.DataFrame] | None:
         """Worklogs deleted since the last run: the one kind of row Jira keeps a record of when it goes."""
         return SiteKeys(self._client, plan).deleted()
 

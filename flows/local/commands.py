@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from flows.local.processes import INSTANCE_HEADER, LOOPBACK, port_of
 from flows.prefect_api.client import login_file
+from flows.prefect_api.loopback import keep_loopback_direct
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,6 +50,7 @@ def server_environment(home: Path, api_url: str) -> dict[str, str]:
 
 def environment(home: Path, api_url: str) -> dict[str, str]:
     """The environment of every process of ours."""
+    keep_loopback_direct()
     return {
         **os.environ,
         "DO_NOT_TRACK": "1",

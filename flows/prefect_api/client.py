@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from contracts.errors import ConfigInvalidError, ControlPlaneError
+from flows.prefect_api.loopback import keep_loopback_direct
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -168,6 +169,7 @@ def find_api(home: Path | None = None) -> str:
     Raises:
         ControlPlaneError: No server is named anywhere.
     """
+    keep_loopback_direct()
     local = running_api(home)
     login = None if local is None else saved_login(home)
     if local is not None and "prefect" not in sys.modules and os.environ.get(API_URL) in {None, "", local}:
@@ -177,11 +179,8 @@ def find_api(home: Path | None = None) -> str:
     url = PREFECT_API_URL.value() or local
     if url is None:
         raise ControlPlaneError("No Prefect server is running here", _HINT)
-    if (
-        local is not None
-        and url == local
-        and (not PREFECT_API_URL.value() or (login and PREFECT_API_AUTH_STRING.value() != login))
-    ):
+    is_known = bool(PREFECT_API_URL.value()) and login in {None, PREFECT_API_AUTH_STRING.value()}
+    if local is not None and url == local and not is_known:
         _adopt(local, login)
     return str(url)
 
@@ -239,9 +238,8 @@ def _adopt(url: str, login: str | None) -> None:
     from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings  # noqa: PLC0415
 
     os.environ.update({API_URL: url, **({LOGIN: login} if login else {})})
-    _held.enter_context(
-        temporary_settings({PREFECT_API_URL: url, **({PREFECT_API_AUTH_STRING: login} if login else {})})
-    )
+    known = {PREFECT_API_URL: url, **({PREFECT_API_AUTH_STRING: login} if login else {})}
+    _held.enter_context(temporary_settings(known))
 
 
 def _in_flow_run() -> bool:

@@ -119,7 +119,7 @@ class _Census:
     def follow_source(self) -> CensusReceipt | None:
         """Rows that the source itself says are gone since the checkpoint, and rows that their parents lost."""
         source = self._context.source
-        feed = source.gone_keys(self._plan) if isinstance(source, SupportsGoneFeed) else None
+        feed = source.gone_keys(self._plan, self._context.view) if isinstance(source, SupportsGoneFeed) else None
         followed = None if feed is None else self._remove(feed)
         return self._lost_by_parents() or followed
 

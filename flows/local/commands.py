@@ -43,7 +43,7 @@ def server_environment(home: Path, api_url: str) -> dict[str, str]:
         **environment(home, api_url),
         **SERVER,
         "PREFECT_SERVER_API_AUTH_STRING": login,
-        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://{LOOPBACK}:{port},http://localhost:{port}",
+        "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS": f"http://{LOOPBACK}:{port},http://localhost:{port}",
         "PREFECT_SERVER_ENCRYPTION_KEY": kept_secret(home / "encryption.key", _new_encryption_key),
     }
 

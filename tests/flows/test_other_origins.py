@@ -39,7 +39,7 @@ Promise.all([
 def foreign(control_plane: LocalControlPlane) -> Iterator[str]:
     """The origin of a page that asks the Prefect API; another port is another origin."""
 
-    class Page(BaseHTTPRequestHandler):
+    class AskingPage(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             body = b"mine" if self.path == "/same-origin" else PAGE.replace("API", control_plane.api_url).encode()
             self.send_response(200)
@@ -51,7 +51,7 @@ def foreign(control_plane: LocalControlPlane) -> Iterator[str]:
         def log_message(self, *_: Any) -> None:
             pass
 
-    server = HTTPServer(("127.0.0.1", 0), Page)
+    server = HTTPServer(("127.0.0.1", 0), AskingPage)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield f"http://127.0.0.1:{server.server_address[1]}"

@@ -159,20 +159,29 @@ class Workspace:
             DatasetNotInCatalogError: No catalogued dataset stands behind the unit.
             EndpointDisabledError, UnitDisabledError: The operator switched it off.
         """
-        self.switches.require_on(endpoint_id)
-        catalog = self.catalogs.load(endpoint_id)
+        self.require_on(endpoint_id)
+        catalog, units = self.units_of(endpoint_id)
         config = self.units.config(endpoint_id, unit_id)
-        unit = self._unit(catalog, unit_id)
+        unit = find_unit(catalog, units, unit_id)
         require_runnable(catalog, unit_id, config, unit.dataset_id)
         return unit, config
 
     def unit(self, endpoint_id: str, unit_id: str) -> EndpointUnitDescriptor:
         """The unit as the latest catalog describes it; raises CatalogMissingError, DatasetNotInCatalogError."""
-        return self._unit(self.catalogs.load(endpoint_id), unit_id)
+        return find_unit(*self.units_of(endpoint_id), unit_id)
 
     def list_units(self, endpoint_id: str) -> tuple[EndpointUnitDescriptor, ...]:
         """Every unit of the latest catalog; raises CatalogMissingError."""
-        return self.source(endpoint_id).list_units(self.catalogs.load(endpoint_id))
+        return self.units_of(endpoint_id)[1]
+
+    def units_of(self, endpoint_id: str) -> tuple[CatalogSnapshot, tuple[EndpointUnitDescriptor, ...]]:
+        """The latest catalog and its units; raises CatalogMissingError."""
+        catalog = self.catalogs.load(endpoint_id)
+        return catalog, self.source(endpoint_id).list_units(catalog)
+
+    def require_on(self, endpoint_id: str) -> None:
+        """Refuse an endpoint that is switched off; raises EndpointDisabledError."""
+        self.switches.require_on(endpoint_id)
 
     def close(self) -> None:
         """Close what this workspace opened. Live endpoints belong to the process: see :func:`close_live`."""
@@ -187,9 +196,6 @@ class Workspace:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _unit(self, catalog: CatalogSnapshot, unit_id: str) -> EndpointUnitDescriptor:
-        return find_unit(catalog, self.source(catalog.endpoint_id).list_units(catalog), unit_id)
 
     def _endpoint(self, role: str, endpoint_id: str) -> Any:
         from flows.blocks.types import factory_of  # noqa: PLC0415 - loads Prefect

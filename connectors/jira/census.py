@@ -29,7 +29,14 @@ if TYPE_CHECKING:
     from contracts.plan import IngestionPlan, SliceReport
 
 _orphan = msgspec.json.Decoder(Orphan).decode
-_ISSUES_PER_FETCH, _CHILDREN_PER_FETCH, _PROJECTS_PER_SEARCH = 100, 1000, 500
+_VERSION = {
+    "id": pl.String(),
+    "key": pl.String(),
+    "project_key": pl.String(),
+    "status": pl.String(),
+    "updated": pl.Datetime("us", "UTC"),
+}
+_ISSUES_PER_FETCH, _CHILDREN_PER_FETCH, _ISSUES_PER_SEARCH, _PROJECTS_PER_SEARCH = 100, 1000, 500, 500
 
 
 class SiteKeys:
@@ -100,14 +107,22 @@ class SiteKeys:
     def _of(self, piece: IngestionSlice) -> Iterator[pl.DataFrame]:
         if self._dataset.name == "issues":
             try:
-                for page in self._client.ids(str(piece.params["jql"])):
-                    yield pl.DataFrame({self._key: page}, schema={self._key: pl.String})
+                yield from self._issues(str(piece.params["jql"]))
             except Refusal as refusal:
                 raise self._incomplete(str(refusal)) from refusal
             return
         report = yield from self._children_of(piece)
         if report.gaps:
             raise self._incomplete(report.gaps[0])
+
+    def _issues(self, query: str) -> Iterator[pl.DataFrame]:
+        """Ids; for an incremental run with what tells whether it read each issue as it is now."""
+        if self._plan.mode == "incremental":
+            for versions in self._client.versions(query):
+                yield pl.DataFrame([one.row for one in versions], schema=_VERSION, orient="row")
+        else:
+            for page in self._client.ids(query):
+                yield pl.DataFrame({self._key: page}, schema={self._key: pl.String})
 
     def _children_of(self, piece: IngestionSlice) -> Generator[pl.DataFrame, None, SliceReport]:
         frames = IssueSliceReader(self._client, self._dataset, piece).frames()
@@ -165,21 +180,22 @@ class SiteKeys:
         return {child for child, issue in issue_of.items() if issue in selected}
 
     def _selected(self, ids: Sequence[str]) -> set[str]:
-        """Those of the issues that a search finds inside the selectors, in the newest state of the index."""
-        return {one for chunk in chunks(ids, RECONCILED) for one in self._found(chunk)}
+        """Those of the issues that a search finds inside the selectors; the rest in the newest state of the index."""
+        found = {one for chunk in chunks(ids, _ISSUES_PER_SEARCH) for one in self._found(chunk, ())}
+        rest = [one for one in ids if one not in found]
+        return found | {one for chunk in chunks(rest, RECONCILED) for one in self._found(chunk, chunk)}
 
-    def _found(self, ids: Sequence[str]) -> list[str]:
-        projects = self._scope.project_keys or self._client.config.project_keys
-        inside = [jql.one_of("project", projects)] if projects else []
-        query = jql.all_of([jql.numbers_in("id", ids), *inside, *self._scope.conditions])
+    def _found(self, ids: Sequence[str], fresh: Sequence[str]) -> list[str]:
+        inside = self._scope.selected(self._client.config.project_keys)
+        query = jql.all_of([jql.numbers_in("id", ids), *inside])
         try:
-            return [one for page in self._client.ids(query, ids) for one in page]
+            return [one for page in self._client.ids(query, fresh) for one in page]
         except Refusal as refusal:
             if refusal.status != 400:
                 raise
             if len(ids) > 1:
                 middle = len(ids) // 2
-                return [one for part in (ids[:middle], ids[middle:]) for one in self._found(part)]
+                return [one for part in (ids[:middle], ids[middle:]) for one in self._found(part, fresh and part)]
             if self._client.has_issue(ids[0]):
                 raise self._incomplete(f"issue {ids[0]} is there, and a search for it is refused ({refusal})") from None
             return []

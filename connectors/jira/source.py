@@ -13,8 +13,9 @@ from connectors.jira.census import SiteKeys
 from connectors.jira.client import JiraClient
 from connectors.jira.descriptor import DESCRIPTOR
 from connectors.jira.errors import typed_errors
+from connectors.jira.names import RENAMED
 from connectors.jira.planning import check_values, late, make_plan, selected_projects
-from connectors.jira.progress import JiraCheckpoint, with_unread_projects_unchanged
+from connectors.jira.progress import JiraCheckpoint, with_old_names, with_unread_projects_unchanged
 from connectors.jira.reading import IssueSliceReader, read_list
 from connectors.jira.scope import scope_of
 from connectors.slicing import key_chunks
@@ -116,19 +117,21 @@ class JiraSource:
         """Batches of about 500 rows; the report says how many the site promised, and what it withheld."""
         dataset = plan.unit.dataset
         if units.is_found_by_issue(dataset):
-            return (yield from IssueSliceReader(self._client, dataset, piece).frames())
+            below = self._below(plan, piece)
+            return (yield from IssueSliceReader(self._client, dataset, piece, below).frames())
         return (yield from read_list(self._client, dataset))
 
     def checkpoint(self, plan: IngestionPlan, receipts: Sequence[UpsertReceipt]) -> Json | None:
-        """The plan's, except that projects with gaps stay where they were."""
+        """The plan's, except that projects with gaps stay where they were, and so do names that did not reach all."""
         if plan.checkpoint_after is None:
             return None
         with_gaps = {str(receipt.observed["project"]) for receipt in receipts if "project" in receipt.observed}
-        return (
-            with_unread_projects_unchanged(plan.checkpoint_after, with_gaps, plan.checkpoint_before)
-            if with_gaps
-            else plan.checkpoint_after
-        )
+        after = plan.checkpoint_after
+        if with_gaps:
+            after = with_unread_projects_unchanged(after, with_gaps, plan.checkpoint_before)
+        if any(RENAMED in receipt.observed for receipt in receipts):
+            after = with_old_names(after, plan.checkpoint_before)
+        return after
 
     def checkpoint_at(self, unit: EndpointUnitDescriptor, policy: UnitPolicy, value: str) -> Json:
         """Every selected project read up to the moment, an ISO 8601 text; UTC where it names no zone.
@@ -227,6 +230,12 @@ class JiraSource:
     def close(self) -> None:
         """Close connections."""
         self._client.close()
+
+    def _below(self, plan: IngestionPlan, piece: IngestionSlice) -> list[str] | None:
+        """Which children of changed issues are read with them; a full run's reads all anyway, but the late one."""
+        if plan.unit.dataset.name != "issues" or (plan.mode == "full" and "projects" not in piece.params):
+            return None
+        return scope_of(plan.unit, plan.policy, selectable=True).selected(self._client.config.project_keys)
 
 
 def _kind(field: _FieldPayload) -> str:

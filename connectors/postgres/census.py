@@ -11,7 +11,7 @@ from contracts.errors import CompletenessGapError, DeleteGuardError
 from contracts.receipts import CensusReceipt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import polars as pl
 
@@ -38,14 +38,14 @@ def reconcile(
     session: Session, target: TargetTable, existing: dict[str, str], plan: IngestionPlan, reader: RecordReader
 ) -> tuple[CensusReceipt, tuple[Json, ...]]:
     """Compare, guard, remove; inside the caller's transaction."""
-    _fill_keys(session, target, existing, plan, reader)
+    filled = _fill_keys(session, target, existing, plan, reader)
     at_source, in_sink = reader.manifest.rows, live_rows(session, target)
     condition = merge.gone_condition(target)
     counting = f"SELECT count(*)::bigint AS n FROM {target.table} t WHERE {condition}"
     gone = int(session.value(counting, f"comparing keys of {target.table}"))
     on_gone = plan.on_gone
     _guard(target, plan, gone, in_sink)
-    missing = _missing(session, target, plan)
+    missing = _missing(session, target, plan, [name for name in filled if name not in target.identity])
     statement = merge.remove_gone_sql(target, on_gone, condition) if gone else None
     if statement is not None:
         session.execute(statement, f"treating gone rows of {target.table}")
@@ -151,12 +151,12 @@ def _guard(target: TargetTable, plan: IngestionPlan, gone: int, in_sink: int) ->
     )
 
 
-def _missing(session: Session, target: TargetTable, plan: IngestionPlan) -> tuple[Json, ...]:
+def _missing(session: Session, target: TargetTable, plan: IngestionPlan, versions: Sequence[str]) -> tuple[Json, ...]:
     """Keys by the unit's own column names; of a shared table only units with one key column can be repaired."""
-    rows = session.rows(merge.missing_keys(target, MAX_MISSING + 1), f"comparing keys of {target.table}")
+    rows = session.rows(merge.missing_keys(target, versions, MAX_MISSING + 1), f"comparing keys of {target.table}")
     if len(rows) > MAX_MISSING:
         raise CompletenessGapError(
-            f"More than {MAX_MISSING} keys of the source are missing in {target.table} after a complete run",
+            f"More than {MAX_MISSING} keys of the source are missing or stale in {target.table} after a complete run",
             "Run again; if it stays, compare source and sink with nucleus verify.",
             table=target.table,
         )

@@ -106,7 +106,7 @@ def server_command(api_url: str, instance: str) -> list[str]:
 
 
 def worker_command() -> list[str]:
-    """A process worker."""
+    """A process worker. Without ``--limit``: with it, a run that is retried while its process ends kills the worker."""
     return [sys.executable, "-m", "prefect", "worker", "start", "--pool", "nucleus", "--type", "process"]
 
 

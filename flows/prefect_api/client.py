@@ -9,7 +9,6 @@ import json
 import os
 import sys
 import time
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -31,7 +30,6 @@ RESTART_PATIENCE_S = 60.0
 _RECONNECT_EVERY_S = 1.0
 _AWAY_FOR_S = 1.0
 _BUSY = (429, 503)
-_held = ExitStack()
 
 
 class AlreadyThereError(Exception):
@@ -56,7 +54,7 @@ class ControlPlane:
     def call(
         self, method: Any, path: str, body: Mapping[str, Any] | None = None, params: Mapping[str, Any] | None = None
     ) -> Any:
-        """The JSON answer; None for 404 and for an empty answer. 429 and 503 are tried again.
+        """The JSON answer, ``{}`` for an empty one; None for 404. 429 and 503 are tried again.
 
         Inside a flow run, a server that refuses connections is waited for: it is being restarted, and the run would
         otherwise fail before it began. Nothing was sent, so every kind of call may be repeated.
@@ -80,7 +78,7 @@ class ControlPlane:
             ) from None
         except httpx.HTTPError as error:
             raise unreachable(str(self.client.api_url), type(error).__name__) from None
-        return answer.json() if answer.content else None
+        return answer.json() if answer.content else {}
 
     def _request(
         self, method: Any, path: str, body: Mapping[str, Any] | None, params: Mapping[str, Any] | None
@@ -139,12 +137,13 @@ class ControlPlane:
         self.close()
 
 
-def connect(home: Path | None = None, answer_within_s: float | None = None) -> ControlPlane:
+def connect(home: Path | None = None, answer_within_s: float | None = None, *, check: bool = True) -> ControlPlane:
     """A client of the server in use: PREFECT_API_URL, else the one ``nucleus up`` runs, else the profile's.
 
     Args:
         home: The folder of ``nucleus up``; NUCLEUS_HOME or ``~/.nucleus`` when None.
         answer_within_s: See :class:`ControlPlane`.
+        check: Ask the server whether it is well.
 
     Raises:
         ControlPlaneError: None of them is set, or the server does not answer.
@@ -156,7 +155,8 @@ def connect(home: Path | None = None, answer_within_s: float | None = None) -> C
     client = get_client(httpx_settings={"headers": {}}, sync_client=True)
     plane = ControlPlane(client.__enter__(), answer_within_s)
     try:
-        plane.call("GET", "/health")
+        if check:
+            plane.call("GET", "/health")
     except BaseException:
         plane.close()
         raise
@@ -172,8 +172,8 @@ def find_api(home: Path | None = None) -> str:
     keep_loopback_direct()
     local = running_api(home)
     login = None if local is None else saved_login(home)
-    if local is not None and "prefect" not in sys.modules and os.environ.get(API_URL) in {None, "", local}:
-        os.environ.update({API_URL: local, **({LOGIN: login} if login else {})})
+    if "prefect" not in sys.modules:
+        name_local_server(home)
     from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL  # noqa: PLC0415 - slow to load
 
     url = PREFECT_API_URL.value() or local
@@ -183,6 +183,16 @@ def find_api(home: Path | None = None) -> str:
     if local is not None and url == local and not is_known:
         _adopt(local, login)
     return str(url)
+
+
+def name_local_server(home: Path | None = None) -> None:
+    """Put URL and login of what ``nucleus up`` runs into the environment, unless another server is named there.
+
+    Prefect reads the variables when it is imported, for every thread; so this comes before.
+    """
+    local = running_api(home)
+    if local is not None and os.environ.get(API_URL) in {None, "", local}:
+        os.environ.update(_variables(local, saved_login(home)))
 
 
 def running_api(home: Path | None = None) -> str | None:
@@ -234,12 +244,22 @@ def unreachable(url: str, why: str) -> ControlPlaneError:
 
 
 def _adopt(url: str, login: str | None) -> None:
-    # Prefect was imported before the server was known: its settings are a context, child processes read the variables.
-    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings  # noqa: PLC0415
+    """Make the server known where Prefect was imported before: to this context, and by variables to child processes.
 
-    os.environ.update({API_URL: url, **({LOGIN: login} if login else {})})
-    known = {PREFECT_API_URL: url, **({PREFECT_API_AUTH_STRING: login} if login else {})}
-    _held.enter_context(temporary_settings(known))
+    Entered for good and not by ``temporary_settings``: that is a generator, which Python would end when the process
+    does, in another context than the one it began in, and complain.
+    """
+    from prefect.context import SettingsContext, get_settings_context  # noqa: PLC0415
+    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL  # noqa: PLC0415
+
+    os.environ.update(_variables(url, login))
+    known = get_settings_context()
+    updates = {PREFECT_API_URL: url, **({PREFECT_API_AUTH_STRING: login} if login else {})}
+    SettingsContext(profile=known.profile, settings=known.settings.copy_with_update(updates=updates)).__enter__()
+
+
+def _variables(url: str, login: str | None) -> dict[str, str]:
+    return {API_URL: url, **({LOGIN: login} if login else {})}
 
 
 def _in_flow_run() -> bool:

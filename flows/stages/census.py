@@ -38,10 +38,10 @@ def take_census(
 ) -> tuple[CensusReceipt | None, tuple[Json, ...]]:
     """What became of rows that are gone, and keys that are missing. None when nothing applies.
 
-    When a full run has read every key once, every staged key is in the sink; then equal counts mean equal keys, and
-    nothing has to be compared. A run whose late slices read rows again compares always: behind each of them a row that
-    is gone could hide. So does one that went on in a second process, unless its source has late slices: they show what
-    was read twice.
+    When a run over everything has read every key once, every staged key is in the sink; then equal counts mean equal
+    keys, and nothing has to be compared. A run whose late slices read rows again compares always: behind each of them a
+    row that is gone could hide. So does one that went on in a second process, unless its source has late slices: they
+    show what was read twice.
     """
     source, sink, plan = context.source, context.sink, context.plan
     if not plan.unit.primary_key or not isinstance(sink, SupportsReconcile):
@@ -56,7 +56,8 @@ def take_census(
         return None, ()
     at_source = sum(receipt.rows_staged - receipt.rows_duplicate for receipt in receipts if not receipt.is_census)
     in_one_go = not context.run.resumed or isinstance(source, SupportsLateSlices)
-    read_once = plan.mode == "full" and in_one_go and not _read_late(plan, receipts)
+    everything = plan.mode == "full" or plan.checkpoint_before is None
+    read_once = everything and in_one_go and not _read_late(plan, receipts)
     in_sink = sink.count_rows(plan)
     why = ""
     if read_once and in_sink == at_source:
@@ -95,18 +96,29 @@ class _Census:
         """The sink's keys with a list of the source's; where there is no such list, by looking them up."""
         sink, plan = self._sink, self._plan
         if not (isinstance(source, SupportsKeyLookup) and isinstance(sink, SupportsKeySearch)):
-            with self._staged(source.export_keys(plan, self._context.view)) as keys:
+            with self._staged(self._with_versions(source.export_keys(plan, self._context.view))) as keys:
                 return sink.reconcile(self._context.run, plan, keys)
         if not source.lists_keys(plan):
             return self._remove(self._absent(source, sink.find_keys(plan))), ()
         with (
-            self._staged(source.export_keys(plan, self._context.view)) as listed,
+            self._staged(self._with_versions(source.export_keys(plan, self._context.view))) as listed,
             self._staged(self._overlooked(source, sink.find_keys(plan, listed, absent=True))) as overlooked,
         ):
             if not overlooked.manifest.rows:
                 return sink.reconcile(self._context.run, plan, listed)
             with self._staged(_one_after_the_other(listed, overlooked)) as keys:
                 return sink.reconcile(self._context.run, plan, keys)
+
+    def _with_versions(self, keys: Iterator[Batch]) -> Iterator[Batch]:
+        """Keys as the sink compares them: other columns than the key's become those of the common model."""
+        context, model = self._context, self._plan.cdm_model
+        for frame in map(pl.DataFrame, keys):
+            if model is None or context.mapper is None or set(frame.columns) == set(self._plan.unit.primary_key):
+                yield frame
+                continue
+            mapped: pl.DataFrame = map_frame(frame, context.mapper, self._plan, context.started_at)
+            versions = [column.name for column in model.columns if column.version]
+            yield pl.concat([frame.select(self._plan.unit.primary_key), mapped.select(versions)], how="horizontal")
 
     def _overlooked(self, source: SupportsKeyLookup, unlisted: Iterator[Batch]) -> Iterator[Batch]:
         """Those of the unlisted keys that the source has: pages of the list shifted while it was read."""

@@ -49,6 +49,7 @@ def registered(installation, source, sink):
     def run(*arguments):
         done = process(*arguments, "--json", **environ)
         assert done.code == 0, done.said
+        assert "Exception ignored" not in done.err
         return done.data
 
     run("endpoint", "add", shop, "--template", "jdbc.postgres", "--secret", "url=env:SOURCE")

@@ -140,3 +140,87 @@ def test_a_census_of_children_is_no_second_crawl(jira, mover):
     assert len(jira.requests) - before <= crawl
     assert not [one for one in jira.requests[before:] if one.path.endswith("/comment/list")]
     assert_truth(mover, "comments")
+
+
+@pytest.mark.parametrize("when", ["before the run", "while a full run reads"])
+def test_the_move_of_a_parent_reaches_its_children(jira, mover, when):
+    """They name it by key and are not updated by its move; they alone are read with it."""
+    parent, *children = jira.site.issues()[10:14]
+    for child in children:
+        jira.site.adopt(parent, child)
+    jira.site.pass_time(3600)  # else they count as changed themselves, and two slices write them
+    mover.run("issues", "incremental")
+    jira.site.pass_time(3600)
+    before = len(jira.requests)
+    there = "OPS" if parent.project_key == "AND" else "AND"
+    asked: list[str] = []
+
+    def move_while_reading(path: str) -> None:
+        asked.append(path)
+        listed = sum(one.endswith("/search/jql") for one in asked)
+        if not jira.site.issue(parent.issue_id).key.startswith(there) and listed == 4:
+            jira.site.move(parent, there)
+
+    if when == "before the run":
+        jira.site.move(parent, there)
+        jira.site.pass_time(1)
+    else:
+        jira.on_request = move_while_reading
+    summary = mover.run("issues", "full" if "full" in when else "incremental")
+    assert parent.project_key == there
+    assert_truth(mover, "issues")
+    if when == "before the run":
+        assert summary.rows_updated + summary.rows_inserted == 4
+        assert fetched(jira, before) == {one.issue_id for one in (parent, *children)}, "no crawl"
+
+
+def test_a_census_compares_versions(jira, mover):
+    """Archived, restored and moved without an update: found by the census of an incremental run, and read alone."""
+    site = jira.site
+    archived, moved = site.issues()[4], site.issues()[8]
+    mover.run("issues", "incremental")
+    site.pass_time(90_000)
+    site.archive(archived, updates=False)
+    mover.run("issues", "incremental")
+    site.pass_time(90_000)
+    site.archive(archived, archived=False, updates=False)
+    site.move(moved, "OPS" if moved.project_key == "AND" else "AND", updates=False)
+    before = len(jira.requests)
+    mover.run("issues", "incremental")
+    assert_truth(mover, "issues")
+    assert fetched(jira, before) == {archived.issue_id, moved.issue_id}, "no crawl"
+
+
+def test_names_that_were_changed(jira, mover):
+    """A renamed status, priority and type: three lists say so, and only the issues that carry them are read."""
+    mover.run("issues", "incremental")
+    jira.site.pass_time(3600)
+    jira.site.names.rename("status", "3", "With counsel")
+    before = len(jira.requests)
+    mover.run("issues", "incremental")
+    assert_truth(mover, "issues")
+    assert fetched(jira, before) == {one.issue_id for one in jira.site.issues() if one.status_id == "3"}
+    jira.site.names.rename("priority", "1", "Blocker")
+    jira.site.names.rename("issuetype", "10001", "User story")
+    mover.run("issues", "incremental")
+    assert_truth(mover, "issues")
+    before = len(jira.requests)
+    mover.run("issues", "incremental")
+    assert not fetched(jira, before)
+
+
+def test_children_of_issues_that_went_and_came_back(jira, mover):
+    """Restored and moved without an update, or gone for good: the daily census of an incremental run finds them."""
+    site, names = jira.site, CHILDREN if mover.data_mode == "raw" else CHILDREN[:1]
+    back, moved, gone = [one for one in site.issues() if one.comments and one.worklogs][:3]
+    site.archive(back, updates=False)
+    run_all(mover, *names)
+    site.pass_time(90_000)
+    site.archive(back, archived=False, updates=False)
+    site.move(moved, "OPS" if moved.project_key == "AND" else "AND", updates=False)
+    site.delete(gone)
+    site.create("AND", comments=1, worklogs=1)
+    before = len(jira.requests)
+    run_all(mover, *names)
+    assert_truth(mover, *names)
+    assert len(fetched(jira, before)) <= 5, "no crawl"

@@ -254,7 +254,7 @@ def _adopt(url: str, login: str | None) -> None:
 
     os.environ.update(_variables(url, login))
     known = get_settings_context()
-    updates = {PREFECT_API_URL: url, **({PREFECT_API_AUTH_STRING: login} if login else {})}
+    updates: dict[Any, Any] = {PREFECT_API_URL: url, **({PREFECT_API_AUTH_STRING: login} if login else {})}
     SettingsContext(profile=known.profile, settings=known.settings.copy_with_update(updates=updates)).__enter__()
 
 

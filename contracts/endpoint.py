@@ -236,15 +236,6 @@ class SupportsWatermark(Protocol):
 
 
 @runtime_checkable
-class SupportsGoneFeed(Protocol):
-    """The source lists the rows that are gone since a checkpoint, for incremental runs."""
-
-    def gone_keys(self, plan: IngestionPlan, view: str | None = None) -> Iterator[Batch] | None:
-        """Key columns of rows that are gone, or left the plan's filter, since its checkpoint; None without a feed."""
-        ...
-
-
-@runtime_checkable
 class SupportsContentHash(Protocol):
     """Content can be compared without transferring it (``verify.content``). For sources and sinks."""
 

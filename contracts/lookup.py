@@ -1,4 +1,4 @@
-"""Optional abilities of sources and sinks to look rows up by key, where a list of keys is not enough or costs too much.
+"""Optional abilities of sources and sinks to tell which rows are gone, where a list of keys is too little or too dear.
 
 A list that is read page by page can miss a row that is there, and some systems list certain rows only one parent at a
 time. Both are settled by asking for single keys: the sink names the candidates, the source says which are gone.
@@ -29,6 +29,15 @@ class SupportsKeyLookup(Protocol):
 
     def lists_keys(self, plan: IngestionPlan) -> bool:
         """False where listing all keys costs as much as reading the unit: the sink's keys are looked up instead."""
+        ...
+
+
+@runtime_checkable
+class SupportsGoneFeed(Protocol):
+    """The source lists the rows that are gone since a checkpoint, for incremental runs."""
+
+    def gone_keys(self, plan: IngestionPlan, view: str | None = None) -> Iterator[Batch] | None:
+        """Key columns of rows that are gone, or left the plan's filter, since its checkpoint; None without a feed."""
         ...
 
 

@@ -23,8 +23,8 @@ COLLECT = "collect-catalog/collect-catalog"
 
 def start_unit(
     services: ApiServices, endpoint_id: str, unit_id: str, sink_id: str | None, sink_endpoint_id: str | None
-) -> Run:
-    """Start the unit, or go on where a pause stopped it; a run that goes on already is given back.
+) -> run_control.Start:
+    """Start the unit, or go on where a pause stopped it; a run that has not begun and does the same is given back.
 
     Raises:
         IngestionError: It may not run.

@@ -66,6 +66,7 @@ def start(services: ApiServices, request: IngestionRequest, signed: Signed) -> d
     """Check the request and create its run, or find the one that its idempotency key made before."""
     callback = {} if request.callback_url is None else _callback_labels(services, request.callback_url, signed.key_id)
     admitted = admit(services.workspace, services.metadata, request)
+    services.workspace.holds.require_free(admitted.ref)
     asked = hashlib.sha256(request.model_dump_json(exclude={"idempotency_key"}).encode()).hexdigest()
     run = services.runs.start(
         DEPLOYMENT,

@@ -14,6 +14,7 @@ from state.keys import UNIT_CONFIGS, UNIT_STATES, unit_config_key, unit_state_ke
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from uuid import UUID
 
     from contracts.model import Json
     from contracts.receipts import RunRef
@@ -114,16 +115,20 @@ class UnitStates:
         entry = self._store.get(key)
         return UnitState(**ref.model_dump()) if entry is None else read_as(UnitState, entry.value, key)
 
-    def running(self, ref: RunRef, run_id: str, current: UnitState | None = None) -> UnitState:
+    def running(
+        self, ref: RunRef, run_id: str, flow_run_id: UUID | None = None, current: UnitState | None = None
+    ) -> UnitState:
         """Record that the run began. The error of an earlier run stays until this one ends.
 
         Args:
             ref: The unit and its sink.
             run_id: Of the run.
+            flow_run_id: Of the Prefect flow run it is a part of.
             current: What this run recorded a moment ago; read from the store when None.
         """
         current = current or self.state(ref)
-        return self._save(ref, current, state="RUNNING", last_run_id=run_id, last_run_at=self._now())
+        begun = {"last_run_id": run_id, "flow_run_id": flow_run_id and str(flow_run_id), "last_run_at": self._now()}
+        return self._save(ref, current, state="RUNNING", **begun)
 
     def succeeded(self, ref: RunRef, run_id: str, stats: Json | None = None) -> UnitState:
         """Record success and the run's counts. Changes nothing if a later run has been recorded."""

@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from prefect import get_run_logger
+from prefect.exceptions import Pause
 from prefect.states import Failed
 
 from contracts.errors import IngestionError, MetadataError, RunInProgressError, RunSupersededError
@@ -58,7 +59,10 @@ def record_failure(states: UnitStates, ref: RunRef, run_id: str, error: BaseExce
         return
     reported = error if isinstance(error, Exception) else run_stopped_error()
     try:
-        states.failed(ref, run_id, reported)
+        if isinstance(error, Pause):  # somebody suspended the run, in the UI or by Prefect's API
+            states.paused(ref)
+        else:
+            states.failed(ref, run_id, reported)
     except IngestionError as unavailable:
         _log.warning("The failure of %s could not be recorded in its unit state: %s", ref, unavailable)
 

@@ -11,6 +11,7 @@ from cdm_mappers.registry import mapper_for, model_for
 from contracts.errors import CheckpointConflictError, IngestionError
 from contracts.state import Checkpoint
 from flows.execution.artifacts import RunArtifacts
+from flows.execution.events import emit_started
 from flows.execution.exclusive import exclusive_run
 from flows.execution.outcome import ANOTHER_RUNS, record_failure, record_success, stats_of
 from flows.execution.tasks import WORKSPACE_ID, PrefectExecutor
@@ -130,7 +131,7 @@ class FlowUnitRun(SilentObserver):
     def opened(self, opened: OpenRun) -> None:
         """The plan is frozen: from now on the unit's state names the run that the sink knows."""
         self._run_id = opened.run.run_id
-        self._state = self._workspace.states.running(self._ref, self._run_id, self._state)
+        self._state = self._workspace.states.running(self._ref, self._run_id, self._flow_run_id, self._state)
         plan = opened.plan
         self._log.info(
             "%s: %s, %d slice(s), %s; %d done before",
@@ -144,7 +145,8 @@ class FlowUnitRun(SilentObserver):
     def _execute_locked(self, sink: SinkEndpoint, request: RunRequest, staging_id: str | None) -> RunSummary:
         """The run itself, under the unit's lock: only now is the saved checkpoint final."""
         states, source = self._workspace.states, self._workspace.source(self._ref.endpoint_id)
-        self._state = states.running(self._ref, self._run_id)
+        self._state = states.running(self._ref, self._run_id, self._flow_run_id)
+        emit_started(self._ref, self._flow_run_id)
         checkpoints = self._workspace.checkpoints(self._workspace.vendor(self._ref.endpoint_id))
         begin = request.checkpoint or checkpoints.progress(self._ref)
         summary = UnitRun(

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from contracts.endpoint import SupportsDeleteDetection, SupportsGoneFeed, SupportsLateSlices, SupportsReconcile
-from contracts.lookup import SupportsChildren, SupportsKeyLookup, SupportsKeySearch
+from contracts.endpoint import SupportsDeleteDetection, SupportsLateSlices, SupportsReconcile
+from contracts.lookup import SupportsChildren, SupportsGoneFeed, SupportsKeyLookup, SupportsKeySearch
 from contracts.plan import IngestionSlice
 from contracts.receipts import CensusReceipt
 from flows.stages.export import RunStopped, close_batches

@@ -94,8 +94,8 @@ class Mutation:
     ) -> types.IngestionActionResult:
         """Start a unit, or go on where a pause stopped it."""
         info.context.admin()
-        run = actions.start_unit(info.context.services, endpoint_id, unit_id, sink_id, sink_endpoint_id)
-        return _result(run, "The unit runs")
+        started = actions.start_unit(info.context.services, endpoint_id, unit_id, sink_id, sink_endpoint_id)
+        return _result(started.run, started.words)
 
     @strawberry.mutation
     def pause_ingestion(

@@ -164,6 +164,7 @@ def test_a_run_whose_worker_died_is_not_running_for_ever(installation: Installat
         plane.call("DELETE", f"/flow_runs/{run_id}")
 
 
+@pytest.mark.slow(60)
 @pytest.mark.timeout(600)
 def test_nothing_is_lost_and_nothing_doubled(installation: Installation, tables: Tables) -> None:
     requests = tables.requests()

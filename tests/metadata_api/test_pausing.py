@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tests.flows.conftest import NAP
 from tests.metadata_api.conftest import Caller, until
 
 if TYPE_CHECKING:
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from flows.wiring import Workspace
     from tests.flows.conftest import RegisteredPair
 
-ROWS = 60_000
+ROWS = 6_000
 _HEAD = "mutation($e: ID!, $u: ID!, $s: String)"
 _CALL = "(endpointId: $e, unitId: $u, sinkId: $s) { ok runId state message }"
 START = f"{_HEAD} {{ startIngestion{_CALL} }}"
@@ -41,11 +42,13 @@ def test_a_pause_finishes_what_is_in_hand_and_redoes_nothing(
     started = caller.data(START, **place)["startIngestion"]
     assert caller.data(START, **place)["startIngestion"]["runId"] == started["runId"], "a second one is not started"
     until(lambda: receipts() >= 3)
+    pair.sink_sql(NAP)
     assert status()["state"] == "RUNNING"
     assert caller.data(PAUSE, **place)["pauseIngestion"]["runId"] == started["runId"]
     until(lambda: status()["state"] == "PAUSED")
     ended = until(lambda: (run := workspace.runs.get(started["runId"])) and run.name == "Paused" and run)
     assert "E_RUN_PAUSED" in ended.message
+    pair.sink_sql("DROP TRIGGER nap ON nucleus.receipts")
     done = receipts()
     assert done >= 3
 

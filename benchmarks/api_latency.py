@@ -116,7 +116,8 @@ def _accepting(note: LocalControlPlane, workspace: Workspace, kind: str) -> dict
     workspace.plane.call("PATCH", "/work_pools/nucleus", {"is_paused": True})
     deployment = workspace.plane.call("GET", f"/deployments/name/{DEPLOYMENT}")["id"]
     parameters = {"endpoint_id": "source", "unit_id": "public.t", "sink_id": "sink"}
-    client, server = httpx.Client(base_url=str(note.nucleus_api_url)), httpx.Client(base_url=note.api_url, timeout=60)
+    client = httpx.Client(base_url=str(note.nucleus_api_url), trust_env=False)
+    server = httpx.Client(base_url=note.api_url, timeout=60, trust_env=False)
 
     def by_webhook(number: int) -> int:
         fields = {"endpointId": "source", "unitId": "public.t", "sinkId": "sink", "idempotencyKey": f"{kind}-{number}"}
@@ -153,7 +154,7 @@ def _accepting(note: LocalControlPlane, workspace: Workspace, kind: str) -> dict
 def _beginning(note: LocalControlPlane, workspace: Workspace, kind: str) -> dict[str, Any]:
     """Acceptance to the flow's first state RUNNING, five in a row; the first, which warms the worker, is left out."""
     took = []
-    with httpx.Client(base_url=str(note.nucleus_api_url), timeout=60) as client:
+    with httpx.Client(base_url=str(note.nucleus_api_url), trust_env=False, timeout=60) as client:
         for number in range(6):
             fields = {
                 "endpointId": "source",
@@ -175,7 +176,7 @@ def _statuses(note: LocalControlPlane, kind: str) -> dict[str, Any]:
     query = {"query": '{ ingestionStatuses(endpointId: "many") { unitId state lastRunAt stats checkpoint } }'}
     headers = {"authorization": f"Bearer {TOKEN}"}
     took = []
-    with httpx.Client(base_url=str(note.nucleus_api_url), timeout=60, headers=headers) as client:
+    with httpx.Client(base_url=str(note.nucleus_api_url), trust_env=False, timeout=60, headers=headers) as client:
         for _ in range(12):
             began = time.perf_counter()
             found = client.post("/graphql", json=query).json()["data"]["ingestionStatuses"]

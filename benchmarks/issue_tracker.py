@@ -43,7 +43,7 @@ def rows(console: Console, issues: int) -> list[dict[str, Any]]:
     for issue in site.issues():  # the site must not be what is measured
         for fields in (FIELDS, ("project", "comment"), ("project", "worklog")):
             render.issue(issue, fields, search=False)
-    found = []
+    rows = []
     with SandboxPostgres() as postgres, SandboxJira(site, latency_s=LATENCY_S) as server:
         sink = postgres.create_database("sink")
         for unit in ("jira.issues", "jira.comments", "jira.worklogs"):
@@ -53,10 +53,10 @@ def rows(console: Console, issues: int) -> list[dict[str, Any]]:
                     _change(site)
                 case = f"{unit}, {mode}" + (", 1 % changed" if mode == "incremental" else "")
                 made, checkpoint = _one(server, sink, unit, mode, checkpoint)
-                found.append({"case": case, "aim": aim, **_figures(made, issues)})
-                console.print(f"{case}: {found[-1]['seconds']} s = {found[-1]['x floor']} x floor")
-    found.append(_mapping())
-    return found
+                rows.append({"case": case, "aim": aim, **_figures(made, issues)})
+                console.print(f"{case}: {rows[-1]['seconds']} s = {rows[-1]['x floor']} x floor")
+    rows.append(_mapping())
+    return rows
 
 
 def _change(site: JiraSite) -> None:
@@ -71,12 +71,12 @@ def _change(site: JiraSite) -> None:
 
 def _one(server: SandboxJira, sink: str, unit: str, mode: str, checkpoint: Any) -> tuple[dict[str, Any], Any]:
     login = {"base_url": server.url, "email": server.email, "api_token": server.token, "concurrency": CONCURRENCY}
-    asked = {"site": login, "sink": sink, "unit": unit, "mode": mode, "checkpoint": checkpoint}
+    request = {"site": login, "sink": sink, "unit": unit, "mode": mode, "checkpoint": checkpoint}
     before = len(server.requests)
-    result: Measured = measured([sys.executable, "-m", "benchmarks.issue_tracker_run", json.dumps(asked)])
-    said = json.loads(result.output.strip().splitlines()[-1])
-    made = {**said, "requests": len(server.requests) - before, "peak_mib": result.peak_mib, "cpu_s": result.cpu_s}
-    return made, said["checkpoint"]
+    result: Measured = measured([sys.executable, "-m", "benchmarks.issue_tracker_run", json.dumps(request)])
+    report = json.loads(result.output.strip().splitlines()[-1])
+    made = {**report, "requests": len(server.requests) - before, "peak_mib": result.peak_mib, "cpu_s": result.cpu_s}
+    return made, report["checkpoint"]
 
 
 def _figures(made: dict[str, Any], issues: int) -> dict[str, Any]:
@@ -112,12 +112,12 @@ def _mapping() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def printed(found: list[dict[str, Any]]) -> Table:
+def printed(rows: list[dict[str, Any]]) -> Table:
     """The table a person reads; ``rows/s`` of mapping is per CPU second."""
     table = Table(title=f"A site, {LATENCY_S * 1000:.0f} ms a request, {CONCURRENCY} at once")
     for heading in HEADINGS:
         table.add_column(heading, justify="left" if heading in {"case", "aim"} else "right")
-    for row in found:
+    for row in rows:
         values = (row.get(heading, "") for heading in HEADINGS)
         table.add_row(*(f"{value:,}" if isinstance(value, int) else str(value) for value in values))
     return table

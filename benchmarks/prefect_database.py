@@ -25,10 +25,10 @@ def binaries() -> Path | None:
     for folder in sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True):
         if Path(f"/usr/share/postgresql/{folder.parent.name}/extension/pg_trgm.control").exists():
             return folder
-    found = shutil.which("pg_ctl")
-    share = Path(found).resolve().parents[1] / "share" if found else None
+    pg_ctl = shutil.which("pg_ctl")
+    share = Path(pg_ctl).resolve().parents[1] / "share" if pg_ctl else None
     has_it = share is not None and any(share.rglob("pg_trgm.control"))
-    return Path(found).resolve().parent if found and has_it else None
+    return Path(pg_ctl).resolve().parent if pg_ctl and has_it else None
 
 
 @contextmanager

@@ -52,7 +52,7 @@ def rows(console: Console) -> list[dict[str, object]]:
             "seconds": round(flow_s, 2),
             "ratio": round(overhead_ms),
             "against": "bare stages",
-            "aim": "<= 100",
+            "aim": "<= 40",
         }
     ]
 

@@ -56,8 +56,8 @@ def work_table_upsert(postgres: SandboxPostgres, source: str, sink: str) -> Meas
 
 def dlt_python(root: Path) -> Path | None:
     """The interpreter of dlt's own environment, or None when it was not made."""
-    found = root / ".venv-dlt" / "bin" / "python"
-    return found if found.exists() else None
+    python = root / ".venv-dlt" / "bin" / "python"
+    return python if python.exists() else None
 
 
 def dlt_copy(python: Path, source_url: str, sink_url: str, folder: Path) -> Measured:

@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import api_latency, issue_tracker, table_copy
+from benchmarks import api_latency, issue_tracker, many_tables, table_copy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,6 +18,10 @@ PARTS: dict[str, tuple[str, Callable[[argparse.Namespace], None]]] = {
     "tables": (
         "a table from one Postgres to another, beside psql and dlt; Prefect's cost per slice",
         lambda chosen: table_copy.measure(chosen.scale, chosen.memory_scales, dlt=not chosen.no_dlt, file=chosen.json),
+    ),
+    "many": (
+        "many tiny tables through one flow: seconds, API calls, threads and memory",
+        lambda chosen: many_tables.measure(chosen.tables, chosen.parallel),
     ),
     "tracker": (
         "issues of a site, 50 ms a request, beside what latency makes unavoidable",
@@ -46,6 +50,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--memory-scales", type=scales, default="0.1,0.5,2.0", help="tables: show peak memory at these")
     made.add_argument("--no-dlt", action="store_true", help="tables: leave dlt out")
     made.add_argument("--json", type=Path, help="tables: also write the rows there")
+    made.add_argument("--tables", type=int, default=200, help="many: how many tables")
+    made.add_argument("--parallel", type=int, default=8, help="many: tables at the same time")
     made.add_argument("--issues", type=int, default=50_000, help="tracker: issues of the site")
     return made
 

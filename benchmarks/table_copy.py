@@ -142,7 +142,7 @@ def start_up(bench: Bench) -> None:
     bench.postgres.psql("CREATE TABLE public.ten AS SELECT i AS id FROM generate_series(1, 10) i", database="source")
     bench.postgres.psql("ALTER TABLE public.ten ADD PRIMARY KEY (id)", database="source")
     bench.empty_sink(table=False)
-    bench.case("ten rows", 10, lambda: bench.ours("source", table="public.ten"), aim="<= 3 s")
+    bench.case("ten rows", 10, lambda: bench.ours("source", table="public.ten"), aim="<= 1 s")
 
 
 def printed(bench: Bench) -> Table:

@@ -17,9 +17,17 @@ _PROJECT, _USER, _ITEM = "cdm.work.project", "cdm.work.user", "cdm.work.item"
 
 
 def _column(
-    name: str, kind: LogicalType, meaning: str, references: str | None = None, *, required: bool = False
+    name: str,
+    kind: LogicalType,
+    meaning: str,
+    references: str | None = None,
+    *,
+    required: bool = False,
+    version: bool = False,
 ) -> CdmColumn:
-    return CdmColumn(name=name, logical_type=kind, meaning=meaning, references=references, nullable=not required)
+    return CdmColumn(
+        name=name, logical_type=kind, meaning=meaning, references=references, nullable=not required, version=version
+    )
 
 
 _HEAD = (
@@ -36,7 +44,7 @@ _TAIL = (
 )
 _TIMES = (
     _column("created_at", "timestamptz", "When it was made"),
-    _column("updated_at", "timestamptz", "When it was last changed"),
+    _column("updated_at", "timestamptz", "When it was last changed", version=True),
 )
 
 
@@ -57,13 +65,13 @@ WORK = (
     _model(
         _ITEM,
         "A piece of work: an issue, a task, a ticket",
-        _column("source_issue_key", "string", "The key people use; it changes when the item moves"),
-        _column("project_cdm_id", "string", "The project", _PROJECT),
+        _column("source_issue_key", "string", "The key people use; it changes when the item moves", version=True),
+        _column("project_cdm_id", "string", "The project", _PROJECT, version=True),
         _column("reporter_cdm_id", "string", "Who reported it", _USER),
         _column("assignee_cdm_id", "string", "Who works on it", _USER),
         _column("parent_cdm_id", "string", "The item it is part of", _ITEM),
         _column("issue_type", "string", "Kind of work, in the source's words"),
-        _column("status", "string", "State, in the source's words"),
+        _column("status", "string", "State, in the source's words", version=True),
         _column("status_category", "string", "new, indeterminate or done"),
         _column("priority", "string", "Urgency, in the source's words"),
         _column("summary", "string", "One line"),

@@ -53,6 +53,7 @@ class CopyOrder:
     policy: UnitPolicy
     staging: str | None
     fresh: bool
+    adopt: bool
 
 
 class Copy:
@@ -105,7 +106,15 @@ def opened(order: CopyOrder) -> Iterator[Copy]:
         yield Copy(
             source,
             sink,
-            RunRequest(ref=ref, unit=unit, mode=order.mode, policy=policy, checkpoint=start, fresh=order.fresh),
+            RunRequest(
+                ref=ref,
+                unit=unit,
+                mode=order.mode,
+                policy=policy,
+                checkpoint=start,
+                fresh=order.fresh,
+                adopt=order.adopt,
+            ),
         )
 
 

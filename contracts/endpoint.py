@@ -47,6 +47,8 @@ class FieldDescriptor(Contract):
     secret: bool = False
     default: JsonValue = None
     choices: tuple[str, ...] = ()
+    destination: bool = False
+    """Decides where the secrets are sent, or how they are protected on the way."""
 
 
 class EndpointDescriptor(Contract):
@@ -184,7 +186,10 @@ class SupportsDeleteDetection(Protocol):
     """The source can list the keys of all its rows (``ingest.delete_detection``)."""
 
     def export_keys(self, plan: IngestionPlan, view: str | None = None) -> Iterator[Batch]:
-        """Key columns only, of every row inside the plan's filter."""
+        """Key columns of every row inside the plan's filter.
+
+        An incremental run's may have more of the unit's columns: they differ when a row is there in another version.
+        """
         ...
 
     def repair_slices(self, plan: IngestionPlan, keys: Sequence[Json], epoch: int) -> tuple[IngestionSlice, ...]:
@@ -227,15 +232,6 @@ class SupportsWatermark(Protocol):
         Raises:
             CursorUnsupportedError: The unit has no cursor under this policy, or the value does not fit its type.
         """
-        ...
-
-
-@runtime_checkable
-class SupportsGoneFeed(Protocol):
-    """The source lists the rows that are gone since a checkpoint, for incremental runs."""
-
-    def gone_keys(self, plan: IngestionPlan) -> Iterator[Batch] | None:
-        """Key columns of rows that are gone since the plan's checkpoint; None if the unit has no such feed."""
         ...
 
 
@@ -284,6 +280,7 @@ class SinkEndpoint(Protocol):
         Raises:
             SinkSchemaConflictError: The existing table cannot be adapted; nothing was changed.
             SinkNameError: A name is not allowed in the sink.
+            SinkOwnerError: The target belongs to another unit, or holds rows that no run wrote.
         """
         ...
 
@@ -314,6 +311,15 @@ class SinkEndpoint(Protocol):
 
 
 @runtime_checkable
+class SupportsAdoption(Protocol):
+    """Each target of the sink has one owner, and an operator can make another unit the owner."""
+
+    def adopt(self, ref: RunRef, run_id: str, plan: IngestionPlan) -> tuple[str, ...]:
+        """Make the unit the owner and begin this run, in one transaction; () if the target was free or its own."""
+        ...
+
+
+@runtime_checkable
 class SupportsReconcile(Protocol):
     """The sink can find rows that are gone at the source (``sink.delete_detection``)."""
 
@@ -326,6 +332,7 @@ class SupportsReconcile(Protocol):
     ) -> tuple[CensusReceipt, tuple[Json, ...]]:
         """Compare the sink's keys with the source's, apply ``on_gone`` to gone rows, and return the missing keys.
 
+        Columns besides the key are a version: a row that holds another one is missing too; null says nothing.
         Each missing key maps column names to values as text. There are at most 10,000.
 
         Raises:

@@ -63,13 +63,8 @@ class IngestionError(Exception):
 
     def to_json(self) -> dict[str, Any]:
         """Shape: ``{code, message, hint, retryable, facts}``, as the command and the API print it."""
-        return {
-            "code": self.code,
-            "message": self.what,
-            "hint": self.next_step,
-            "retryable": self.retryable,
-            "facts": self.facts,
-        }
+        said = {"code": self.code, "message": self.what, "hint": self.next_step}
+        return {**said, "retryable": self.retryable, "facts": self.facts}
 
 
 def _rebuild(kind: type[IngestionError], what: str, next_step: str, facts: dict[str, Any]) -> IngestionError:
@@ -125,7 +120,7 @@ class EndpointUnknownError(Terminal, ConfigError):
 
 
 class DependencyMissingError(Terminal, ConfigError):
-    """An optional package that the connector needs is not installed."""
+    """A package that the connector needs is not installed, or too old."""
 
     code = "E_DEPENDENCY_MISSING"
 
@@ -333,9 +328,15 @@ class SinkValueError(Terminal, UpsertError):
 
 
 class SinkOwnerError(Terminal, UpsertError):
-    """A row of a shared table belongs to another endpoint."""
+    """The table belongs to another unit, or a row of a shared table to another endpoint."""
 
     code = "E_SINK_OWNER"
+
+
+class SinkLockedError(Retriable, UpsertError):
+    """A change of the sink's table did not get its lock in time."""
+
+    code = "E_SINK_LOCKED"
 
 
 class SinkWriteFailedError(Retriable, UpsertError):

@@ -28,6 +28,8 @@ class CdmColumn(Contract):
     nullable: bool = True
     references: str | None = None
     """Id of the model whose ``cdm_id`` this column refers to."""
+    version: bool = False
+    """Compared by a census besides the key, where the source lists it: it differs when the row changed or moved."""
 
 
 class CdmModel(Contract):

@@ -105,7 +105,7 @@ class CensusReceipt(Contract):
     rows_deleted: int = 0
     rows_tombstoned: int = 0
     rows_missing: int = 0
-    """Keys at the source that the sink lacks. Repair slices read their rows again."""
+    """Keys at the source that the sink lacks or has in another version. Repair slices read their rows again."""
     skipped: str = ""
     """Why keys were not compared, in one sentence; empty if they were."""
 

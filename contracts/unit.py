@@ -121,6 +121,9 @@ class UnitState(Contract):
     sink_id: str
     state: Literal["IDLE", "RUNNING", "PAUSED", "FAILED", "SUCCEEDED"] = "IDLE"
     last_run_id: str | None = None
+    """The run as the sink knows it; a run that was resumed keeps its id."""
+    flow_run_id: str | None = None
+    """The Prefect flow run that wrote this state; of a resumed run the one that resumed it."""
     last_run_at: datetime | None = None
     last_error: dict[str, JsonValue] | None = None
     stats: dict[str, JsonValue] = {}

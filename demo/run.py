@@ -68,8 +68,8 @@ class Demo:
 
     def catalogue(self) -> tuple[EndpointUnitDescriptor, ...]:
         """Collect the catalog and set the units' policies."""
-        found = collect_catalog(SOURCE)
-        self.say(f"Catalog collected: {found['datasets']} datasets")
+        catalog = collect_catalog(SOURCE)
+        self.say(f"Catalog collected: {catalog['datasets']} datasets")
         units = self.place.workspace.list_units(SOURCE)
         for unit in units:
             cursor = ("updated_at",) if unit.unit_id == CHANGING else ()
@@ -99,8 +99,8 @@ class Demo:
         if not isinstance(source, SupportsContentHash) or not isinstance(sink, SupportsContentHash):
             raise TypeError("the demo's endpoints can be compared")
         for unit in units:
-            asked = PlanRequest(endpoint_id=SOURCE, unit=unit, mode="full", policy=UnitPolicy())
-            plan = self.place.workspace.source(SOURCE).plan(asked)
+            request = PlanRequest(endpoint_id=SOURCE, unit=unit, mode="full", policy=UnitPolicy())
+            plan = self.place.workspace.source(SOURCE).plan(request)
             pairs = [(source.content_hash(plan, piece), sink.content_hash(plan, piece)) for piece in plan.slices]
             rows = sum(here.rows for here, _ in pairs)
             self.checks.append((unit.unit_id, all(here == there for here, there in pairs), f"{rows:,} rows"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from datetime import timedelta
 from pkgutil import resolve_name
@@ -19,6 +20,7 @@ from prefect.workers.process import ProcessWorker
 
 from flows.blocks.types import CheckpointBlock, LocalStagingBlock, MemoryStagingBlock, StateEntryBlock, endpoint_blocks
 from flows.prefect_api.block_documents import BlockDocuments
+from flows.prefect_api.runs import AWAITING_RETRY, AWAITING_TURN
 
 if TYPE_CHECKING:
     from prefect.blocks.core import Block
@@ -32,6 +34,11 @@ _POOL_VARIABLES = ("env", "working_dir")
 HEARTBEAT_S = 30
 ZOMBIE_AFTER_S = 90
 """At least three heartbeats, or a slow moment would crash healthy runs."""
+_WITHOUT_PROCESS = (
+    *("Completed", "Failed", "Cancelled", "Crashed", "Paused", "Suspended"),
+    *("Scheduled", AWAITING_RETRY, AWAITING_TURN),
+)
+"""States in which no heartbeat is due."""
 
 
 class Deployed(NamedTuple):
@@ -81,7 +88,8 @@ def make_pool() -> None:
     """The process work pool, if it is missing.
 
     The server checks the schema of the pool's variables whenever a run is created, which is a third of that call's
-    cost; so the pool has only those that a person changes: environment and working folder.
+    cost; so the pool has only those that a person changes: environment and working folder. Its limit is for one worker
+    on a machine like this one: what exceeds it waits, and Prefect shows it as late.
     """
     with get_client(sync_client=True) as client:
         if any(pool.name == POOL for pool in client.read_work_pools()):
@@ -93,7 +101,14 @@ def make_pool() -> None:
             "variables": {"type": "object", "properties": {name: properties[name] for name in _POOL_VARIABLES}},
         }
         with suppress(ObjectAlreadyExists):  # a worker that starts makes it too
-            client.create_work_pool(WorkPoolCreate(name=POOL, type="process", base_job_template=template))
+            client.create_work_pool(
+                WorkPoolCreate(name=POOL, type="process", base_job_template=template, concurrency_limit=most_runs())
+            )
+
+
+def most_runs() -> int:
+    """Two runs for each core, and at least four: a start takes a core for seconds, a run mostly waits for others."""
+    return max(4, 2 * (os.cpu_count() or 1))
 
 
 def apply() -> None:
@@ -116,15 +131,17 @@ def apply() -> None:
 def watch_zombies() -> None:
     """The automation that crashes runs whose heartbeats stopped: the server has no such service of its own."""
     name = "nucleus: crash runs without a heartbeat"
+    expected = {f"prefect.flow-run.{each}" for each in ("heartbeat", *_WITHOUT_PROCESS)}
     with get_client(sync_client=True) as client:
-        if client.read_automations_by_name(name):
-            return
-    ended = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Cancelled", "Crashed")}
+        for old in client.read_automations_by_name(name):
+            if getattr(old.trigger, "expect", None) == expected:
+                return
+            client.delete_automation(old.id)
     Automation(
         name=name,
         trigger=EventTrigger(
             after={"prefect.flow-run.heartbeat"},
-            expect={"prefect.flow-run.heartbeat", *ended},
+            expect=expected,
             match={"prefect.resource.id": "prefect.flow-run.*"},
             for_each={"prefect.resource.id"},
             posture=Posture.Proactive,

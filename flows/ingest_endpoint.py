@@ -10,10 +10,11 @@ from prefect.futures import as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from contracts.errors import IngestionError, RunError
+from flows.execution.heartbeat import own_heartbeats
 from flows.execution.outcome import to_flow_state
+from flows.execution.run_workspace import run_workspace
 from flows.ingest_unit import ingest_unit
 from flows.stages.retries import ends_endpoint
-from flows.wiring import open_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,12 +61,13 @@ def ingest_endpoint(
     log = get_run_logger()
 
     def body() -> dict[str, Any]:
-        with open_workspace() as workspace:
+        with own_heartbeats(), run_workspace() as workspace:
             ids = [unit.unit_id for unit in workspace.list_units(endpoint_id)]
-            enabled = [name for name in ids if workspace.units.config(endpoint_id, name).enabled]
-        log.info("%d of %d units of %s are enabled", len(enabled), len(ids), endpoint_id)
-        options = {"mode": mode, "staging_id": staging_id}
-        results = [*_windowed(endpoint_id, enabled, sink_id, options, min(max(parallel_units, 1), MOST_UNITS))]
+            disabled = {config.unit_id for config in workspace.units.list(endpoint_id) if not config.enabled}
+            enabled = [name for name in ids if name not in disabled]
+            log.info("%d of %d units of %s are enabled", len(enabled), len(ids), endpoint_id)
+            options = {"mode": mode, "staging_id": staging_id}
+            results = [*_windowed(endpoint_id, enabled, sink_id, options, min(max(parallel_units, 1), MOST_UNITS))]
         _refuse_failures(endpoint_id, enabled, results)
         return {"units": results}
 

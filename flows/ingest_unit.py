@@ -12,11 +12,13 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from contracts.errors import RunPausedError
 from contracts.receipts import RunRef
-from flows.execution.events import emit_ended, emit_started
+from flows.execution.events import emit_ended
+from flows.execution.heartbeat import heartbeats
 from flows.execution.outcome import mark_orphan_failed, to_flow_state
 from flows.execution.pausing import PAUSED, pausable
+from flows.execution.run_workspace import run_workspace
+from flows.execution.turns import Turns
 from flows.execution.unit_run import FlowUnitRun, attached_control
-from flows.wiring import open_workspace
 
 MOST_IN_FLIGHT = 64
 """The largest ``parallel_slices``; threads are made as slices need them."""
@@ -26,13 +28,12 @@ MOST_IN_FLIGHT = 64
     name="ingest-unit",
     flow_run_name="{endpoint_id}/{unit_id} → {sink_id}",
     task_runner=ThreadPoolTaskRunner(max_workers=MOST_IN_FLIGHT),  # type: ignore[arg-type]  # its own annotation
-    on_running=[emit_started],
     on_completion=[emit_ended],
     on_failure=[mark_orphan_failed, emit_ended],
     on_crashed=[mark_orphan_failed, emit_ended],
     on_cancellation=[mark_orphan_failed, emit_ended],
 )
-def ingest_unit(  # noqa: PLR0917 - Prefect passes parameters by name
+def ingest_unit(  # noqa: PLR0913, PLR0917 - Prefect passes parameters by name
     endpoint_id: str,
     unit_id: str,
     sink_id: str,
@@ -42,6 +43,7 @@ def ingest_unit(  # noqa: PLR0917 - Prefect passes parameters by name
     staging_id: str | None = None,
     fresh: bool = False,  # noqa: FBT001, FBT002 - Prefect passes parameters by name
     checkpoint: dict[str, Any] | None = None,
+    adopt: bool = False,  # noqa: FBT001, FBT002 - Prefect passes parameters by name
 ) -> Any:
     """Move one unit.
 
@@ -55,6 +57,9 @@ def ingest_unit(  # noqa: PLR0917 - Prefect passes parameters by name
         staging_id: A staging block; the default area when empty.
         fresh: Make a new plan even if an unfinished run could be resumed.
         checkpoint: Where an incremental run begins, in the source's own form; where the last one ended when empty.
+        adopt: Take the target over if it belongs to another unit, or holds rows that no run wrote.
+
+    A run that meets another run of its unit waits for its turn (``flows.execution.turns``).
 
     Returns:
         The run's counters (``contracts.receipts.RunSummary`` as JSON).
@@ -64,9 +69,16 @@ def ingest_unit(  # noqa: PLR0917 - Prefect passes parameters by name
     def body() -> Any:
         control = attached_control()
         try:
-            with open_workspace() as workspace, pausable(workspace, ref, flow_run.id, control):
-                run = FlowUnitRun(workspace, ref, UUID(flow_run.id), get_run_logger(), control)
-                summary = run.execute(mode, data_mode, policy, staging_id, checkpoint, fresh=fresh)
+            with (
+                heartbeats(flow_run.id),
+                run_workspace() as workspace,
+                pausable(workspace, ref, flow_run.id, control),
+            ):
+                log = get_run_logger()
+                run = FlowUnitRun(workspace, ref, UUID(flow_run.id), log, control)
+                summary = Turns(workspace, ref, log, control).run(
+                    lambda: run.execute(mode, data_mode, policy, staging_id, checkpoint, fresh=fresh, adopt=adopt)
+                )
         except RunPausedError as error:
             return Cancelled(name=PAUSED, message=f"{error.code}: {error}", data=error)
         return summary.model_dump(mode="json")

@@ -8,6 +8,7 @@ from prefect import flow, get_run_logger
 
 from flows.execution.artifacts import show_table
 from flows.execution.outcome import to_flow_state
+from flows.operations.cells import json_rows
 from flows.wiring import open_workspace
 
 MOST_ROWS = 50
@@ -29,22 +30,11 @@ def preview_dataset(endpoint_id: str, unit_id: str, limit: int = 20) -> Any:
     log = get_run_logger()
 
     def body() -> dict[str, Any]:
-        import polars as pl  # noqa: PLC0415 - needed by this flow alone
-
         with open_workspace() as workspace:
             unit = workspace.unit(endpoint_id, unit_id)
             batch = workspace.source(endpoint_id).preview(unit, max(0, min(limit, MOST_ROWS)))
-        frame = pl.DataFrame(batch)
-        rows = [{name: shown(value) for name, value in row.items()} for row in frame.rows(named=True)]
+        columns, rows = json_rows(batch, MOST_CHARACTERS)
         show_table("preview", rows, f"The first {len(rows)} rows of {endpoint_id}/{unit_id}; no order is promised", log)
-        return {"rows": frame.height, "columns": frame.width}
+        return {"rows": len(rows), "columns": len(columns)}
 
     return to_flow_state(body)
-
-
-def shown(value: object) -> str | int | float | bool | None:
-    """A value as a table cell: short, and JSON."""
-    if value is None or isinstance(value, bool | int):
-        return value
-    text = value.hex() if isinstance(value, bytes) else str(value)
-    return text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - 1] + "…"

@@ -4,8 +4,8 @@ Live objects are kept per process and keyed by what they were made from, so that
 and a rotated secret is used by the next run.
 
 Settings: ``NUCLEUS_KV_URL`` (``sqlite:///…`` or ``postgresql://…``; blocks when empty), ``NUCLEUS_STAGING`` (a
-folder or a staging URL; ``staging`` under the home when empty), ``CDM_DATABASE_URL`` (a common-model sink for
-development, as endpoint ``local-cdm``), ``NUCLEUS_HOME`` (``~/.nucleus``) and Prefect's own
+folder or a staging URL; ``staging`` under the home when empty), ``CDM_DATABASE_URL`` or ``CDM_WORK_DATABASE_URL`` (a
+common-model sink for development, as endpoint ``local-cdm``), ``NUCLEUS_HOME`` (``~/.nucleus``) and Prefect's own
 ``PREFECT_API_URL``.
 """
 
@@ -58,13 +58,14 @@ class Workspace:
     is a ControlPlaneError (StateUnavailableError from a store that was opened before).
     """
 
-    def __init__(self, home: Path | None = None) -> None:
+    def __init__(self, home: Path | None = None, answer_within_s: float | None = None) -> None:
         self.home = home or home_folder()
+        self._answer_within_s = answer_within_s
 
     @cached_property
     def plane(self) -> ControlPlane:
         """The open client of the Prefect API; raises ControlPlaneError."""
-        return connect(self.home)
+        return connect(self.home, self._answer_within_s)
 
     @cached_property
     def documents(self) -> BlockDocuments:
@@ -158,20 +159,29 @@ class Workspace:
             DatasetNotInCatalogError: No catalogued dataset stands behind the unit.
             EndpointDisabledError, UnitDisabledError: The operator switched it off.
         """
-        self.switches.require_on(endpoint_id)
-        catalog = self.catalogs.load(endpoint_id)
+        self.require_on(endpoint_id)
+        catalog, units = self.units_of(endpoint_id)
         config = self.units.config(endpoint_id, unit_id)
-        unit = self._unit(catalog, unit_id)
+        unit = find_unit(catalog, units, unit_id)
         require_runnable(catalog, unit_id, config, unit.dataset_id)
         return unit, config
 
     def unit(self, endpoint_id: str, unit_id: str) -> EndpointUnitDescriptor:
         """The unit as the latest catalog describes it; raises CatalogMissingError, DatasetNotInCatalogError."""
-        return self._unit(self.catalogs.load(endpoint_id), unit_id)
+        return find_unit(*self.units_of(endpoint_id), unit_id)
 
     def list_units(self, endpoint_id: str) -> tuple[EndpointUnitDescriptor, ...]:
         """Every unit of the latest catalog; raises CatalogMissingError."""
-        return self.source(endpoint_id).list_units(self.catalogs.load(endpoint_id))
+        return self.units_of(endpoint_id)[1]
+
+    def units_of(self, endpoint_id: str) -> tuple[CatalogSnapshot, tuple[EndpointUnitDescriptor, ...]]:
+        """The latest catalog and its units; raises CatalogMissingError."""
+        catalog = self.catalogs.load(endpoint_id)
+        return catalog, self.source(endpoint_id).list_units(catalog)
+
+    def require_on(self, endpoint_id: str) -> None:
+        """Refuse an endpoint that is switched off; raises EndpointDisabledError."""
+        self.switches.require_on(endpoint_id)
 
     def close(self) -> None:
         """Close what this workspace opened. Live endpoints belong to the process: see :func:`close_live`."""
@@ -186,9 +196,6 @@ class Workspace:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _unit(self, catalog: CatalogSnapshot, unit_id: str) -> EndpointUnitDescriptor:
-        return find_unit(catalog, self.source(catalog.endpoint_id).list_units(catalog), unit_id)
 
     def _endpoint(self, role: str, endpoint_id: str) -> Any:
         from flows.blocks.types import factory_of  # noqa: PLC0415 - loads Prefect
@@ -228,17 +235,18 @@ class Workspace:
         return config
 
 
-def open_workspace(home: Path | None = None) -> Workspace:
+def open_workspace(home: Path | None = None, answer_within_s: float | None = None) -> Workspace:
     """A workspace; nothing is contacted and Prefect is not imported before something needs it.
 
     Args:
         home: The folder of ``nucleus up``; NUCLEUS_HOME or ``~/.nucleus`` when None.
+        answer_within_s: How long a call of the Prefect API may take; None for as long as Prefect's client tries.
     """
-    return Workspace(home)
+    return Workspace(home, answer_within_s)
 
 
 def local_sink() -> Any:
-    """The config CDM_DATABASE_URL, CDM_DATABASE_SCHEMA and CDM_DATABASE_TABLE_PREFIX describe; None without a URL."""
+    """The common-model sink that the environment describes; None without a URL."""
     from connectors.cdm_jdbc.config import from_environment  # noqa: PLC0415
 
     return from_environment()

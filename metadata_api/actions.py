@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from contracts.errors import ConfigInvalidError
 from contracts.receipts import RunRef
-from flows.blocks.types import plain_fields
+from flows.blocks.endpoint_changes import changed_config
 from flows.operations import run_control
 from flows.operations.watermarks import forget_watermark, set_watermark
 from flows.prefect_api.runs import key_of
@@ -23,8 +23,8 @@ COLLECT = "collect-catalog/collect-catalog"
 
 def start_unit(
     services: ApiServices, endpoint_id: str, unit_id: str, sink_id: str | None, sink_endpoint_id: str | None
-) -> Run:
-    """Start the unit, or go on where a pause stopped it; a run that goes on already is given back.
+) -> run_control.Start:
+    """Start the unit, or go on where a pause stopped it; a run that has not begun and does the same is given back.
 
     Raises:
         IngestionError: It may not run.
@@ -80,16 +80,14 @@ def collect(services: ApiServices, endpoint_id: str) -> Run:
 
 
 def update_endpoint(services: ApiServices, endpoint_id: str, config: dict[str, Any]) -> None:
-    """Put fields in place of those of that name; secrets that are not given stay as they are.
+    """Put fields in place of those of that name; secrets that are not given stay, unless they would go elsewhere.
 
     Raises:
         EndpointUnknownError: There is no such endpoint.
-        ConfigInvalidError: The fields do not make a config.
+        ConfigInvalidError: The fields do not make a config, or a secret has to be given again.
     """
     template_id, held = services.workspace.endpoints.get(endpoint_id)
     masks = [name for name, value in config.items() if value == "********"]
     if masks:
         raise ConfigInvalidError(f"{', '.join(masks)[:200]} is a mask, not a value", "Leave out what is to stay.")
-    kept = {name: value for name, value in plain_fields(held).items() if value is not None}
-    merged = {name: value for name, value in {**kept, **config}.items() if value is not None}
-    services.workspace.endpoints.add(endpoint_id, template_id, merged, replace=True)
+    services.workspace.endpoints.add(endpoint_id, template_id, changed_config(template_id, held, config), replace=True)

@@ -9,11 +9,13 @@ from pydantic import TypeAdapter, ValidationError
 from cdm_mappers.registry import model_for
 from contracts.errors import (
     CdmModelUnsupportedError,
+    ControlPlaneError,
     EndpointUnknownError,
     FilterNotSupportedError,
     IngestionError,
     ModeUnsupportedError,
     SinkNotProvisionedError,
+    StateError,
 )
 from contracts.mapping import matches_model
 from contracts.receipts import RunRef
@@ -46,6 +48,8 @@ def admit(workspace: Workspace, metadata: MetadataCache, request: IngestionReque
     """
     try:
         return _admit(workspace, metadata, request)
+    except (ControlPlaneError, StateError):
+        raise  # nothing could be read; the caller is told within seconds, and may ask again
     except IngestionError:
         admitted = metadata.fresh(lambda now: _admit(workspace, now, request))
         metadata.forget()

@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING
 from contracts.errors import IngestionError
 from flows.prefect_api.runs import ENDED
 from metadata_api.callbacks import CallbackOutcome, deliver
+from metadata_api.errors import CallbackRefusedError
 from metadata_api.orphaned_runs import restart_orphaned_runs, will_be_restarted
 from metadata_api.results import result_of
+from metadata_api.sealed_urls import unseal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,10 +31,11 @@ if TYPE_CHECKING:
 
 DUE, SENT = "nucleus-callback-due", "nucleus-callback-done"
 """Tags of a run whose callback is due, and was sent."""
-CALLBACK, KEY, ANNOUNCED, ATTEMPTS, NEXT_AT = (
-    f"nucleus.{name}" for name in ("callback", "key", "announced", "attempts", "next")
+CALLBACK, CALLBACK_HOST, KEY, ANNOUNCED, ATTEMPTS, NEXT_AT = (
+    f"nucleus.{name}" for name in ("callback", "callback.host", "key", "announced", "attempts", "next")
 )
-"""Labels: where to, signed by which key, the state that was announced, attempts so far, when the next one is due."""
+"""Labels: where to (sealed), its host (plain), signed by which key, the state that was announced, attempts so far, when
+the next one is due."""
 LOOK_EVERY_S = 2.0
 CARE_EVERY_S = 5.0
 SWEEP_EVERY_S = 600.0
@@ -96,16 +99,18 @@ class Dispatcher:
         self._retries_seen_at = began - timedelta(seconds=2 * CARE_EVERY_S)
 
     def _send(self, run: Run) -> bool:
-        outcome = deliver(
-            str(run.labels.get(CALLBACK, "")),
-            result_of(self._workspace, run),
-            f"{run.run_id}.{run.state_id}",
-            str(run.labels.get(KEY, "")),
-            self._settings,
-        )
+        outcome = self._deliver(run)
         attempts = int(run.labels.get(ATTEMPTS, 0)) + 1
         self._note(run, outcome, attempts)
         return outcome.delivered
+
+    def _deliver(self, run: Run) -> CallbackOutcome:
+        try:
+            url = unseal(str(run.labels.get(CALLBACK, "")), self._settings.signing_keys)
+        except CallbackRefusedError as error:
+            return CallbackOutcome(delivered=False, why=error.what, final=True)
+        key_id, delivery_id = str(run.labels.get(KEY, "")), f"{run.run_id}.{run.state_id}"
+        return deliver(url, result_of(self._workspace, run), delivery_id, key_id, self._settings)
 
     def _note(self, run: Run, outcome: CallbackOutcome, attempts: int) -> None:
         ended_at = run.ended_at or run.state_at

@@ -6,6 +6,7 @@ Answers are ``{code, message, retryable, hint}`` and nothing more: the facts of 
 from __future__ import annotations
 
 import logging
+import math
 from http import HTTPStatus
 from typing import Any, ClassVar
 
@@ -139,6 +140,13 @@ def status_of(error: IngestionError) -> int:
 def error_body(error: IngestionError) -> dict[str, Any]:
     """Shape: ``{code, message, retryable, hint}``."""
     return {"code": error.code, "message": error.what, "retryable": error.retryable, "hint": error.next_step}
+
+
+def headers_of(error: IngestionError) -> dict[str, str]:
+    """The HTTP headers of the answer to an error: when to come back, and whether the connection stays."""
+    if isinstance(error, RateLimitedError):
+        return {"retry-after": str(math.ceil(error.retry_after_s or 1.0))}
+    return {"connection": "close"} if isinstance(error, TooLargeError) else {}  # or the rest would be read too
 
 
 def internal_error_body(error: BaseException) -> dict[str, Any]:

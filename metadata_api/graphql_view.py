@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 from graphql import GraphQLError
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse
+from strawberry.exceptions import MissingQueryError
+from strawberry.schema.exceptions import CannotGetOperationTypeError
 
 from contracts.errors import IngestionError
-from metadata_api.errors import MalformedError, TokenError, error_body, internal_error_body, status_of
+from metadata_api.errors import MalformedError, TokenError, error_body, headers_of, internal_error_body, status_of
 from metadata_api.limits import read_json_body
 from metadata_api.requests import read_json
 from metadata_api.schema.build import SCHEMA
@@ -33,20 +35,21 @@ async def answer(request: Request) -> JSONResponse:
     """One operation; 200 with ``{data, errors}`` when it was executed, whatever its resolvers said."""
     services: ApiServices = request.app.state.services
     try:
-        role = role_of(request.headers.get("authorization", ""), services.settings.tokens)
+        token, role = caller_of(request.headers.get("authorization", ""), services.settings.tokens)
+        services.limiter.take(f"token {token}")
         body = await read_json_body(request, BODIES * services.settings.body_bytes)
         shown, status = await run_in_threadpool(execute, services, role, body)
     except IngestionError as error:
-        return JSONResponse({"errors": [_as_error(error_body(error))]}, status_of(error), headers=_challenge(error))
+        return JSONResponse({"errors": [_as_error(error_body(error))]}, status_of(error), headers=_headers_of(error))
     except Exception as error:  # noqa: BLE001 - the last place that can make an answer of it
         return JSONResponse({"errors": [_as_error(internal_error_body(error))]}, 500)
     return JSONResponse(shown, status)
 
 
-def role_of(authorization: str, tokens: Mapping[str, Role]) -> Role:
-    """The role behind a bearer token; every token is compared, in constant time. Raises TokenError."""
+def caller_of(authorization: str, tokens: Mapping[str, Role]) -> tuple[str, Role]:
+    """The bearer token and its role; every token is compared, in constant time. Raises TokenError."""
     kind, _, given = authorization.partition(" ")
-    fits = [role for token, role in tokens.items() if hmac.compare_digest(token.encode(), given.strip().encode())]
+    fits = [each for each in tokens.items() if hmac.compare_digest(each[0].encode(), given.strip().encode())]
     if kind.lower() != "bearer" or not fits:
         raise TokenError("No valid bearer token", "Send `Authorization: Bearer <token>`.")
     return fits[0]
@@ -64,9 +67,11 @@ def execute(services: ApiServices, role: Role, body: bytes) -> tuple[dict[str, A
         raise MalformedError("This is no GraphQL request", "Send {query, variables, operationName}.")
     if name is not None and not isinstance(name, str):
         raise MalformedError("This is no GraphQL request", "operationName is a text.")
-    result = SCHEMA.execute_sync(
-        query, variable_values=variables, operation_name=name, context_value=Context(services=services, role=role)
-    )
+    context = Context(services=services, role=role, names_operation=name is not None)
+    try:
+        result = SCHEMA.execute_sync(query, variable_values=variables, operation_name=name, context_value=context)
+    except (CannotGetOperationTypeError, MissingQueryError):
+        raise MalformedError("The document has no such operation", "Send a query, and its operationName.") from None
     shown: dict[str, Any] = {"data": result.data}
     if result.errors:
         shown["errors"] = [shown_error(error) for error in result.errors]
@@ -105,5 +110,5 @@ def _as_error(body: dict[str, Any]) -> dict[str, Any]:
     return {"message": body["message"], "extensions": {name: body[name] for name in ("code", "retryable", "hint")}}
 
 
-def _challenge(error: IngestionError) -> dict[str, str]:
-    return {"www-authenticate": "Bearer"} if isinstance(error, TokenError) else {}
+def _headers_of(error: IngestionError) -> dict[str, str]:
+    return {"www-authenticate": "Bearer"} if isinstance(error, TokenError) else headers_of(error)

@@ -68,7 +68,7 @@ class RateLimiter:
         if not enough:
             wait_s = (1.0 - tokens) / self._rate
             raise RateLimitedError(
-                f"More than {self._rate:g} requests per second with one key",
+                f"More than {self._rate:g} requests per second with one key or token",
                 "Wait as long as Retry-After says.",
                 retry_after_s=wait_s,
             )

@@ -40,4 +40,4 @@ def restart_orphaned_runs(runs: Runs, now: datetime | None = None) -> list[str]:
 def will_be_restarted(run: Run, now: datetime | None = None) -> bool:
     """True while a crash is not the end of the run."""
     age_s = ((now or datetime.now(UTC)) - run.state_at).total_seconds()
-    return run.state == "CRASHED" and run.starts < MOST_STARTS and age_s < RESTART_WITHIN_S
+    return run.state == "CRASHED" and run.starts - run.waits < MOST_STARTS and age_s < RESTART_WITHIN_S

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from contracts.errors import IngestionError
 from flows.execution.pausing import PAUSED
+from flows.prefect_api.runs import FOLDED, FOLDED_INTO
 from flows.stages.export import run_stopped_error
 
 if TYPE_CHECKING:
@@ -18,25 +19,28 @@ _WORDS = {"COMPLETED": "SUCCEEDED", "FAILED": "FAILED", "CRASHED": "FAILED", "CA
 
 def unit_state(run: Run) -> str:
     """The run's state in the words of unit states; a run that waits for a worker is RUNNING to those who wait."""
-    if run.name == PAUSED:
+    if run.name == PAUSED or run.is_suspended:
         return "PAUSED"
     return _WORDS.get(run.state, "RUNNING")
 
 
 def result_of(workspace: Workspace, run: Run) -> dict[str, Any]:
-    """Shape: ``{runId, endpointId, unitId, sinkId, state, stats, checkpoint, error, startedAt, endedAt}``.
+    """Shape: ``{runId, foldedInto, endpointId, unitId, sinkId, state, stats, checkpoint, error, startedAt, endedAt}``.
 
-    Stats and checkpoint are null when a later run of the unit has replaced them.
+    Stats and checkpoint are null when a later run of the unit has replaced them. Of a run that was folded into another
+    they are the other's.
 
     Raises:
         StateUnavailableError, ControlPlaneError: The state could not be read; try again.
     """
     ref = run.ref
     recorded = None if ref is None else workspace.states.state(ref)
-    is_ours = recorded is not None and _belongs(recorded, run)
+    folded_into = run.labels.get(FOLDED_INTO) if run.name == FOLDED else None
+    is_ours = recorded is not None and recorded.flow_run_id == (folded_into or run.run_id)
     state = unit_state(run)
     return {
         "runId": run.run_id,
+        "foldedInto": folded_into,
         "endpointId": ref and ref.endpoint_id,
         "unitId": ref and ref.unit_id,
         "sinkId": ref and ref.sink_id,
@@ -57,13 +61,6 @@ def plain_error(held: dict[str, Any]) -> dict[str, Any]:
         "retryable": bool(held.get("retryable", False)),
         "hint": str(held.get("hint") or ""),
     }
-
-
-def _belongs(recorded: UnitState, run: Run) -> bool:
-    """True when the unit's state was written by this run: one run at a time works on a unit, so its time tells."""
-    if recorded.last_run_at is None or run.began_at is None or run.ended_at is None:
-        return False
-    return run.began_at <= recorded.last_run_at <= run.ended_at
 
 
 def _checkpoint(workspace: Workspace, run: Run) -> dict[str, Any] | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from flows.operations import run_control
+from flows.prefect_api.client import home_folder
 from flows.wiring import close_live, open_workspace
 from metadata_api.dispatcher import Dispatcher
 from metadata_api.limits import RateLimiter
@@ -53,8 +54,8 @@ class ApiServices:
             ControlPlaneError: No Prefect server answers.
             ConfigInvalidError: A setting cannot be used.
         """
-        workspace = open_workspace()
-        settings = load_settings(workspace.home)
+        settings = load_settings(home_folder())
+        workspace = open_workspace(answer_within_s=settings.prefect_timeout_s)
         plane = workspace.plane
         return cls(
             settings=settings,

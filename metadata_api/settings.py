@@ -5,7 +5,8 @@
 ``NUCLEUS_API_TOKENS``             ``admin:token,viewer:token``; a role may stand several times
 ``NUCLEUS_API_CALLBACK_HOSTS``     ``hooks.example.com,*.example.org,host:8443``; no callbacks when empty
 ``NUCLEUS_API_CALLBACK_PRIVATE``   ``1`` also allows plain http and addresses of private networks
-``NUCLEUS_API_RATE``               requests per second of one key, 50
+``NUCLEUS_API_RATE``               requests per second of one key or token, 50
+``NUCLEUS_API_PREFECT_TIMEOUT_S``  seconds until a call of Prefect's API is given up and answered with 503, 4
 ``NUCLEUS_API_BODY_BYTES``         largest body of a webhook, 65536; GraphQL takes four times as much
 =================================  ==========================================================================
 """
@@ -41,8 +42,9 @@ class ApiSettings:
         tokens: Bearer token to role.
         callback_hosts: Host patterns that callbacks may go to.
         callback_private: Plain http and private addresses are allowed.
-        rate: Requests per second of one key.
+        rate: Requests per second of one key or token.
         body_bytes: Largest webhook body.
+        prefect_timeout_s: A call of Prefect's API is given up after so many seconds.
     """
 
     signing_keys: Mapping[str, str] = field(repr=False)
@@ -51,6 +53,7 @@ class ApiSettings:
     callback_private: bool = False
     rate: float = 50.0
     body_bytes: int = 65_536
+    prefect_timeout_s: float = 4.0
 
 
 def load_settings(home: Path, environ: Mapping[str, str] = os.environ) -> ApiSettings:
@@ -70,6 +73,7 @@ def load_settings(home: Path, environ: Mapping[str, str] = os.environ) -> ApiSet
         callback_hosts=_hosts(environ.get("NUCLEUS_API_CALLBACK_HOSTS", "")),
         callback_private=environ.get("NUCLEUS_API_CALLBACK_PRIVATE", "") == "1",
         rate=_number("NUCLEUS_API_RATE", environ.get("NUCLEUS_API_RATE", "50")),
+        prefect_timeout_s=_number("NUCLEUS_API_PREFECT_TIMEOUT_S", environ.get("NUCLEUS_API_PREFECT_TIMEOUT_S", "4")),
         body_bytes=int(_number("NUCLEUS_API_BODY_BYTES", environ.get("NUCLEUS_API_BODY_BYTES", "65536"))),
     )
 

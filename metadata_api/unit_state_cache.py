@@ -38,6 +38,8 @@ class _CachedEndpoint:
     looked_at: datetime = _NEVER
     """Runs that began or ended before are known."""
     asked_at: float = 0.0
+    held: frozenset[RunRef] = frozenset()
+    """Paused by an operator."""
     invalidated: set[RunRef] = field(default_factory=set)
     """Paused, or changed through this API: read again at the next query."""
 
@@ -58,7 +60,7 @@ class UnitStateCache:
     def states(self, endpoint_id: str) -> tuple[UnitState, ...]:
         """Every state of the endpoint, as it is now, by unit and sink."""
         cached = self._current(endpoint_id)
-        return current_states(self._workspace.runs, cached.states.values(), endpoint_id)
+        return current_states(self._workspace.runs, cached.states.values(), cached.held, endpoint_id)
 
     def cursors(self, endpoint_id: str) -> dict[RunRef, dict[str, Any]]:
         """Saved cursors of the endpoint; ask for the states first."""
@@ -96,15 +98,18 @@ class UnitStateCache:
         states = {ref_of(state): state for state in self._workspace.states.list(endpoint_id)}
         cursors = dict(checkpoints_of(self._workspace, endpoint_id))
         cached.states, cached.cursors, cached.read_at, cached.looked_at = states, cursors, time.monotonic(), now
+        cached.held = self._workspace.holds.list(endpoint_id)
 
     def _read_changed(self, endpoint_id: str, cached: _CachedEndpoint) -> None:
         now, since = datetime.now(UTC), cached.looked_at - _MARGIN
         runs = self._workspace.runs
-        moved = [*runs.find(ENDED, ended_after=since), *runs.find(ALIVE, began_after=since)]
+        # A run that waited for its turn is alive since its state says so: it began, and was put back, before.
+        begun = (run for run in runs.find(ALIVE) if run.state_at > since)
+        moved = [*runs.find(ENDED, ended_after=since), *begun]
         changed = {run.ref for run in moved if _is_of(run, endpoint_id)}
-        holds = set(self._workspace.holds.list(endpoint_id))
-        again = {ref for ref in changed | holds | cached.invalidated if ref is not None}
-        cached.invalidated = holds  # once more after it is released
+        cached.held = self._workspace.holds.list(endpoint_id)
+        again = {ref for ref in changed | cached.held | cached.invalidated if ref is not None}
+        cached.invalidated = {*cached.held}  # once more after it is released
         for ref in again:
             cached.states[ref] = self._workspace.states.state(ref)
             cached.cursors.pop(ref, None)

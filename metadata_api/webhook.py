@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from typing import TYPE_CHECKING, Any
 
 from starlette.concurrency import run_in_threadpool
@@ -13,17 +12,17 @@ from contracts.errors import IngestionError
 from flows.prefect_api.runs import ACCEPTED, DEPLOYMENT, key_of, link_to
 from metadata_api.callbacks import allowed
 from metadata_api.checks import admit
-from metadata_api.dispatcher import CALLBACK, DUE, KEY
+from metadata_api.dispatcher import CALLBACK, CALLBACK_HOST, DUE, KEY
 from metadata_api.errors import (
     IdempotencyError,
-    RateLimitedError,
-    TooLargeError,
     error_body,
+    headers_of,
     internal_error_body,
     status_of,
 )
 from metadata_api.limits import read_json_body
 from metadata_api.requests import read_request
+from metadata_api.sealed_urls import seal
 from metadata_api.signing import verify
 
 if TYPE_CHECKING:
@@ -65,11 +64,10 @@ def accept(services: ApiServices, headers: dict[str, str], body: bytes) -> dict[
 
 def start(services: ApiServices, request: IngestionRequest, signed: Signed) -> dict[str, Any]:
     """Check the request and create its run, or find the one that its idempotency key made before."""
-    if request.callback_url is not None:
-        allowed(request.callback_url, services.settings)
+    callback = {} if request.callback_url is None else _callback_labels(services, request.callback_url, signed.key_id)
     admitted = admit(services.workspace, services.metadata, request)
+    services.workspace.holds.require_free(admitted.ref)
     asked = hashlib.sha256(request.model_dump_json(exclude={"idempotency_key"}).encode()).hexdigest()
-    callback = {CALLBACK: request.callback_url} if request.callback_url else {}
     run = services.runs.start(
         DEPLOYMENT,
         admitted.parameters,
@@ -82,13 +80,12 @@ def start(services: ApiServices, request: IngestionRequest, signed: Signed) -> d
     return {"runId": run.run_id, "state": run.state, "link": link_to(services.api_url, run.run_id)}
 
 
+def _callback_labels(services: ApiServices, url: str, key_id: str) -> dict[str, str]:
+    """Where the run's end is announced: the host for people, the rest of the URL for this API only."""
+    target = allowed(url, services.settings)
+    return {CALLBACK: seal(url, key_id, services.settings.signing_keys), CALLBACK_HOST: target.host}
+
+
 def refused(error: IngestionError) -> JSONResponse:
     """The answer to a typed error; a rate limit says when to come back."""
     return JSONResponse(error_body(error), status_of(error), headers=headers_of(error))
-
-
-def headers_of(error: IngestionError) -> dict[str, str]:
-    """What goes with a refusal besides its body."""
-    if isinstance(error, RateLimitedError):
-        return {"retry-after": str(math.ceil(error.retry_after_s or 1.0))}
-    return {"connection": "close"} if isinstance(error, TooLargeError) else {}  # or the rest would be read too

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import boto3
 from botocore import exceptions as boto
@@ -121,6 +123,7 @@ def _client(config: S3StagingConfig) -> S3Client:
 
 def _client_config(config: S3StagingConfig) -> Config:
     return Config(
+        proxies={} if _is_loopback(config.endpoint_url) else None,  # None: as the environment says
         connect_timeout=config.connect_timeout_s,
         read_timeout=config.read_timeout_s,
         retries={"mode": "standard", "total_max_attempts": config.max_attempts},
@@ -130,6 +133,14 @@ def _client_config(config: S3StagingConfig) -> Config:
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
+
+
+def _is_loopback(url: str | None) -> bool:
+    host = urlsplit(url or "").hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _reveal(secret: SecretStr | None) -> str | None:

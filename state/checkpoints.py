@@ -90,10 +90,11 @@ class Checkpoints:
 
         None before the first save.
         """
-        checkpoint, transient = self.load(ref), self.load_transient(ref)
-        if checkpoint is None or transient is None:
-            return None if checkpoint is None else checkpoint.cursor
-        return {**checkpoint.cursor, TRANSIENT: transient}
+        checkpoint = self.load(ref)
+        if checkpoint is None:
+            return None
+        transient = self.load_transient(ref)
+        return checkpoint.cursor if transient is None else {**checkpoint.cursor, TRANSIENT: transient}
 
     def save_progress(self, checkpoint: Checkpoint) -> None:
         """Write a checkpoint as its source returned it: first the field ``transient`` under its own key, then the rest.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from contracts.errors import RunPausedError
 from contracts.receipts import RunRef
 from state.admission import require_enabled
 from state.keys import UNIT_HOLDS, endpoint_switch_key, unit_hold_key
@@ -43,7 +44,7 @@ class EndpointSwitches:
 
 
 class UnitHolds:
-    """Paused units. A hold lists the ids of the runs that must end; a run that starts later is not on that list."""
+    """Paused units. A hold lists the ids of the runs that must end; no other may begin before it is released."""
 
     def __init__(self, store: KvStore) -> None:
         self._store = store
@@ -55,6 +56,23 @@ class UnitHolds:
     def release(self, ref: RunRef) -> bool:
         """Remove the hold; False when there was none."""
         return self._store.delete(unit_hold_key(ref))
+
+    def is_held(self, ref: RunRef) -> bool:
+        """True while an operator has paused the unit."""
+        return self._store.get(unit_hold_key(ref)) is not None
+
+    def require_free(self, ref: RunRef) -> None:
+        """Refuse a paused unit: no run of it may begin.
+
+        Raises:
+            RunPausedError: An operator paused the unit.
+        """
+        if self.is_held(ref):
+            raise RunPausedError(
+                f"{ref} is paused, and its schedule is suspended",
+                "End the pause and run it with `nucleus resume` or startIngestion.",
+                ref=str(ref),
+            )
 
     def ends(self, ref: RunRef, run_id: str) -> bool:
         """True when the hold asks this run to end."""

@@ -14,6 +14,7 @@ from state.keys import UNIT_CONFIGS, UNIT_STATES, unit_config_key, unit_state_ke
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from uuid import UUID
 
     from contracts.model import Json
     from contracts.receipts import RunRef
@@ -114,9 +115,20 @@ class UnitStates:
         entry = self._store.get(key)
         return UnitState(**ref.model_dump()) if entry is None else read_as(UnitState, entry.value, key)
 
-    def running(self, ref: RunRef, run_id: str) -> UnitState:
-        """Record that the run began. The error of an earlier run stays until this one ends."""
-        return self._record(ref, state="RUNNING", last_run_id=run_id, last_run_at=self._now())
+    def running(
+        self, ref: RunRef, run_id: str, flow_run_id: UUID | None = None, current: UnitState | None = None
+    ) -> UnitState:
+        """Record that the run began. The error of an earlier run stays until this one ends.
+
+        Args:
+            ref: The unit and its sink.
+            run_id: Of the run.
+            flow_run_id: Of the Prefect flow run it is a part of.
+            current: What this run recorded a moment ago; read from the store when None.
+        """
+        current = current or self.state(ref)
+        begun = {"last_run_id": run_id, "flow_run_id": flow_run_id and str(flow_run_id), "last_run_at": self._now()}
+        return self._save(ref, current, state="RUNNING", **begun)
 
     def succeeded(self, ref: RunRef, run_id: str, stats: Json | None = None) -> UnitState:
         """Record success and the run's counts. Changes nothing if a later run has been recorded."""
@@ -128,7 +140,7 @@ class UnitStates:
 
     def paused(self, ref: RunRef) -> UnitState:
         """Record that an operator paused the unit."""
-        return self._record(ref, state="PAUSED")
+        return self._save(ref, self.state(ref), state="PAUSED")
 
     def list(self, endpoint_id: str | None = None) -> tuple[UnitState, ...]:
         """All saved states (of one endpoint if given), ordered by endpoint, unit and sink."""
@@ -140,10 +152,10 @@ class UnitStates:
         if current.last_run_id not in {None, run_id}:
             return current
         at = current.last_run_at or self._now()
-        return self._record(ref, last_run_id=run_id, last_run_at=at, **changes)
+        return self._save(ref, current, last_run_id=run_id, last_run_at=at, **changes)
 
-    def _record(self, ref: RunRef, **changes: Any) -> UnitState:
-        state = self.state(ref).model_copy(update=changes)
+    def _save(self, ref: RunRef, current: UnitState, **changes: Any) -> UnitState:
+        state = current.model_copy(update=changes)
         self._store.put(unit_state_key(ref), state.model_dump(mode="json"))
         return state
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
-from connectors.describe import load_config
+from cli.terminal.redaction import is_secret_option
+from connectors.load_config import load_config
 from connectors.registry import EndpointRegistry
 from contracts.errors import ConfigError, ConfigInvalidError, EndpointUnknownError
 
@@ -82,7 +83,7 @@ def endpoint_of(url: str, role: str, registry: EndpointRegistry | None = None) -
 def _split(url: str, role: str) -> SplitResult:
     try:
         parts = urlsplit(url)
-        parts.port  # noqa: B018 - asked here because it is checked only when asked for
+        _place(parts)  # asked here because ports are checked only when asked for
     except ValueError:
         # Nothing of it is repeated: nobody knows where a password ends in a malformed URL.
         raise ConfigInvalidError(
@@ -112,8 +113,14 @@ def _factory_of(scheme: str, registry: EndpointRegistry) -> EndpointFactory:
 
 def _without_secrets(parts: SplitResult) -> str:
     user = f"{parts.username}@" if parts.username else ""
-    options = sorted((name, value) for name, value in parse_qsl(parts.query) if name != "password")
-    return f"{user}{(parts.hostname or '').lower()}:{parts.port or ''}{parts.path}?{urlencode(options)}"
+    options = sorted((name, value) for name, value in parse_qsl(parts.query) if not is_secret_option(name))
+    return f"{user}{_place(parts)}{parts.path}?{urlencode(options)}"
+
+
+def _place(parts: SplitResult) -> str:
+    """``host:port``, of several hosts with commas between them. Raises ValueError for a port that is no number."""
+    hosts = [urlsplit(f"//{each}") for each in parts.netloc.rpartition("@")[2].split(",")]
+    return ",".join(f"{(each.hostname or '').lower()}:{each.port or ''}" for each in hosts)
 
 
 def _glob_of(name: str) -> str:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from cli.arguments.options import FreshFlag, JsonFlag
+from cli.arguments.options import AdoptFlag, FreshFlag, JsonFlag
 from cli.terminal.output import Output
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def copy(  # noqa: PLR0913 - every one is an option of the command
     ] = 0.5,
     verify: Annotated[bool, typer.Option("--verify", help="Compare content afterwards, by slice.")] = False,
     fresh: FreshFlag = False,
+    adopt: AdoptFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Copy one table from database to database, exactly. Run again: continue, or bring up to date.
@@ -63,7 +64,7 @@ def copy(  # noqa: PLR0913 - every one is an option of the command
         update={"parallel_slices": parallel, "on_gone": on_gone, "max_delete_fraction": max_delete_fraction}
     )
     order = CopyOrder(
-        source_url, table, sink_url, target, "incremental" if incremental else "full", policy, staging, fresh
+        source_url, table, sink_url, target, "incremental" if incremental else "full", policy, staging, fresh, adopt
     )
     with opened(order) as job, staging_area(order.staging) as area:
         summary = job.run(area, out)

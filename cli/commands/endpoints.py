@@ -37,7 +37,7 @@ def add(
 ) -> None:
     """Register an endpoint. It is not contacted: `nucleus endpoint test` does that."""
     from cli.arguments.secrets import config_of, masked
-    from connectors.describe import load_config
+    from connectors.load_config import load_config
     from connectors.registry import EndpointRegistry
 
     factory = EndpointRegistry().get(template)

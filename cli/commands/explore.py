@@ -25,7 +25,7 @@ def preview(
 ) -> None:
     """Show the first rows of a unit, in no promised order."""
     from cli.arguments.values import predicate
-    from cli.terminal.cells import texts
+    from flows.operations.cells import texts
 
     conditions = [predicate(each) for each in where or ()]
 
@@ -54,8 +54,12 @@ def plan(
     def planned(ws: "Workspace") -> "IngestionPlan":
         from cli.arguments.run_requests import request_for
         from flows.stages.plan import make_plan
+        from flows.stages.width import fitted
 
-        return make_plan(ws.source(endpoint_id), request_for(ws, endpoint_id, unit_id, sink, mode), None)
+        request = request_for(ws, endpoint_id, unit_id, sink, mode)
+        if request.ref.sink_id:
+            request = fitted(ws.sink(request.ref.sink_id), request)
+        return make_plan(ws.source(endpoint_id), request, None)
 
     found = workspace.in_workspace(planned)
     Output(as_json=as_json).show({"plan": found.model_dump(mode="json")}, explain(found))

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from cli import workspace
-from cli.arguments.options import EndpointId, FreshFlag, JsonFlag, SinkId, UnitId
+from cli.arguments.options import AdoptFlag, EndpointId, FreshFlag, JsonFlag, SinkId, UnitId
 from cli.terminal.output import Output
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def ingest(
     ] = None,
     staging: Annotated[str | None, typer.Option(help="Id of a staging block; the default area when left out.")] = None,
     fresh: FreshFlag = False,
+    adopt: AdoptFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Move one unit to its sink. Run it again to continue or to bring the sink up to date."""
@@ -39,7 +40,7 @@ def ingest(
         return sink_for(ws, endpoint_id, unit_id, sink)
 
     sink_id = workspace.in_workspace(admitted)
-    parameters = {"mode": mode, "data_mode": data_mode, "staging_id": staging, "fresh": fresh}
+    parameters = {"mode": mode, "data_mode": data_mode, "staging_id": staging, "fresh": fresh, "adopt": adopt}
     summary = _run(endpoint_id, unit_id, sink_id, parameters, Output(as_json=as_json))
     Output(as_json=as_json).show({"run": summary.model_dump(mode="json")}, summary_table(summary))
 
@@ -49,6 +50,7 @@ def _run(endpoint_id: str, unit_id: str, sink_id: str, parameters: dict[str, Any
     from cli.terminal.interrupts import interruptible
     from cli.terminal.progress import observe
     from contracts.receipts import RunSummary
+    from flows.execution.heartbeat import own_heartbeats
     from flows.execution.unit_run import attach
     from flows.ingest_unit import ingest_unit
     from flows.stages.export import RunStopped
@@ -58,7 +60,7 @@ def _run(endpoint_id: str, unit_id: str, sink_id: str, parameters: dict[str, Any
     with observe(as_json=out.as_json) as observer:
 
         def run_flow() -> Any:
-            with attach(observer, control):
+            with attach(observer, control), own_heartbeats():
                 return ingest_unit(endpoint_id, unit_id, sink_id, **parameters)
 
         try:

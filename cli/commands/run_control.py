@@ -10,6 +10,7 @@ from cli.terminal.output import Output
 
 if TYPE_CHECKING:
     from contracts.receipts import RunRef
+    from flows.operations.run_control import Start
     from flows.prefect_api.runs import Run
     from flows.wiring import Workspace
 
@@ -33,15 +34,16 @@ def pause(endpoint_id: EndpointId, unit_id: UnitId, *, sink: SinkId = None, as_j
 def resume(endpoint_id: EndpointId, unit_id: UnitId, *, sink: SinkId = None, as_json: JsonFlag = False) -> None:
     """Let a worker run the unit: it resumes with the remaining slices. Ends a pause."""
 
-    def resumed(ws: "Workspace") -> "Run":
+    def resumed(ws: "Workspace") -> "Start":
         from flows.operations.run_control import start
 
         ws.runnable(endpoint_id, unit_id)
         ref = _ref(ws, endpoint_id, unit_id, sink)
         return start(ws, ref, ref.model_dump())
 
-    run = workspace.in_workspace(resumed)
-    words = f"Run {run.run_id} is {run.name or run.state}. See it: nucleus watch {endpoint_id} {unit_id}"
+    run, ended_pause = workspace.in_workspace(resumed)
+    over = "The pause is over. " if ended_pause else ""
+    words = f"{over}Run {run.run_id} is {run.name or run.state}. See it: nucleus watch {endpoint_id} {unit_id}"
     Output(as_json=as_json).show({"run": {"run_id": run.run_id, "state": run.state}}, words)
 
 

@@ -43,7 +43,12 @@ def passwords_in(argument: str) -> Iterator[str]:
         yield from filter(None, [rest.rpartition("@")[0].partition(":")[2]])
     with contextlib.suppress(ValueError):
         yield from filter(None, [urlsplit(argument).password])
-        yield from (value for name, value in parse_qsl(urlsplit(argument).query) if name == "password" and value)
+        yield from (value for name, value in parse_qsl(urlsplit(argument).query) if is_secret_option(name) and value)
+
+
+def is_secret_option(name: str) -> bool:
+    """True for ``password``, ``sslpassword``, ``oauth_client_secret`` and the like in a URL's query."""
+    return name.endswith(("password", "secret"))
 
 
 def hide_from_process_list(arguments: Sequence[str]) -> None:
@@ -57,5 +62,6 @@ def hide_from_process_list(arguments: Sequence[str]) -> None:
 
 def _without(secrets: set[str], command: str) -> str:
     for secret in sorted(secrets, key=len, reverse=True):
-        command = command.replace(f":{secret}@", f":{MASK}@").replace(f"password={secret}", f"password={MASK}")
+        command = command.replace(f":{secret}@", f":{MASK}@")
+        command = re.sub(rf"(password|secret)={re.escape(secret)}", rf"\1={MASK}", command)
     return command

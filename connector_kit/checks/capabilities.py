@@ -34,17 +34,17 @@ TRAITS = {
 def declared(context: CheckContext) -> CheckObservation:
     """Capabilities against traits, and against the modes of units."""
     with context.connected() as one:
-        said = set(one.source.descriptor.capabilities)
+        listed = set(one.source.descriptor.capabilities)
         units = one.source.list_units(one.source.collect_catalog("checked"))
         there = {name: isinstance(one.source, trait) for name, trait in TRAITS.items()}
     there["ingest.incremental"] = any("incremental" in unit.supported_modes for unit in units)
     there["ingest.full"] = any("full" in unit.supported_modes for unit in units)
     wrong = [
-        f"{name} is {'declared and absent' if name in said else 'there and not declared'}"
+        f"{name} is {'declared and absent' if name in listed else 'there and not declared'}"
         for name, real in there.items()
-        if (name in said) != real
+        if (name in listed) != real
     ]
-    sent = f"the descriptor declares {', '.join(sorted(said))}"
+    sent = f"the descriptor declares {', '.join(sorted(listed))}"
     return CheckObservation(
         not wrong, sent, "; ".join(wrong) or "the traits and modes are the same", "the same in the source"
     )

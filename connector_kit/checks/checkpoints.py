@@ -70,9 +70,9 @@ def gap_holds(context: CheckContext) -> CheckObservation:
     location = context.system.row_location
     with context.connected() as one:
         plan = context.plan(one)
-        asked = len(one.proxy.requests)
+        before = len(one.proxy.requests)
         one.read(plan)
-        pages = sum(location.path in seen.path for seen in one.proxy.requests[asked:])
+        pages = sum(location.path in seen.path for seen in one.proxy.requests[before:])
     first = _repaired(context, RespondWithStatus(403, nth=2, **location.request_filter))
     if not first.passed or pages < 4:
         return first
@@ -99,9 +99,9 @@ def fold(context: CheckContext) -> CheckObservation:
     with context.connected() as one:
         first = run(one, late=False)
         receipts = receipts_of(first.reading, first.plan)
-        asked = len(one.proxy.requests)
+        before = len(one.proxy.requests)
         made = [one.source.checkpoint(first.plan, order) for order in (receipts, receipts[::-1])]
-        requests = len(one.proxy.requests) - asked
+        requests = len(one.proxy.requests) - before
     text = json.dumps(made[0])
     sent, expected = "receipts in two orders", f"one checkpoint, JSON of at most {_MOST_BYTES} bytes, and no requests"
     right = made[0] == made[1] and json.loads(text) == made[0] and len(text) <= _MOST_BYTES and not requests
@@ -134,11 +134,11 @@ def future_row(context: CheckContext) -> CheckObservation:
     """One row claims to have changed in 2190; later changes must still be read."""
     system = context.system
     field, location = system.field("timestamp"), system.row_location
-    told = system.timestamp(datetime(2190, 1, 1, tzinfo=UTC))
+    far_ahead = system.timestamp(datetime(2190, 1, 1, tzinfo=UTC))
     newest = max(context.truth.items(), key=lambda one: (one[1][field.column] is not None, one[1][field.column]))[0]
 
     def edit(row: Any) -> Any:
-        return put(row, field.json, told) if str(get(row, location.key)) == newest else row
+        return put(row, field.json, far_ahead) if str(get(row, location.key)) == newest else row
 
     fault = EditRow(location.shape, edit, "dated a row 2190", **location.request_filter)
     with context.connected(fault) as one:

@@ -87,8 +87,8 @@ def our_zone(context: CheckContext) -> CheckObservation:
     sent, expected = "the same system, read by a machine whose clock is set to Auckland", "the same rows"
     if reading.error is not None:
         return failed(sent, describe_error(reading.error), expected)
-    said = difference(truth, reading.rows)
-    return CheckObservation(not said, sent, said or "the same rows", expected)
+    mismatch = difference(truth, reading.rows)
+    return CheckObservation(not mismatch, sent, mismatch or "the same rows", expected)
 
 
 @GROUP.check("edge", "A timestamp at the edge of the calendar is read exactly or is an error", "I12")

@@ -54,12 +54,12 @@ class ConnectedSource:
     def unit(self) -> EndpointUnitDescriptor:
         """The unit, from a fresh catalog."""
         units = self.source.list_units(self.source.collect_catalog(ENDPOINT))
-        found = [unit for unit in units if unit.unit_id == self._system.unit_id]
-        if not found:
+        matches = [unit for unit in units if unit.unit_id == self._system.unit_id]
+        if not matches:
             raise LookupError(
                 f"{self._system.unit_id} is not among the units: {', '.join(one.unit_id for one in units)}"
             )
-        return found[0]
+        return matches[0]
 
     def new_process(self) -> ConnectedSource:
         """Another source of the same config on the same proxy, as a new process would make it."""

@@ -34,8 +34,8 @@ def same_rows(
     if reading.error is not None:
         return failed(sent, describe_error(reading.error), expected)
     if said := difference(truth, reading.rows, without):
-        told = f"; the reports say {reading.gaps[0]}" if reading.gaps else "; the reports say nothing is missing"
-        return failed(sent, said + told, expected)
+        explanation = f"; the reports say {reading.gaps[0]}" if reading.gaps else "; the reports say nothing is missing"
+        return failed(sent, said + explanation, expected)
     if reading.duplicated:
         return failed(sent, f"{len(reading.duplicated)} rows came twice ({reading.duplicated[0]}, …)", expected)
     if reading.gaps and whole:

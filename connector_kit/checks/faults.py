@@ -163,12 +163,12 @@ def login(context: CheckContext) -> CheckObservation:
     with context.connected() as one:
         plan = context.plan(one)
         one.proxy.fault = RespondWithStatus(401, times=None)
-        asked = _methods(one, plan)
-        for name, ask in asked.items():
+        requests = _methods(one, plan)
+        for name, ask in requests.items():
             received = _raised(ask)
             if not received.startswith("E_SOURCE_AUTH") or "without a next step" in received:
                 return failed(sent, f"{name}: {received}", expected)
-    return passed(sent, f"so from {', '.join(asked)}", expected)
+    return passed(sent, f"so from {', '.join(requests)}", expected)
 
 
 @GROUP.check("staying-401", "A login that expires midway is an error, not the end of the list", "I1 I9")
@@ -190,8 +190,8 @@ def refused(context: CheckContext) -> CheckObservation:
             one.proxy.fault = RespondWithStatus(status, times=None)
             for name, ask in _methods(one, plan).items():
                 received = _raised(ask)
-                told = received.startswith("E_") or (name == "export" and received == "a gap")
-                if not told or "without a next step" in received:
+                reported = received.startswith("E_") or (name == "export" and received == "a gap")
+                if not reported or "without a next step" in received:
                     return failed(f"{status} to every request", f"{name}: {received}", expected)
     return passed("403, 404 and 400 to every request", "so from every method", expected)
 
@@ -307,17 +307,17 @@ def retries_end(context: CheckContext) -> CheckObservation:
         one.proxy.fault = fault
         before = len(one.proxy.requests)
         reading = one.read(plan)
-        asked = len(one.proxy.requests) - before
+        requests = len(one.proxy.requests) - before
     expected = "a typed error after at most 200 requests"
-    received = f"{asked} requests, {describe_error(reading.error) if reading.error else 'no error'}"
+    received = f"{requests} requests, {describe_error(reading.error) if reading.error else 'no error'}"
     return CheckObservation(
-        reading.error is not None and asked <= min(200, MOST_REQUESTS), describe_fault(fault), received, expected
+        reading.error is not None and requests <= min(200, MOST_REQUESTS), describe_fault(fault), received, expected
     )
 
 
 def _methods(one: ConnectedSource, plan: IngestionPlan) -> dict[str, Callable[[], object]]:
     """Everything that asks the system, by name."""
-    asked: dict[str, Callable[[], object]] = {
+    requests: dict[str, Callable[[], object]] = {
         "test_connection": one.source.test_connection,
         "collect_catalog": lambda: one.source.collect_catalog("checked"),
         "plan": lambda: one.source.plan(one.request(plan.unit)),
@@ -325,8 +325,8 @@ def _methods(one: ConnectedSource, plan: IngestionPlan) -> dict[str, Callable[[]
         "preview": lambda: one.source.preview(plan.unit, 3),
     }
     if isinstance(one.source, SupportsDeleteDetection):
-        asked["export_keys"] = lambda: listed_keys(one, plan)
-    return asked
+        requests["export_keys"] = lambda: listed_keys(one, plan)
+    return requests
 
 
 def _raised(ask: Callable[[], object]) -> str:

@@ -194,9 +194,11 @@ def removed(context: CheckContext) -> CheckObservation:
         before = listed_keys(one, plan)
         gone = context.system.remove()
         after = listed_keys(one, plan)
-    said = difference(bare(before - {gone}), bare(after))
-    received = said or f"{len(before)} keys and then {len(after)}"
-    return CheckObservation(not said and gone in before, f"row {gone} was removed", received, "all keys but that one")
+    mismatch = difference(bare(before - {gone}), bare(after))
+    received = mismatch or f"{len(before)} keys and then {len(after)}"
+    return CheckObservation(
+        not mismatch and gone in before, f"row {gone} was removed", received, "all keys but that one"
+    )
 
 
 @GROUP.check("repairs", "Rows that the sink lacks can be read by key", "I1")
@@ -214,5 +216,5 @@ def repairs(context: CheckContext) -> CheckObservation:
     if reading.error is not None:
         return failed(sent, describe_error(reading.error), expected)
     taken = {piece.key for piece in pieces} & {piece.key for piece in plan.slices}
-    said = difference(wanted, {key: row for key, row in reading.rows.items() if key in wanted})
-    return CheckObservation(not said and not taken, sent, said or f"{len(reading.rows)} rows", expected)
+    mismatch = difference(wanted, {key: row for key, row in reading.rows.items() if key in wanted})
+    return CheckObservation(not mismatch and not taken, sent, mismatch or f"{len(reading.rows)} rows", expected)

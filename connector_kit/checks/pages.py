@@ -32,8 +32,8 @@ def every_row(context: CheckContext) -> CheckObservation:
     expected = f"those {len(watch.keys)} rows, and no others"
     if reading.error is not None:
         return failed(sent, describe_error(reading.error), expected)
-    said = difference(bare(watch.keys), bare(reading.rows))
-    return CheckObservation(not said, sent, said or f"{len(reading.rows)} rows", expected)
+    mismatch = difference(bare(watch.keys), bare(reading.rows))
+    return CheckObservation(not mismatch, sent, mismatch or f"{len(reading.rows)} rows", expected)
 
 
 def _with_page_fault(context: CheckContext, fault: PageFault) -> CheckObservation:
@@ -88,8 +88,8 @@ def token_repeats(context: CheckContext) -> CheckObservation:
         one.proxy.fault = fault
         most = one.proxy.most_requests = len(one.proxy.requests) + MOST_PAGES
         reading = one.read(plan)
-        asked = len(one.proxy.requests)
-    if asked >= most:
+        requests_before = len(one.proxy.requests)
+    if requests_before >= most:
         return failed(describe_fault(fault), f"{MOST_PAGES} pages and no end", "a typed error after a few pages")
     return same_rows_or_reported(describe_fault(fault), truth, reading, gap=False)
 

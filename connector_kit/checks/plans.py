@@ -62,8 +62,8 @@ def covering(context: CheckContext) -> CheckObservation:
     expected = f"{len(there)} keys"
     if reading.error is not None:
         return failed(sent, describe_error(reading.error), expected)
-    said = difference(bare(there), bare(reading.rows))
-    return CheckObservation(not said, sent, said or f"{len(reading.rows)} keys, the same", expected)
+    mismatch = difference(bare(there), bare(reading.rows))
+    return CheckObservation(not mismatch, sent, mismatch or f"{len(reading.rows)} keys, the same", expected)
 
 
 @GROUP.check("frozen", "A plan is data: saved and loaded, it reads the same rows", "I3 I5")
@@ -84,8 +84,8 @@ def frozen(context: CheckContext) -> CheckObservation:
         return failed(sent, f"a slice of {largest} bytes, {len(words.splitlines())} lines", expected)
     if reading.error is not None:
         return failed(sent, describe_error(reading.error), expected)
-    said = difference(context.truth, reading.rows)
-    return CheckObservation(not said, sent, said or f"the same {len(reading.rows)} rows", expected)
+    mismatch = difference(context.truth, reading.rows)
+    return CheckObservation(not mismatch, sent, mismatch or f"the same {len(reading.rows)} rows", expected)
 
 
 @GROUP.check("selection", "A filter or selector that cannot be applied is refused, not ignored", "I1")

@@ -47,11 +47,11 @@ class ConnectorSuite:
 
     def test_conforms(self, system: TestSystem, check_id: str) -> None:
         """The connector keeps the promise."""
-        found = run_check(system, CHECKS[check_id])
-        if found.verdict == "skipped":
-            pytest.skip(found.reason)
-        if found.verdict == "excepted":
-            pytest.xfail(found.reason)
-        if not found.good:
-            lines = [f"{check_id}: {found.title}", f"sent: {found.sent}", f"received: {found.received}"]
-            pytest.fail("\n".join([*lines, f"expected: {found.expected}", found.reason]), pytrace=False)
+        result = run_check(system, CHECKS[check_id])
+        if result.verdict == "skipped":
+            pytest.skip(result.reason)
+        if result.verdict == "excepted":
+            pytest.xfail(result.reason)
+        if not result.good:
+            lines = [f"{check_id}: {result.title}", f"sent: {result.sent}", f"received: {result.received}"]
+            pytest.fail("\n".join([*lines, f"expected: {result.expected}", result.reason]), pytrace=False)

@@ -27,9 +27,9 @@ def every_page(context: CheckContext) -> CheckObservation:
     location, truth = context.system.row_location, context.truth
     with context.connected(**context.known(max_tries=1)) as one:
         plan = context.plan(one)
-        asked = len(one.proxy.requests)
+        requests_before = len(one.proxy.requests)
         one.read(plan)
-        pages = sum(location.path in seen.path for seen in one.proxy.requests[asked:])
+        pages = sum(location.path in seen.path for seen in one.proxy.requests[requests_before:])
         if not pages:
             raise SkippedError("no page of rows went through the proxy")
         plan = IngestionPlan.model_validate_json(plan.model_dump_json())
@@ -43,8 +43,8 @@ def every_page(context: CheckContext) -> CheckObservation:
             sent = f"the connection is gone after {last} of {pages} pages; {len(rest)} slices are read again"
             if before.error is None or after.error is not None:
                 return failed(sent, describe_error(after.error) if after.error else "no error", expected)
-            if said := _together(truth, before, after):
-                return failed(sent, said, expected)
+            if mismatch := _together(truth, before, after):
+                return failed(sent, mismatch, expected)
     return passed(f"the connection is gone after each of {pages} pages", f"{len(truth)} rows each time", expected)
 
 
@@ -61,9 +61,9 @@ def every_batch(context: CheckContext) -> CheckObservation:
                 _leave(one, plan, piece.sequence, count)
                 for source in (one, one.new_process()):
                     again = source.read(plan, [piece])
-                    said = difference(whole.rows, again.rows) or (again.error and describe_error(again.error))
-                    if said:
-                        return failed(sent, f"slice {piece.sequence}, batch {count + 1}: {said}", expected)
+                    mismatch = difference(whole.rows, again.rows) or (again.error and describe_error(again.error))
+                    if mismatch:
+                        return failed(sent, f"slice {piece.sequence}, batch {count + 1}: {mismatch}", expected)
     return passed(sent, "the same rows", expected)
 
 
@@ -79,14 +79,14 @@ def again(context: CheckContext) -> CheckObservation:
         other = second.slices.get(name)
         if other is None or read.keys != other.keys or read.report != other.report:
             return failed(sent, f"slice {name} is not the same", expected)
-    said = difference(first.rows, second.rows)
-    return CheckObservation(not said, sent, said or f"{len(first.rows)} rows, twice", expected)
+    mismatch = difference(first.rows, second.rows)
+    return CheckObservation(not mismatch, sent, mismatch or f"{len(first.rows)} rows, twice", expected)
 
 
 def _together(truth: dict[str, Row], before: ReadResult, after: ReadResult) -> str:
     twice = set(before.rows) & set(after.rows)
-    said = difference(truth, after.over(before).rows)
-    return said or (f"{len(twice)} rows came before and after" if twice else "")
+    mismatch = difference(truth, after.over(before).rows)
+    return mismatch or (f"{len(twice)} rows came before and after" if twice else "")
 
 
 def _leave(one: ConnectedSource, plan: IngestionPlan, sequence: int, count: int) -> None:

@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
-from polars import selectors as cs
 
 from connector_kit.recording.cassette import ORIGIN
 from connector_kit.recording.page_shape import dumps, loads
+from flows.operations.cells import representable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -83,7 +83,7 @@ def frame_of(batch: Batch) -> pl.DataFrame:
 
 def keys_of(frame: pl.DataFrame, unit: EndpointUnitDescriptor) -> list[str]:
     """Keys of the rows as text."""
-    return ["/".join(map(str, parts)) for parts in frame.select(unit.primary_key).iter_rows()]
+    return ["/".join(map(str, parts)) for parts in representable(frame.select(unit.primary_key)).iter_rows()]
 
 
 def comparable(frames: Iterable[pl.DataFrame], unit: EndpointUnitDescriptor, address: str) -> Iterator[Row]:
@@ -93,11 +93,7 @@ def comparable(frames: Iterable[pl.DataFrame], unit: EndpointUnitDescriptor, add
     """
     json_columns = {column.name for column in unit.columns if column.logical_type == "json"}
     for frame in frames:
-        try:
-            rows = frame.rows(named=True)
-        except (ValueError, OverflowError):
-            rows = frame.with_columns(cs.temporal().cast(pl.String)).rows(named=True)
-        for row in rows:
+        for row in representable(frame).rows(named=True):
             yield {name: _comparable(value, address, name in json_columns) for name, value in row.items()}
 
 

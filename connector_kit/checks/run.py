@@ -67,7 +67,7 @@ def run_check(system: TestSystem, check: Check) -> CheckResult:
         outcome = f"the cassette does not hold {context.unmatched[0]}"
     seconds, scrub = time.monotonic() - began, Scrubber(context.secrets)
     verdict, reason = _verdict(outcome, system.exceptions.get(check.check_id, ""))
-    said = (
+    headline = (
         outcome
         if isinstance(outcome, CheckObservation)
         else CheckObservation(passed=False, sent="", received="", expected="")
@@ -78,9 +78,9 @@ def run_check(system: TestSystem, check: Check) -> CheckResult:
         title=check.title,
         protects=check.protects,
         verdict=verdict,
-        sent=scrub.by_value(said.sent),
-        received=scrub.by_value(said.received),
-        expected=scrub.by_value(said.expected),
+        sent=scrub.by_value(headline.sent),
+        received=scrub.by_value(headline.received),
+        expected=scrub.by_value(headline.expected),
         reason=scrub.by_value(reason),
         seconds=seconds,
     )
@@ -99,12 +99,14 @@ def _verdict(outcome: CheckObservation | str, excepted: str) -> tuple[Verdict, s
 
 def _within_limit(check: Check, context: CheckContext) -> CheckObservation | str:
     """The outcome; or why there is none."""
-    found: list[CheckObservation | str] = []
-    thread = threading.Thread(target=lambda: found.append(_outcome(check, context)), name=check.check_id, daemon=True)
+    observations: list[CheckObservation | str] = []
+    thread = threading.Thread(
+        target=lambda: observations.append(_outcome(check, context)), name=check.check_id, daemon=True
+    )
     thread.start()
     thread.join(LIMIT_S)
-    if found:
-        return found[0]
+    if observations:
+        return observations[0]
     return failed(check.title, f"it did not come to an end within {LIMIT_S:g} s", "an end, good or bad")
 
 

@@ -45,10 +45,10 @@ def misfits(frame: pl.DataFrame, unit: EndpointUnitDescriptor) -> str:
     if frame.columns != [column.name for column in unit.columns]:
         return f"columns {frame.columns}, in this order"
     for column in unit.columns:
-        found = frame.schema[column.name]
-        if not _fits(column, found):
+        dtype = frame.schema[column.name]
+        if not _fits(column, dtype):
             return (
-                f"column {column.name} is declared {column.declared_type} ({column.logical_type}) and comes as {found}"
+                f"column {column.name} is declared {column.declared_type} ({column.logical_type}) and comes as {dtype}"
             )
         if not column.nullable and frame[column.name].null_count():
             return f"column {column.name} is declared not null and has nulls"
@@ -65,11 +65,11 @@ def _is_json(text: str) -> bool:
     return True
 
 
-def _fits(column: ColumnDescriptor, found: pl.DataType) -> bool:
+def _fits(column: ColumnDescriptor, dtype: pl.DataType) -> bool:
     if column.logical_type == "decimal":
         scaled = column.precision is not None and column.scale is not None
-        return found == (pl.Decimal(column.precision, column.scale or 0) if scaled else pl.String())
-    return column.logical_type not in _TYPES or found in _TYPES[column.logical_type]
+        return dtype == (pl.Decimal(column.precision, column.scale or 0) if scaled else pl.String())
+    return column.logical_type not in _TYPES or dtype in _TYPES[column.logical_type]
 
 
 @GROUP.check("batches", "Every batch has the promised columns, in order, with the promised types", "I12")
@@ -84,8 +84,8 @@ def batches(context: CheckContext) -> CheckObservation:
                 frames = one.slice(plan, piece).frames
                 wrong = [line for frame in frames if (line := misfits(frame, unit))]
                 if wrong or not frames:
-                    told = wrong[0] if wrong else "no batch at all, not even one that carries the columns"
-                    return failed(sent, f"{unit.unit_id}: {told}", expected)
+                    problems = wrong[0] if wrong else "no batch at all, not even one that carries the columns"
+                    return failed(sent, f"{unit.unit_id}: {problems}", expected)
                 seen += len(frames)
     return passed(sent, f"so in {seen} batches", expected)
 
@@ -144,7 +144,7 @@ def field_gone(context: CheckContext) -> CheckObservation:
 def other_type(context: CheckContext) -> CheckObservation:
     """A number where a text was, a text where a number was, an object where a moment was."""
     expected = "a typed error with a next step, or the value as exact text"
-    told = []
+    problems = []
     for kind, value in (
         ("text", {"now": "an object"}),
         ("integer", "seventeen"),
@@ -158,14 +158,14 @@ def other_type(context: CheckContext) -> CheckObservation:
         if reading.error is not None:
             if not reading.error.next_step:
                 return failed(sent, describe_error(reading.error), expected)
-            told.append(f"{kind}: {reading.error.code}")
+            problems.append(f"{kind}: {reading.error.code}")
             continue
         texts = [str(row[field.column]) for row in reading.rows.values() if row[field.column] is not None]
         right = any(word in text for text in texts for word in ("an object", "seventeen", "much", "soon"))
         if not right and not reading.gaps:
             return failed(sent, f"no error, and column {field.column} does not hold it", expected)
-        told.append(f"{kind}: kept")
-    return passed("a field of another type", ", ".join(told) or "the unit has no such field", expected)
+        problems.append(f"{kind}: kept")
+    return passed("a field of another type", ", ".join(problems) or "the unit has no such field", expected)
 
 
 @GROUP.check("no-key", "A row without its key is an error, not skipped", "I1 I9")

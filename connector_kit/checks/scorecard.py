@@ -49,7 +49,7 @@ class Scorecard:
 
     def json(self) -> str:
         """Shape: ``{connector, unit, good, counts, seconds, results: [...]}``."""
-        said = {
+        document = {
             "connector": self.title,
             "unit": self.unit,
             "good": self.good,
@@ -57,7 +57,7 @@ class Scorecard:
             "seconds": round(sum(result.seconds for result in self.results), 3),
             "findings": [result.to_json() for result in self.results],
         }
-        return json.dumps(said, indent=2, ensure_ascii=False) + "\n"
+        return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
     def text(self) -> str:
         """One line a check; what is not passed says why."""

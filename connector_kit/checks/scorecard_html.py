@@ -88,7 +88,7 @@ def _head(
     title: str, unit: str, counts: Mapping[Verdict, int], results: Sequence[CheckResult], moment: datetime
 ) -> str:
     took = f"{len(results)} checks in {sum(result.seconds for result in results):.0f} s"
-    said = "It keeps every promise that could be tried." if not counts["failed"] else _failed(counts["failed"])
+    sentence = "It keeps every promise that could be tried." if not counts["failed"] else _failed(counts["failed"])
     sort = "failed" if counts["failed"] else "passed"
     boxes = "".join(
         f'<li><b class="{verdict}">{count}</b>{_WORDS[verdict]}</li>' for verdict, count in counts.items() if count
@@ -97,7 +97,7 @@ def _head(
         f"<header><h1>{escape(title)}</h1>"
         f"<p>Conformance of {escape(unit)} · {moment:%Y-%m-%d %H:%M} UTC · {took}</p>"
         f'<ul class="counts">{boxes}</ul><div class="bar">{_bar(counts)}</div>'
-        f'<p class="verdict {sort}">{said}</p></header>\n'
+        f'<p class="verdict {sort}">{sentence}</p></header>\n'
     )
 
 
@@ -141,5 +141,5 @@ def _observed(result: CheckResult) -> Iterable[tuple[str, str]]:
     yield "Took", f"{result.seconds:.2f} s"
 
 
-def _terms(told: Iterable[tuple[str, str]]) -> str:
-    return "".join(f"<dt>{name}</dt><dd>{escape(text)}</dd>" for name, text in told if text)
+def _terms(pairs: Iterable[tuple[str, str]]) -> str:
+    return "".join(f"<dt>{name}</dt><dd>{escape(text)}</dd>" for name, text in pairs if text)

@@ -41,10 +41,10 @@ def in_errors(context: CheckContext) -> CheckObservation:
             plan = context.plan(one)
             body = f'{{"error": "bad token {" ".join(one.secrets)}", "errorMessages": ["{one.secrets[0]}"]}}'.encode()
             one.proxy.fault = fault = RespondWithStatus(status, {"X-Why": one.secrets[0]}, body, times=None)
-            told = list(_error_texts(one, plan))
+            error_texts = list(_error_texts(one, plan))
             describe_fault(fault)
-            if found := [f"{seen} in: {line[:80]}" for line in told if (seen := one.sees(line))]:
-                return failed(f"{status} with the credentials in it", found[0], expected)
+            if leaks := [f"{seen} in: {line[:80]}" for line in error_texts if (seen := one.sees(line))]:
+                return failed(f"{status} with the credentials in it", leaks[0], expected)
     return passed(sent, "none in any", expected)
 
 
@@ -87,8 +87,8 @@ def in_rows(context: CheckContext) -> CheckObservation:
         }
         if "incremental" in one.unit.supported_modes:
             written["a checkpoint"] = repr(run(one).checkpoint)
-        found = [f"{seen} in {what}" for what, text in written.items() if (seen := one.sees(text))]
-    return CheckObservation(not found, f"all of {', '.join(written)}", "; ".join(found) or "no secret", "no secret")
+        leaks = [f"{seen} in {what}" for what, text in written.items() if (seen := one.sees(text))]
+    return CheckObservation(not leaks, f"all of {', '.join(written)}", "; ".join(leaks) or "no secret", "no secret")
 
 
 @GROUP.check("in-config", "Printing a config does not show its secrets", "I10")
@@ -102,8 +102,8 @@ def in_config(context: CheckContext) -> CheckObservation:
             "JSON": one.config.model_dump_json(),
             "the source's repr": repr(one.source),
         }
-        found = [f"{seen} in {what}" for what, text in texts.items() if (seen := one.sees(text))]
-    return CheckObservation(not found, "the config as text and as JSON", "; ".join(found) or "no secret", "no secret")
+        leaks = [f"{seen} in {what}" for what, text in texts.items() if (seen := one.sees(text))]
+    return CheckObservation(not leaks, "the config as text and as JSON", "; ".join(leaks) or "no secret", "no secret")
 
 
 @GROUP.check("in-logs", "Secrets are not logged at any level", "I10")
@@ -123,11 +123,11 @@ def in_logs(context: CheckContext) -> CheckObservation:
             one.read(plan)
             # The loggers of HTTP libraries show what goes over the wire at DEBUG; ours must not.
             lines = [line for name, line in kept.lines if not name.startswith(("httpcore", "httpx"))]
-            found = [seen for line in lines if (seen := one.sees(line))]
+            leaks = [seen for line in lines if (seen := one.sees(line))]
     finally:
         root.removeHandler(kept)
         root.setLevel(level)
-    return CheckObservation(not found, "a read with all loggers open", f"{len(found)} lines with a secret", "none")
+    return CheckObservation(not leaks, "a read with all loggers open", f"{len(leaks)} lines with a secret", "none")
 
 
 class _Kept(logging.Handler):
@@ -145,10 +145,10 @@ class _Kept(logging.Handler):
 class _Listening(Fault):
     """Another host: keeps the headers and addresses it is sent."""
 
-    heard: list[str] = field(default_factory=list)
+    received_lines: list[str] = field(default_factory=list)
 
     def instead(self, request: RecordedRequest) -> RecordedResponse | None:
-        self.heard.append(f"{request.headers} {request.target} {request.body!r}")
+        self.received_lines.append(f"{request.headers} {request.target} {request.body!r}")
         return RecordedResponse(404)
 
 
@@ -183,6 +183,6 @@ def elsewhere(context: CheckContext) -> CheckObservation:
             one.proxy.fault = fault
             one.read(plan)
         describe_fault(moved)
-        found = [seen for line in other.heard if (seen := one.sees(line))]
-    received = f"{len(other.heard)} requests came there, {len(found)} of them with credentials"
-    return CheckObservation(not found, sent, received, expected)
+        leaks = [seen for line in other.received_lines if (seen := one.sees(line))]
+    received = f"{len(other.received_lines)} requests came there, {len(leaks)} of them with credentials"
+    return CheckObservation(not leaks, sent, received, expected)

@@ -41,11 +41,11 @@ class WrittenScorecard:
     @property
     def failures(self) -> list[str]:
         """What failed, a sentence each: the check, what was sent, what came, what was expected."""
-        found = [each for each in json.loads(self.json)["findings"] if each["verdict"] == "failed"]
+        failures = [each for each in json.loads(self.json)["findings"] if each["verdict"] == "failed"]
         return [
             f"{each['check']} ({each['title']}): sent {each['sent']}; received {each['received']}; expected "
             f"{each['expected']}"
-            for each in found
+            for each in failures
         ]
 
 
@@ -57,15 +57,15 @@ def test_systems_of(module: str) -> list[type[TestSystem]]:
     """
     loaded = importlib.import_module(module)
     kinds = [each for each in vars(loaded).values() if inspect.isclass(each) and issubclass(each, TestSystem)]
-    found = [
+    failures = [
         each for each in kinds if each.__module__ == module and hasattr(each, "unit_id") and hasattr(each, "factory")
     ]
-    if not found:
+    if not failures:
         raise ConfigInvalidError(
             f"{module} defines no test system",
             "Write a subclass of connector_kit.checks.system.TestSystem with factory and unit_id there.",
         )
-    return found
+    return failures
 
 
 def check_in_subprocess(root: Path, module: str, only: Sequence[str] = ()) -> list[WrittenScorecard]:

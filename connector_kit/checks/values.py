@@ -47,21 +47,21 @@ def one_value(context: CheckContext, field: FieldLocation, value: Any) -> tuple[
 
 
 def _exactly(
-    context: CheckContext, kind: str, value: Any, wanted: Sequence[Any], told: str, *, refusable: bool
+    context: CheckContext, kind: str, value: Any, wanted: Sequence[Any], description: str, *, refusable: bool
 ) -> CheckObservation:
     """The value comes out as one of those wanted; or an error says that it does not fit."""
     field = context.system.field(kind)
-    sent = f"{told} in field {field.json}"
+    sent = f"{description} in field {field.json}"
     right = " or ".join(shown(one) for one in wanted)
     expected = (
         f"{right}{', or' if wanted and refusable else ''}{' a typed error with a next step' if refusable else ''}"
     )
-    found, error, other = one_value(context, field, value)
+    stored, error, other = one_value(context, field, value)
     if error is not None:
         return CheckObservation(refusable and bool(error.next_step), sent, describe_error(error), expected)
     if other:
         return failed(sent, other, expected)
-    return CheckObservation(any(same(found, one) for one in wanted), sent, shown(found), expected)
+    return CheckObservation(any(same(stored, one) for one in wanted), sent, shown(stored), expected)
 
 
 @GROUP.check("decimals", "Decimals keep every digit and are never floats", "I12")
@@ -127,11 +127,11 @@ def nul(context: CheckContext) -> CheckObservation:
         f"a text with a NUL in field {field.json}",
         "the text without the NUL, both halves; or a typed error",
     )
-    found, error, other = one_value(context, field, _NUL)
+    stored, error, other = one_value(context, field, _NUL)
     if error is not None:
         return CheckObservation(bool(error.next_step), sent, describe_error(error), expected)
-    right = isinstance(found, str) and "\0" not in found and found.startswith("before") and found.endswith("after")
-    return CheckObservation(right and not other, sent, other or shown(found), expected)
+    right = isinstance(stored, str) and "\0" not in stored and stored.startswith("before") and stored.endswith("after")
+    return CheckObservation(right and not other, sent, other or shown(stored), expected)
 
 
 @GROUP.check("surrogates", "A lone surrogate loses no row", "I12")
@@ -142,12 +142,12 @@ def surrogates(context: CheckContext) -> CheckObservation:
         f"a text with half a surrogate pair in field {field.json}",
         "text that can be encoded; or a typed error",
     )
-    found, error, other = one_value(context, field, "before\ud83dafter")
+    stored, error, other = one_value(context, field, "before\ud83dafter")
     if error is not None:
         return CheckObservation(bool(error.next_step), sent, describe_error(error), expected)
-    right = isinstance(found, str) and found.startswith("before") and found.endswith("after")
-    right = right and not any("\ud800" <= char <= "\udfff" for char in found)
-    return CheckObservation(right and not other, sent, other or shown(found), expected)
+    right = isinstance(stored, str) and stored.startswith("before") and stored.endswith("after")
+    right = right and not any("\ud800" <= char <= "\udfff" for char in stored)
+    return CheckObservation(right and not other, sent, other or shown(stored), expected)
 
 
 @GROUP.check("unicode", "Text keeps its characters, composed or decomposed", "I12")

@@ -9,6 +9,7 @@ import polars as pl
 from connector_kit.drawing.drawing import GREY, Drawing
 from connector_kit.drawing.table import table
 from connector_kit.drawing.values import TableCell, cell, code
+from flows.operations.cells import representable
 
 if TYPE_CHECKING:
     from contracts.staging import RecordReader
@@ -20,7 +21,9 @@ _BAR_PX = 70
 def frame(rows: pl.DataFrame, most: int = 6, *, title: str = "") -> Drawing:
     """The first rows of a frame, each column with its type."""
     headings = [f"{name}|{kind(dtype)}" for name, dtype in rows.schema.items()]
-    shown = [[cell(value, _WIDEST_CELL, exact=True) for value in row] for row in rows.head(most).iter_rows()]
+    shown = [
+        [cell(value, _WIDEST_CELL, exact=True) for value in row] for row in representable(rows.head(most)).iter_rows()
+    ]
     rest = rows.height - len(shown)
     note = f"… and {rest:,} more rows" if rest > 0 else ""
     return table(headings, shown, title=title or f"{rows.height:,} rows, {rows.width} columns", note=note)
@@ -66,7 +69,7 @@ def _profiled(column: pl.Series, rows: int) -> list[Any]:
     there = rows - column.null_count()
     share = there / rows if rows else 0.0
     ordered = column.dtype.is_numeric() or column.dtype.is_temporal() or column.dtype in {pl.String(), pl.Boolean()}
-    low, high = (column.min(), column.max()) if ordered and there else (None, None)
+    low, high = _ends(column) if ordered and there else (None, None)
     different = column.n_unique() - (1 if column.null_count() else 0)
     ends = (
         (cell(low, _WIDEST_CELL, exact=True), cell(high, _WIDEST_CELL, exact=True))
@@ -74,6 +77,15 @@ def _profiled(column: pl.Series, rows: int) -> list[Any]:
         else (TableCell(""), TableCell(""))
     )
     return [code(column.name), kind(column.dtype), _bar(share), different, *ends]
+
+
+def _ends(column: pl.Series) -> tuple[Any, Any]:
+    """The smallest and the largest value; moments by the integers behind them, which have no limits."""
+    ends = pl.DataFrame(column.to_physical() if column.dtype.is_temporal() else column).select(
+        pl.all().min().alias("low"), pl.all().max().alias("high")
+    )
+    low, high = representable(ends.cast(dict.fromkeys(ends.columns, column.dtype))).row(0)
+    return low, high
 
 
 def _bar(share: float) -> TableCell:

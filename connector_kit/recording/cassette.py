@@ -65,15 +65,15 @@ class Cassette:
         Raises:
             ConfigInvalidError: A line is not an exchange.
         """
-        found = []
+        matches = []
         for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
             if not line:
                 continue
             try:
-                found.append(read(line))
+                matches.append(read(line))
             except ValueError as error:
                 raise ConfigInvalidError(f"{path}, line {number}: {error}", "Record the cassette again.") from error
-        return cls(found, scrub=scrub, loose=loose)
+        return cls(matches, scrub=scrub, loose=loose)
 
     def save(self, path: Path) -> None:
         """Write the file, whole or not at all; folders are made.
@@ -110,9 +110,9 @@ class Cassette:
 
     def exchanges(self) -> list[Exchange]:
         """In the order of the file, scrubbed of what was learned since they were added, too."""
-        found = [scrubbed(one, self.scrub) for one in self.as_added()]
+        matches = [scrubbed(one, self.scrub) for one in self.as_added()]
         by_request: dict[Key, list[Exchange]] = defaultdict(list)
-        for one in found:
+        for one in matches:
             by_request[key_of(one)].append(one)
         return [one for key in sorted(by_request) for one in _without_repeats(by_request[key])]
 
@@ -146,14 +146,14 @@ class Replay:
         for answers, loose in ((self._answers, frozenset[str]()), (self._loosely, self._cassette.loose)):
             for one in spellings:
                 with self._lock:
-                    if found := answers.get(key_of(one, loose)):
-                        return found.pop(0) if len(found) > 1 else found[0]
+                    if matches := answers.get(key_of(one, loose)):
+                        return matches.pop(0) if len(matches) > 1 else matches[0]
         return None
 
     def alike(self, request: RecordedRequest, most: int = 3) -> list[str]:
         """Recorded requests for the same path, to say what differs."""
-        found = [key for key in self._answers if key[1] == request.path][:most]
-        return [f"{method} {path}?{_spelt(query)} {sent}".strip() for method, path, query, sent in found]
+        matches = [key for key in self._answers if key[1] == request.path][:most]
+        return [f"{method} {path}?{_spelt(query)} {sent}".strip() for method, path, query, sent in matches]
 
     def _spellings(self, request: RecordedRequest) -> Iterable[Exchange]:
         """As sent first: a made-up secret of a replay may be a word that is part of every path."""
@@ -231,12 +231,12 @@ def _canonical(body: Body, loose: frozenset[str]) -> str:
     if not isinstance(body, str):
         return f"base64 {body.base64}"
     try:
-        said: Any = json.loads(body, parse_float=str)
+        parsed: Any = json.loads(body, parse_float=str)
     except ValueError:
         return body
-    if isinstance(said, dict):
-        said = {name: value for name, value in said.items() if name not in loose}
-    return json.dumps(said, sort_keys=True)
+    if isinstance(parsed, dict):
+        parsed = {name: value for name, value in parsed.items() if name not in loose}
+    return json.dumps(parsed, sort_keys=True)
 
 
 def _without_repeats(answers: Sequence[Exchange]) -> Sequence[Exchange]:

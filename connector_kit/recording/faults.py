@@ -81,8 +81,8 @@ class RespondWithStatus(Fault):
         """The status."""
         if not self._picks(request):
             return None
-        said = "".join(f", {name}: {value}" for name, value in self.headers.items())
-        self._did(request, f"answered {self.status}{said}")
+        extra = "".join(f", {name}: {value}" for name, value in self.headers.items())
+        self._did(request, f"answered {self.status}{extra}")
         return RecordedResponse(self.status, (("Content-Type", "application/json"), *self.headers.items()), self.body)
 
 
@@ -182,9 +182,9 @@ class ShiftServerClock(Fault):
             return answer
         given = answer.header("Date")
         true = parsedate_to_datetime(given) if given else datetime.now(UTC)
-        told = format_datetime((true + timedelta(seconds=self.offset_s)).astimezone(UTC), usegmt=True)
-        self._did(request, f"the Date header says {told}, {self.offset_s:+g} s from the truth")
-        return replace(answer, headers=answer.with_header("Date", told))
+        date_header = format_datetime((true + timedelta(seconds=self.offset_s)).astimezone(UTC), usegmt=True)
+        self._did(request, f"the Date header says {date_header}, {self.offset_s:+g} s from the truth")
+        return replace(answer, headers=answer.with_header("Date", date_header))
 
 
 class AllFaults(Fault):

@@ -106,8 +106,8 @@ class EditField(PageFault):
         edited = [put(row, self.name, self.value) for row in rows[: self.rows]]
         if not edited:
             return page
-        said = "left out" if self.value is GONE else f"set to {str(self.value)[:60]!a}"
-        self._did(request, f"field {self.name} {said} in {len(edited)} of {len(rows)} rows")
+        change = "left out" if self.value is GONE else f"set to {str(self.value)[:60]!a}"
+        self._did(request, f"field {self.name} {change} in {len(edited)} of {len(rows)} rows")
         return self.shape.with_rows(page, edited + rows[len(edited) :])
 
 
@@ -140,11 +140,11 @@ class RowsMovedToNextPage(PageFault):
     def _page(self, request: RecordedRequest, page: Any) -> Any:
         rows, following = self.shape.rows(page) or [], self.shape.following(request, page)
         with self._lock:
-            came = next((held for key, held in self._held.items() if self.shape.leads_to(key, request)), [])
-        sent, held = self._moved(request, came, rows, following)
+            came = next((withheld for key, withheld in self._held.items() if self.shape.leads_to(key, request)), [])
+        sent, withheld = self._moved(request, came, rows, following)
         if following is not None:
             with self._lock:
-                self._held[following] = held
+                self._held[following] = withheld
         return page if sent == rows else self.shape.with_rows(page, sent)
 
     def _moved(

@@ -124,16 +124,16 @@ class Scrubber:
     def holds_secret(self, text: str) -> bool:
         """Whether a known secret is left in the text."""
         return any(
-            needle in text and any(found.group() not in SCRUBBED for found in pattern.finditer(text))
+            needle in text and any(match.group() not in SCRUBBED for match in pattern.finditer(text))
             for needle, pattern in self._known()
         )
 
-    def _named(self, found: re.Match[str]) -> str:
-        if not self.is_secret(found["key"]) or found["text"] == "":
-            return found.group()
-        if found.re is _IN_JSON:
-            return f'{found["name"]}"{SCRUBBED}"' if found["number"] is None else f"{found['name']}0"
-        return f"{found['name']}{SCRUBBED}"
+    def _named(self, match: re.Match[str]) -> str:
+        if not self.is_secret(match["key"]) or match["text"] == "":
+            return match.group()
+        if match.re is _IN_JSON:
+            return f'{match["name"]}"{SCRUBBED}"' if match["number"] is None else f"{match['name']}0"
+        return f"{match['name']}{SCRUBBED}"
 
     def _know(self, secret: str) -> None:
         if not secret or secret in SCRUBBED:

@@ -28,8 +28,8 @@ def forms_of(secret: str) -> list[Form]:
 
 def in_bytes(secret: str) -> list[bytes]:
     """The secret as bodies that are not UTF-8 may hold it, longest first."""
-    found = {_encoded(secret, codec) for codec in _CODECS} - {b""}
-    return sorted(found, key=lambda one: (-len(one), one))
+    forms = {_encoded(secret, codec) for codec in _CODECS} - {b""}
+    return sorted(forms, key=lambda one: (-len(one), one))
 
 
 def _encoded(secret: str, codec: str) -> bytes:

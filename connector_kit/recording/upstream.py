@@ -117,10 +117,10 @@ class RecordedUpstream:
     def answer(self, request: RecordedRequest) -> RecordedResponse:
         """The next recorded answer to the request."""
         _, body = self._proxy.replaced_in((), request.body, ORIGIN)
-        asked = replace(request, target=self._proxy.replaced(request.target, ORIGIN), body=body)
-        found = self._replay.take(asked)
+        original = replace(request, target=self._proxy.replaced(request.target, ORIGIN), body=body)
+        found = self._replay.take(original)
         if found is None:
-            return self._not_there(asked)
+            return self._not_there(original)
         answer = response_of(found)
         headers, body = self._origin.replaced_in(answer.headers, answer.body, self._proxy.url)
         return replace(answer, headers=headers, body=body)
@@ -133,8 +133,8 @@ class RecordedUpstream:
         sent = self._scrub.text(request.body.decode("utf-8", "replace"))
         name = f"{request.shown}{'?' if query else ''}{query} {sent}".strip()
         self._unmatched(name)
-        said = {"error": f"not recorded: {name}", "recorded_for_this_path": self._replay.alike(request)}
-        return RecordedResponse(UNRECORDED, (("Content-Type", "application/json"),), dumps(said))
+        explanation = {"error": f"not recorded: {name}", "recorded_for_this_path": self._replay.alike(request)}
+        return RecordedResponse(UNRECORDED, (("Content-Type", "application/json"),), dumps(explanation))
 
 
 def _passes(name: str) -> bool:

@@ -10,9 +10,13 @@ from pydantic import Field
 from connectors.postgres.config import PostgresConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from contracts.mapping import CdmModel
+
+_URLS = ("CDM_DATABASE_URL", "CDM_WORK_DATABASE_URL", "METADATA_DATABASE_URL")
+_SCHEMAS = ("CDM_DATABASE_SCHEMA", "CDM_WORK_DATABASE_SCHEMA")
+_PREFIXES = ("CDM_DATABASE_TABLE_PREFIX", "CDM_WORK_DATABASE_TABLE_PREFIX")
 
 
 class CdmJdbcConfig(PostgresConfig):
@@ -31,10 +35,17 @@ class CdmJdbcConfig(PostgresConfig):
 
 
 def from_environment(environment: Mapping[str, str] = os.environ) -> CdmJdbcConfig | None:
-    """For development: CDM_DATABASE_URL, CDM_DATABASE_SCHEMA, CDM_DATABASE_TABLE_PREFIX; None without a URL."""
-    url = environment.get("CDM_DATABASE_URL")
+    """For development: the sink that the environment describes; None without a URL.
+
+    CDM_DATABASE_URL, CDM_DATABASE_SCHEMA and CDM_DATABASE_TABLE_PREFIX count first, then the platform's names for them.
+    """
+    url = _first(environment, _URLS)
     if not url:
         return None
-    given = {"url": url, "cdm_schema": environment.get("CDM_DATABASE_SCHEMA") or None}
-    prefix = environment.get("CDM_DATABASE_TABLE_PREFIX")
+    given = {"url": url, "cdm_schema": _first(environment, _SCHEMAS)}
+    prefix = next((environment[name] for name in _PREFIXES if name in environment), None)  # an empty one is one too
     return CdmJdbcConfig.model_validate({**given, **({} if prefix is None else {"table_prefix": prefix})})
+
+
+def _first(environment: Mapping[str, str], names: Sequence[str]) -> str | None:
+    return next(filter(None, map(environment.get, names)), None)

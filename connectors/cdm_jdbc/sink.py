@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from connectors.cdm_jdbc import tables
 from connectors.cdm_jdbc.descriptor import DESCRIPTOR
+from connectors.postgres.ddl import change
 from connectors.postgres.sink import TableSink
 from connectors.postgres.sql import ident, literal, where
-from connectors.postgres.target import TargetTable, existing_columns
+from connectors.postgres.target import TargetTable, existing_table
 from contracts.endpoint import EndpointDescriptor, ProvisionedModel
 from contracts.errors import CdmModelUnsupportedError, SinkNotProvisionedError
 from contracts.mapping import DELETED_AT, IDENTITY, INGESTED_AT, matches_model
@@ -41,14 +42,16 @@ class CdmSink(TableSink):
         self._require_supported(model)
         schema, name = self._cdm.schema_of(model), self._cdm.table_of(model)
         target = self._table(model)
-        doing = f"preparing {target.table}"
-        with self._client.session() as session, session.transaction():
-            session.rows("SELECT pg_advisory_xact_lock(hashtextextended('nucleus provision', 1))::text AS l", doing)
-            there = session.value(f"SELECT to_regnamespace({literal(ident(schema))}) IS NOT NULL AS there", doing)
+
+        def provisioned(session: Session) -> list[str]:
+            there = session.value(f"SELECT to_regnamespace({literal(ident(schema))}) IS NOT NULL AS there")
             lines = [] if there else [f"CREATE SCHEMA {ident(schema)}"]
-            lines += tables.statements(model, target.table, existing_columns(session, target))
+            lines += tables.statements(model, target.table, existing_table(session, target).types)
             for line in lines:
-                session.execute(line, doing)
+                session.execute(line, f"preparing {target.table}")
+            return lines
+
+        lines = change(self._client, target.table, provisioned)
         return ProvisionedModel(dataset=tables.dataset_of(model, schema, name), statements=tuple(lines))
 
     def require_model(self, model: CdmModel) -> None:
@@ -98,7 +101,7 @@ class CdmSink(TableSink):
 
     @staticmethod
     def _require_table(session: Session, target: TargetTable, model: CdmModel) -> None:
-        existing = existing_columns(session, target)
+        existing = existing_table(session, target).types
         lacking = [name for name in target.columns if name not in existing]
         if lacking:
             what = f"lacks {', '.join(lacking)}" if existing else "does not exist"

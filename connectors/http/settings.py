@@ -8,6 +8,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
+from connectors.config_fields import DESTINATION
+
 
 def _checked_url(value: str) -> str:
     if not value.startswith(("https://", "http://")):
@@ -15,8 +17,8 @@ def _checked_url(value: str) -> str:
     return value.rstrip("/")
 
 
-Url = Annotated[str, AfterValidator(_checked_url)]
-"""Where a service is; without a slash at its end."""
+Url = Annotated[str, AfterValidator(_checked_url), Field(json_schema_extra=DESTINATION)]
+"""Where a service is; without a slash at its end. Changing it requires the secrets again."""
 
 
 class HttpSettings(BaseModel):
@@ -33,9 +35,15 @@ class HttpSettings(BaseModel):
     max_wait_s: float = Field(
         600.0, gt=0, description="A server that asks for a longer pause than this ends the run instead."
     )
-    proxy: SecretStr | None = Field(None, description="URL of a proxy, with its credentials if it needs them.")
-    ca_file: Path | None = Field(None, description="Certificates to trust besides the system's (PEM).")
-    verify_tls: bool = Field(default=True, description="Switch off only against a test server.")
+    proxy: SecretStr | None = Field(
+        None, description="URL of a proxy, with its credentials if it needs them.", json_schema_extra=DESTINATION
+    )
+    ca_file: Path | None = Field(
+        None, description="Certificates to trust besides the system's (PEM).", json_schema_extra=DESTINATION
+    )
+    verify_tls: bool = Field(
+        default=True, description="Switch off only against a test server.", json_schema_extra=DESTINATION
+    )
 
     @property
     def tls(self) -> ssl.SSLContext | bool:

@@ -7,7 +7,7 @@ worklogs", "Projects", "Users", "Myself", "Rate limiting").
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -39,9 +39,54 @@ class _AccountId(msgspec.Struct):
     accountId: str  # noqa: N815 - Jira's name
 
 
-class _IdPage(msgspec.Struct):
-    issues: list[_IssueId]
+class IssueName(msgspec.Struct):
+    """An issue's two names: its id stays, its key changes when it moves."""
+
+    id: str
+    key: str
+
+
+class _Named(msgspec.Struct):
+    name: str | None = None
+    key: str | None = None
+
+
+class _VersionFields(msgspec.Struct):
+    updated: str | None = None
+    status: _Named | None = None
+    project: _Named | None = None
+
+
+class IssueVersion(msgspec.Struct):
+    """What tells whether an issue is still as it was read."""
+
+    id: str
+    key: str
+    fields: _VersionFields
+
+    @property
+    def row(self) -> tuple[str, str, str | None, str | None, datetime | None]:
+        """Id, key, project's key, status, and when it was updated."""
+        fields = self.fields
+        project = fields.project.key if fields.project else None
+        status = fields.status.name if fields.status else None
+        return self.id, self.key, project, status, moment(fields.updated) if fields.updated else None
+
+
+class _Paged(msgspec.Struct):
     nextPageToken: str | None = None  # noqa: N815 - Jira's name
+
+
+class _IdPage(_Paged, kw_only=True):
+    issues: list[_IssueId]
+
+
+class _NamePage(_Paged, kw_only=True):
+    issues: list[IssueName]
+
+
+class _VersionPage(_Paged, kw_only=True):
+    issues: list[IssueVersion]
 
 
 class _Fetched(msgspec.Struct):
@@ -81,6 +126,8 @@ class _Worklogs(msgspec.Struct):
 _id = msgspec.json.Decoder(_IssueId).decode
 _account = msgspec.json.Decoder(_AccountId).decode
 _ids = decoder(_IdPage)
+_names = decoder(_NamePage)
+_versions = decoder(_VersionPage)
 _fetched = decoder(_Fetched)
 _count = decoder(_Count)
 _values = decoder(_Values)
@@ -89,6 +136,7 @@ _comments = decoder(_Comments)
 _worklogs = decoder(_Worklogs)
 _raws = decoder(list[msgspec.Raw])
 _any: Callable[[bytes], Any] = decoder(object)
+PageT = TypeVar("PageT", bound=_Paged)
 
 
 class JiraClient:
@@ -146,20 +194,18 @@ class JiraClient:
         Raises:
             SourcePageFailedError: A page token came twice, so the listing would never end.
         """
-        body: dict[str, Any] = {"jql": jql, "maxResults": IDS_PER_PAGE, "fields": ["id"]}
-        if reconcile:
-            body["reconcileIssues"] = [int(one) for one in reconcile]
-        seen: set[str] = set()
-        while True:
-            page = self.http.post(f"{_API}/search/jql", _ids, body)
+        for page in self._search(jql, ["id"], _ids, reconcile):
             yield [issue.id for issue in page.issues]
-            token = page.nextPageToken
-            if token is None:
-                return
-            if token in seen:
-                raise SourcePageFailedError("The search gave a page token twice", "Run again.", jql=jql)
-            seen.add(token)
-            body["nextPageToken"] = token
+
+    def names(self, jql: str) -> Iterator[list[IssueName]]:
+        """Ids and keys of all matching issues, as :meth:`ids`."""
+        for page in self._search(jql, ["key"], _names):
+            yield page.issues
+
+    def versions(self, jql: str) -> Iterator[list[IssueVersion]]:
+        """All matching issues with what tells whether they changed; the site gives fewer per page than of ids alone."""
+        for page in self._search(jql, ["updated", "status", "project"], _versions):
+            yield page.issues
 
     def latest(self, jql: str, limit: int) -> list[str]:
         """Ids of the first matches, in the query's order."""
@@ -227,6 +273,24 @@ class JiraClient:
     def close(self) -> None:
         """Close connections."""
         self.http.close()
+
+    def _search(
+        self, jql: str, fields: Sequence[str], decode: Callable[[bytes], PageT], reconcile: Sequence[str] = ()
+    ) -> Iterator[PageT]:
+        body: dict[str, Any] = {"jql": jql, "maxResults": IDS_PER_PAGE, "fields": [*fields]}
+        if reconcile:
+            body["reconcileIssues"] = [int(one) for one in reconcile]
+        seen: set[str] = set()
+        while True:
+            page = self.http.post(f"{_API}/search/jql", decode, body)
+            yield page
+            token = page.nextPageToken
+            if token is None:
+                return
+            if token in seen:
+                raise SourcePageFailedError("The search gave a page token twice", "Run again.", jql=jql)
+            seen.add(token)
+            body["nextPageToken"] = token
 
     def _listed(self, what: str, page: Callable[[PageRequest], Page]) -> Iterator[list[msgspec.Raw]]:
         """Payloads of a list that is read by position.

@@ -20,6 +20,11 @@ def one_of(field: str, values: Iterable[str]) -> str:
     return f"{field} in ({', '.join(quoted(value) for value in values)})"
 
 
+def numbers_in(field: str, ids: Iterable[str]) -> str:
+    """``field in (1, 2)``: issues by id, which in quotes would be taken for keys."""
+    return f"{field} in ({', '.join(str(int(one)) for one in ids)})"
+
+
 def at_least(field: str, moment_ms: int) -> str:
     """``field`` at or after a moment."""
     return f"{field} >= {moment_ms}"

@@ -12,6 +12,8 @@ from connectors.http.progress import is_census_due
 from connectors.http.scope import find_unit, require_mode
 from connectors.jira import jql, windows
 from connectors.jira.errors import typed_errors
+from connectors.jira.membership import Membership
+from connectors.jira.names import names_of, renamed_slices
 from connectors.jira.progress import JiraCheckpoint
 from connectors.jira.scope import Scope, scope_of
 from connectors.jira.units import UNITS, VENDOR
@@ -131,9 +133,9 @@ def _by_issue(client: JiraClient, request: PlanRequest, scope: Scope) -> Ingesti
     split = windows.split_windows(client, unsplit, client.config.slice_issues, client.config.concurrency)
     pieces = [_slice(index, window) for index, window in enumerate(split)]
     pieces += [_unseen(len(pieces) + index, key) for index, key in enumerate(unseen)]
-    census = request.mode == "full" or (
-        request.unit.dataset.name == "issues" and is_census_due(before.census_at, now, request.policy.census_every_s)
-    )
+    census = request.mode == "full" or is_census_due(before.census_at, now, request.policy.census_every_s)
+    known, extra = _known(client, request, scope, before, start=len(pieces), census=census)
+    pieces += extra
     return IngestionPlan(
         endpoint_id=request.endpoint_id,
         unit=request.unit,
@@ -143,9 +145,31 @@ def _by_issue(client: JiraClient, request: PlanRequest, scope: Scope) -> Ingesti
         slices=tuple(pieces),
         policy=request.policy,
         checkpoint_before=request.checkpoint,
-        checkpoint_after=before.advanced(projects, now, census=census),
+        checkpoint_after=known.advanced(projects, now, census=census),
         census=census,
     )
+
+
+def _known(
+    client: JiraClient, request: PlanRequest, scope: Scope, before: JiraCheckpoint, *, start: int, census: bool
+) -> tuple[JiraCheckpoint, list[IngestionSlice]]:
+    """What the checkpoint knows of the site besides watermarks, as it is now, and slices of issues it changed for."""
+    selected, incremental = scope.selected(client.config.project_keys), request.mode == "incremental"
+    if request.unit.dataset.name == "issues":
+        names = names_of(client)
+        pieces = renamed_slices(client, before.names, names, selected, start) if incremental else []
+        return before.model_copy(update={"names": names}), pieces
+    if not census:
+        return before, []
+    members = Membership(client, selected)
+    try:
+        taken_at = before.census_at if incremental and before.members else None
+        pieces = members.returned(before.members, taken_at, start) if taken_at else []
+        return before.model_copy(update={"members": members.snapshot()}), pieces
+    except Refusal as refusal:
+        if refusal.status != 400:
+            raise
+        return before, []  # an archived project may be refused: its slice names the gap
 
 
 def _conditions(client: JiraClient, request: PlanRequest, scope: Scope, since: datetime | None) -> list[str]:

@@ -41,10 +41,14 @@ class JiraCheckpoint(ApiCheckpoint):
         scope: Fingerprint of selectors other than projects, and of the dataset's columns: under another one old issues
             must be read again.
         census_at: When ids were last compared with the site's.
+        members: Of comments and worklogs, a snapshot of the issues at ``census_at``.
+        names: Names of statuses, priorities and types by id, as the rows carry them.
         transient: Watermarks by project key.
     """
 
     census_at: datetime | None = None
+    members: str = ""
+    names: dict[str, dict[str, str]] = Field(default_factory=dict)
     transient: Transient = Transient()
 
     def since(self, project: str) -> datetime | None:
@@ -78,6 +82,13 @@ def with_unread_projects_unchanged(checkpoint: Json, projects: Iterable[str], be
         if key in old.transient.projects and old.scope == advanced.scope:
             moved[key] = old.transient.projects[key]
     return advanced.model_copy(update={"transient": Transient(projects=moved)}).model_dump(mode="json", by_alias=True)
+
+
+def with_old_names(checkpoint: Json, before: Json | None) -> Json:
+    """The checkpoint with the names it had before: some issues that carry changed ones could not be read."""
+    old = JiraCheckpoint.model_validate(before) if before else JiraCheckpoint()
+    kept = JiraCheckpoint.model_validate(checkpoint).model_copy(update={"names": old.names})
+    return kept.model_dump(mode="json", by_alias=True)
 
 
 def fingerprint(*parts: object) -> str:

@@ -18,6 +18,7 @@ from connectors.http.client import Refusal
 from connectors.jira import jql, rows
 from connectors.jira.client import RECONCILED
 from connectors.jira.errors import typed_errors
+from connectors.jira.names import RENAMED
 from connectors.jira.rows import ChildReader, IssueReader, Parent
 from contracts.plan import IngestionSlice, SliceReport
 
@@ -56,16 +57,22 @@ class _FetchedId(msgspec.Struct):
     id: str
 
 
-class _Orphan(msgspec.Struct):
+class Orphan(msgspec.Struct):
     """A child as it comes without its issue; a comment names the issue in its own address only."""
 
     id: str
     self: str = ""
     issueId: str | None = None  # noqa: N815 - Jira's name
 
+    @property
+    def issue_id(self) -> str | None:
+        """Its issue, None where the payload does not name it."""
+        match = _IN_ADDRESS.search(self.self)
+        return self.issueId or (match.group(1) if match else None)
+
 
 _issue, _id = msgspec.json.Decoder(_Issue).decode, msgspec.json.Decoder(_FetchedId).decode
-_orphan = msgspec.json.Decoder(_Orphan).decode
+_orphan = msgspec.json.Decoder(Orphan).decode
 _IN_ADDRESS = re.compile(r"/issue/(\d+)/comment/")
 
 
@@ -76,10 +83,19 @@ class IssueSliceReader:
         client: The site.
         dataset: Issues, comments or worklogs.
         piece: Its ``params`` hold ``jql``, or ``ids``, or neither for a project that is not seen.
+        below: Issues below those that the slice lists are read too, where they meet these conditions (JQL): they name
+            their parent by its key, and are not updated when it moves. None: they are not.
     """
 
-    def __init__(self, client: JiraClient, dataset: DatasetDescriptor, piece: IngestionSlice) -> None:
-        self._client, self._dataset, self._piece = client, dataset, piece
+    def __init__(
+        self,
+        client: JiraClient,
+        dataset: DatasetDescriptor,
+        piece: IngestionSlice,
+        below: Sequence[str] | None = None,
+    ) -> None:
+        self._client, self._dataset, self._piece, self._below = client, dataset, piece, below
+        self._followed: set[str] = set()
         self._expected = 0
         self._gaps: list[str] = []
         self._issues = IssueReader(dataset, client.config.base_url) if dataset.name == "issues" else None
@@ -96,8 +112,8 @@ class IssueSliceReader:
                     frames = []
         if frames:
             yield pl.concat(frames)
-        project = self._piece.params.get("project")
-        observed = {"project": project} if self._gaps and project else {}
+        tells = ("project", RENAMED) if self._gaps else ()
+        observed = {name: self._piece.params[name] for name in tells if name in self._piece.params}
         return SliceReport(expected_rows=self._expected, observed=observed, gaps=tuple(self._gaps))
 
     def _empty(self) -> pl.DataFrame:
@@ -135,7 +151,26 @@ class IssueSliceReader:
             self._gaps.append(f"project {params.get('project')} does not exist or may not be seen")
             return []
         projects = [str(one) for one in params.get("projects", ())]  # type: ignore[union-attr]
-        return list(dict.fromkeys(self._search(str(params["jql"]), projects)))
+        listed = list(dict.fromkeys(self._search(str(params["jql"]), projects)))
+        if self._below is not None:
+            below = {one for chunk in chunks(listed, 100) for one in self._ids_below(chunk, self._below)}
+            self._followed = below - set(listed)
+        return [*listed, *sorted(self._followed)]
+
+    def _ids_below(self, parents: Sequence[str], conditions: Sequence[str]) -> list[str]:
+        """Ids of the children of some issues; of one that was deleted since it was listed there are none."""
+        try:
+            query = jql.all_of([jql.numbers_in("parent", parents), *conditions])
+            return [one for page in self._client.ids(query) for one in page]
+        except Refusal as refusal:
+            if refusal.status == 400 and len(parents) > 1:
+                middle = len(parents) // 2
+                return [
+                    one for part in (parents[:middle], parents[middle:]) for one in self._ids_below(part, conditions)
+                ]
+            if self._may_be_there(parents[0]):
+                self._gaps.append(f"children of issue {parents[0]} could not be listed ({refusal})")
+            return []
 
     def _search(self, query: str, projects: Sequence[str]) -> list[str]:
         """Ids that match; of several projects those of each that the search does not refuse."""
@@ -166,7 +201,7 @@ class IssueSliceReader:
         if query is None or "projects" in self._piece.params:
             return list(chunk)
         found = {one for page in self._client.ids(str(query), chunk) for one in page}
-        return [one for one in chunk if one in found]
+        return [one for one in chunk if one in found or one in self._followed]
 
     def _may_be_there(self, issue_id: str) -> bool:
         """False when the site answers that it has no such issue; a refusal of another kind proves nothing."""
@@ -190,7 +225,7 @@ class IssueSliceReader:
         kind = self._dataset.name.removesuffix("s")
         for chunk in chunks(ids, 1000):
             payloads = self._client.children(kind, chunk)
-            children_with_issue = [(_issue_of(_orphan(payload)), payload) for payload in payloads]
+            children_with_issue = [(_orphan(payload).issue_id, payload) for payload in payloads]
             parents: dict[str, Parent] = {}
             for some in chunks(sorted({one for one, _ in children_with_issue if one}), 100):
                 issues = [_issue(payload) for payload in self._client.issues(some, ("project",))]
@@ -223,13 +258,6 @@ class IssueSliceReader:
 
 def _parent(issue: _Issue) -> Parent:
     return Parent(issue.id, issue.key, issue.fields.project.key if issue.fields.project else None)
-
-
-def _issue_of(orphan: _Orphan) -> str | None:
-    if orphan.issueId is not None:
-        return orphan.issueId
-    match = _IN_ADDRESS.search(orphan.self)
-    return match.group(1) if match else None
 
 
 def read_list(client: JiraClient, dataset: DatasetDescriptor) -> Frames:

@@ -13,6 +13,8 @@ from contracts.errors import FilterNotSupportedError
 from contracts.model import Contract
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from contracts.unit import EndpointUnitDescriptor, UnitPolicy
 
 SELECTORS = ("projectKeys", "statuses", "assigneeIds", "updatedFrom")
@@ -54,6 +56,11 @@ class Scope(Contract):
         if self.updated_from is not None:
             made.append(jql.at_least("updated", jql.milliseconds(self.updated_from)))
         return made
+
+    def selected(self, allowed: Sequence[str] = ()) -> list[str]:
+        """JQL for everything: the projects, or those that the endpoint allows, and the rest; none for a whole site."""
+        projects = self.project_keys or tuple(allowed)
+        return [*([jql.one_of("project", projects)] if projects else []), *self.conditions]
 
     def fingerprint(self, unit: EndpointUnitDescriptor) -> str:
         """Changes when issues that were read before must be read again: other selectors, other columns."""

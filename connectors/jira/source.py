@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 import polars as pl
 
-from connectors.http.client import Refusal
 from connectors.jira import jql, units
+from connectors.jira.census import SiteKeys
 from connectors.jira.client import JiraClient
 from connectors.jira.descriptor import DESCRIPTOR
 from connectors.jira.errors import typed_errors
+from connectors.jira.names import RENAMED
 from connectors.jira.planning import check_values, late, make_plan, selected_projects
-from connectors.jira.progress import JiraCheckpoint, with_unread_projects_unchanged
+from connectors.jira.progress import JiraCheckpoint, with_old_names, with_unread_projects_unchanged
 from connectors.jira.reading import IssueSliceReader, read_list
 from connectors.jira.scope import scope_of
 from connectors.slicing import key_chunks
 from contracts.catalog import CatalogSnapshot
 from contracts.endpoint import ConnectionReport, EndpointDescriptor, FilterOption
-from contracts.errors import CompletenessGapError, CursorUnsupportedError
+from contracts.errors import CursorUnsupportedError
 from contracts.plan import IngestionPlan, IngestionSlice, SliceReport
 
 if TYPE_CHECKING:
@@ -116,19 +117,21 @@ class JiraSource:
         """Batches of about 500 rows; the report says how many the site promised, and what it withheld."""
         dataset = plan.unit.dataset
         if units.is_found_by_issue(dataset):
-            return (yield from IssueSliceReader(self._client, dataset, piece).frames())
+            below = self._below(plan, piece)
+            return (yield from IssueSliceReader(self._client, dataset, piece, below).frames())
         return (yield from read_list(self._client, dataset))
 
     def checkpoint(self, plan: IngestionPlan, receipts: Sequence[UpsertReceipt]) -> Json | None:
-        """The plan's, except that projects with gaps stay where they were."""
+        """The plan's, except that projects with gaps stay where they were, and so do names that did not reach all."""
         if plan.checkpoint_after is None:
             return None
         with_gaps = {str(receipt.observed["project"]) for receipt in receipts if "project" in receipt.observed}
-        return (
-            with_unread_projects_unchanged(plan.checkpoint_after, with_gaps, plan.checkpoint_before)
-            if with_gaps
-            else plan.checkpoint_after
-        )
+        after = plan.checkpoint_after
+        if with_gaps:
+            after = with_unread_projects_unchanged(after, with_gaps, plan.checkpoint_before)
+        if any(RENAMED in receipt.observed for receipt in receipts):
+            after = with_old_names(after, plan.checkpoint_before)
+        return after
 
     def checkpoint_at(self, unit: EndpointUnitDescriptor, policy: UnitPolicy, value: str) -> Json:
         """Every selected project read up to the moment, an ISO 8601 text; UTC where it names no zone.
@@ -157,32 +160,23 @@ class JiraSource:
         Raises:
             CompletenessGapError: Part of it could not be listed: what is missing then is not gone.
         """
-        self._client.myself()
-        key, dataset = plan.unit.primary_key[0], plan.unit.dataset
-        for piece in self._census_slices(plan):
-            if dataset.name == "issues":
-                try:
-                    for page in self._client.ids(str(piece.params["jql"])):
-                        yield pl.DataFrame({key: page}, schema={key: pl.String})
-                except Refusal as refusal:
-                    raise _incomplete(dataset.dataset_id, str(refusal)) from refusal
-                continue
-            report = yield from self._keys_of(plan, piece, key)
-            if report.gaps:
-                raise _incomplete(dataset.dataset_id, report.gaps[0])
-        self._client.myself()
+        return SiteKeys(self._client, plan).listed()
 
-    def gone_keys(self, plan: IngestionPlan) -> Iterator[pl.DataFrame] | None:
+    def lists_keys(self, plan: IngestionPlan) -> bool:
+        """False for comments and worklogs: no list of their ids spares reading every issue."""
+        return plan.unit.dataset.name == "issues" or not units.is_found_by_issue(plan.unit.dataset)
+
+    def absent_keys(self, plan: IngestionPlan, keys: pl.DataFrame) -> pl.DataFrame:
+        """Ids that the site does not have inside the unit's selectors."""
+        return SiteKeys(self._client, plan).absent(keys)
+
+    def gone_keys(self, plan: IngestionPlan, view: str | None = None) -> Iterator[pl.DataFrame] | None:
         """Worklogs deleted since the last run: the one kind of row Jira keeps a record of when it goes."""
-        if plan.unit.dataset.name != "worklogs" or plan.checkpoint_before is None:
-            return None
-        scope = scope_of(plan.unit, plan.policy, selectable=True)
-        read = JiraCheckpoint.read(plan.checkpoint_before, scope.fingerprint(plan.unit)).transient.projects.values()
-        if not read:
-            return None
-        since = min(one.last_updated for one in read) - timedelta(seconds=self._client.config.overlap_s)
-        key = plan.unit.primary_key[0]
-        return self._deleted(jql.milliseconds(since), key)
+        return SiteKeys(self._client, plan).deleted()
+
+    def parents_read(self, plan: IngestionPlan) -> Iterator[pl.DataFrame] | None:
+        """Issues updated since the last run, by id and key, for comments and worklogs."""
+        return SiteKeys(self._client, plan).parents()
 
     def repair_slices(self, plan: IngestionPlan, keys: Sequence[Json], epoch: int) -> tuple[IngestionSlice, ...]:
         """Issues, comments and worklogs by id; projects and users are listed in full once more."""
@@ -237,34 +231,11 @@ class JiraSource:
         """Close connections."""
         self._client.close()
 
-    def _deleted(self, since_ms: int, key: str) -> Iterator[pl.DataFrame]:
-        with typed_errors():
-            for page in self._client.deleted_worklogs(since_ms):
-                yield pl.DataFrame({key: page}, schema={key: pl.String})
-
-    def _census_slices(self, plan: IngestionPlan) -> Iterator[IngestionSlice]:
-        if not units.is_found_by_issue(plan.unit.dataset):
-            yield from plan.slices
-            return
-        scope = scope_of(plan.unit, plan.policy, selectable=True)
-        with typed_errors():
-            projects, unseen = selected_projects(self._client, scope)
-        if unseen:
-            raise _incomplete(plan.unit.unit_id, f"project {unseen[0]} may not be seen")
-        for index, project in enumerate(projects):
-            query = jql.all_of([f"project = {jql.quoted(project)}", *scope.conditions])
-            yield IngestionSlice(key=project, sequence=index, params={"project": project, "jql": query})
-
-    def _keys_of(
-        self, plan: IngestionPlan, piece: IngestionSlice, key: str
-    ) -> Generator[pl.DataFrame, None, SliceReport]:
-        frames = self.export(plan, piece)
-        while True:
-            try:
-                yield next(frames).select(key)
-            except StopIteration as end:
-                report: SliceReport = end.value
-                return report
+    def _below(self, plan: IngestionPlan, piece: IngestionSlice) -> list[str] | None:
+        """Which children of changed issues are read with them; a full run's reads all anyway, but the late one."""
+        if plan.unit.dataset.name != "issues" or (plan.mode == "full" and "projects" not in piece.params):
+            return None
+        return scope_of(plan.unit, plan.policy, selectable=True).selected(self._client.config.project_keys)
 
 
 def _kind(field: _FieldPayload) -> str:
@@ -272,9 +243,3 @@ def _kind(field: _FieldPayload) -> str:
     schema = field.schema or {}
     kind = str(schema.get("type", "any"))
     return f"array of {schema['items']}" if kind == "array" and "items" in schema else kind
-
-
-def _incomplete(what: str, why: str) -> CompletenessGapError:
-    return CompletenessGapError(
-        f"{what} cannot be compared with the site: {why}", "Nothing was removed; run again.", gaps=[why]
-    )

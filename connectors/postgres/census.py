@@ -11,6 +11,10 @@ from contracts.errors import CompletenessGapError, DeleteGuardError
 from contracts.receipts import CensusReceipt
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import polars as pl
+
     from connectors.postgres.client import Session
     from connectors.postgres.target import TargetTable
     from contracts.model import Json
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
     from contracts.staging import RecordReader
 
 MAX_MISSING = 10_000
+_BATCH_BYTES = 1024 * 1024
 
 
 def live_rows(session: Session, target: TargetTable) -> int:
@@ -33,14 +38,14 @@ def reconcile(
     session: Session, target: TargetTable, existing: dict[str, str], plan: IngestionPlan, reader: RecordReader
 ) -> tuple[CensusReceipt, tuple[Json, ...]]:
     """Compare, guard, remove; inside the caller's transaction."""
-    _fill_keys(session, target, existing, reader)
+    filled = _fill_keys(session, target, existing, plan, reader)
     at_source, in_sink = reader.manifest.rows, live_rows(session, target)
     condition = merge.gone_condition(target)
     counting = f"SELECT count(*)::bigint AS n FROM {target.table} t WHERE {condition}"
     gone = int(session.value(counting, f"comparing keys of {target.table}"))
     on_gone = plan.on_gone
     _guard(target, plan, gone, in_sink)
-    missing = _missing(session, target, plan)
+    missing = _missing(session, target, plan, [name for name in filled if name not in target.identity])
     statement = merge.remove_gone_sql(target, on_gone, condition) if gone else None
     if statement is not None:
         session.execute(statement, f"treating gone rows of {target.table}")
@@ -59,7 +64,7 @@ def remove(
     session: Session, target: TargetTable, existing: dict[str, str], plan: IngestionPlan, reader: RecordReader
 ) -> CensusReceipt:
     """Treat rows of these keys as gone; inside the caller's transaction."""
-    _fill_keys(session, target, existing, reader)
+    _fill_keys(session, target, existing, plan, reader)
     condition = merge.listed_condition(target)
     counting = f"SELECT count(*)::bigint AS n FROM {target.table} t WHERE {condition}"
     gone, in_sink = int(session.value(counting, f"looking in {target.table}")), live_rows(session, target)
@@ -76,28 +81,60 @@ def remove(
     )
 
 
-def _fill_keys(session: Session, target: TargetTable, existing: dict[str, str], reader: RecordReader) -> None:
-    """The keys as a table of the target's own types, so that comparing them can use an index."""
-    declared = ", ".join(f"{ident(name)} {existing[name]}" for name in target.identity)
-    session.execute(f"CREATE TEMPORARY TABLE {ident(merge.KEYS)} ({declared}) ON COMMIT DROP", "making a keys table")
+def find_keys(
+    session: Session,
+    target: TargetTable,
+    existing: dict[str, str],
+    plan: IngestionPlan,
+    reader: RecordReader | None,
+    *,
+    absent: bool,
+) -> Iterator[pl.DataFrame]:
+    """Keys of live rows, by the unit's own column names, as text; inside the caller's transaction."""
+    conditions = [f"t.{condition}" for condition in target.live]
+    if reader is not None:
+        given = _fill_keys(session, target, existing, plan, reader)
+        compared = target.identity if set(target.identity) <= set(given) else given
+        same = " AND ".join(f"k.{ident(name)} = t.{ident(name)}" for name in compared)
+        conditions.append(
+            f"{'NOT ' if absent else ''}EXISTS (SELECT 1 FROM pg_temp.{ident(merge.KEYS)} k WHERE {same})"
+        )
+    names = zip(target.identity, plan.unit.primary_key, strict=True)
+    keys = ", ".join(f"t.{ident(held)}::text AS {ident(name)}" for held, name in names)
+    sql = f"SELECT {keys} FROM {target.table} t{where(conditions)}"
+    yield from session.stream(sql, _BATCH_BYTES, f"looking for keys in {target.table}")
+
+
+def _fill_keys(
+    session: Session, target: TargetTable, existing: dict[str, str], plan: IngestionPlan, reader: RecordReader
+) -> tuple[str, ...]:
+    """The rows as a table of the target's own types, so that comparing them can use an index; gives its columns.
+
+    The unit's key columns are the target's identity; others are columns of the target.
+    """
     writes: list[ColumnWrite] = []
     for frame in reader.iter_batches():
         if not writes:
-            types = existing if target.owner is None else dict.fromkeys(frame.columns, "text")
+            shared = target.owner is not None
+            types = {**existing, **(dict.fromkeys(plan.unit.primary_key, "text") if shared else {})}
             writes = [column_write(name, dtype, types[name]) for name, dtype in frame.schema.items()]
             session.execute(merge.create_work(writes), "making a work table")
         if frame.height:
             encoded = frame.select([write.encoded for write in writes])
             session.copy_in(merge.WORK, encoded, schema=None, doing="copying keys")
-    names = ", ".join(ident(write.name) for write in writes)
-    values = ", ".join(write.cast or ident(write.name) for write in writes)
-    if target.owner is not None:
-        names, values = ident(target.identity[0]), f"concat_ws(':', {values})"
+    values = {write.name: write.cast or ident(write.name) for write in writes}
+    key = [values.pop(name) for name in plan.unit.primary_key if name in values]
+    held = key if target.owner is None else [f"concat_ws(':', {', '.join(key)})"]
+    filled = {**(dict(zip(target.identity, held, strict=True)) if key else {}), **values}
+    declared = ", ".join(f"{ident(name)} {existing[name]}" for name in filled)
+    session.execute(f"CREATE TEMPORARY TABLE {ident(merge.KEYS)} ({declared}) ON COMMIT DROP", "making a keys table")
     session.execute(
-        f"INSERT INTO pg_temp.{ident(merge.KEYS)} ({names}) SELECT {values} FROM pg_temp.{ident(merge.WORK)}",
+        f"INSERT INTO pg_temp.{ident(merge.KEYS)} ({', '.join(ident(name) for name in filled)}) "
+        f"SELECT {', '.join(filled.values())} FROM pg_temp.{ident(merge.WORK)}",
         "casting keys",
     )
     session.execute(f"ANALYZE pg_temp.{ident(merge.KEYS)}", "analysing the keys")
+    return tuple(filled)
 
 
 def _guard(target: TargetTable, plan: IngestionPlan, gone: int, in_sink: int) -> None:
@@ -114,12 +151,12 @@ def _guard(target: TargetTable, plan: IngestionPlan, gone: int, in_sink: int) ->
     )
 
 
-def _missing(session: Session, target: TargetTable, plan: IngestionPlan) -> tuple[Json, ...]:
+def _missing(session: Session, target: TargetTable, plan: IngestionPlan, versions: Sequence[str]) -> tuple[Json, ...]:
     """Keys by the unit's own column names; of a shared table only units with one key column can be repaired."""
-    rows = session.rows(merge.missing_keys(target, MAX_MISSING + 1), f"comparing keys of {target.table}")
+    rows = session.rows(merge.missing_keys(target, versions, MAX_MISSING + 1), f"comparing keys of {target.table}")
     if len(rows) > MAX_MISSING:
         raise CompletenessGapError(
-            f"More than {MAX_MISSING} keys of the source are missing in {target.table} after a complete run",
+            f"More than {MAX_MISSING} keys of the source are missing or stale in {target.table} after a complete run",
             "Run again; if it stays, compare source and sink with nucleus verify.",
             table=target.table,
         )

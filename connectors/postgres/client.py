@@ -6,6 +6,7 @@ failed ``COPY`` leaves no way back to a savepoint.
 
 from __future__ import annotations
 
+import re
 import threading
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -18,13 +19,16 @@ from connectors.postgres.arrow_stream import StreamError, frames
 from connectors.postgres.config import PostgresConfig, conninfo
 from connectors.postgres.errors import Side, translate
 from connectors.postgres.sql import ident, literal
-from contracts.errors import IngestionError, SinkUnreachableError, SourceUnreachableError
+from contracts.errors import DependencyMissingError, IngestionError, SinkUnreachableError, SourceUnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _USE_COPY = adbc_driver_postgresql.StatementOptions.USE_COPY.value
 _BATCH_BYTES = adbc_driver_postgresql.StatementOptions.BATCH_SIZE_HINT_BYTES.value
+
+OLDEST_DRIVER = (1, 12)
+"""Of adbc-driver-postgresql. Older ones corrupt decimals without an error."""
 
 READER_MARK = ":nucleus-reader"
 """Ends the application name of sessions that only read, so that a watermark does not wait for them."""
@@ -128,6 +132,12 @@ class PostgresClient:
     """Makes and keeps sessions for one endpoint. Safe to use from several threads."""
 
     def __init__(self, config: PostgresConfig, side: Side) -> None:
+        """Nothing is contacted yet.
+
+        Raises:
+            DependencyMissingError: The installed driver is one that corrupts values.
+        """
+        _require_sound_driver(adbc_driver_postgresql.__version__)
         self.config = config
         self.side = side
         self._idle: list[Session] = []
@@ -194,3 +204,14 @@ class PostgresClient:
             idle, self._idle = self._idle, []
         for session in idle:
             session.close()
+
+
+def _require_sound_driver(version: str) -> None:
+    found = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
+    if found < OLDEST_DRIVER:
+        needed = ".".join(map(str, OLDEST_DRIVER))
+        raise DependencyMissingError(
+            f"adbc-driver-postgresql {version} corrupts decimals without an error; {needed} or later is needed",
+            f"Install adbc-driver-postgresql>={needed}; requirements/runtime.lock has the tested version.",
+            installed=version,
+        )

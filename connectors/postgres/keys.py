@@ -35,7 +35,7 @@ def prove_key(session: Session, unit: EndpointUnitDescriptor, policy: UnitPolicy
         KeyNotUniqueError: ``facts["value"]`` is a value of the key that several rows have, or that holds a NULL.
     """
     key = unit.primary_key
-    if not key or _declared(key, now):
+    if not key or is_declared(key, now):
         return
     table = qualified(unit.dataset.namespace, unit.dataset.name)
     columns = ", ".join(ident(name) for name in key)
@@ -52,7 +52,7 @@ def prove_key(session: Session, unit: EndpointUnitDescriptor, policy: UnitPolicy
         raise _not_a_key(unit, dict(zip(key, value, strict=True)), rows)
 
 
-def _declared(key: Sequence[str], now: DatasetDescriptor) -> bool:
+def is_declared(key: Sequence[str], now: DatasetDescriptor) -> bool:
     """True when an index already binds these columns, or some of them, and none of the others can be NULL."""
     nullable = {column.name for column in now.columns if column.nullable}
     bound = any(unique and set(unique) <= set(key) for unique in (now.primary_key, *now.unique_keys))

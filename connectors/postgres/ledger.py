@@ -1,7 +1,8 @@
 """What the sink remembers: which run holds the epoch, the plan it froze, and a receipt for every slice.
 
-Two small tables in a schema of their own. ``runs`` has one row per (endpoint, unit, sink): its ``epoch`` is the fence.
-``receipts`` has one row per slice of the current run, written in the transaction of the slice's rows.
+Three small tables in a schema of their own. ``runs`` has one row per (endpoint, unit, sink): its ``epoch`` is the
+fence. ``receipts`` has one row per slice of the current run, written in the transaction of the slice's rows.
+``targets`` has one row per table of raw rows: its owner (:mod:`connectors.postgres.ownership`).
 """
 
 from __future__ import annotations
@@ -21,24 +22,23 @@ if TYPE_CHECKING:
 
 
 class Ledger:
-    """Statements over the two tables; the caller brings the session and the transaction."""
+    """Statements over its tables; the caller brings the session and the transaction."""
 
     def __init__(self, schema: str) -> None:
         self._schema = schema
         self._runs = qualified(schema, "runs")
         self._receipts = qualified(schema, "receipts")
+        self._targets = qualified(schema, "targets")
+
+    def exists(self, session: Session) -> bool:
+        """Whether the tables are there; the one that was added last tells."""
+        return bool(session.value(f"SELECT to_regclass({literal(self._targets)}) IS NOT NULL AS there"))
 
     def create(self, session: Session) -> None:
-        """Make schema and tables where they are missing; two runs may try at once."""
-        if session.value(f"SELECT to_regclass({literal(self._receipts)}) IS NOT NULL AS there"):
-            return
-        with session.transaction():
-            session.rows(
-                "SELECT pg_advisory_xact_lock(hashtextextended('nucleus ledger', 0))::text AS l", "creating the ledger"
-            )
-            there = session.value(f"SELECT to_regnamespace({literal(ident(self._schema))}) IS NOT NULL AS there")
-            for statement in self._ddl()[1 if there else 0 :]:
-                session.execute(statement, "creating the ledger")
+        """Make schema and tables where they are missing; no other change is made meanwhile."""
+        there = session.value(f"SELECT to_regnamespace({literal(ident(self._schema))}) IS NOT NULL AS there")
+        for statement in self._ddl()[1 if there else 0 :]:
+            session.execute(statement, "creating the ledger")
 
     def _ddl(self) -> list[str]:
         ref = "endpoint_id text NOT NULL, unit_id text NOT NULL, sink_id text NOT NULL"
@@ -56,6 +56,12 @@ class Ledger:
                 "committed_at timestamptz NOT NULL DEFAULT clock_timestamp(), "
                 "PRIMARY KEY (endpoint_id, unit_id, sink_id, run_id, slice_key))"
             ),
+            (
+                f"CREATE TABLE IF NOT EXISTS {self._targets} (target_schema text NOT NULL, target_name text NOT NULL, "
+                "endpoint_id text NOT NULL, unit_id text NOT NULL, "
+                "since timestamptz NOT NULL DEFAULT clock_timestamp(), PRIMARY KEY (target_schema, target_name))"
+            ),
+            f"COMMENT ON TABLE {self._targets} IS 'Nucleus ingestion: the unit that owns each table of raw rows'",
             f"COMMENT ON TABLE {self._runs} IS 'Nucleus ingestion: the run that holds each (endpoint, unit, sink)'",
             f"COMMENT ON TABLE {self._receipts} IS 'Nucleus ingestion: one row per slice, committed with its rows'",
         ]

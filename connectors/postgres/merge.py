@@ -15,12 +15,14 @@ from contracts.mapping import OWNER
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from connectors.postgres.target import TargetTable
+    from connectors.postgres.target import ExistingTable, TargetTable
     from connectors.postgres.types import ColumnWrite
     from contracts.unit import GonePolicy
 
 WORK = "nucleus_work"
 KEYS = "nucleus_keys"
+GIVEN = "OVERRIDING SYSTEM VALUE"
+"""Identity columns take the value that is given, also those that are GENERATED ALWAYS."""
 
 
 def create_work(writes: Sequence[ColumnWrite], name: str = WORK) -> str:
@@ -36,11 +38,12 @@ def _selected(writes: Sequence[ColumnWrite]) -> str:
 def insert_all(target: TargetTable, writes: Sequence[ColumnWrite]) -> str:
     """Every work row into the target, without looking for what is there."""
     names = ", ".join(ident(write.name) for write in writes)
-    return f"INSERT INTO {target.table} ({names}) SELECT {_selected(writes)} FROM pg_temp.{ident(WORK)}"
+    return f"INSERT INTO {target.table} ({names}) {GIVEN} SELECT {_selected(writes)} FROM pg_temp.{ident(WORK)}"
 
 
 def difference(
     target: TargetTable,
+    table: ExistingTable,
     writes: Sequence[ColumnWrite],
     bounds: Sequence[str],
     cursor: Sequence[str],
@@ -51,13 +54,14 @@ def difference(
 
     Args:
         target: Where the rows go.
+        table: What it is now; columns that the server computes are neither written nor compared.
         writes: How each column was put into the work table.
         bounds: Conditions on ``t`` that hold for every key of the work table, so that one stretch of the key's index
             is read instead of the table.
         cursor: Columns by which the last of several rows with one key wins; after them, the last written.
         duplicates: Whether several rows of one key must be expected.
     """
-    names = [write.name for write in writes]
+    names = [write.name for write in writes if write.name not in table.generated]
     key = ", ".join(ident(name) for name in target.key)
     same = " AND ".join(f"t.{ident(name)} = w.{ident(name)}" for name in target.key)
     compared = [name for name in names if name not in target.volatile]
@@ -73,15 +77,16 @@ def difference(
     else:
         old = f"{_looked_up(target, 't', same)} t ON true"
     columns = ", ".join(ident(name) for name in names)
-    assigned = ", ".join(f"{ident(name)} = excluded.{ident(name)}" for name in names)
+    assigned = [f"{ident(name)} = excluded.{ident(name)}" for name in names if name not in table.identities]
     if revives:
-        assigned += f", {ident(target.tombstone)} = NULL"
+        assigned.append(f"{ident(target.tombstone)} = NULL")
+    resolved = f"UPDATE SET {', '.join(assigned)}" if assigned else "NOTHING"
     return (
         f"WITH fresh AS ({_fresh(target, writes, cursor, duplicates=duplicates)}), "
         f"changed AS MATERIALIZED (SELECT w.*, t.{ident(target.key[0])} IS NULL AS nucleus_is_new "
         f"FROM fresh w LEFT JOIN {old} WHERE t.{ident(target.key[0])} IS NULL OR {changed}), "
-        f"written AS (INSERT INTO {target.table} AS kept ({columns}) SELECT {columns} FROM changed "
-        f"ON CONFLICT ({key}) DO UPDATE SET {assigned} RETURNING 1) "
+        f"written AS (INSERT INTO {target.table} AS kept ({columns}) {GIVEN} SELECT {columns} FROM changed "
+        f"ON CONFLICT ({key}) DO {resolved} RETURNING 1) "
         f"SELECT {'(SELECT count(*) FROM fresh)' if duplicates else '-1'}::bigint AS distinct_rows, "
         "(SELECT count(*) FROM changed WHERE nucleus_is_new)::bigint AS inserted, "
         "(SELECT count(*) FROM changed WHERE NOT nucleus_is_new)::bigint AS updated, "
@@ -116,14 +121,15 @@ def listed_condition(target: TargetTable) -> str:
     return f"{live}EXISTS (SELECT 1 FROM pg_temp.{ident(KEYS)} k WHERE {same})"
 
 
-def missing_keys(target: TargetTable, limit: int) -> str:
-    """Keys of the keys table, as text, that the target lacks (or holds as a tombstone)."""
+def missing_keys(target: TargetTable, versions: Sequence[str], limit: int) -> str:
+    """Keys of the keys table, as text, that the target lacks, or holds as a tombstone or in another version."""
     same = " AND ".join(f"k.{ident(name)} = t.{ident(name)}" for name in target.identity)
     live = "".join(f" AND t.{condition}" for condition in target.live)
+    equal = "".join(f" AND (k.{ident(name)} IS NULL OR k.{ident(name)} = t.{ident(name)})" for name in versions)
     texts = ", ".join(f"k.{ident(name)}::text AS k{index}" for index, name in enumerate(target.identity))
     return (
         f"SELECT {texts} FROM pg_temp.{ident(KEYS)} k "
-        f"WHERE NOT EXISTS (SELECT 1 FROM {target.table} t WHERE {same}{live}) LIMIT {limit}"
+        f"WHERE NOT EXISTS (SELECT 1 FROM {target.table} t WHERE {same}{live}{equal}) LIMIT {limit}"
     )
 
 

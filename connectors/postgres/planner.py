@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from connectors.postgres import catalog, clock, splitting, types, watermark
+from connectors.postgres import catalog, clock, filtered, splitting, types, watermark
 from connectors.postgres.keys import prove_key
 from connectors.postgres.reading import column_types, filter_conditions, filtering
 from connectors.postgres.sql import literal, qualified, where
@@ -89,7 +89,8 @@ def make_plan(session: Session, request: PlanRequest, seen: CursorObservation) -
         policy=request.policy,
         checkpoint_before=request.checkpoint,
         checkpoint_after=after.model_dump(mode="json") if after else None,
-        notes=notes,
+        notes=(*notes, *filtered.notes(request)),
+        census=filtered.can_leave(request) and span.since is None,
     )
 
 

@@ -9,25 +9,32 @@ from typing import TYPE_CHECKING, ClassVar
 from connectors.postgres import census, reading
 from connectors.postgres.client import PostgresClient, Session
 from connectors.postgres.content import content_hash
+from connectors.postgres.ddl import change
 from connectors.postgres.descriptor import DESCRIPTOR
 from connectors.postgres.ledger import Ledger
+from connectors.postgres.ownership import TargetOwner, TargetOwners
 from connectors.postgres.sql import ident, literal, where
 from connectors.postgres.target import (
+    ExistingTable,
     TargetTable,
-    existing_columns,
+    existing_table,
     has_unique_key,
+    refuse_views,
     statements,
     target_of,
     type_statements,
+    widened_columns,
 )
 from connectors.postgres.upsert import SliceUpsert, Written
 from contracts.endpoint import ConnectionReport, ContentHash, EndpointDescriptor
-from contracts.errors import RunInProgressError, SinkNotProvisionedError, SinkSchemaConflictError
+from contracts.errors import RunInProgressError, SinkNotProvisionedError, SinkOwnerError, SinkSchemaConflictError
 from contracts.plan import IngestionPlan, IngestionSlice
 from contracts.receipts import CensusReceipt, FrozenRun, RunHandle, RunRef, UpsertReceipt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import polars as pl
 
     from connectors.postgres.config import PostgresConfig
     from contracts.model import Json
@@ -75,8 +82,8 @@ class TableSink:
 
     def last_run(self, ref: RunRef) -> FrozenRun | None:
         """The run that took the newest epoch of this sink."""
+        self._ensure_ledger()
         with self._client.session() as session:
-            self._ledger.create(session)
             return self._ledger.last_run(session, ref)
 
     def begin_run(self, ref: RunRef, run_id: str, plan: IngestionPlan) -> RunHandle:
@@ -84,6 +91,7 @@ class TableSink:
         target = self._target(plan)
         with self._client.session() as session, session.transaction():
             session.execute("SET LOCAL lock_timeout = '60s'", "setting a lock timeout")
+            self._require_own(session, target, plan)
             empty = not session.value(
                 f"SELECT EXISTS (SELECT 1 FROM {target.table}{where(target.owned)}) AS found",
                 f"looking at {target.table}",
@@ -103,10 +111,11 @@ class TableSink:
             if done := self._ledger.receipt(session, run, piece.key):
                 return done
             self._ledger.check_fence(session, run)
-            existing = _provisioned(session, target)
-            writer = SliceUpsert(session, target, existing, plan.policy.cursor_columns, plan.on_gone)
+            table = _provisioned(session, target)
+            writer = SliceUpsert(session, target, table, plan.policy.cursor_columns, plan.on_gone)
             written = writer.write(reader, empty_target=run.target_was_empty)
             receipt = _receipt(run, piece, reader, written, time.monotonic() - started)
+            self._require_own(session, target, plan)
             self._ledger.file(session, run, receipt)
         return receipt
 
@@ -129,8 +138,9 @@ class TableSink:
         piece = IngestionSlice(key=f"census-{run.epoch}", sequence=len(plan.slices))
         with self._client.session() as session, session.transaction():
             self._ledger.check_fence(session, run)
-            census_receipt, missing = census.reconcile(session, target, _provisioned(session, target), plan, keys)
+            census_receipt, missing = census.reconcile(session, target, _provisioned(session, target).types, plan, keys)
             written = self._removed_so_far(session, run, piece, census_receipt)
+            self._require_own(session, target, plan)
             self._ledger.file(session, run, _receipt(run, piece, keys, written, time.monotonic() - started))
         return census_receipt, missing
 
@@ -141,14 +151,30 @@ class TableSink:
         piece = IngestionSlice(key=f"gone-{run.epoch}", sequence=len(plan.slices))
         with self._client.session() as session, session.transaction():
             self._ledger.check_fence(session, run)
-            census_receipt = census.remove(session, target, _provisioned(session, target), plan, keys)
+            census_receipt = census.remove(session, target, _provisioned(session, target).types, plan, keys)
             written = self._removed_so_far(session, run, piece, census_receipt)
+            self._require_own(session, target, plan)
             self._ledger.file(session, run, _receipt(run, piece, keys, written, time.monotonic() - started))
         return census_receipt
+
+    def find_keys(
+        self, plan: IngestionPlan, rows: RecordReader | None = None, *, absent: bool = False
+    ) -> Iterator[pl.DataFrame]:
+        """Keys of live rows, in one transaction that lasts until the last of them is taken."""
+        target = self._target(plan)
+        with self._client.session() as session, session.transaction():
+            yield from census.find_keys(session, target, _provisioned(session, target).types, plan, rows, absent=absent)
 
     def close(self) -> None:
         """Close idle connections."""
         self._client.close()
+
+    def _ensure_ledger(self) -> None:
+        """Make the sink's own tables where they are missing."""
+        with self._client.session() as session:
+            there = self._ledger.exists(session)
+        if not there:
+            change(self._client, f"schema {self._config.state_schema}", self._ledger.create)
 
     def _removed_so_far(
         self, session: Session, run: RunHandle, piece: IngestionSlice, census_receipt: CensusReceipt
@@ -165,34 +191,57 @@ class TableSink:
         """The table of a plan's rows."""
         raise NotImplementedError
 
+    def _require_own(self, session: Session, target: TargetTable, plan: IngestionPlan) -> None:
+        """Raise when the plan's unit may not write to the table; here rows have owners, and tables have none."""
+
 
 class PostgresSink(TableSink):
     """A ``SinkEndpoint`` for raw rows that can also find gone rows and hash its content."""
 
     descriptor: ClassVar[EndpointDescriptor] = DESCRIPTOR
+    most_columns: ClassVar[int] = 1_600
+    """PostgreSQL manual, appendix "PostgreSQL Limits"."""
+
+    def __init__(self, config: PostgresConfig) -> None:
+        super().__init__(config)
+        self._owners = TargetOwners(config.state_schema, config.target_schema)
+
+    def adopt(self, ref: RunRef, run_id: str, plan: IngestionPlan) -> tuple[str, ...]:
+        """Make the unit the owner; what a run of the owner before has not committed yet, it never will.
+
+        The run begins in the same transaction: whatever the unit's checkpoint says, it does not speak for these rows.
+        """
+        target, mine = self._target(plan), TargetOwner.of(plan)
+        self._ensure_ledger()
+
+        def adopted(session: Session) -> tuple[str, ...]:
+            try:
+                self._owners.claim(session, target, plan, exists=existing_table(session, target).exists)
+            except SinkOwnerError:
+                before = self._owners.owner(session, target)
+                self._owners.record(session, target, mine)
+                self._ledger.begin(session, ref, run_id, plan, empty=False)
+                return (f"{target.table} taken over from {before or 'somebody who is not on record'}",)
+            return ()
+
+        return change(self._client, target.table, adopted)
 
     def provision(self, plan: IngestionPlan) -> tuple[str, ...]:
-        """Make or widen the table, in one transaction."""
+        """Make or widen the table, in one transaction; from then on the unit owns it."""
         target = self._target(plan)
-        doing = f"preparing {target.table}"
-        with self._client.session() as session, session.transaction():
-            # One lock for all: two units that start together may need the same new schema or type.
-            session.rows("SELECT pg_advisory_xact_lock(hashtextextended('nucleus provision', 1))::text AS l", doing)
-            existing = existing_columns(session, target)
-            if existing and target.key and not has_unique_key(session, target):
-                raise SinkSchemaConflictError(
-                    f"{target.table} exists without a unique key on ({', '.join(target.key)})",
-                    "Add that key to the table, or give the unit another target_name; nothing was written.",
-                    table=target.table,
-                )
-            lines = [
-                *_missing_schema(session, target),
-                *type_statements(session, target),
-                *statements(target, existing),
-            ]
+        self._ensure_ledger()
+        with self._client.session() as session:
+            if self._owners.owner(session, target) == TargetOwner.of(plan) and not _lacking(session, target):
+                return ()
+
+        def provisioned(session: Session) -> tuple[str, ...]:
+            self._owners.claim(session, target, plan, exists=existing_table(session, target).exists)
+            lines = _lacking(session, target)
             for line in lines:
-                session.execute(line, doing)
-        return tuple(lines)
+                session.execute(line, f"preparing {target.table}")
+            return tuple(lines)
+
+        return change(self._client, target.table, provisioned)
 
     def content_hash(self, plan: IngestionPlan, piece: IngestionSlice) -> ContentHash:
         """Hash of the target's live rows in the slice's range."""
@@ -204,22 +253,40 @@ class PostgresSink(TableSink):
     def _target(self, plan: IngestionPlan) -> TargetTable:
         return target_of(plan, self._config)
 
+    def _require_own(self, session: Session, target: TargetTable, plan: IngestionPlan) -> None:
+        self._owners.require(session, target, plan)
+
+
+def _lacking(session: Session, target: TargetTable) -> list[str]:
+    """Statements that make the table fit; none when it does."""
+    table = existing_table(session, target)
+    if table.exists and target.key and not has_unique_key(session, target):
+        raise SinkSchemaConflictError(
+            f"{target.table} exists without a unique key on ({', '.join(target.key)})",
+            "Add that key to the table, or give the unit another target_name; nothing was written.",
+            table=target.table,
+        )
+    lines = [*_missing_schema(session, target), *type_statements(session, target), *statements(target, table)]
+    if widened := widened_columns(target, table):
+        refuse_views(session, target, widened)
+    return lines
+
 
 def _missing_schema(session: Session, target: TargetTable) -> list[str]:
     there = session.value(f"SELECT to_regnamespace({literal(ident(target.schema))}) IS NOT NULL AS there")
     return [] if there else [f"CREATE SCHEMA {ident(target.schema)}"]
 
 
-def _provisioned(session: Session, target: TargetTable) -> dict[str, str]:
-    existing = existing_columns(session, target)
-    lacking = [name for name in target.columns if name not in existing]
-    if not existing or lacking:
+def _provisioned(session: Session, target: TargetTable) -> ExistingTable:
+    table = existing_table(session, target)
+    lacking = [name for name in target.columns if name not in table.types]
+    if not table.exists or lacking:
         raise SinkNotProvisionedError(
-            f"{target.table} is missing{' columns ' + ', '.join(lacking) if existing else ''}",
+            f"{target.table} is missing{' columns ' + ', '.join(lacking) if table.exists else ''}",
             "It was dropped or changed during the run. Run again: it is created again.",
             table=target.table,
         )
-    return existing
+    return table
 
 
 def _receipt(

@@ -11,7 +11,8 @@ from connectors.postgres import catalog, reading, types
 from connectors.postgres.client import PostgresClient, Session
 from connectors.postgres.content import content_hash
 from connectors.postgres.descriptor import DESCRIPTOR
-from connectors.postgres.keys import prove_key
+from connectors.postgres.filtered import left_keys
+from connectors.postgres.keys import is_declared, prove_key
 from connectors.postgres.planner import make_plan, watermark_at
 from connectors.postgres.sql import literal, qualified
 from connectors.postgres.units import units_of
@@ -151,11 +152,21 @@ class PostgresSource:
 
     def export_keys(self, plan: IngestionPlan, view: str | None = None) -> Iterator[pl.DataFrame]:
         """The key columns of every row inside the filter."""
-        key = plan.unit.primary_key
-        sql = reading.select(plan.unit, reading.filter_conditions(plan.unit, plan.policy), key, exact=True)
+        conditions = reading.filter_conditions(plan.unit, plan.policy)
+        return self._keys(plan, reading.select(plan.unit, conditions, plan.unit.primary_key, exact=True), view)
+
+    def gone_keys(self, plan: IngestionPlan, view: str | None = None) -> Iterator[pl.DataFrame] | None:
+        """Keys of rows that left the filter since the checkpoint; None for a plan without filter."""
+        with self._client.session() as session:
+            now = catalog.dataset_now(session, plan.unit.dataset.namespace, plan.unit.dataset.name)
+        declared = now is not None and is_declared(plan.unit.primary_key, now)
+        sql = left_keys(plan, key_is_declared=declared)
+        return None if sql is None else self._keys(plan, sql, view)
+
+    def _keys(self, plan: IngestionPlan, sql: str, view: str | None) -> Iterator[pl.DataFrame]:
         kinds = reading.column_types(plan.unit)
         with self._in_view(view) as session:
-            for frame in session.stream(sql, BATCH_BYTES, f"reading the keys of {plan.unit.unit_id}"):
+            for frame in session.stream(sql, BATCH_BYTES, f"reading keys of {plan.unit.unit_id}"):
                 yield types.staged(frame, kinds, exact=True)
 
     def repair_slices(self, plan: IngestionPlan, keys: Sequence[Json], epoch: int) -> tuple[IngestionSlice, ...]:

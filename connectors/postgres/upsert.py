@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from connectors.postgres.client import Session
-    from connectors.postgres.target import TargetTable
+    from connectors.postgres.target import ExistingTable, TargetTable
     from contracts.staging import RecordReader
     from contracts.unit import GonePolicy
 
@@ -52,13 +52,13 @@ class SliceUpsert:
         self,
         session: Session,
         target: TargetTable,
-        existing: dict[str, str],
+        table: ExistingTable,
         cursor: Sequence[str],
         on_gone: GonePolicy = "delete",
     ) -> None:
         self._session = session
         self._target = target
-        self._types = existing
+        self._table = table
         self._cursor = cursor
         self._on_gone = on_gone
 
@@ -118,7 +118,7 @@ class SliceUpsert:
         straight = True
         for frame in reader.iter_batches():
             if not writes:
-                writes = self._writes(frame)
+                writes = self._stored(self._writes(frame))
                 straight = all(write.direct for write in writes)
                 if not straight:
                     self._session.execute(merge.create_work(writes), "making a work table")
@@ -137,7 +137,7 @@ class SliceUpsert:
 
         def once(*, duplicates: bool) -> Callable[[], None]:
             def action() -> None:
-                sql = merge.difference(self._target, writes, bounds, self._cursor, duplicates=duplicates)
+                sql = merge.difference(self._target, self._table, writes, bounds, self._cursor, duplicates=duplicates)
                 result[:] = self._session.rows(sql, f"writing {self._target.table}")[0]
 
             return action
@@ -180,7 +180,7 @@ class SliceUpsert:
             if not edges:
                 return ["false"]  # a reader may leave out every row: nothing can be equal to nothing
             edge = edges[0]
-            values = ", ".join(typed(value, self._types[name]) for name, value in zip(key, edge, strict=True))
+            values = ", ".join(typed(value, self._table.types[name]) for name, value in zip(key, edge, strict=True))
             conditions.append(f"{columns} {sign} {values if len(key) == 1 else f'({values})'}")
         return conditions
 
@@ -193,7 +193,10 @@ class SliceUpsert:
         return Written("replace", inserted=rows, deleted=int(deleted))
 
     def _writes(self, frame: pl.DataFrame) -> list[ColumnWrite]:
-        return [column_write(name, dtype, self._types[name]) for name, dtype in frame.schema.items()]
+        return [column_write(name, dtype, self._table.types[name]) for name, dtype in frame.schema.items()]
+
+    def _stored(self, writes: Sequence[ColumnWrite]) -> list[ColumnWrite]:
+        return [write for write in writes if write.name not in self._table.generated]
 
     def _copy_frame(self, frame: pl.DataFrame, writes: Sequence[ColumnWrite], table: str, schema: str | None) -> None:
         if frame.height == 0:

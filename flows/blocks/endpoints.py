@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from connectors.describe import load_config
+from connectors.load_config import load_config
 from contracts.errors import ConfigInvalidError, EndpointUnknownError
 from flows.blocks import types as blocks
 from flows.prefect_api.client import AlreadyThereError

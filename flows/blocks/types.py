@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from prefect.blocks.core import Block
 from pydantic import Field, JsonValue, SecretBytes, SecretStr
 
-from connectors.describe import load_config, spelled_name
+from connectors.config_fields import spelled_name
+from connectors.load_config import load_config
 from connectors.registry import EndpointRegistry
 from contracts.errors import ConfigInvalidError
 from staging.config import LocalStagingConfig, MemoryStagingConfig

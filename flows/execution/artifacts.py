@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
 from prefect.artifacts import (
-    create_link_artifact,
     create_markdown_artifact,
     create_progress_artifact,
     create_table_artifact,
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from uuid import UUID
 
+    from contracts.errors import IngestionError
     from contracts.plan import IngestionPlan, IngestionSlice
     from contracts.receipts import RunRef, RunSummary, StageReceipt, UpsertReceipt
     from contracts.staging import StagingHandle
@@ -40,12 +40,15 @@ MIB = 1024 * 1024
 
 
 class RunArtifacts(SilentObserver):
-    """The artifacts of one run of a unit: plan, progress bar, link to what was staged, summary."""
+    """The artifacts of one run of a unit: plan, progress bar, summary with where it was staged.
+
+    Each is a call of the API, which many small runs feel: a plan of one slice has no progress bar.
+    """
 
     def __init__(self, ref: RunRef, log: RunLog) -> None:
         self._ref, self._log = ref, log
         self._progress_id: UUID | None = None
-        self._link_shown = False
+        self._staged_in: str | None = None
         self._slices = self._slices_done = self._rows = self._bytes = 0
         self._updated_at = self._began_at = time.monotonic()
 
@@ -59,19 +62,15 @@ class RunArtifacts(SilentObserver):
             lines = [_plan_line(piece) for piece in plan.slices[:PLAN_ROWS]]
             description = _plan_words(self._ref, plan, opened.slices_done)
             create_table_artifact(lines, key=key_of("plan", self._ref), description=description)
-            created = create_progress_artifact(
-                self._percent, key=key_of("progress", self._ref), description="The plan is made"
-            )
-            self._progress_id = cast("UUID", created)
+            if self._slices > 1:
+                created = create_progress_artifact(
+                    self._percent, key=key_of("progress", self._ref), description="The plan is made"
+                )
+                self._progress_id = cast("UUID", created)
 
     def staged(self, piece: IngestionSlice, receipt: StageReceipt) -> None:  # noqa: ARG002 - the observer's
-        """A link to where the run's sessions are, once."""
-        if self._link_shown:
-            return
-        self._link_shown = True
-        if (link := staged_link(receipt.handle)) is not None:
-            with _logged_only(self._log):
-                create_link_artifact(link, link_text="What was staged", key=key_of("staged", self._ref))
+        """Where the run's sessions are, for the summary."""
+        self._staged_in = self._staged_in or staged_in(receipt.handle)
 
     def upserted(self, piece: IngestionSlice, receipt: UpsertReceipt) -> None:  # noqa: ARG002 - the observer's
         """The progress so far, updated at most every two seconds and when the last slice is in."""
@@ -94,7 +93,14 @@ class RunArtifacts(SilentObserver):
     def show_summary(self, summary: RunSummary) -> None:
         """The run in a table."""
         with _logged_only(self._log):
-            create_markdown_artifact(summary_markdown(summary), key=key_of("summary", self._ref))
+            markdown = summary_markdown(summary, self._staged_in)
+            create_markdown_artifact(markdown, key=key_of("summary", self._ref))
+
+    def show_failure(self, error: IngestionError) -> None:
+        """The error where a success would have its summary."""
+        with _logged_only(self._log):
+            markdown = failure_markdown(self._ref, error, self._staged_in)
+            create_markdown_artifact(markdown, key=key_of("summary", self._ref))
 
     @property
     def _percent(self) -> float:
@@ -109,7 +115,10 @@ class RunProgress(NamedTuple):
 
 
 def progress_of(plane: ControlPlane, ref: RunRef, flow_run_id: str) -> RunProgress | None:
-    """The latest progress of that flow run; None before its plan is made. Raises ControlPlaneError."""
+    """The latest progress of that flow run; None before its plan is made, and of a plan of one slice.
+
+    Raises ControlPlaneError.
+    """
     artifact = plane.call("GET", f"/artifacts/{key_of('progress', ref)}/latest")
     if artifact is None or artifact.get("flow_run_id") != flow_run_id:
         return None
@@ -121,8 +130,8 @@ def key_of(kind: str, ref: RunRef) -> str:
     return re.sub(r"[^a-z0-9]+", "-", f"{kind}-{ref.endpoint_id}-{ref.unit_id}-{ref.sink_id}".lower()).strip("-")
 
 
-def summary_markdown(summary: RunSummary) -> str:
-    """The run in a table and its watermarks."""
+def summary_markdown(summary: RunSummary, staged_in: str | None = None) -> str:
+    """The run in a table, where it was staged, and its watermarks."""
     lines = [("Mode", f"{summary.mode}, {summary.strategy}{', resumed' if summary.resumed else ''}")]
     lines += [("Slices", f"{summary.slices_done:,} of {summary.slices_planned:,} in this run")]
     lines += [
@@ -132,6 +141,7 @@ def summary_markdown(summary: RunSummary) -> str:
     ]
     lines += [("Received", f"{summary.rows_staged:,} rows")] if summary.rows_expected is not None else []
     lines += [("Staged", f"{summary.bytes_staged / MIB:,.1f} MiB"), ("Took", f"{summary.seconds:,.1f} s")]
+    lines += [("Staged in", f"`{staged_in}`")] if staged_in else []
     lines += [(f"… {stage}", f"{seconds:,.2f} s") for stage, seconds in summary.seconds_by_stage.items()]
     lines += [(f"Watermark {when}", f"`{_cell(value)}`") for when, value in _watermarks(summary)]
     table = "\n".join(f"| {name} | {_cell(value)} |" for name, value in lines)
@@ -141,7 +151,14 @@ def summary_markdown(summary: RunSummary) -> str:
     return f"# {summary.ref}\n\n| | |\n|---|---|\n{table}{note}\n"
 
 
-def staged_link(handle: StagingHandle) -> str | None:
+def failure_markdown(ref: RunRef, error: IngestionError, staged_in: str | None = None) -> str:
+    """The error: what happened, what to do next, and where it was staged."""
+    next_step = f"\n\n**Next:** {error.next_step}" if error.next_step else ""
+    staged = f"\n\nStaged in `{staged_in}`" if staged_in else ""
+    return f"# {ref}\n\n**Failed, `{error.code}`:** {error.what}{next_step}{staged}\n"
+
+
+def staged_in(handle: StagingHandle) -> str | None:
     """A URL of the run's folder in staging; None where there is nothing to look at."""
     # The run's sessions lie together, two levels above a try of a slice.
     run_prefix = "/".join(handle.key.rstrip("/").split("/")[:-2])

@@ -19,6 +19,8 @@ from prefect.events import emit_event
 from contracts.receipts import RunRef
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from prefect.client.schemas.objects import FlowRun, State
     from prefect.flows import Flow
 
@@ -28,20 +30,20 @@ _COUNTED = ("rows_", "bytes_", "slices_")
 _log = logging.getLogger(__name__)
 
 
-def emit_started(flow: Flow[Any, Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001 - Prefect's keywords
-    """Hook for runs that begin."""
-    _emit(STARTED, flow_run, {})
+def emit_started(ref: RunRef, flow_run_id: UUID) -> None:
+    """A run has its turn. No hook: a run that waits for its turn begins more than one process."""
+    _emit(STARTED, ref, flow_run_id, {})
 
 
 def emit_ended(flow: Flow[Any, Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001 - Prefect's keywords
     """Hook for every end of a run."""
+    ref = RunRef(**{name: flow_run.parameters[name] for name in RunRef.model_fields})
     word = "SUCCEEDED" if state.is_completed() else "PAUSED" if state.name == "Paused" else "FAILED"
-    _emit(ENDED, flow_run, {"state": word, **_counters(state)})
+    _emit(ENDED, ref, flow_run.id, {"state": word, **_counters(state)})
 
 
-def _emit(event: str, flow_run: FlowRun, facts: dict[str, Any]) -> None:
+def _emit(event: str, ref: RunRef, flow_run_id: UUID, facts: dict[str, Any]) -> None:
     try:
-        ref = RunRef(**{name: flow_run.parameters[name] for name in RunRef.model_fields})
         resource = {
             "prefect.resource.id": f"nucleus.unit.{ref.endpoint_id}.{ref.unit_id}",
             "nucleus.endpoint": ref.endpoint_id,
@@ -49,8 +51,8 @@ def _emit(event: str, flow_run: FlowRun, facts: dict[str, Any]) -> None:
             "nucleus.sink": ref.sink_id,
             **({"nucleus.state": facts["state"]} if "state" in facts else {}),
         }
-        related = [{"prefect.resource.id": f"prefect.flow-run.{flow_run.id}", "prefect.resource.role": "flow-run"}]
-        payload = {**ref.model_dump(), **facts, "flow_run_id": str(flow_run.id)}
+        related = [{"prefect.resource.id": f"prefect.flow-run.{flow_run_id}", "prefect.resource.role": "flow-run"}]
+        payload = {**ref.model_dump(), **facts, "flow_run_id": str(flow_run_id)}
         emit_event(event, resource, related=related, payload=payload)
     except Exception as error:  # noqa: BLE001 - a hook has nobody to tell but the log
         _log.warning("The event %s could not be emitted: %s", event, type(error).__name__)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from prefect import get_run_logger
+from prefect.exceptions import Pause
 from prefect.states import Failed
 
 from contracts.errors import IngestionError, MetadataError, RunInProgressError, RunSupersededError
 from contracts.receipts import RunRef
+from flows.execution.failure_lines import log_typed_errors_plainly
 from flows.stages.export import run_stopped_error
 from flows.wiring import open_workspace
 
@@ -24,8 +27,10 @@ if TYPE_CHECKING:
 
 ResultT = TypeVar("ResultT")
 
-_NOT_OURS = (MetadataError, RunInProgressError, RunSupersededError)
-"""Nothing of the unit was started, or another run of it is running: its state is not this run's to write."""
+ANOTHER_RUNS = (RunInProgressError, RunSupersededError)
+"""Another run of the unit is running: its state and summary are not this run's to write."""
+_NOT_OURS = (MetadataError, *ANOTHER_RUNS)
+"""The same, or nothing of the unit was started."""
 
 _log = logging.getLogger(__name__)
 
@@ -40,9 +45,11 @@ def to_flow_state(body: Callable[[], ResultT]) -> ResultT | State[Any]:
 
     Not a decorator: Prefect reads a flow's annotations in the module of the outermost function.
     """
+    log_typed_errors_plainly()
     try:
         return body()
     except IngestionError as error:
+        get_run_logger().error("%s: %s", error.code, error)
         return failed_state(error)
 
 
@@ -52,7 +59,10 @@ def record_failure(states: UnitStates, ref: RunRef, run_id: str, error: BaseExce
         return
     reported = error if isinstance(error, Exception) else run_stopped_error()
     try:
-        states.failed(ref, run_id, reported)
+        if isinstance(error, Pause):  # somebody suspended the run, in the UI or by Prefect's API
+            states.paused(ref)
+        else:
+            states.failed(ref, run_id, reported)
     except IngestionError as unavailable:
         _log.warning("The failure of %s could not be recorded in its unit state: %s", ref, unavailable)
 

@@ -31,10 +31,9 @@ def pausable(workspace: Workspace, ref: RunRef, run_id: str, control: RunControl
     """Poll for a pause request while the context is open, and pass it to the run's control.
 
     Raises:
-        RunPausedError: The run was paused before it began or while it ran; the unit's state says PAUSED.
+        RunPausedError: The unit was paused before the run began or while it ran; its state says PAUSED.
     """
-    if workspace.holds.ends(ref, run_id):
-        raise _paused(workspace, ref)
+    workspace.holds.require_free(ref)
     over, requested = Event(), Event()
     arguments = (workspace.holds, ref, run_id, control, over, requested)
     watcher = Thread(target=_watch_holds, args=arguments, name="pause", daemon=True)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from prefect.futures import PrefectFuture
+    from prefect.tasks import Task
 
     from flows.stages.executor import SliceStep
 
@@ -38,6 +39,7 @@ WORKSPACE_ID = "default"
 
 _OPTIONS: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False, "retries": 0}
 _context: ContextVar[SliceContext | None] = ContextVar("slice_context", default=None)
+_phase_work: ContextVar[Callable[[], None]] = ContextVar("phase_work")
 
 
 class SliceRoute(Contract):
@@ -92,13 +94,23 @@ class PrefectExecutor:
     def run_phase(self, name: str, work: Callable[[], ResultT]) -> ResultT:
         """The result of ``work``, which shows as a task run of that name; the result itself stays in this process."""
         results: list[ResultT] = []
-
-        @task(name=name, task_run_name=name, **_OPTIONS)
-        def phase() -> None:
-            results.append(work())
-
-        phase()
+        token = _phase_work.set(lambda: results.append(work()))
+        try:
+            _phase_task(name)()
+        finally:
+            _phase_work.reset(token)
         return results[0]
+
+
+@lru_cache
+def _phase_task(name: str) -> Task[[], None]:
+    """Made once: Prefect reads the source of a task that it makes."""
+
+    @task(name=name, task_run_name=name, **_OPTIONS)
+    def phase() -> None:
+        _phase_work.get()()
+
+    return phase
 
 
 def context_of(run: RunHandle, route: SliceRoute) -> SliceContext:

@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cdm_mappers.registry import mapper_for, model_for
-from contracts.errors import CheckpointConflictError
+from contracts.errors import CheckpointConflictError, IngestionError
 from contracts.state import Checkpoint
 from flows.execution.artifacts import RunArtifacts
+from flows.execution.events import emit_started
 from flows.execution.exclusive import exclusive_run
-from flows.execution.outcome import record_failure, record_success, stats_of
+from flows.execution.outcome import ANOTHER_RUNS, record_failure, record_success, stats_of
 from flows.execution.tasks import WORKSPACE_ID, PrefectExecutor
 from flows.stages.plan import RunRequest, require_sink
 from flows.stages.run import SilentObserver, UnitRun
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from contracts.model import Json
     from contracts.plan import IngestionSlice
     from contracts.receipts import RunRef, RunSummary, StageReceipt, UpsertReceipt
-    from contracts.unit import DataMode, IngestionMode
+    from contracts.unit import DataMode, IngestionMode, UnitState
     from flows.execution.artifacts import RunLog
     from flows.stages.plan import OpenRun
     from flows.stages.run import RunObserver
@@ -82,6 +83,7 @@ class FlowUnitRun(SilentObserver):
         self._flow_run_id, self._control = flow_run_id, control
         self._artifacts = RunArtifacts(ref, log)
         self._run_id = flow_run_id.hex
+        self._state: UnitState | None = None
 
     def execute(
         self,
@@ -92,6 +94,7 @@ class FlowUnitRun(SilentObserver):
         checkpoint: Json | None = None,
         *,
         fresh: bool,
+        adopt: bool = False,
     ) -> RunSummary:
         """Refuse or run.
 
@@ -102,6 +105,7 @@ class FlowUnitRun(SilentObserver):
             staging_id: A staging block; the default area when None.
             checkpoint: Where to begin in place of the saved checkpoint.
             fresh: Make a new plan even if an unfinished run could be resumed.
+            adopt: Take the target over if it belongs to another unit, or holds rows that no run wrote.
 
         Raises:
             IngestionError: Nothing began, or the run did not succeed; run it again to resume it.
@@ -116,6 +120,7 @@ class FlowUnitRun(SilentObserver):
             checkpoint=checkpoint,
             cdm_model=model_for(unit, data_mode or config.data_mode),
             fresh=fresh,
+            adopt=adopt,
         )
         with self._failures_recorded():
             sink = self._workspace.sink(self._ref.sink_id)
@@ -126,7 +131,7 @@ class FlowUnitRun(SilentObserver):
     def opened(self, opened: OpenRun) -> None:
         """The plan is frozen: from now on the unit's state names the run that the sink knows."""
         self._run_id = opened.run.run_id
-        self._workspace.states.running(self._ref, self._run_id)
+        self._state = self._workspace.states.running(self._ref, self._run_id, self._flow_run_id, self._state)
         plan = opened.plan
         self._log.info(
             "%s: %s, %d slice(s), %s; %d done before",
@@ -140,7 +145,8 @@ class FlowUnitRun(SilentObserver):
     def _execute_locked(self, sink: SinkEndpoint, request: RunRequest, staging_id: str | None) -> RunSummary:
         """The run itself, under the unit's lock: only now is the saved checkpoint final."""
         states, source = self._workspace.states, self._workspace.source(self._ref.endpoint_id)
-        states.running(self._ref, self._run_id)
+        self._state = states.running(self._ref, self._run_id, self._flow_run_id)
+        emit_started(self._ref, self._flow_run_id)
         checkpoints = self._workspace.checkpoints(self._workspace.vendor(self._ref.endpoint_id))
         begin = request.checkpoint or checkpoints.progress(self._ref)
         summary = UnitRun(
@@ -186,6 +192,8 @@ class FlowUnitRun(SilentObserver):
             yield
         except BaseException as error:
             record_failure(self._workspace.states, self._ref, self._run_id, error)
+            if isinstance(error, IngestionError) and not isinstance(error, ANOTHER_RUNS):
+                self._artifacts.show_failure(error)
             raise
 
 

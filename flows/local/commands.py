@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from contextlib import suppress
 from pathlib import Path
 
-from flows.local.processes import LOOPBACK, port_of
+from flows.local.processes import INSTANCE_HEADER, LOOPBACK, port_of
+from flows.prefect_api.loopback import keep_loopback_direct
 
 ROOT = Path(__file__).resolve().parents[2]
+WORKER_FILES = "worker-files"
+"""Folder under the home for temporary files of the worker and its runs."""
 
 SERVER: dict[str, str] = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -28,6 +32,7 @@ SERVER: dict[str, str] = {
 
 def environment(home: Path, api_url: str) -> dict[str, str]:
     """The environment of every process of ours."""
+    keep_loopback_direct()
     return {
         **os.environ,
         "DO_NOT_TRACK": "1",
@@ -41,6 +46,19 @@ def environment(home: Path, api_url: str) -> dict[str, str]:
     }
 
 
+def worker_environment(home: Path, api_url: str) -> dict[str, str]:
+    """The worker's: with a folder of its own for temporary files, as Prefect writes a run's whole environment there."""
+    folder = home / WORKER_FILES
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return {**environment(home, api_url), "TMPDIR": str(folder)}
+
+
+def remove_leftovers(home: Path) -> None:
+    """Remove what killed workers left of their runs' environments; no worker of this home is running."""
+    for folder in (home / WORKER_FILES).glob("prefect-workspace-attempt-*"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def encryption_key(file: Path) -> str:
     """The key in the file, made when there is none. Whoever has it and the database has the secrets."""
     from cryptography.fernet import Fernet  # noqa: PLC0415 - Prefect brings it
@@ -52,22 +70,23 @@ def encryption_key(file: Path) -> str:
     return file.read_text()
 
 
-def server_command(api_url: str) -> list[str]:
-    """The Prefect server, at the address in its URL."""
+def server_command(api_url: str, instance: str) -> list[str]:
+    """The Prefect server, at the address in its URL; its answers carry the name of the instance."""
     app = ["--factory", "flows.local.prefect_server:create_app", "--timeout-keep-alive", "5"]
+    app += ["--header", f"{INSTANCE_HEADER}:{instance}"]
     return [sys.executable, "-m", "uvicorn", "--host", LOOPBACK, "--port", str(port_of(api_url)), *app]
 
 
 def worker_command() -> list[str]:
-    """A process worker."""
+    """A process worker. Without ``--limit``: with it, a run that is retried while its process ends kills the worker."""
     return [sys.executable, "-m", "prefect", "worker", "start", "--pool", "nucleus", "--type", "process"]
 
 
-def set_up_command(api_url: str) -> list[str]:
+def set_up_command(api_url: str, instance: str | None) -> list[str]:
     """Blocks, pool and deployments; a process of its own, as this one may have loaded Prefect under other settings."""
-    return [sys.executable, "-m", "flows.local.set_up", api_url]
+    return [sys.executable, "-m", "flows.local.set_up", api_url, *([instance] if instance else [])]
 
 
-def api_command(port: int) -> list[str]:
+def api_command(port: int, instance: str) -> list[str]:
     """The API is a room above this one, so it is started as a program."""
-    return [sys.executable, "-m", "metadata_api", LOOPBACK, str(port)]
+    return [sys.executable, "-m", "metadata_api", LOOPBACK, str(port), "--header", f"{INSTANCE_HEADER}:{instance}"]

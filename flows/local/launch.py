@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
+from secrets import token_hex
 from typing import TYPE_CHECKING
 
 from contracts.errors import ControlPlaneError
@@ -12,9 +13,11 @@ from flows.local.commands import (
     api_command,
     encryption_key,
     environment,
+    remove_leftovers,
     server_command,
     set_up_command,
     worker_command,
+    worker_environment,
 )
 from flows.local.processes import forget, is_healthy, start
 
@@ -34,17 +37,19 @@ def launch_server_and_worker(home: Path, api_url: str, pids: dict[str, int], *, 
     """
     shared = environment(home, api_url)
     secret = {"PREFECT_SERVER_ENCRYPTION_KEY": encryption_key(home / "encryption.key")}
-    server = None
+    server, instance = None, None
     if "server" not in pids:
-        server = start("server", server_command(api_url), {**shared, **SERVER, **secret}, home)
+        instance = token_hex(8)
+        server = start("server", server_command(api_url, instance), {**shared, **SERVER, **secret}, home)
         pids["server"] = server.pid
-    setting_up = start("set-up", set_up_command(api_url), shared, home) if worker else None
+    setting_up = start("set-up", set_up_command(api_url, instance), shared, home) if worker else None
     try:
-        if server is not None:
-            wait_until_healthy(server, api_url, "Prefect server", home / "logs" / "server.log")
+        if server is not None and instance is not None:
+            wait_until_healthy(server, api_url, instance, home / "logs" / "server.log")
         if setting_up is not None:
             if "worker" not in pids:
-                pids["worker"] = start("worker", worker_command(), shared, home).pid
+                remove_leftovers(home)
+                pids["worker"] = start("worker", worker_command(), worker_environment(home, api_url), home).pid
             _require_success(setting_up, home)
     finally:
         if setting_up is not None:
@@ -53,21 +58,21 @@ def launch_server_and_worker(home: Path, api_url: str, pids: dict[str, int], *, 
             forget(setting_up.pid)
 
 
-def start_api(home: Path, prefect_api_url: str, port: int) -> subprocess.Popen[bytes]:
+def start_api(home: Path, prefect_api_url: str, port: int, instance: str) -> subprocess.Popen[bytes]:
     """The API's process, which does not answer yet."""
-    return start("api", api_command(port), environment(home, prefect_api_url), home)
+    return start("api", api_command(port, instance), environment(home, prefect_api_url), home)
 
 
-def wait_until_healthy(process: subprocess.Popen[bytes], url: str, name: str, log: Path) -> None:
-    """Return when the server at the URL answers.
+def wait_until_healthy(process: subprocess.Popen[bytes], url: str, instance: str, log: Path) -> None:
+    """Return when the process answers at the URL; what another program answers there does not count.
 
     Raises:
-        ControlPlaneError: Its process ended, or 180 seconds passed.
+        ControlPlaneError: The process ended, or 180 seconds passed.
     """
     deadline = time.monotonic() + START_TIMEOUT_S
-    while not is_healthy(url):
+    while not is_healthy(url, instance):
         if process.poll() is not None or time.monotonic() > deadline:
-            raise ControlPlaneError(f"The {name} did not start", f"See {log}.", url=url)
+            raise ControlPlaneError(f"The server at {url} did not start", f"See {log}.", url=url)
         time.sleep(0.1)
 
 

@@ -11,12 +11,16 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.request import ProxyHandler, build_opener
 
+from contracts.errors import ConfigInvalidError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 END_TIMEOUT_S = 15.0
 LOOPBACK = "127.0.0.1"
+INSTANCE_HEADER = "nucleus-instance"
+"""In every answer of a server that was started here: a random name by which its starter knows it."""
 _COMMAND_LINES = ("flows.local.prefect_server", "prefect worker", "metadata_api")
 """What tells the command line of a process of ours."""
 
@@ -36,11 +40,11 @@ def start(name: str, command: Sequence[str], environment: Mapping[str, str], hom
     return started
 
 
-def is_healthy(api_url: str) -> bool:
-    """True when the API answers."""
+def is_healthy(api_url: str, instance: str | None = None) -> bool:
+    """True when the API answers; with ``instance``, only when it is that process of ours and no other program."""
     try:
         with open_url(f"{api_url}/health") as answer:
-            return bool(answer.status == 200)
+            return bool(answer.status == 200) and instance in {None, answer.headers[INSTANCE_HEADER]}
     except OSError:
         return False
 
@@ -102,6 +106,17 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
         return True
+
+
+def require_free(port: int, option: str) -> None:
+    """Raises ConfigInvalidError when another program has the port, and says which option names another one."""
+    if not is_free(port):
+        raise ConfigInvalidError(
+            f"Port {port} on {LOOPBACK} is taken by another program",
+            f"Choose another one with {option}, or leave {option} out.",
+            field=option,
+            port=port,
+        )
 
 
 def free_port() -> int:

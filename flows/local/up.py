@@ -6,14 +6,16 @@ encrypts saved secrets (``encryption.key``, mode 0600) and ``up.json``, by which
 
 from __future__ import annotations
 
+from secrets import token_hex
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 from contracts.errors import ConfigInvalidError
+from flows.local.commands import remove_leftovers
 from flows.local.control_plane import LocalControlPlane, read_record, write_record
 from flows.local.launch import launch_server_and_worker, start_api, wait_until_healthy
-from flows.local.processes import LOOPBACK, end, free_port, has_ended, is_free, is_healthy, port_of
-from flows.prefect_api.client import USE_ANOTHER_HOME, home_folder, running_api, up_file
+from flows.local.processes import LOOPBACK, end, free_port, has_ended, is_free, is_healthy, port_of, require_free
+from flows.prefect_api.client import USE_ANOTHER_HOME, home_folder, running_api
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,18 +33,21 @@ def up(
 
     Args:
         home: Folder of everything; NUCLEUS_HOME or ``~/.nucleus`` when None.
-        port: Of the server, on 127.0.0.1; a free one when None.
+        port: Of the server, on 127.0.0.1; when None, the one it had before, or a free one.
         worker: Start a process worker too, and set up pool and deployments.
         api: Start the API too.
-        api_port: Of the API, on 127.0.0.1; a free one when None.
+        api_port: Of the API, likewise.
 
     Raises:
-        ConfigInvalidError: The folder cannot be made or written to.
+        ConfigInvalidError: The folder cannot be made or written to, or another program has the port.
         ControlPlaneError: A process ended early or the server did not answer in 180 seconds; what was started is ended.
     """
     home = (home or home_folder()).absolute()
     _require_usable(home)
     running = _still_running(home)
+    for name, wanted_port, option in (("server", port, "--port"), ("api", api_port if api else None, "--api-port")):
+        if wanted_port is not None and (running is None or name not in running.pids):
+            require_free(wanted_port, option)
     wanted = ("server", "worker") if worker else ("server",)
     if running is None or not all(name in running.pids for name in wanted):
         running = _start_missing(home, running, port, worker)
@@ -50,14 +55,15 @@ def up(
 
 
 def down(home: Path | None = None) -> bool:
-    """End what :func:`up` started, the worker first; False when nothing was running."""
+    """End what :func:`up` started, the worker first; False when nothing was running. The addresses are remembered."""
     home = (home or home_folder()).absolute()
     recorded = read_record(home)
     if recorded is None:
         return False
     was_running = running_api(home) is not None
     end(recorded.pids)
-    up_file(home).unlink(missing_ok=True)
+    remove_leftovers(home)
+    write_record(recorded._replace(pids={}))
     return was_running
 
 
@@ -87,7 +93,7 @@ def _still_running(home: Path) -> LocalControlPlane | None:
     running = recorded._replace(pids={name: pid for name, pid in recorded.pids.items() if not has_ended(pid)})
     if "server" in running.pids and not is_healthy(running.api_url):
         down(home)
-        return None
+        return recorded._replace(pids={})
     return running
 
 
@@ -98,15 +104,13 @@ def _start_missing(home: Path, running: LocalControlPlane | None, port: int | No
         api_url = running.api_url
     elif running is not None:  # what is left of it speaks to an address that is somebody else's now
         end(running.pids)
-        running = None
+        running = running._replace(pids={})
     before = {} if running is None else running.pids
     pids = dict(before)
     try:
         launch_server_and_worker(home, api_url, pids, worker=worker)
     except BaseException:
         end({name: pid for name, pid in pids.items() if before.get(name) != pid})
-        if not before:
-            up_file(home).unlink(missing_ok=True)
         raise
     started = LocalControlPlane(api_url, pids, home, None if running is None else running.nucleus_api_url)
     write_record(started)
@@ -119,11 +123,12 @@ def _start_api(plane: LocalControlPlane, port: int | None) -> LocalControlPlane:
         old = None if plane.nucleus_api_url is None else port_of(plane.nucleus_api_url)
         port = old if old is not None and is_free(old) else free_port()
     url = f"http://{LOOPBACK}:{port}"
-    process = start_api(plane.home, plane.api_url, port)
+    instance = token_hex(8)
+    process = start_api(plane.home, plane.api_url, port, instance)
     with_api = plane._replace(pids={**plane.pids, "api": process.pid}, nucleus_api_url=url)
     write_record(with_api)
     try:
-        wait_until_healthy(process, url, "API", plane.home / "logs" / "api.log")
+        wait_until_healthy(process, url, instance, plane.home / "logs" / "api.log")
     except BaseException:
         end({"api": process.pid})
         write_record(plane)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import uuid4
 
 from contracts.endpoint import SupportsSelectionCheck
 from contracts.errors import ConfigInvalidError
-from flows.prefect_api.runs import ACCEPTED, ALIVE, DEPLOYMENT, WAITING, key_of
+from flows.prefect_api.runs import ACCEPTED, ALIVE, AWAITING_TURN, DEPLOYMENT, key_of, same_parameters
 from flows.prefect_api.schedules import prefect_schedule, sync_schedules
 from state.units import stored
 
@@ -25,8 +25,24 @@ def active_run(workspace: Workspace, ref: RunRef) -> Run | None:
     return _at_work(workspace, ref) or next(iter(_waiting(workspace, ref)), None)
 
 
-def start(workspace: Workspace, ref: RunRef, parameters: Mapping[str, Any]) -> Run:
-    """Start the unit on a worker, or let it go on where a pause stopped it; what goes on already is given back.
+class Start(NamedTuple):
+    """What came of a request to start a unit."""
+
+    run: Run
+    ended_pause: bool
+    """True when the unit was paused, and no longer is."""
+
+    @property
+    def words(self) -> str:
+        """For a person."""
+        return "The pause is over, and the unit runs" if self.ended_pause else "The unit runs"
+
+
+def start(workspace: Workspace, ref: RunRef, parameters: Mapping[str, Any]) -> Start:
+    """Start the unit on a worker, or let it go on where a pause stopped it.
+
+    A run that would do the same and has not begun is given back in place of a second one. A run at work is not: it
+    may have read before the request, so the new one waits for its turn.
 
     Args:
         workspace: Of the server in use.
@@ -36,11 +52,13 @@ def start(workspace: Workspace, ref: RunRef, parameters: Mapping[str, Any]) -> R
     Raises:
         ControlPlaneError: The server did not answer, or has no deployment ``ingest-unit``.
     """
-    if workspace.holds.release(ref):
+    ended_pause = workspace.holds.release(ref)
+    if ended_pause:
         sync(workspace)
-    elif found := active_run(workspace, ref):
-        return found
-    return workspace.runs.start(DEPLOYMENT, parameters, key=key_of("start", uuid4().hex), tags=(ACCEPTED,))
+    run = _resumed(workspace, ref) or _not_begun(workspace, parameters)
+    if run is None:
+        run = workspace.runs.start(DEPLOYMENT, parameters, key=key_of("start", uuid4().hex), tags=(ACCEPTED,))
+    return Start(run, ended_pause)
 
 
 def pause(workspace: Workspace, ref: RunRef) -> Run | None:
@@ -48,8 +66,9 @@ def pause(workspace: Workspace, ref: RunRef) -> Run | None:
 
     A run that waits for a worker is cancelled: nothing of it began.
     """
-    at_work = _at_work(workspace, ref)
-    workspace.holds.hold(ref, [at_work.run_id] if at_work else [])
+    alive = _alive(workspace, ref)
+    at_work = next(iter(alive), None)
+    workspace.holds.hold(ref, [run.run_id for run in alive])
     for run in _waiting(workspace, ref):
         workspace.runs.cancel(run)
     if at_work is None:
@@ -115,8 +134,26 @@ def _scheduled(config: UnitConfig) -> tuple[object, ...] | None:
 
 
 def _at_work(workspace: Workspace, ref: RunRef) -> Run | None:
-    return next((run for run in workspace.runs.find(ALIVE) if run.ref == ref), None)
+    return next(iter(_alive(workspace, ref)), None)
+
+
+def _alive(workspace: Workspace, ref: RunRef) -> list[Run]:
+    return [run for run in workspace.runs.find(ALIVE) if run.ref == ref]
+
+
+def _resumed(workspace: Workspace, ref: RunRef) -> Run | None:
+    """The unit's suspended run, which a worker continues; None when there is none that can be continued."""
+    suspended = [run for run in workspace.runs.find(("PAUSED",)) if run.ref == ref]
+    return next((workspace.runs.get(run.run_id) for run in suspended if workspace.runs.resume(run)), None)
+
+
+def _not_begun(workspace: Workspace, parameters: Mapping[str, Any]) -> Run | None:
+    promised = workspace.runs.find(("SCHEDULED", "PENDING"), tag=ACCEPTED)
+    return next((run for run in promised if same_parameters(run.parameters, parameters)), None)
 
 
 def _waiting(workspace: Workspace, ref: RunRef) -> list[Run]:
-    return [run for run in workspace.runs.find(WAITING, tag=ACCEPTED) if run.ref == ref]
+    """Runs that were promised, and runs of schedules and the UI that wait for their turn."""
+    promised = workspace.runs.find(("SCHEDULED",), tag=ACCEPTED)
+    in_turn = workspace.runs.find(("SCHEDULED",), name=AWAITING_TURN)
+    return [*{run.run_id: run for run in (*promised, *in_turn) if run.ref == ref}.values()]

@@ -14,7 +14,7 @@ from flows.prefect_api.runs import ALIVE
 from flows.stages.export import run_stopped_error
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from contracts.state import Checkpoint
     from flows.prefect_api.runs import Run, Runs
@@ -23,15 +23,19 @@ if TYPE_CHECKING:
 
 def states_of(workspace: Workspace, endpoint_id: str | None = None) -> tuple[UnitState, ...]:
     """Every state (of the endpoint), as it is now, by endpoint, unit and sink."""
-    return current_states(workspace.runs, workspace.states.list(endpoint_id), endpoint_id)
+    saved, held = workspace.states.list(endpoint_id), workspace.holds.list(endpoint_id)
+    return current_states(workspace.runs, saved, held, endpoint_id)
 
 
-def current_states(runs: Runs, saved: Iterable[UnitState], endpoint_id: str | None = None) -> tuple[UnitState, ...]:
+def current_states(
+    runs: Runs, saved: Iterable[UnitState], held: Collection[RunRef], endpoint_id: str | None = None
+) -> tuple[UnitState, ...]:
     """The saved states (of the endpoint), corrected by the runs that Prefect says are alive now.
 
     Args:
         runs: Flow runs on the server in use.
         saved: As runs recorded them; may come from a cache.
+        held: Paused by an operator.
         endpoint_id: Leave out runs of other endpoints.
 
     Returns:
@@ -40,20 +44,25 @@ def current_states(runs: Runs, saved: Iterable[UnitState], endpoint_id: str | No
     by_ref = {ref_of(state): state for state in saved}
     running = {ref: run for ref, run in _at_work(runs).items() if endpoint_id in {None, ref.endpoint_id}}
     first_runs = {ref: UnitState(**ref.model_dump()) for ref in running if ref not in by_ref}
-    found = [corrected(state, running.get(ref)) for ref, state in {**by_ref, **first_runs}.items()]
+    found = [corrected(state, running.get(ref), is_held=ref in held) for ref, state in {**by_ref, **first_runs}.items()]
     return tuple(sorted(found, key=lambda state: (state.endpoint_id, state.unit_id, state.sink_id)))
 
 
 def state_of(workspace: Workspace, ref: RunRef) -> UnitState:
     """The state of one (endpoint, unit, sink), as it is now."""
-    return corrected(workspace.states.state(ref), _at_work(workspace.runs).get(ref))
+    is_held = workspace.holds.is_held(ref)
+    return corrected(workspace.states.state(ref), _at_work(workspace.runs).get(ref), is_held=is_held)
 
 
-def corrected(noted: UnitState, alive: Run | None) -> UnitState:
-    """The noted state, if what Prefect knows does not say otherwise."""
+def corrected(noted: UnitState, alive: Run | None, *, is_held: bool = False) -> UnitState:
+    """The noted state, if what Prefect knows does not say otherwise; of a paused unit that does not run, PAUSED."""
     if alive is not None and not _was_overtaken(alive, noted):
-        began_at = alive.began_at or noted.last_run_at
+        if alive.is_suspended:
+            return noted.model_copy(update={"state": "PAUSED"})
+        began_at = alive.at_work_since or noted.last_run_at
         return noted.model_copy(update={"state": "RUNNING", "last_run_id": alive.run_id, "last_run_at": began_at})
+    if is_held:
+        return noted.model_copy(update={"state": "PAUSED"})
     if noted.state == "RUNNING":
         error = {name: value for name, value in run_stopped_error().to_json().items() if name != "facts"}
         return noted.model_copy(update={"state": "FAILED", "last_error": error})
@@ -61,16 +70,16 @@ def corrected(noted: UnitState, alive: Run | None) -> UnitState:
 
 
 def _at_work(runs: Runs) -> dict[RunRef, Run]:
-    """Of each unit the run that began last: a killed one stays alive for Prefect until its heartbeat is missed."""
-    oldest_first = sorted(runs.find(ALIVE), key=lambda run: run.began_at or run.state_at)
+    """Of each unit the run that began last, suspended ones too: a killed one is alive until its heartbeat is missed."""
+    oldest_first = sorted(runs.find((*ALIVE, "PAUSED")), key=lambda run: run.at_work_since or run.state_at)
     return {run.ref: run for run in oldest_first if run.ref is not None}
 
 
 def _was_overtaken(alive: Run, noted: UnitState) -> bool:
     """True for a run that cannot be at work, because a later run of the unit took the lock and has ended."""
-    if noted.state == "RUNNING" or noted.last_run_at is None or alive.began_at is None:
+    if noted.state == "RUNNING" or noted.last_run_at is None or alive.at_work_since is None:
         return False
-    return alive.began_at < noted.last_run_at
+    return alive.at_work_since < noted.last_run_at
 
 
 def checkpoints_of(workspace: Workspace, endpoint_id: str) -> Mapping[RunRef, dict[str, Any]]:

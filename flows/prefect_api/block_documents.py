@@ -68,11 +68,11 @@ class BlockDocuments:
         made = self._plane.call("POST", "/block_documents/", body)
         return Document(made["id"], name, kind.get_block_type_slug(), dict(data))
 
-    def replace(self, kind: type[Block], document_id: str, data: Mapping[str, Any]) -> None:
-        """Put ``data`` in place of what the document holds, under today's schema."""
+    def replace(self, kind: type[Block], document_id: str, data: Mapping[str, Any]) -> bool:
+        """Put ``data`` in place of what the document holds, under today's schema; False when it is gone."""
         _, schema_id = self._registered(kind)
         body = {"data": dict(data), "block_schema_id": schema_id, "merge_existing_data": False}
-        self._plane.call("PATCH", f"/block_documents/{document_id}", body)
+        return self._plane.call("PATCH", f"/block_documents/{document_id}", body) is not None
 
     def delete(self, document_id: str) -> None:
         """Remove the document; removing what is gone already is no error."""

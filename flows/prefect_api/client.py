@@ -9,24 +9,27 @@ import json
 import os
 import sys
 import time
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from contracts.errors import ConfigInvalidError, ControlPlaneError
+from flows.prefect_api.loopback import keep_loopback_direct
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from contextlib import AbstractContextManager
 
     import httpx
     from prefect.client.orchestration import SyncPrefectClient
+    from prefect.settings import Settings
 
 API_URL = "PREFECT_API_URL"
 _HINT = "Run `nucleus up`, or set PREFECT_API_URL to a running Prefect server."
 RESTART_PATIENCE_S = 60.0
 """How long a flow run waits for a server that refuses connections."""
 _RECONNECT_EVERY_S = 1.0
-_held = ExitStack()
+_AWAY_FOR_S = 1.0
+_BUSY = (429, 503)
 
 
 class AlreadyThereError(Exception):
@@ -34,15 +37,24 @@ class AlreadyThereError(Exception):
 
 
 class ControlPlane:
-    """One open client of the Prefect API; safe between threads. Close it, or use it as a context."""
+    """One open client of the Prefect API; safe between threads. Close it, or use it as a context.
 
-    def __init__(self, client: SyncPrefectClient) -> None:
+    Args:
+        client: Opened; closed with this object.
+        answer_within_s: Give a call up after so many seconds, and then refuse those of the next second at once; for
+            callers that somebody waits for. None: as patient as Prefect's client, which tries for minutes.
+    """
+
+    def __init__(self, client: SyncPrefectClient, answer_within_s: float | None = None) -> None:
         self.client = client
+        self._answer_within_s = answer_within_s
+        self._away_until = 0.0
+        self._once: Settings | None = None
 
     def call(
         self, method: Any, path: str, body: Mapping[str, Any] | None = None, params: Mapping[str, Any] | None = None
     ) -> Any:
-        """The JSON answer; None for 404 and for an empty answer. Prefect's client retries 429 and 503.
+        """The JSON answer, ``{}`` for an empty one; None for 404. 429 and 503 are tried again.
 
         Inside a flow run, a server that refuses connections is waited for: it is being restarted, and the run would
         otherwise fail before it began. Nothing was sent, so every kind of call may be repeated.
@@ -66,13 +78,15 @@ class ControlPlane:
             ) from None
         except httpx.HTTPError as error:
             raise unreachable(str(self.client.api_url), type(error).__name__) from None
-        return answer.json() if answer.content else None
+        return answer.json() if answer.content else {}
 
     def _request(
         self, method: Any, path: str, body: Mapping[str, Any] | None, params: Mapping[str, Any] | None
     ) -> httpx.Response:
         import httpx  # noqa: PLC0415 - loaded with Prefect, not before
 
+        if self._answer_within_s is not None:
+            return self._request_within(self._answer_within_s, method, path, json=body, params=dict(params or {}))
         deadline = time.monotonic() + (RESTART_PATIENCE_S if _in_flow_run() else 0.0)
         while True:
             try:
@@ -81,6 +95,36 @@ class ControlPlane:
                 if time.monotonic() >= deadline:
                     raise
                 time.sleep(_RECONNECT_EVERY_S)
+
+    def _request_within(self, seconds: float, method: Any, path: Any, **how: Any) -> httpx.Response:
+        import httpx  # noqa: PLC0415 - loaded with Prefect, not before
+
+        if time.monotonic() < self._away_until:
+            raise httpx.ConnectError("it did not answer a moment ago")
+        deadline = time.monotonic() + seconds
+        left_s = seconds
+        try:
+            while True:
+                try:
+                    with self._without_retries():  # but about two seconds are slept after a busy answer all the same
+                        return self.client.request(method, path, **how, timeout=left_s)
+                except httpx.HTTPStatusError as error:
+                    left_s = deadline - time.monotonic()
+                    if error.response.status_code not in _BUSY or left_s <= 0:
+                        raise
+        except httpx.TransportError:
+            self._away_until = time.monotonic() + _AWAY_FOR_S
+            raise
+
+    def _without_retries(self) -> AbstractContextManager[object]:
+        """The settings of now, in which Prefect's client tries once."""
+        from prefect.context import SettingsContext, get_settings_context  # noqa: PLC0415 - loaded with the client
+        from prefect.settings import PREFECT_CLIENT_MAX_RETRIES  # noqa: PLC0415
+
+        context = get_settings_context()
+        if self._once is None:  # made once: a copy of the settings takes milliseconds
+            self._once = context.settings.copy_with_update(updates={PREFECT_CLIENT_MAX_RETRIES: 0})
+        return SettingsContext(profile=context.profile, settings=self._once)
 
     def close(self) -> None:
         """Close the connections."""
@@ -93,8 +137,13 @@ class ControlPlane:
         self.close()
 
 
-def connect(home: Path | None = None) -> ControlPlane:
+def connect(home: Path | None = None, answer_within_s: float | None = None, *, check: bool = True) -> ControlPlane:
     """A client of the server in use: PREFECT_API_URL, else the one ``nucleus up`` runs, else the profile's.
+
+    Args:
+        home: The folder of ``nucleus up``; NUCLEUS_HOME or ``~/.nucleus`` when None.
+        answer_within_s: See :class:`ControlPlane`.
+        check: Ask the server whether it is well.
 
     Raises:
         ControlPlaneError: None of them is set, or the server does not answer.
@@ -104,9 +153,10 @@ def connect(home: Path | None = None) -> ControlPlane:
 
     # Settings of our own, because inside a flow Prefect would hand out the client the flow itself uses.
     client = get_client(httpx_settings={"headers": {}}, sync_client=True)
-    plane = ControlPlane(client.__enter__())
+    plane = ControlPlane(client.__enter__(), answer_within_s)
     try:
-        plane.call("GET", "/health")
+        if check:
+            plane.call("GET", "/health")
     except BaseException:
         plane.close()
         raise
@@ -119,6 +169,7 @@ def find_api(home: Path | None = None) -> str:
     Raises:
         ControlPlaneError: No server is named anywhere.
     """
+    keep_loopback_direct()
     if not os.environ.get(API_URL) and "prefect" not in sys.modules and (found := running_api(home)):
         os.environ[API_URL] = found
     from prefect.settings import PREFECT_API_URL  # noqa: PLC0415 - more than a second to load
@@ -168,11 +219,19 @@ def unreachable(url: str, why: str) -> ControlPlaneError:
 
 
 def _adopt(url: str) -> None:
-    # Prefect was imported before the server was known: its settings are a context, child processes read the variable.
-    from prefect.settings import PREFECT_API_URL, temporary_settings  # noqa: PLC0415
+    """Make the server known where Prefect was imported before: to this context, and by the variable to child processes.
+
+    Entered for good and not by ``temporary_settings``: that is a generator, which Python would end when the process
+    does, in another context than the one it began in, and complain.
+    """
+    from prefect.context import SettingsContext, get_settings_context  # noqa: PLC0415
+    from prefect.settings import PREFECT_API_URL  # noqa: PLC0415
 
     os.environ[API_URL] = url
-    _held.enter_context(temporary_settings({PREFECT_API_URL: url}))
+    known = get_settings_context()
+    SettingsContext(
+        profile=known.profile, settings=known.settings.copy_with_update(updates={PREFECT_API_URL: url})
+    ).__enter__()
 
 
 def _in_flow_run() -> bool:

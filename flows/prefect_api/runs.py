@@ -24,6 +24,10 @@ FLOW = "ingest-unit"
 DEPLOYMENT = "ingest-unit/ingest-unit"
 ACCEPTED = "nucleus-accepted"
 """Tag of a run that somebody was promised: it is started again when its worker dies."""
+AWAITING_RETRY, AWAITING_TURN, FOLDED = "AwaitingRetry", "AwaitingTurn", "Folded"
+"""Names of states: scheduled after a crash; scheduled while another run of the unit works; completed by another run."""
+FOLDED_INTO, WAITS = "nucleus.folded-into", "nucleus.waits"
+"""Labels: id of the run that completed it; how often it was put back because another run of its unit was at work."""
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 ALIVE = ("PENDING", "RUNNING", "CANCELLING")
 WAITING = ("SCHEDULED", "PAUSED")
@@ -58,6 +62,21 @@ class Run(NamedTuple):
     def is_waiting(self) -> bool:
         """True while it waits for a worker."""
         return self.state in WAITING
+
+    @property
+    def at_work_since(self) -> datetime | None:
+        """When it entered its state, if that is being at work or suspended; else when its first process began."""
+        return self.state_at if self.state in {"RUNNING", "PAUSED"} else self.began_at
+
+    @property
+    def is_suspended(self) -> bool:
+        """True while it is paused by Prefect's own means, such as the UI's Suspend: it has no process."""
+        return self.state == "PAUSED"
+
+    @property
+    def waits(self) -> int:
+        """How often it was put back because another run of its unit was at work."""
+        return int(self.labels.get(WAITS, 0))
 
     @property
     def ref(self) -> RunRef | None:
@@ -125,17 +144,17 @@ class Runs:
         states: tuple[str, ...],
         *,
         tag: str | None = None,
+        name: str | None = None,
         ended_after: datetime | None = None,
-        began_after: datetime | None = None,
     ) -> Iterator[Run]:
         """Runs of units in one of these states, the one that was to begin last first."""
         wanted: dict[str, Any] = {"state": {"type": {"any_": [*states]}}}
+        if name is not None:
+            wanted["state"]["name"] = {"any_": [name]}
         if tag is not None:
             wanted["tags"] = {"all_": [tag]}
         if ended_after is not None:
             wanted["end_time"] = {"after_": ended_after.isoformat()}
-        if began_after is not None:
-            wanted["start_time"] = {"after_": began_after.isoformat()}
         body = {"flow_runs": wanted, "flows": {"name": {"any_": [FLOW]}}, "sort": "EXPECTED_START_TIME_DESC"}
         offset = 0
         while page := self._plane.call("POST", "/flow_runs/filter", {**body, "limit": _PAGE, "offset": offset}):
@@ -144,11 +163,34 @@ class Runs:
                 return
             offset += _PAGE
 
+    def requested_at(self, run: Run) -> datetime | None:
+        """When the run was last asked for (created, due by its schedule, retried by a person), by the server's clock.
+
+        Being put back to wait for its turn asks for nothing new.
+        """
+        states = self._plane.call("GET", "/flow_run_states/", params={"flow_run_id": run.run_id}) or ()
+        asked = [each for each in states if each["type"] == "SCHEDULED" and each["name"] not in {AWAITING_TURN, "Late"}]
+        return max((max(filter(None, map(_moment, _moments_of(each)))) for each in asked), default=None)
+
     def schedule_again(self, run: Run) -> bool:
         """Let a worker take the run; False when it went on meanwhile and the server said no."""
-        state = {"type": "SCHEDULED", "name": "AwaitingRetry", "message": "Its worker was gone."}
-        answer = self._plane.call("POST", f"/flow_runs/{run.run_id}/set_state", {"state": state})
+        return self._set_state(run, {"type": "SCHEDULED", "name": AWAITING_RETRY, "message": "Its worker was gone."})
+
+    def put_back(self, run: Run, message: str, at: datetime) -> bool:
+        """Let the run wait for its turn, at most until ``at``; False when it went on and the server said no."""
+        state = {"type": "SCHEDULED", "name": AWAITING_TURN, "message": message}
+        return self._set_state(run, {**state, "state_details": {"scheduled_time": at.isoformat()}})
+
+    def resume(self, run: Run) -> bool:
+        """Let a worker continue a suspended run; False when it is none any more, or was for too long."""
+        answer = self._plane.call("POST", f"/flow_runs/{run.run_id}/resume", {})
         return bool(answer and answer.get("status") == "ACCEPT")
+
+    def fold(self, run: Run, into: str) -> bool:
+        """End a run that waits, because run ``into`` has done what it was to do; False when it went on meanwhile."""
+        self.label(run, {FOLDED_INTO: into})
+        message = f"Folded into run {into}, which began after this one was requested and did the same."
+        return self._set_state(run, {"type": "COMPLETED", "name": FOLDED, "message": message})
 
     def cancel(self, run: Run) -> None:
         """Ask the run to end."""
@@ -159,10 +201,18 @@ class Runs:
         """Add labels to the run."""
         self._plane.call("PATCH", f"/flow_runs/{run.run_id}/labels", dict(labels))
 
+    def forget_process(self, run: Run) -> None:
+        """Let the server end the run at once when somebody cancels it: its process is about to end."""
+        self._plane.call("PATCH", f"/flow_runs/{run.run_id}", {"infrastructure_pid": None})
+
     def retag(self, run: Run, old: str, new: str) -> None:
         """Put one tag in place of another."""
         tags = [*dict.fromkeys(new if tag == old else tag for tag in run.tags)]
         self._plane.call("PATCH", f"/flow_runs/{run.run_id}", {"tags": tags})
+
+    def _set_state(self, run: Run, state: dict[str, Any]) -> bool:
+        answer = self._plane.call("POST", f"/flow_runs/{run.run_id}/set_state", {"state": state})
+        return bool(answer and answer.get("status") == "ACCEPT")
 
     def _create(self, deployment: str, body: Mapping[str, Any]) -> dict[str, Any]:
         for _ in range(2):  # a second time when it was deployed anew since: it has another id
@@ -201,6 +251,12 @@ def key_of(*parts: str) -> str:
     return "nucleus." + hashlib.sha256("\x00".join(parts).encode()).hexdigest()
 
 
+def same_parameters(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """True when a run of ``ingest-unit`` does the same with both, whether or not defaults are spelled out."""
+    first, second = ({name: value for name, value in each.items() if value} for each in (one, other))
+    return first == second
+
+
 def link_to(api_url: str, run_id: str) -> str:
     """Where a person looks at the run."""
     from prefect.settings import PREFECT_UI_URL  # noqa: PLC0415 - loads Prefect
@@ -234,6 +290,10 @@ def _run(found: Mapping[str, Any]) -> Run:
         began_at=_moment(began),
         ended_at=_moment(ended),
     )
+
+
+def _moments_of(state: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    return state["timestamp"], (state.get("state_details") or {}).get("scheduled_time")
 
 
 def _moment(text: str | None) -> datetime | None:

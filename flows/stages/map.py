@@ -33,9 +33,17 @@ class MappedReader:
             yield self._mapper(frame.lazy(), self._context).collect()
 
 
+def map_frame(frame: Any, mapper: CdmMapper, plan: IngestionPlan, began_at: datetime) -> Any:
+    """One frame as rows of the common model; columns that it does not have count as null."""
+    return mapper(frame.lazy(), _context(plan, began_at)).collect()
+
+
 def map_slice(reader: RecordReader, mapper: CdmMapper | None, plan: IngestionPlan, began_at: datetime) -> RecordReader:
     """The reader the sink gets: the staged one in raw mode, a mapping one otherwise."""
     if mapper is None:
         return reader
-    context = MapContext(endpoint_id=plan.endpoint_id, dataset=plan.unit.dataset, ingested_at=began_at)
-    return MappedReader(reader, mapper, context)
+    return MappedReader(reader, mapper, _context(plan, began_at))
+
+
+def _context(plan: IngestionPlan, began_at: datetime) -> MapContext:
+    return MapContext(endpoint_id=plan.endpoint_id, dataset=plan.unit.dataset, ingested_at=began_at)

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from contracts.endpoint import PlanRequest, SinkEndpoint, SourceEndpoint, SupportsCdm, SupportsConsistentView
+from contracts.endpoint import (
+    PlanRequest,
+    SinkEndpoint,
+    SourceEndpoint,
+    SupportsAdoption,
+    SupportsCdm,
+    SupportsConsistentView,
+)
+from contracts.errors import ConfigInvalidError
 from contracts.mapping import CdmModel
 from contracts.model import Contract, Json
 from contracts.plan import IngestionPlan, IngestionSlice, fingerprint
 from contracts.receipts import FrozenRun, RunHandle, RunRef, UpsertReceipt
 from contracts.unit import EndpointUnitDescriptor, IngestionMode, UnitPolicy
+from flows.stages.width import fitted
 from state.admission import require_fitting_sink
 
 if TYPE_CHECKING:
@@ -32,6 +41,10 @@ class RunRequest(Contract):
     """What the rows are mapped to; None for raw rows."""
     fresh: bool = False
     """Make a new plan even if an unfinished run could be resumed."""
+    notes: tuple[str, ...] = ()
+    """What was found out about the request, for the plan's notes."""
+    adopt: bool = False
+    """Take the target over if it belongs to another unit, or holds rows that no run wrote."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +84,9 @@ def open_run(source: SourceEndpoint, sink: SinkEndpoint, request: RunRequest, vi
         UpsertError: The sink cannot be made to fit; nothing was written.
     """
     require_sink(sink, request)
+    request = fitted(sink, request)
+    if request.adopt and (taken_over := _taken_over(source, sink, request, view)):
+        return taken_over
     previous = sink.last_run(request.ref)
     if previous is not None and previous.finished_at is None and previous.plan.checkpoint_before is None:
         # That run set out to read everything and did not end: no older checkpoint speaks for the sink any more.
@@ -85,6 +101,25 @@ def open_run(source: SourceEndpoint, sink: SinkEndpoint, request: RunRequest, vi
         return opened
     everything = make_plan(source, request.model_copy(update={"checkpoint": None}), view)
     return _begun(sink, request, everything, uuid4().hex, datetime.now(UTC))
+
+
+def _taken_over(source: SourceEndpoint, sink: SinkEndpoint, request: RunRequest, view: str | None) -> OpenRun | None:
+    """A full run into a target that was somebody else's, whatever the unit has in its checkpoint; None if it was free.
+
+    Raises:
+        ConfigInvalidError: Targets of this sink have no owner.
+    """
+    if not isinstance(sink, SupportsAdoption):
+        raise ConfigInvalidError(
+            f"Tables of sink {request.ref.sink_id!r} are shared: none can be taken over", "Run again without adopt."
+        )
+    plan = make_plan(source, request.model_copy(update={"mode": "full", "checkpoint": None}), view)
+    run_id = uuid4().hex
+    lines = sink.adopt(request.ref, run_id, plan)
+    if not lines:
+        return None
+    opened = _begun(sink, request, plan, run_id, datetime.now(UTC))
+    return replace(opened, provisioned=(*lines, *opened.provisioned))
 
 
 def _is_sound(sink: SinkEndpoint, previous: FrozenRun) -> bool:
@@ -116,7 +151,8 @@ def make_plan(source: SourceEndpoint, request: RunRequest, view: str | None) -> 
         checkpoint=request.checkpoint,
         view=view,
     )
-    return source.plan(wanted).model_copy(update={"cdm_model": request.cdm_model})
+    plan = source.plan(wanted)
+    return plan.model_copy(update={"cdm_model": request.cdm_model, "notes": (*request.notes, *plan.notes)})
 
 
 def require_sink(sink: SinkEndpoint, request: RunRequest) -> None:

@@ -10,6 +10,7 @@ from contracts.errors import (
     IngestionError,
     Retriable,
     SinkAuthError,
+    SinkLockedError,
     SinkPrivilegeError,
     SinkTlsError,
     SinkUnreachableError,
@@ -44,7 +45,8 @@ MAX_HOLD_S = 300.0
 _STAGED_ROWS_LOST = (StageUnsealedError, StageCorruptError)
 """Reading the session again finds the same: the slice is staged again instead."""
 
-_NEEDS_A_NEW_RUN = (SourceViewLostError,)
+_NEEDS_A_NEW_RUN = (SourceViewLostError, SinkLockedError)
+"""For a lock, the sink has waited and tried again by itself."""
 
 _ENDPOINT_WIDE: tuple[type, ...] = (
     ConfigError,

@@ -19,11 +19,12 @@ from contracts.endpoint import (
     SupportsLateSlices,
 )
 from contracts.receipts import RunSummary, StageReceipt, UpsertReceipt
+from flows.stages.census import take_census
 from flows.stages.executor import SliceContext, SliceExecutor, ThreadExecutor
 from flows.stages.plan import OpenRun, RunRequest, open_run
 from flows.stages.retries import with_retries
 from flows.stages.slices import RunControl, SliceListener, SliceWindow
-from flows.stages.upsert import refuse_gaps, take_census
+from flows.stages.upsert import refuse_gaps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -164,17 +165,7 @@ class UnitRun:
 
     def _census(self, context: SliceContext) -> tuple[Json, ...]:
         """Remove what is gone, and give the keys that the sink lacks; its receipt says what was removed."""
-        _, missing = take_census(
-            context.source,
-            context.sink,
-            context.staging,
-            context.run,
-            context.plan,
-            [*self._receipts.values()],
-            context.view,
-            workspace_id=context.workspace_id,
-            stop=context.stop,
-        )
+        _, missing = take_census(context, [*self._receipts.values()])
         return missing
 
     def _repairs(self, opened: OpenRun, missing: tuple[Json, ...]) -> tuple[IngestionSlice, ...]:

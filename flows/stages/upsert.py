@@ -1,32 +1,24 @@
-"""Stage 5, upsert: a sealed session into the sink, and the census of keys that ends a full run."""
+"""Stage 5, upsert: a sealed session into the sink, and the sums that must hold afterwards."""
 
 from __future__ import annotations
 
-from contextlib import ExitStack, closing
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from contracts.endpoint import (
-    SinkEndpoint,
-    SourceEndpoint,
-    SupportsDeleteDetection,
-    SupportsGoneFeed,
-    SupportsReconcile,
-)
 from contracts.errors import CompletenessGapError
-from contracts.plan import IngestionPlan, IngestionSlice
-from contracts.receipts import CensusReceipt, RunHandle, StageReceipt, UpsertReceipt
-from flows.stages.export import RunStopped, close_batches
 from flows.stages.map import map_slice
-from flows.stages.stage import staging_context
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-    from threading import Event
+    from collections.abc import Iterable
 
+    from contracts.endpoint import (
+        SinkEndpoint,
+    )
     from contracts.mapping import CdmMapper
-    from contracts.model import Json
-    from contracts.staging import Batch, StagingContext, StagingHandle, StagingProvider
+    from contracts.plan import IngestionPlan, IngestionSlice
+    from contracts.receipts import RunHandle, StageReceipt, UpsertReceipt
+    from contracts.staging import StagingProvider
 
 
 def upsert_slice(
@@ -56,91 +48,6 @@ def upsert_slice(
     else:
         staging.delete(staged.handle.key)
     return receipt
-
-
-def take_census(
-    source: SourceEndpoint,
-    sink: SinkEndpoint,
-    staging: StagingProvider,
-    run: RunHandle,
-    plan: IngestionPlan,
-    receipts: Sequence[UpsertReceipt],
-    view: str | None,
-    *,
-    workspace_id: str = "default",
-    stop: Event | None = None,
-) -> tuple[CensusReceipt | None, tuple[Json, ...]]:
-    """After every slice: treat rows that are gone, name keys that are missing. None when it cannot apply.
-
-    When a full run has read every key once (one view, one process), every staged key is in the sink; then equal counts
-    mean equal keys, and nothing has to be compared. A run that went on in a second process compares always, and so does
-    one whose late slices read rows again: behind each of them a row that is gone could hide.
-    """
-    if not plan.unit.primary_key or not isinstance(sink, SupportsReconcile):
-        return None, ()
-    if gaps(plan, receipts):
-        why = "parts of the unit could not be read: what is missing is not known to be gone"
-        return CensusReceipt(rows_at_source=0, rows_in_sink=sink.count_rows(plan), skipped=why), ()
-    context = staging_context(run, IngestionSlice(key="census", sequence=len(plan.slices)), workspace_id)
-    if not (plan.mode == "full" or plan.census):
-        return _follow_feed(source, sink, staging, run, plan, context, stop), ()
-    if not isinstance(source, SupportsDeleteDetection):
-        return None, ()
-    at_source = sum(receipt.rows_staged - receipt.rows_duplicate for receipt in receipts if not receipt.is_census)
-    read_once = plan.mode == "full" and not run.resumed and not _read_late(plan, receipts)
-    in_sink = sink.count_rows(plan)
-    why = ""
-    if read_once and in_sink == at_source:
-        why = "as many rows in the sink as were read in one go"
-    elif read_once and plan.on_gone == "ignore":
-        why = "policy on_gone is ignore"
-    if why:
-        return CensusReceipt(rows_at_source=at_source, rows_in_sink=in_sink, skipped=why), ()
-    handle = _stage_keys(source.export_keys(plan, view), staging, context, stop)
-    with closing(staging.open_session(handle)) as session:
-        census, missing = sink.reconcile(run, plan, session.reader())
-    staging.delete(handle.key)
-    return census, missing
-
-
-def _read_late(plan: IngestionPlan, receipts: Sequence[UpsertReceipt]) -> bool:
-    planned = {piece.key for piece in plan.slices}
-    return any(one.rows_staged for one in receipts if one.slice_key not in planned and not one.is_census)
-
-
-def _follow_feed(
-    source: SourceEndpoint,
-    sink: SupportsReconcile,
-    staging: StagingProvider,
-    run: RunHandle,
-    plan: IngestionPlan,
-    context: StagingContext,
-    stop: Event | None,
-) -> CensusReceipt | None:
-    """Rows that the source itself says are gone since the checkpoint."""
-    keys = source.gone_keys(plan) if isinstance(source, SupportsGoneFeed) else None
-    if keys is None:
-        return None
-    handle = _stage_keys(keys, staging, context, stop)
-    census = None
-    if handle.rows:
-        with closing(staging.open_session(handle)) as session:
-            census = sink.remove(run, plan, session.reader())
-    staging.delete(handle.key)
-    return census
-
-
-def _stage_keys(
-    keys: Iterator[Batch], staging: StagingProvider, context: StagingContext, stop: Event | None
-) -> StagingHandle:
-    with closing(staging.allocate_session(context)) as session, ExitStack() as reading:
-        reading.callback(close_batches, keys)
-        writer = session.writer()
-        for batch in keys:
-            if stop is not None and stop.is_set():
-                raise RunStopped
-            writer.write_batch(batch)
-        return session.seal({"census": True})
 
 
 def gaps(plan: IngestionPlan, receipts: Iterable[UpsertReceipt], written: Iterable[str] = ()) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ import strawberry
 from strawberry.extensions import MaxAliasesLimiter, MaxTokensLimiter, QueryDepthLimiter
 
 from metadata_api.schema.mutations import Mutation
+from metadata_api.schema.operations import OperationNameRequired
 from metadata_api.schema.queries import QueryRoot
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ SCHEMA = QuietSchema(
     query=QueryRoot,
     mutation=Mutation,
     extensions=[
+        OperationNameRequired,
         lambda: QueryDepthLimiter(max_depth=MOST_DEEP),
         lambda: MaxAliasesLimiter(max_alias_count=MOST_ALIASES),
         lambda: MaxTokensLimiter(max_token_count=MOST_TOKENS),

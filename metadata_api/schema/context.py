@@ -19,6 +19,8 @@ class Context:
 
     services: ApiServices
     role: Role
+    names_operation: bool = False
+    """The request says which operation of its document is meant."""
 
     @property
     def workspace(self) -> Workspace:

@@ -2,14 +2,14 @@
 
 from typing import Any
 
-import polars as pl
 import strawberry
 
 from contracts.unit import UnitConfig, UnitPolicy
 from flows.operations import run_control
 from flows.operations.cdm import provision_cdm
+from flows.operations.cells import json_rows
 from flows.prefect_api.runs import Run
-from flows.preview_dataset import MOST_ROWS, shown
+from flows.preview_dataset import MOST_CHARACTERS, MOST_ROWS
 from metadata_api import actions
 from metadata_api.errors import MalformedError
 from metadata_api.metadata_cache import MetadataCache, read_endpoint
@@ -46,7 +46,7 @@ class Mutation:
 
     @strawberry.mutation
     def update_endpoint(self, info: Info, input: UpdateEndpointInput) -> types.MetadataEndpoint:  # noqa: A002
-        """Change an endpoint; what is left out stays, secrets too."""
+        """Change an endpoint; what is left out stays. A secret that would go elsewhere must be given again."""
         workspace = info.context.admin()
         workspace.endpoints.template(input.id)
         if input.config is not None:
@@ -94,8 +94,8 @@ class Mutation:
     ) -> types.IngestionActionResult:
         """Start a unit, or go on where a pause stopped it."""
         info.context.admin()
-        run = actions.start_unit(info.context.services, endpoint_id, unit_id, sink_id, sink_endpoint_id)
-        return _result(run, "The unit runs")
+        started = actions.start_unit(info.context.services, endpoint_id, unit_id, sink_id, sink_endpoint_id)
+        return _result(started.run, started.words)
 
     @strawberry.mutation
     def pause_ingestion(
@@ -170,9 +170,8 @@ class Mutation:
         rows = min(MOST_ROWS, 20 if limit is None else limit)
         if rows < 1:
             raise MalformedError("There are no fewer than one rows to show", "Leave limit out, or give 1 to 50.")
-        frame = pl.DataFrame(workspace.source(endpoint_id).preview(unit, rows))
-        lines = [{name: shown(value) for name, value in row.items()} for row in frame.rows(named=True)]
-        return types.DatasetPreview(columns=frame.columns, rows=lines)
+        columns, lines = json_rows(workspace.source(endpoint_id).preview(unit, rows), MOST_CHARACTERS)
+        return types.DatasetPreview(columns=columns, rows=[*lines])
 
 
 def _changes(given: IngestionUnitConfigInput, before: UnitConfig, selectors: tuple[str, ...]) -> dict[str, Any]:

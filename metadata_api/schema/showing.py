@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import strawberry
 
+from flows.operations.cells import exact_json
 from metadata_api.results import plain_error
 from metadata_api.schema import types
 from metadata_api.schema.vendor_filters import shown_filters
@@ -137,7 +138,7 @@ def status(state: UnitState, checkpoint: dict[str, Any] | None) -> types.Ingesti
         last_error=None if shown is None else f"{shown['code']}: {shown['message']}",
         last_error_detail=None if shown is None else types.ErrorDetail(**shown),
         stats=state.stats or None,
-        checkpoint=checkpoint,
+        checkpoint=exact_json(checkpoint),
     )
 
 
@@ -159,7 +160,7 @@ def unit_config(
         schedule_kind=schedule.kind,
         schedule_interval_minutes=schedule.interval_minutes,
         schedule_cron=schedule.cron,
-        policy=policy_shown(config),
+        policy=exact_json(policy_shown(config)),
         last_status=last,
         **shown_filters(about.selectors, config.policy.selectors),
     )

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.http_service import HttpReply
 from sandbox.jira import samples
-from sandbox.jira.jql import JqlError, JqlQuery, Parser
+from sandbox.jira.jql import JqlQuery, Parser
 from sandbox.jira.render import Renderer
-from sandbox.jira.site import Child, Issue, JiraSite, as_json
+from sandbox.jira.site import Child, Issue, JiraSite, JqlError, as_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -51,7 +51,7 @@ class JiraApi:
         self.site = site
         self.render = Renderer(site)
         self.most_ids = IDS_PAGE
-        """Most ids in a page of a search, whatever the request says."""
+        """Most issues in a page of a search, whatever the request says."""
         self.short_pages = False
         """True: pages of full issues are shorter than requested, though more follow."""
 
@@ -85,6 +85,7 @@ class JiraApi:
         return HttpReply(as_json([])) if method == "GET" else failed(401, "Client must be authenticated")
 
     def _known(self, method: str, path: str, query: Parameters, body: bytes) -> HttpReply:
+        names = self.site.names
         plain: dict[tuple[str, str], Callable[[], HttpReply]] = {
             ("GET", "/myself"): lambda: HttpReply(
                 as_json({"accountId": "me", "displayName": "Reader", "timeZone": str(self.site.zone), "active": True})
@@ -99,10 +100,12 @@ class JiraApi:
             ("GET", "/users/search"): lambda: self._people(query),
             ("GET", "/users"): lambda: self._people(query),
             ("GET", "/field"): lambda: HttpReply(as_json([*_SYSTEM_FIELDS, *samples.FIELDS])),
-            ("GET", "/status"): lambda: HttpReply(as_json([_status(one) for one in samples.STATUSES])),
-            ("GET", "/priority"): lambda: HttpReply(as_json([{"id": i, "name": n} for i, n in samples.PRIORITIES])),
+            ("GET", "/status"): lambda: HttpReply(as_json([_status(one, self.site) for one in samples.STATUSES])),
+            ("GET", "/priority"): lambda: HttpReply(
+                as_json([{"id": one, "name": names.of("priority", one)} for one, _ in samples.PRIORITIES])
+            ),
             ("GET", "/issuetype"): lambda: HttpReply(
-                as_json([{"id": i, "name": n, "subtask": s} for i, n, s in samples.TYPES])
+                as_json([{"id": i, "name": names.of("issuetype", i), "subtask": s} for i, _, s in samples.TYPES])
             ),
             ("POST", "/comment/list"): lambda: self._listed(body, "comment"),
             ("POST", "/worklog/list"): lambda: self._listed(body, "worklog"),
@@ -137,7 +140,7 @@ class JiraApi:
             raise Refused(400, "The max results parameter has to be between 1 and 5,000.")
         fields = query.get("fields") or ["id"]
         ids_only = set(fields) <= {"id", "key"}
-        size = min(most, self.most_ids if ids_only else FULL_PAGE)
+        size = min(most, self.most_ids if ids_only else min(FULL_PAGE, self.most_ids))
         if self.short_pages and not ids_only:
             size = max(1, size * 2 // 3)
         fresh = {str(one) for one in query.get("reconcileIssues", [])}
@@ -306,9 +309,9 @@ _SYSTEM_FIELDS = tuple(
 )
 
 
-def _status(one: tuple[str, str, str]) -> dict[str, Any]:
+def _status(one: tuple[str, str, str], site: JiraSite) -> dict[str, Any]:
     scope = {"scope": {"type": "PROJECT", "project": {"id": "10001"}}} if len(one[0]) > 2 else {}
-    return {"id": one[0], "name": one[1], "statusCategory": {"id": 1, "key": one[2]}, **scope}
+    return {"id": one[0], "name": site.names.of("status", one[0]), "statusCategory": {"id": 1, "key": one[2]}, **scope}
 
 
 def _object(body: bytes, known: set[str]) -> dict[str, Any]:

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from sandbox.jira.names import KINDS
+from sandbox.jira.site import JqlError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from zoneinfo import ZoneInfo
@@ -25,13 +28,9 @@ RESERVED = frozenset(
 _TOKEN = re.compile(r'\s*(?:("(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\')|(>=|<=|!=|[=<>(),])|([^\s=<>!(),"\']+))')
 _DATE_FORMS = ("%Y/%m/%d %H:%M", "%Y-%m-%d %H:%M", "%Y/%m/%d", "%Y-%m-%d")
 _FIELDS = {
-    "project", "key", "issuekey", "id", "status", "assignee", "updated", "created", "issuetype", "parent",
+    "project", "key", "issuekey", "id", "status", "assignee", "updated", "created", "issuetype", "parent", "priority",
 }  # fmt: skip
 Test = "Callable[[Issue], bool]"
-
-
-class JqlError(Exception):
-    """What Jira answers with 400."""
 
 
 @dataclass(frozen=True)
@@ -184,10 +183,12 @@ class Parser:
         for value in values:
             self._site.check_value(field, value)
         wanted = {value.lower() for value in values}
+        names = self._site.names
 
         def matches(issue: Issue) -> bool:
-            there = _text(issue, field)
-            also = issue.project_id if field == "project" else issue.status_id if field == "status" else None
+            also = issue.project_id if field == "project" else names.issue_ids(issue).get(field)
+            named = names.of(field, also) if field in KINDS and also else None
+            there = named or _text(issue, field)
             if there is None:
                 return False
             return ((there.lower() in wanted) or (also in wanted)) != negated

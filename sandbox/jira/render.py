@@ -33,7 +33,7 @@ class Renderer:
     def issue(self, issue: Issue, fields: Sequence[str], *, search: bool) -> bytes:
         """The payload with these fields."""
         wanted = tuple(fields) or ("id",)
-        selection = (*wanted, "search" if search else "get")
+        selection = (*wanted, "search" if search else "get", self._site.names.version)
         if (rendered := issue.rendered.get(selection)) is not None:
             return rendered
         payload: Json = {"id": issue.issue_id, "key": issue.key, "self": f"/rest/api/3/issue/{issue.issue_id}"}
@@ -79,7 +79,7 @@ class Renderer:
     def _fields(self, issue: Issue, *, search: bool) -> Json:
         site = self._site
         person = self.person(issue.assignee_id)
-        priority = samples.PRIORITIES[issue.number % len(samples.PRIORITIES)]
+        ids, name = site.names.issue_ids(issue), site.names.of
         kind = next(one for one in samples.TYPES if one[1] == issue.issue_type)
         done = issue.category == "done"
         fields: Json = {
@@ -89,13 +89,13 @@ class Renderer:
             "resolutiondate": self.moment(issue.updated_ms) if done else None,
             "duedate": "2024-02-29" if issue.number % 4 == 0 else None,
             "project": {"id": issue.project_id, "key": issue.project_key, "name": f"Project {issue.project_key}"},
-            "issuetype": {"id": kind[0], "name": kind[1], "subtask": kind[2]},
+            "issuetype": {"id": kind[0], "name": name("issuetype", kind[0]), "subtask": kind[2]},
             "status": {
                 "id": issue.status_id,
-                "name": issue.status,
+                "name": name("status", issue.status_id),
                 "statusCategory": {"id": 1, "key": issue.category, "name": issue.category},
             },
-            "priority": {"id": priority[0], "name": priority[1]} if issue.number % 10 else None,
+            "priority": {"id": ids["priority"], "name": name("priority", ids["priority"])} if ids["priority"] else None,
             "resolution": {"id": "1", "name": "Done"} if done else None,
             "parent": site.parent(issue) or ({"id": "10001", "key": f"{issue.project_key}-1"} if kind[2] else None),
             "labels": ["a b", 'quote"'] if issue.number % 2 else [],

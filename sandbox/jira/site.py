@@ -12,13 +12,17 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from sandbox.jira import samples
-from sandbox.jira.jql import JqlError
+from sandbox.jira.names import SiteNames
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 Json = dict[str, Any]
 _START = datetime(2024, 1, 1, tzinfo=UTC)
+
+
+class JqlError(Exception):
+    """What the search answers with 400."""
 
 
 @dataclass
@@ -95,6 +99,7 @@ class JiraSite:
         """Changes younger than this are not in the search index yet."""
         self.refuses_archived = False
         """True: a search that names an archived project is refused with 400, though the list of projects shows it."""
+        self.names = SiteNames()
         self._deleted: list[tuple[int, Issue]] = []
         self._chance = random.Random(seed)  # noqa: S311 - repeatable data
         self._now_ms = _ms(_START + timedelta(days=days + 1))
@@ -177,8 +182,9 @@ class JiraSite:
         with self.lock:
             known = {
                 "project": {*self._projects, *(one["id"] for one in self._projects.values())},
-                "status": {one[1] for one in samples.STATUSES} | {one[0] for one in samples.STATUSES},
+                "status": {n for one in samples.STATUSES for n in (one[0], self.names.of("status", one[0]))},
                 "assignee": {one["accountId"] for one in self._people},
+                "id": {value} if self.issue(value) else set(),
                 "parent": set(self._issues) | {issue.key for issue in self._issues.values()},
                 "key": {issue.key for issue in self._issues.values()} | set(self._old_keys) if name == "key" else set(),
             }.get(name)
@@ -191,8 +197,8 @@ class JiraSite:
                 known = set()
         if known is not None and value.lower() not in {one.lower() for one in known}:
             what = (
-                f"An issue with key '{value}' does not exist for field 'key'."
-                if name == "key"
+                f"An issue with key '{value}' does not exist for field '{name}'."
+                if name in {"key", "id"}
                 else f"The value '{value}' does not exist for the field '{name}'."
             )
             raise JqlError(what)
@@ -249,8 +255,8 @@ class JiraSite:
 
         self._changed(issue, change)
 
-    def move(self, issue: Issue, project: str) -> None:
-        """To another project: a new key, the same id; the old key still finds it."""
+    def move(self, issue: Issue, project: str, *, updates: bool = True) -> None:
+        """To another project: a new key, the same id; the old key still finds it. A bulk move may not update it."""
 
         def change() -> None:
             self._old_keys[issue.key] = issue.issue_id
@@ -263,7 +269,7 @@ class JiraSite:
                 if child.parent_id == issue.issue_id:
                     child.rendered.clear()  # it names its parent's new key, and is not updated by that
 
-        self._changed(issue, change)
+        self._changed(issue, change, updates=updates)
 
     def adopt(self, parent: Issue, child: Issue) -> None:
         """Make an issue the child of another."""
@@ -288,9 +294,9 @@ class JiraSite:
             self._by_updated.remove((issue.updated_ms, issue.issue_id))
             del self._issues[issue.issue_id]
 
-    def archive(self, issue: Issue, *, archived: bool = True) -> None:
+    def archive(self, issue: Issue, *, archived: bool = True, updates: bool = True) -> None:
         """Out of search, or back."""
-        self._changed(issue, lambda: setattr(issue, "archived", archived))
+        self._changed(issue, lambda: setattr(issue, "archived", archived), updates=updates)
 
     def hide(self, issue: Issue, *, hidden: bool = True) -> None:
         """From this account, by issue security; nothing else changes."""
@@ -319,14 +325,16 @@ class JiraSite:
 
     # --- inside ------------------------------------------------------------------------------------------------
 
-    def _changed(self, issue: Issue, change: Callable[[], None]) -> None:
+    def _changed(self, issue: Issue, change: Callable[[], None], *, updates: bool = True) -> None:
         with self.lock:
             moment = self.tick()
             change()
+            issue.rendered.clear()
+            if not updates:
+                return
             self._by_updated.remove((issue.updated_ms, issue.issue_id))
             bisect.insort(self._by_updated, (moment, issue.issue_id))
             issue.updated_ms = issue.indexed_ms = moment
-            issue.rendered.clear()
 
     def _add(
         self, project: str, created: int, number: int, comments: int, worklogs: int, *, exactly: bool = False

@@ -111,7 +111,7 @@ class SandboxS3(Startable):
             region_name=self.region,
             aws_access_key_id=self.access_key_id,
             aws_secret_access_key=self.secret_access_key,
-            config=Config(s3={"addressing_style": "path"}),
+            config=Config(s3={"addressing_style": "path"}, proxies={}),
         )
 
     def create_bucket(self, name: str) -> str:

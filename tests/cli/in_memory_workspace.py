@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from connectors.describe import load_config
+from connectors.load_config import load_config
 from connectors.registry import EndpointRegistry
 from contracts.errors import ConfigInvalidError, EndpointUnknownError
 from flows.blocks.endpoints import EndpointEntry

@@ -137,6 +137,19 @@ def test_doing_what_the_delete_guard_says_helps(source, sink, numbers):
     assert succeeds(*command, "--max-delete-fraction", "1")["run"]["rows_deleted"] == 80
 
 
+def test_more_than_a_table_can_hold(source, sink):
+    others = ", ".join(f"other{n} bool" for n in range(1_595))
+    sink.run(f"CREATE TABLE narrow (id int PRIMARY KEY, {others})")
+    source.run(f"CREATE TABLE narrow (id int PRIMARY KEY, {', '.join(f'c{n} int' for n in range(9))})")
+    error = fails("E_SINK_SCHEMA_CONFLICT", "copy", source.url, "narrow", sink.url)
+    assert not error["retryable"]
+    assert "1600 columns" in error["message"]
+    source.run(f"CREATE VIEW long AS SELECT {', '.join(f'{n}::bigint AS c{n}' for n in range(1_500))}")
+    error = fails("E_SINK_VALUE", "copy", source.url, "long", sink.url)
+    assert not error["retryable"]
+    assert "row is too big" in error["message"]
+
+
 def test_a_second_run_while_one_runs(source, sink):
     source.run("CREATE VIEW slow AS SELECT pg_sleep(6)::text AS x, 1 AS id")
     command = ("copy", source.url, "slow", sink.url)

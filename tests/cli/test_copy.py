@@ -60,6 +60,40 @@ def test_incremental_reads_only_what_changed(source, sink, numbers):
     assert sink.rows(numbers) == source.rows(numbers)
 
 
+def test_rows_that_leave_the_filter_are_gone(source, sink, numbers):
+    source.run("ALTER TABLE numbers ADD COLUMN status text DEFAULT 'open', ADD COLUMN spare int")
+    command = ("copy", source.url, numbers, sink.url, "--incremental", "changed", "--where", "status=open")
+    succeeds(*command)
+    touched = "changed = clock_timestamp()"
+    source.run(f"UPDATE numbers SET status = 'closed', {touched} WHERE id <= 3")
+    source.run(f"UPDATE numbers SET status = NULL, {touched} WHERE id = 4; UPDATE numbers SET {touched} WHERE id = 5")
+    run = succeeds(*command)["run"]
+    assert (run["rows_deleted"], run["rows_updated"]) == (4, 1)
+    assert any("leave the filter are treated as gone" in note for note in run["notes"])
+    assert sink.run("SELECT count(*), min(id) FROM numbers") == "96|5"
+    source.run(f"UPDATE numbers SET status = 'open', {touched} WHERE id = 1")
+    source.run(f"UPDATE numbers SET status = 'closed', {touched} WHERE id = 6")
+    run = succeeds(*command, "--on-gone", "ignore")["run"]
+    assert (run["rows_deleted"], run["rows_inserted"]) == (0, 1)
+    assert any("stay in the sink as they were" in note for note in run["notes"])
+    run = succeeds(*command, "--verify")["run"]
+    assert run["rows_deleted"] == 1
+    run = succeeds(*command[:-1], "status=closed", "--max-delete-fraction", "1")["run"]
+    assert sink.run("SELECT string_agg(id::text, ',' ORDER BY id) FROM numbers") == "2,3,6"
+
+
+def test_a_key_that_is_one_inside_the_filter_only(source, sink):
+    source.run(
+        "CREATE TABLE prices (item text, region text, n int NOT NULL);"
+        "INSERT INTO prices VALUES ('a', 'eu', 1), ('a', 'us', 2), ('b', 'eu', 3)"
+    )
+    command = ("copy", source.url, "prices", sink.url, "--incremental", "n", "--key", "item", "--where", "region=eu")
+    succeeds(*command)
+    source.run("UPDATE prices SET n = 9 WHERE region = 'us'; UPDATE prices SET region = 'us', n = 10 WHERE item = 'b'")
+    assert succeeds(*command)["run"]["rows_deleted"] == 1
+    assert sink.rows("prices") == ["(a,eu,1)"]
+
+
 def test_another_filter_or_shape_starts_from_the_beginning(source, sink, numbers):
     command = ("copy", source.url, numbers, sink.url, "--incremental", "changed")
     succeeds(*command, "--where", "id<=50")

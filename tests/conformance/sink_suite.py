@@ -16,6 +16,7 @@ import pytest
 from contracts import errors
 from contracts.catalog import ColumnDescriptor, DatasetDescriptor
 from contracts.endpoint import SupportsContentHash, SupportsReconcile
+from contracts.lookup import SupportsKeySearch
 from contracts.plan import IngestionPlan, IngestionSlice
 from contracts.receipts import RunRef
 from contracts.staging import StagingContext
@@ -408,6 +409,30 @@ class SinkSuite:
         assert len(lab.rows(plan)) == 10
         assert sink.reconcile(run, plan, keys_of(list(range(3, 10))))[0].rows_deleted == 3
         assert sink.reconcile(begin(sink, plan), plan_of(on_gone="ignore"), keys_of([]))[0].rows_gone == 7
+
+    def test_keys_are_found_and_versions_compared(self, sink):
+        """What is not listed is named, by key or by another column; a row in another version is missing."""
+        if not (isinstance(sink, SupportsReconcile) and isinstance(sink, SupportsKeySearch)):
+            return
+        plan = plan_of()
+        write(sink, plan, [(i, "ab"[i % 2], 0) for i in range(6)])
+        name = next(column for column in COLUMNS if column != "id")
+        found = {
+            "all": sink.find_keys(plan),
+            "listed": sink.find_keys(plan, keys_of([1, 2, 99])),
+            "not listed": sink.find_keys(plan, keys_of([1, 2, 99]), absent=True),
+            "by column": sink.find_keys(plan, reader_of([("a",)], {name: pl.String})),
+        }
+        ids = {what: sorted(i for frame in frames for i in pl.DataFrame(frame)["id"]) for what, frames in found.items()}
+        assert ids == {
+            "all": ["0", "1", "2", "3", "4", "5"],
+            "listed": ["1", "2"],
+            "not listed": ["0", "3", "4", "5"],
+            "by column": ["0", "2", "4"],
+        }
+        listed = [(0, "a"), (1, None), (2, "c"), (3, "b"), (4, "a"), (5, "b")]
+        census, missing = sink.reconcile(begin(sink, plan), plan, reader_of(listed, {"id": pl.Int64, name: pl.String}))
+        assert (census.rows_gone, missing) == (0, ({"id": "2"},)), "null says nothing"
 
     def test_a_value_that_the_sink_cannot_hold(self, lab, sink):
         plan = plan_of()

@@ -430,5 +430,5 @@ def assert_silent(error: BaseException, *secrets: str) -> None:
     """Neither the error nor what it came from says a secret."""
     chain: Sequence[BaseException | None] = (error, error.__cause__, error.__context__)
     for one in chain:
-        said = f"{one} {one!r} {getattr(one, 'facts', '')}"
-        assert not any(secret in said for secret in secrets)
+        text = f"{one} {one!r} {getattr(one, 'facts', '')}"
+        assert not any(secret in text for secret in secrets)

@@ -140,6 +140,13 @@ def test_values_as_a_person_reads_them():
     assert [duration(one) for one in (0.0004, 0.25, 2, 200)] == ["0.4 ms", "250 ms", "2.00 s", "3 min 20 s"]
 
 
+def test_moments_beyond_python_are_drawn():
+    moments = pl.DataFrame({"at": [0, 2**63 - 1, -(2**63), -(10**17)]}).cast(pl.Datetime("us", "UTC"))
+    for drawing in (show.frame(moments), show.profile(moments)):
+        assert "infinity" in str(drawing)
+    assert show.profile(pl.DataFrame({"at": [0]}).cast(pl.Date)) is not None
+
+
 def test_only_a_column_of_numbers_is_aligned_to_the_right():
     body = show.table(("rows", "mixed"), [(1, 1), (None, "x")]).body
     assert re.findall(r'<td class="(.*?)">', body) == ["nk-num", "", "nk-num", ""]

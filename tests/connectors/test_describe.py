@@ -17,7 +17,8 @@ from pydantic import (
     model_validator,
 )
 
-from connectors.describe import fields_of, load_config
+from connectors.describe import fields_of
+from connectors.load_config import load_config
 from contracts.errors import ConfigInvalidError
 
 SECRET = "hunter2-and-more"

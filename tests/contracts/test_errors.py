@@ -59,6 +59,7 @@ TABLE = {
         "E_SINK_NAME": "T",
         "E_SINK_VALUE": "T",
         "E_SINK_OWNER": "T",
+        "E_SINK_LOCKED": "R",
         "E_SINK_WRITE_FAILED": "R",
     },
     "StateError": {"E_CHECKPOINT_CONFLICT": "R", "E_STATE_UNAVAILABLE": "R"},

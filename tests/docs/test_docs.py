@@ -55,17 +55,17 @@ def test_documented_codes_are_real(page):
 
 def test_every_type_has_a_row():
     rows = re.findall(r"^\| ([^|]+) \|", (ROOT / "docs" / "types.md").read_text(), re.MULTILINE)
-    said = " ".join(rows).lower()
+    text = " ".join(rows).lower()
     names = {"varbit": "varbit", "macaddr8": "macaddr8", "double precision": "double precision"}
     for column in COLUMNS:
         plain = re.sub(r"\(.*?\)", "", column.sql_type)
         if "[" in plain:
-            assert "arrays" in said
+            assert "arrays" in text
         elif "." in plain:
-            assert "enums" in said
+            assert "enums" in text
         else:
             known = names.get(plain, FAMILIES.get(plain.strip(), plain.strip()))
-            assert known in said, f"docs/types.md has no row for {column.sql_type}"
+            assert known in text, f"docs/types.md has no row for {column.sql_type}"
 
 
 FAMILIES = {
@@ -80,9 +80,9 @@ FAMILIES = {
 
 
 def test_every_common_model_is_in_the_docs():
-    said = (ROOT / "docs" / "cdm.md").read_text()
+    text = (ROOT / "docs" / "cdm.md").read_text()
     for model in MODELS.values():
-        section = said.partition(f"### `{model.model_id}`")[2].partition("###")[0]
+        section = text.partition(f"### `{model.model_id}`")[2].partition("###")[0]
         rows = re.findall(r"^\| `(\w+)` \| (\w+)", section, re.MULTILINE)
         assert rows == [(column.name, column.logical_type) for column in model.columns], model.model_id
 

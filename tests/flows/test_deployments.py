@@ -9,7 +9,7 @@ import yaml
 from prefect import Flow
 from prefect.flows import load_flow_from_entrypoint
 
-from flows.deployments import DEPLOYMENTS, POOL
+from flows.deployments import DEPLOYMENTS, POOL, most_runs
 
 if TYPE_CHECKING:
     import pytest
@@ -49,5 +49,8 @@ def test_nucleus_up_deploys_them_all(plane: ControlPlane) -> None:
     properties = unit["parameter_openapi_schema"]["properties"]
     assert properties["mode"]["anyOf"][0]["enum"] == ["full", "incremental"]
     assert properties["endpoint_id"]["description"]
+    assert plane.call("GET", f"/work_pools/{POOL}")["concurrency_limit"] == most_runs() >= 4
     automations = plane.call("POST", "/automations/filter", {})
     assert [each["name"] for each in automations] == ["nucleus: crash runs without a heartbeat"]
+    quiet = {"prefect.flow-run.Suspended", "prefect.flow-run.AwaitingTurn"}
+    assert quiet < {*automations[0]["trigger"]["expect"]}, "these have no process, and are not crashed for it"

@@ -56,15 +56,12 @@ def test_full_then_incremental(pair: RegisteredPair, workspace: Workspace, plane
 
 def _it_reads_like_a_story(plane: ControlPlane, pair: RegisteredPair) -> None:
     suffix = f"{pair.source_id}-public-orders-{pair.sink_id}"
-    found = {
-        kind: plane.call("GET", f"/artifacts/{kind}-{suffix}/latest")
-        for kind in ("plan", "progress", "summary", "staged")
-    }
+    found = {kind: plane.call("GET", f"/artifacts/{kind}-{suffix}/latest") for kind in ("plan", "progress", "summary")}
     assert json.loads(found["plan"]["data"])[0]["slice"] == 0
     assert found["progress"]["data"] == 100.0
     assert "| Updated | 4 rows |" in found["summary"]["data"]
     assert "Watermark after" in found["summary"]["data"]
-    assert "file://" in found["staged"]["data"]
+    assert "| Staged in | `file://" in found["summary"]["data"]
     everything = json.dumps(found)
     assert "xxxxx" not in everything
     assert pair.server.password not in everything
@@ -103,6 +100,19 @@ def test_refused_before_anything_starts(pair: RegisteredPair, workspace: Workspa
     with pytest.raises(EndpointUnknownError):
         ingest_unit(pair.source_id, "public.orders", "nowhere")
     assert pair.sink_sql("SELECT count(*) FROM pg_tables WHERE schemaname IN ('nucleus', 'public')").strip() == "0"
+
+
+def test_a_target_of_another_unit_is_taken_over_by_one_run(pair: RegisteredPair) -> None:
+    how = {"mode": "incremental", "policy": {"cursor_columns": ["at"]}}
+    run(pair, **how)
+    pair.sink_sql("UPDATE nucleus.targets SET unit_id = 'public.others'; DELETE FROM orders WHERE id <= 10")
+    message = refused(pair, **how)
+    assert message.startswith("E_SINK_OWNER: ")
+    assert "'public.others'" in message
+    taken = run(pair, adopt=True, **how)
+    assert (taken.mode, taken.rows_inserted, taken.rows_unchanged) == ("full", 10, ROWS - 10)
+    assert run(pair, **how).checkpoint_before == taken.checkpoint_after
+    assert pair.same()
 
 
 def test_a_second_run_is_refused_at_once(pair: RegisteredPair, workspace: Workspace) -> None:

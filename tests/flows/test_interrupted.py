@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from contracts.receipts import RunHandle, RunSummary
+from flows.execution.artifacts import key_of
 from flows.ingest_unit import ingest_unit
 from tests.architecture.rooms import ROOT
 from tests.flows.conftest import ROWS, SMALL
@@ -91,6 +93,7 @@ def test_failed_run_is_retried_through_the_api(pair: RegisteredPair, workspace: 
     message = state_of(plane, run_id)["message"]
     told = workspace.states.state(pair.ref)
     assert (told.state, told.last_error and message.startswith(f"{told.last_error['code']}: ")) == ("FAILED", True)
+    _it_is_told_in_one_sentence(plane, pair, run_id, message)
     before = receipts(pair, workspace)
     assert before > 0
 
@@ -100,6 +103,19 @@ def test_failed_run_is_retried_through_the_api(pair: RegisteredPair, workspace: 
     stats = workspace.states.state(pair.ref).stats
     assert (stats["resumed"], stats["slices_done_before"]) == (True, before)
     assert pair.same()
+
+
+def _it_is_told_in_one_sentence(plane: ControlPlane, pair: RegisteredPair, run_id: str, message: str) -> None:
+    """As the run's page shows it: the failure is an error of the log and an artifact, and there is no traceback."""
+    wanted = {"logs": {"flow_run_id": {"any_": [run_id]}}, "limit": 200}
+    lines = until(lambda: [line for line in plane.call("POST", "/logs/filter", wanted) if line["message"] == message])
+    assert {line["level"] for line in lines} == {logging.ERROR}, "of the slice's task, and of the run"
+    assert not [line for line in plane.call("POST", "/logs/filter", wanted) if "Traceback" in line["message"]]
+    summary = plane.call("GET", f"/artifacts/{key_of('summary', pair.ref)}/latest")["data"]
+    code, _, sentence = message.partition(": ")
+    assert f"**Failed, `{code}`:**" in summary
+    assert "**Next:** " in summary
+    assert sentence.endswith(summary.partition("**Next:** ")[2].splitlines()[0])
 
 
 def test_cancelled_run_ends_cleanly(long: RegisteredPair, workspace: Workspace, plane: ControlPlane) -> None:

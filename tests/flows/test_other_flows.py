@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
@@ -38,8 +40,11 @@ def test_an_endpoint_goes_on_past_a_unit_that_fails(pair: RegisteredPair, worksp
         "changed": 0,
     }
     workspace.units.configure(UnitConfig(endpoint_id=pair.source_id, unit_id="public.off", enabled=False))
+    threads = {*threading.enumerate()}
     with pytest.raises(RunError, match=r"1 of 3 units of .* failed: public\.bad: E_SINK_SCHEMA_CONFLICT") as caught:
         ingest_endpoint(pair.source_id, pair.sink_id)
+    left = Counter(thread.name for thread in threading.enumerate() if thread not in threads)
+    assert all(count == 1 for count in left.values()), f"of Prefect's own one each, and none for each unit: {left}"
     assert caught.value.facts["not_begun"] == []
     assert pair.same()
     assert pair.sink_sql("SELECT to_regclass('public.good') IS NOT NULL, to_regclass('public.off') IS NULL").strip()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -71,3 +71,39 @@ def test_a_run_waits_for_a_server_that_restarts(control_plane: LocalControlPlane
     with pytest.raises(ControlPlaneError):
         plane.call("GET", "/health")
     plane.close()
+
+
+class BusyHandler(HealthHandler):
+    """Answers 503, then well, then not at all; counts what it was asked."""
+
+    asked = 0
+
+    def do_GET(self) -> None:
+        type(self).asked += 1
+        if self.asked > 2:
+            self.connection.recv(1)  # nothing, until the caller hangs up
+            return
+        self.send_response(503 if self.asked == 1 else 200)
+        self.send_header("Content-Length", "4")
+        self.end_headers()
+        self.wfile.write(b"true")
+
+
+def test_callers_that_somebody_waits_for_are_told_soon() -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), BusyHandler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        with temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{server.server_address[1]}/api"}):
+            client = get_client(httpx_settings={"headers": {}}, sync_client=True).__enter__()
+        with ControlPlane(client, answer_within_s=5.0) as plane:
+            assert plane.call("GET", "/health") is True, "a busy server is asked again"
+            plane._answer_within_s = 0.5
+            for _ in range(2):
+                with pytest.raises(ControlPlaneError, match="does not answer"):
+                    plane.call("GET", "/health")
+        assert BusyHandler.asked == 3, "the second call was refused without asking"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

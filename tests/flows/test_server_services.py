@@ -45,9 +45,11 @@ def nucleus(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
 @pytest.mark.prefect
 @pytest.mark.timeout(240)
 def test_up_and_status_name_the_service_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def planted(api_url: str) -> list[str]:
+    def planted(api_url: str, instance: str) -> list[str]:
         app = "flows.local.prefect_server:create_app"
-        return [word.replace(app, "tests.flows.failing_server:create_app") for word in server_command(api_url)]
+        return [
+            word.replace(app, "tests.flows.failing_server:create_app") for word in server_command(api_url, instance)
+        ]
 
     monkeypatch.setattr(launch, "server_command", planted)
     running = up(seed(tmp_path), worker=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from typing import TYPE_CHECKING, Any
 
 import cloudpickle
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 LIMIT = 64 * 1024
 MANY = 5_000
+MOST_CALLS_A_RUN = 30
+ONCE_IN_A_WHILE = re.compile("unit-holds|/artifacts/.|/logs/|/leases/")
+"""Calls whose number depends on how long the run takes: is a pause wished, progress, log lines, the lease."""
 
 
 def test_payloads_stay_small_with_five_thousand_slices(
@@ -67,7 +71,7 @@ def test_what_a_slice_costs(pair: RegisteredPair, monkeypatch: pytest.MonkeyPatc
     def cost(policy: dict[str, Any]) -> tuple[int, int]:
         calls.clear()
         slices = ingest_unit(pair.source_id, "public.orders", pair.sink_id, policy=policy, fresh=True)["slices_done"]
-        return slices, len(calls)
+        return slices, len([path for path in calls if not ONCE_IN_A_WHILE.search(path)])
 
     cost(SMALL)  # what is asked once per process
     one, many = cost({}), cost(SMALL)
@@ -75,7 +79,8 @@ def test_what_a_slice_costs(pair: RegisteredPair, monkeypatch: pytest.MonkeyPatc
     assert many[0] > 10
     extra = many[1] - one[1]
     print(f"{many[1]} calls for {many[0]} slices, {one[1]} for one; largest payload {max(sizes)} bytes")
-    assert extra <= many[0] // 4, "artifact updates, at most"
+    assert extra <= 2, "the progress bar"
+    assert one[1] <= MOST_CALLS_A_RUN
     assert max(sizes) <= 8 * 1024
 
 

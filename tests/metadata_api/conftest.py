@@ -32,6 +32,7 @@ ENVIRONMENT = {
     "NUCLEUS_API_CALLBACK_HOSTS": "127.0.0.1:*,hooks.example.com",
     "NUCLEUS_API_CALLBACK_PRIVATE": "1",
     "NUCLEUS_API_RATE": "500",
+    "NUCLEUS_API_PREFECT_TIMEOUT_S": "30",  # servers of tests share two cores
 }
 
 

@@ -14,6 +14,7 @@ from tests.metadata_api.conftest import KEYS
 class Call(NamedTuple):
     headers: dict[str, str]
     body: bytes
+    path: str
 
     @property
     def data(self) -> dict[str, Any]:
@@ -39,7 +40,8 @@ class Receiver:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 status = outer._statuses.pop(0) if outer._statuses else 200
-                outer.calls.append(Call({name.lower(): value for name, value in self.headers.items()}, body))
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                outer.calls.append(Call(headers, body, self.path))
                 self.send_response(status)
                 if status in {301, 302, 307}:
                     self.send_header("location", f"{outer.url}/elsewhere")

@@ -26,7 +26,7 @@ def request(pair: RegisteredPair, **more: Any) -> dict[str, Any]:
 
 def test_a_webhook_moves_rows_and_calls_back(caller: Caller, pair: RegisteredPair, plane: ControlPlane) -> None:
     with Receiver(503) as receiver:
-        body = request(pair, callbackUrl=f"{receiver.url}/done?for=orders", idempotencyKey=pair.source_id)
+        body = request(pair, callbackUrl=f"{receiver.url}/done?token=canary", idempotencyKey=pair.source_id)
         answer = caller.post(body)
         assert answer.status_code == 202, answer.text
         run_id = answer.json()["runId"]
@@ -46,6 +46,8 @@ def test_a_webhook_moves_rows_and_calls_back(caller: Caller, pair: RegisteredPai
     runs = plane.call("POST", "/flow_runs/filter", {"flow_runs": {"id": {"any_": [run_id]}}})
     assert len(runs) == 1
     assert pair.server.password not in str(runs) + call.body.decode()
+    assert call.path == "/done?token=canary"
+    assert (runs[0]["labels"]["nucleus.callback.host"], "canary" in str(runs)) == ("127.0.0.1", False)
     names = {each["event"] for each in events(plane, run_id)}
     assert {"nucleus.ingestion.started", "nucleus.ingestion.ended"} <= names
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from contracts.errors import EndpointUnknownError
+from flows.operations.cells import texts
+from flows.preview_dataset import preview_dataset
 from sandbox.jira import JiraSite, SandboxJira
 from tests.metadata_api.conftest import TOKENS, Caller, until
 
@@ -129,6 +131,34 @@ def test_metadata(caller: Caller, pair: RegisteredPair) -> None:
     assert pair.server.password not in str(caller.data("{ metadataEndpoints { id config } }"))
 
 
+def test_what_a_browser_and_python_cannot_hold_is_shown_as_text(
+    caller: Caller, pair: RegisteredPair, workspace: Workspace, plane: ControlPlane
+) -> None:
+    pair.source_sql(
+        "CREATE TABLE public.odd (id bigint PRIMARY KEY, day date, at timestamptz, yes bool, raw bytea);"
+        "INSERT INTO public.odd VALUES (9007199254740991, 'infinity', '-infinity', true, '\\xff00'),"
+        "(9007199254740992, '0044-03-15 BC', '294000-01-01', NULL, NULL),"
+        "(-9007199254740993, '10000-01-01', 'infinity', false, '')"
+    )
+    workspace.catalogs.save(workspace.source(pair.source_id).collect_catalog(pair.source_id))
+    preview = "mutation($i: ID!) { previewMetadataDataset(id: $i) { rows } }"
+    shown = caller.data(preview, i=f"{pair.source_id}/public.odd")["previewMetadataDataset"]["rows"]
+    assert sorted(shown, key=lambda row: int(row["id"])) == [
+        {"id": "-9007199254740993", "day": "10000-01-01", "at": "infinity", "yes": False, "raw": ""},
+        {"id": 9007199254740991, "day": "infinity", "at": "-infinity", "yes": True, "raw": "ff00"},
+        {"id": "9007199254740992", "day": "-043-03-15", "at": "294000-01-01 00:00:00+00", "yes": None, "raw": None},
+    ]
+    assert preview_dataset(pair.source_id, "public.odd") == {"rows": 3, "columns": 5}
+    assert json.loads(plane.call("GET", "/artifacts/preview/latest")["data"]) == shown
+    _, rows = texts(workspace.source(pair.source_id).preview(workspace.unit(pair.source_id, "public.odd"), 3))
+    in_the_command = [tuple(None if cell is None else str(cell) for cell in row.values()) for row in shown]
+    assert [tuple(cell and cell.lower() for cell in row) for row in in_the_command] == rows
+    policy = {"filter": [{"column": "id", "op": "ge", "value": 9007199254740993}]}
+    wanted = {"endpointId": pair.source_id, "unitId": "public.odd", "policy": policy}
+    (held,) = caller.data(CONFIGURE, input=wanted)["configureIngestionUnit"]["policy"]["filter"]
+    assert held["value"] == "9007199254740993"
+
+
 def test_an_endpoint_from_beginning_to_end(
     caller: Caller, pair: RegisteredPair, workspace: Workspace, database: str
 ) -> None:
@@ -147,9 +177,12 @@ def test_an_endpoint_from_beginning_to_end(
     body = {"endpointId": name, "unitId": "public.orders", "sinkId": pair.sink_id}
     assert caller.post(body).json()["code"] == "E_ENDPOINT_DISABLED"
     assert caller.code(update, i={"id": name, "config": {"password": "********"}}) == "E_CONFIG_INVALID"
-    before = workspace.endpoints.get(name)[1].password
+    before = workspace.endpoints.get(name)[1]
     caller.data(update, i={"id": name, "config": {"connect_timeout_s": 7}})
-    assert workspace.endpoints.get(name)[1].password == before
+    for elsewhere in ({"host": "elsewhere.invalid"}, {"url": "postgresql://elsewhere.invalid/shop"}, {"port": None}):
+        refused = caller.ask(update, i={"id": name, "config": elsewhere})["errors"][0]
+        assert "password" in refused["extensions"]["hint"], refused
+    assert workspace.endpoints.get(name)[1] == before.model_copy(update={"connect_timeout_s": 7})
     assert caller.data("mutation($i: ID!) { deleteEndpoint(id: $i) }", i=name) == {"deleteEndpoint": True}
     assert caller.data("mutation($i: ID!) { deleteEndpoint(id: $i) }", i=name) == {"deleteEndpoint": False}
     with pytest.raises(EndpointUnknownError):
@@ -244,7 +277,11 @@ def test_roles_and_limits(caller: Caller, pair: RegisteredPair) -> None:
     deep = "{ __schema { types {" + " fields { type {" * 6 + " name" + " } }" * 6 + " } } }"
     many = "{ " + " ".join(f"a{i}: ingestionSinks {{ id }}" for i in range(40)) + " }"
     long = "{ " + "ingestionSinks { id } " * 1_000 + " }"
-    for query in (deep, many, long, "{ nothing }", "{"):
+    several = "query A { ingestionSinks { id } } query B { ingestionSinks { id } }"
+    for query in (deep, many, long, several, "{ nothing }", "{"):
         assert caller.code(query) == "E_GRAPHQL"
     headers = {"authorization": f"Bearer {TOKENS['admin']}", "content-type": "application/json"}
     assert caller.client.post("/graphql", content=b"x" * 300_000, headers=headers).status_code == 413
+    for name, status in {"B": 200, "C": 400}.items():
+        named = caller.client.post("/graphql", json={"query": several, "operationName": name}, headers=headers)
+        assert named.status_code == status, named.text

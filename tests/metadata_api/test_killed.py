@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import httpx
 import pytest
 
+from flows.local.commands import WORKER_FILES
 from flows.local.contexts import using
 from flows.local.up import down, up
 from flows.prefect_api.client import connect
@@ -60,6 +61,14 @@ class Installation:
                 assert got.json()["retryable"]
             time.sleep(0.2)
         raise AssertionError("never accepted")
+
+    def refuses_within(self, seconds: float, body: dict[str, Any]) -> None:
+        """Webhook and GraphQL say that Prefect is away, while their callers still wait."""
+        caller = Caller(str(self.plane.nucleus_api_url))
+        with closing(caller.client) as client:
+            client.timeout = httpx.Timeout(seconds)
+            assert signed_post(client, body, "first").status_code == 503
+            assert caller.code('mutation { testEndpoint(id: "any") { ok } }') == "E_CONTROL_PLANE_UNREACHABLE"
 
 
 def _is_alive(pid: int) -> bool:
@@ -159,9 +168,13 @@ def test_a_run_whose_worker_died_is_not_running_for_ever(installation: Installat
         until(lambda: tables.has_begun(0))
         os.killpg(installation.plane.pids["worker"], signal.SIGKILL)  # and the run's process with it
         assert status()["state"] == "RUNNING", "nobody knows yet"
+        left = [*(installation.home / WORKER_FILES).glob("prefect-workspace-attempt-*")]
+        assert left, "Prefect keeps the run's environment there, secrets included"
         until(lambda: status() == {"state": "FAILED", "lastErrorDetail": {"code": "E_RUN_STOPPED"}}, timeout_s=120)
     with connect() as plane:  # or the next worker would continue it
         plane.call("DELETE", f"/flow_runs/{run_id}")
+    installation.restart()
+    assert not [each for each in left if each.exists()]
 
 
 @pytest.mark.slow(60)
@@ -174,6 +187,7 @@ def test_nothing_is_lost_and_nothing_doubled(installation: Installation, tables:
     ids.append(installation.accepted(requests[1]))
     until(lambda: tables.has_begun(0) or tables.has_begun(1))
     installation.kill("server")
+    installation.refuses_within(5.0, requests[2])
     installation.restart()
     ids += [installation.accepted(requests[2]), installation.accepted(requests[3])]
     until(lambda: tables.has_begun(2) or tables.has_begun(3))

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import stat
-from typing import Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.applications import Starlette
+from starlette.routing import Route
 
 from contracts.errors import ConfigInvalidError, RunInProgressError, SourceAuthError, UnitDisabledError
 from metadata_api.callbacks import allowed, deliver
@@ -24,14 +29,19 @@ from metadata_api.errors import (
     internal_error_body,
     status_of,
 )
+from metadata_api.graphql_view import answer
 from metadata_api.limits import RateLimiter
 from metadata_api.replay import NAMESPACE, ReplayGuard
 from metadata_api.requests import read_json, read_request
+from metadata_api.sealed_urls import seal, unseal
 from metadata_api.settings import ApiSettings, load_settings
 from metadata_api.signing import SIGNATURE, TIMESTAMP, sign, verify
 from state.memory import MemoryKvStore
 from state.table import open_table_store
 from tests.metadata_api.receiver import Receiver
+
+if TYPE_CHECKING:
+    from metadata_api.settings import Role
 
 KEYS = {"old": "old-secret-0123456789", "new": "new-secret-0123456789"}
 NOW = 1_700_000_000
@@ -111,6 +121,34 @@ def test_a_store_that_cannot_compare_is_no_guard() -> None:
 
     with pytest.raises(ValueError, match="cannot refuse"):
         ReplayGuard(Weak())
+
+
+def test_a_token_has_a_rate_too() -> None:
+    tokens: dict[str, Role] = {"a-token-0123456789": "viewer", "b-token-0123456789": "viewer"}
+    app = Starlette(routes=[Route("/graphql", answer, methods=["POST"])])
+    app.state.services = SimpleNamespace(
+        settings=ApiSettings(signing_keys=KEYS, tokens=tokens), limiter=RateLimiter(1.0, lambda: 0.0)
+    )
+
+    async def ask(token: str) -> httpx.Response:
+        headers = {"authorization": f"Bearer {token}"}
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api") as client:
+            return await client.post("/graphql", json={"query": "{ __typename }"}, headers=headers)
+
+    first, second = tokens
+    answers = [asyncio.run(ask(token)) for token in (first, first, first, second)]
+    assert [each.status_code for each in answers] == [200, 200, 429, 200]
+    assert answers[2].json()["errors"][0]["extensions"]["code"] == "E_RATE_LIMITED"
+    assert answers[2].headers["retry-after"] == "1"
+
+
+def test_a_callback_url_is_readable_by_who_has_the_signing_key() -> None:
+    url = "https://hooks.example.com/done?token=canary"
+    sealed = seal(url, "old", KEYS)
+    assert "canary" not in sealed
+    assert unseal(sealed, KEYS) == unseal(url, KEYS) == url
+    with pytest.raises(CallbackRefusedError, match="no longer valid"):
+        unseal(sealed, {"new": KEYS["new"]})
 
 
 def test_rate_per_key() -> None:

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from contracts.errors import RunPausedError
+from flows.ingest_unit import ingest_unit
+from flows.operations.statuses import state_of
 from tests.flows.conftest import NAP
 from tests.metadata_api.conftest import Caller, until
 
@@ -21,7 +26,7 @@ STATUS = "query($e: ID!, $u: ID!) { ingestionStatus(endpointId: $e, unitId: $u) 
 CONFIGURE = "mutation($input: IngestionUnitConfigInput!) { configureIngestionUnit(input: $input) { id } }"
 
 
-def test_a_pause_finishes_what_is_in_hand_and_redoes_nothing(
+def test_a_pause_and_a_suspension_finish_what_is_in_hand_and_redo_nothing(
     caller: Caller, pair: RegisteredPair, plane: ControlPlane, workspace: Workspace
 ) -> None:
     pair.source_sql(
@@ -48,16 +53,22 @@ def test_a_pause_finishes_what_is_in_hand_and_redoes_nothing(
     until(lambda: status()["state"] == "PAUSED")
     ended = until(lambda: (run := workspace.runs.get(started["runId"])) and run.name == "Paused" and run)
     assert "E_RUN_PAUSED" in ended.message
-    pair.sink_sql("DROP TRIGGER nap ON nucleus.receipts")
     done = receipts()
     assert done >= 3
 
     again = caller.data(START, **place)["startIngestion"]
     assert again["runId"] != started["runId"]
+    until(lambda: receipts() >= done + 3)
+    suspended = {"type": "PAUSED", "name": "Suspended", "state_details": {"pause_reschedule": True}}
+    plane.call("POST", f"/flow_runs/{again['runId']}/set_state", {"state": suspended})
+    assert status()["state"] == "PAUSED"
+    until(lambda: workspace.states.state(pair.ref).state == "PAUSED")
+    pair.sink_sql("DROP TRIGGER nap ON nucleus.receipts")
+    assert caller.data(START, **place)["startIngestion"]["runId"] == again["runId"]
     until(lambda: status()["state"] == "SUCCEEDED")
     stats = status()["stats"]
-    assert (stats["resumed"], stats["slices_done_before"]) == (True, done)
-    assert stats["slices_done"] == stats["slices_planned"] - done
+    assert (stats["resumed"], stats["slices_done_before"] >= done + 3) == (True, True)
+    assert stats["slices_done"] == stats["slices_planned"] - stats["slices_done_before"]
     assert pair.same()
 
 
@@ -73,5 +84,13 @@ def test_a_run_that_waits_for_a_worker_is_cancelled(
         run = workspace.runs.get(started)
         assert run is not None
         assert run.state == "CANCELLED"
+        refused = caller.post({"endpointId": pair.source_id, "unitId": "public.orders", "sinkId": pair.sink_id})
+        assert (refused.status_code, refused.json()["code"]) == (409, "E_RUN_PAUSED")
+        with pytest.raises(RunPausedError, match="its schedule is suspended"):
+            ingest_unit(pair.source_id, "public.orders", pair.sink_id)
+        shown = caller.data(STATUS, e=pair.source_id, u="public.orders")["ingestionStatus"]
+        assert (shown["state"], state_of(workspace, pair.ref).state) == ("PAUSED", "PAUSED")
+        assert "pause is over" in caller.data(START, **place)["startIngestion"]["message"]
+        assert caller.data(START, **place)["startIngestion"]["message"] == "The unit runs"
     finally:
         plane.call("PATCH", "/work_pools/nucleus", {"is_paused": False})

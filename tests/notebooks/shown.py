@@ -18,8 +18,8 @@ def executed(path: Path, into: Path, parameters: dict[str, Any]) -> list[Any]:
     done = papermill.execute_notebook(
         path, into / path.name, parameters, kernel_name="python3", cwd=ROOT, progress_bar=False
     )
-    said = [output.text for output in outputs(done.cells) if output.output_type == "stream"]
-    assert said == [], "a notebook shows things, and warns of nothing"
+    output_texts = [output.text for output in outputs(done.cells) if output.output_type == "stream"]
+    assert output_texts == [], "a notebook shows things, and warns of nothing"
     return list(done.cells)
 
 

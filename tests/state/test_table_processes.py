@@ -77,11 +77,11 @@ def test_what_a_killed_process_had_written_is_there(url, start):
     process = start(1_000_000)
     go(process)
     for _ in range(30):
-        said = int(process.stdout.readline())
+        last = int(process.stdout.readline())
     process.kill()
-    said = max([said, *(int(line) for line in process.stdout.read().split("\n")[:-1])])
+    last = max([last, *(int(line) for line in process.stdout.read().split("\n")[:-1])])
     process.communicate()
     store = open_table_store(url)
-    assert store.get(key_of("counter")).value["n"] in {said, said + 1}
-    assert store.put(key_of("counter"), {"n": 0}).version > said
+    assert store.get(key_of("counter")).value["n"] in {last, last + 1}
+    assert store.put(key_of("counter"), {"n": 0}).version > last
     store.close()

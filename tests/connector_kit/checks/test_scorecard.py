@@ -68,10 +68,10 @@ def test_ids_are_unique_named_by_group_and_described():
 
 def test_a_scorecard_is_written_and_readable(tmp_path):
     card = check_connector(BrokenTestSystem(), tmp_path / "made" / "card.json", tmp_path / "made" / "card.html", QUICK)
-    said = json.loads((tmp_path / "made" / "card.json").read_text())
-    assert (said["good"], said["counts"]["failed"], said["counts"]["passed"]) == (False, 1, 2)
-    assert {one["check"] for one in said["findings"]} == set(QUICK)
-    assert all(one["sent"] and one["received"] and one["expected"] for one in said["findings"])
+    document = json.loads((tmp_path / "made" / "card.json").read_text())
+    assert (document["good"], document["counts"]["failed"], document["counts"]["passed"]) == (False, 1, 2)
+    assert {one["check"] for one in document["findings"]} == set(QUICK)
+    assert all(one["sent"] and one["received"] and one["expected"] for one in document["findings"])
     page = Pages()
     page.feed((tmp_path / "made" / "card.html").read_text())
     text = "".join(page.texts)
@@ -95,11 +95,11 @@ def test_an_exception_is_shown_with_its_reason_and_one_that_is_not_needed_fails(
 
     for passed, expected in ((False, "excepted"), (True, "failed")):
         with Excepting() as system:
-            found = verdict(
+            result = verdict(
                 system, lambda _context, passed=passed: CheckObservation(passed, "sent", "received", "expected")
             )
-        assert found.verdict == expected
-        assert "the system cannot do it" in found.reason
+        assert result.verdict == expected
+        assert "the system cannot do it" in result.reason
 
 
 def test_an_exception_for_a_check_that_does_not_exist_is_refused():
@@ -121,25 +121,25 @@ def test_a_hook_that_is_missing_skips_the_check_and_says_which():
             return TestSystem.change(self, count)
 
     with Silent() as system:
-        found = run_check(system, CHECKS["incremental.equals-full"])
-    assert found.verdict == "skipped"
-    assert "no change()" in found.reason
-    assert found.good
+        result = run_check(system, CHECKS["incremental.equals-full"])
+    assert result.verdict == "skipped"
+    assert "no change()" in result.reason
+    assert result.good
 
 
 def test_an_untyped_error_is_a_failure_and_not_the_kits_end():
     with OpenshelfTestSystem() as system:
-        found = verdict(system, lambda _context: {}["nothing"])
-    assert found.verdict == "failed"
-    assert "KeyError" in found.received
+        result = verdict(system, lambda _context: {}["nothing"])
+    assert result.verdict == "failed"
+    assert "KeyError" in result.received
 
 
 def test_a_connector_that_comes_to_no_end_is_a_failure(monkeypatch):
     monkeypatch.setattr(run, "LIMIT_S", 0.05)
     with OpenshelfTestSystem() as system:
-        found = verdict(system, lambda context: run.time.sleep(0.5))
-    assert found.verdict == "failed"
-    assert "did not come to an end" in found.received
+        result = verdict(system, lambda context: run.time.sleep(0.5))
+    assert result.verdict == "failed"
+    assert "did not come to an end" in result.received
 
 
 def test_no_secret_of_the_config_is_in_a_finding():
@@ -150,9 +150,9 @@ def test_no_secret_of_the_config_is_in_a_finding():
     with OpenshelfTestSystem() as system:
         system.reset()
         token = system.server.token
-        found = verdict(system, leak)
-    assert token not in repr(found)
-    assert "the token is SCRUBBED" in found.received
+        result = verdict(system, leak)
+    assert token not in repr(result)
+    assert "the token is SCRUBBED" in result.received
 
 
 def test_a_lab_on_recorded_traffic(tmp_path):
@@ -183,12 +183,12 @@ def test_a_lab_on_recorded_traffic(tmp_path):
 
     with RecordedAuthors() as recorded:
         card = run_checks(recorded, ["plan", "pages", "resume", "rows.unicode", "errors.staying-403", "schema.batches"])
-    found = {one.check: one for one in card.results}
+    result = {one.check: one for one in card.results}
     assert card.good, card.text()
-    passed = {name for name, one in found.items() if one.verdict == "passed"}
+    passed = {name for name, one in result.items() if one.verdict == "passed"}
     assert {"plan.covering", "pages.every-row", "pages.short", "rows.unicode", "errors.staying-403"} <= passed
-    assert found["schema.batches"].verdict == "skipped"
-    assert "GET /v1/books" in found["schema.batches"].reason
+    assert result["schema.batches"].verdict == "skipped"
+    assert "GET /v1/books" in result["schema.batches"].reason
 
 
 def test_rows_differ_by_type_and_value_and_the_words_say_where():

@@ -17,8 +17,8 @@ MUTANTS = (*planted.MUTANTS, *planted_faults.MUTANTS, *planted_values.MUTANTS)
 def test_a_planted_bug_is_found_by_the_check_meant_for_it(mutant, monkeypatch):
     mutant.plant(monkeypatch)
     with mutant.system_class() as system:
-        found = run_check(system, CHECKS[mutant.check_id])
-    assert found.verdict == "failed", f"{found.verdict}: {found.received} {found.reason}"
+        result = run_check(system, CHECKS[mutant.check_id])
+    assert result.verdict == "failed", f"{result.verdict}: {result.received} {result.reason}"
 
 
 def test_every_check_can_fail():

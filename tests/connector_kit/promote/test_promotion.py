@@ -52,7 +52,7 @@ def test_a_notebook_becomes_modules_that_are_registered(root):
         "notebooks/prototypes/acme.ipynb",
     }
     assert done.written[-1] == "notebooks/prototypes/acme.ipynb"
-    said = python(
+    output = python(
         root,
         """
         from cdm_mappers.registry import CdmMapperRegistry
@@ -64,7 +64,7 @@ def test_a_notebook_becomes_modules_that_are_registered(root):
         print(CdmMapperRegistry().find("http", "acme.things", "cdm.work.item").__module__)
         """,
     )
-    assert said.splitlines() == ["Acme proxy token", "things boxes", "cdm_mappers.acme_work"]
+    assert output.splitlines() == ["Acme proxy token", "things boxes", "cdm_mappers.acme_work"]
     run(root, path)
 
 
@@ -175,7 +175,7 @@ def test_types_that_are_needed_at_run_time_are_imported_at_run_time(root):
     )
     promote(saved(root, notebook_of(config=config, client=client, imports=imports)), root, check=None)
     assert "\nfrom datetime import datetime\n" in text(root, "connectors/acme/config.py")
-    said = python(
+    output = python(
         root,
         """
         import msgspec
@@ -184,7 +184,7 @@ def test_types_that_are_needed_at_run_time_are_imported_at_run_time(root):
         print(AcmeConfig(base_url="b", token="t", since="2026-01-01").since, msgspec.json.decode('{"day": "2026-01-02"}', type=_Answer).day)
         """,
     )
-    assert said.split() == ["2026-01-01", "00:00:00", "2026-01-02"]
+    assert output.split() == ["2026-01-01", "00:00:00", "2026-01-02"]
 
 
 def test_promoting_again_changes_nothing_and_says_so(root):

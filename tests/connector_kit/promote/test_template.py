@@ -46,8 +46,8 @@ def test_a_notebook_of_that_name_is_made(root):
     path = new("night_owl", root)
     assert path == root / "notebooks" / "prototypes" / "night_owl.ipynb"
     assert path.with_suffix("").is_dir()
-    said = path.read_text()
-    assert "acme" not in said.lower()
+    source = path.read_text()
+    assert "acme" not in source.lower()
     for name in (
         "class NightOwlConfig(",
         "http.night_owl",
@@ -55,8 +55,8 @@ def test_a_notebook_of_that_name_is_made(root):
         "night_owl.books",
         'describe(\\"night_owl\\"',
     ):
-        assert name in said
-    made, template = json.loads(said), json.loads(TEMPLATE.read_text())
+        assert name in source
+    made, template = json.loads(source), json.loads(TEMPLATE.read_text())
     assert [cell["id"] for cell in made["cells"]] == [cell["id"] for cell in template["cells"]]
     assert len({cell["id"] for cell in made["cells"]}) == len(made["cells"])
 

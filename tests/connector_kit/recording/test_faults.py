@@ -70,20 +70,20 @@ def ids(rows) -> list[int]:
 
 def pages(url: str, path: str, most: int = 20) -> list[list[int]]:
     """Ids by page, following whatever leads on."""
-    found, number = [], 1
+    keys, number = [], 1
     with httpx.Client(trust_env=False) as http:
         where = f"{url}{path}"
-        while where and len(found) < most:
-            said = http.get(where).json()
-            found.append(ids(said.get("data", said.get("items"))))
+        while where and len(keys) < most:
+            body = http.get(where).json()
+            keys.append(ids(body.get("data", body.get("items"))))
             number += 1
-            if "pages" in said:
-                where = f"{url}{path}?page={number}" if number <= said["pages"] else ""
+            if "pages" in body:
+                where = f"{url}{path}?page={number}" if number <= body["pages"] else ""
             else:
                 where = (
-                    (f"{url}{path}?cursor={said['next']}" if path == "/rows" else said["next"]) if said["next"] else ""
+                    (f"{url}{path}?cursor={body['next']}" if path == "/rows" else body["next"]) if body["next"] else ""
                 )
-    return found
+    return keys
 
 
 def test_a_status_comes_when_asked_for_and_the_client_goes_on(proxy_with, system):
@@ -208,9 +208,9 @@ class TestRowsThatMove:
 
     def test_every_page_short(self, proxy_with, path, shape):
         proxy, _ = proxy_with(ShortenPage(shape, times=None))
-        found = pages(proxy.url, path)
-        assert [row for page in found for row in page] == ids(ROWS)
-        assert len(found[0]) == 1
+        keys = pages(proxy.url, path)
+        assert [row for page in keys for row in page] == ids(ROWS)
+        assert len(keys[0]) == 1
 
     def test_rows_twice(self, proxy_with, path, shape):
         proxy, _ = proxy_with(RepeatRows(shape, nth=2))
@@ -229,8 +229,8 @@ class TestRowsThatMove:
             follow = {"/rows": "?cursor=t3", "/linked": "?from=3", "/numbered": "?page=2"}[path]
             assert http.get(f"{proxy.url}{path}{follow}").status_code == 500
             for _ in range(2):
-                said = http.get(f"{proxy.url}{path}{follow}").json()
-                assert ids(said.get("data", said.get("items"))) == [1, 2, 3]
+                body = http.get(f"{proxy.url}{path}{follow}").json()
+                assert ids(body.get("data", body.get("items"))) == [1, 2, 3]
 
 
 def test_short_pages_of_chains_that_run_at_once_do_not_mix(proxy_with):
@@ -252,9 +252,9 @@ def test_a_single_page_is_never_short(proxy_with):
 @pytest.mark.parametrize(("path", "shape"), [("/rows", BY_TOKEN), ("/linked", BY_LINK)])
 def test_a_token_that_repeats(proxy_with, path, shape):
     proxy, _ = proxy_with(RepeatToken(shape, nth=2))
-    found = pages(proxy.url, path, most=9)
-    assert found[:4] == [[0, 1, 2], [3, 4, 5], [6, 7, 8], [6, 7, 8]]
-    assert len(found) == 9
+    keys = pages(proxy.url, path, most=9)
+    assert keys[:4] == [[0, 1, 2], [3, 4, 5], [6, 7, 8], [6, 7, 8]]
+    assert len(keys) == 9
     assert proxy.fault.done[0] == f"GET {path}: the token of the next page is the one that led to this page"
 
 

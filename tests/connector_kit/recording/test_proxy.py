@@ -31,10 +31,10 @@ def linked(http, start="/linked"):
     """All rows by absolute link, and the links."""
     rows, links, path = [], [], start
     while path:
-        said = http.get(path, json.loads)
-        rows += said["items"]
-        links += [said["next"]] if said["next"] else []
-        path = said["next"] and said["next"].removeprefix(f"http://{urlsplit(said['next']).netloc}")
+        page = http.get(path, json.loads)
+        rows += page["items"]
+        links += [page["next"]] if page["next"] else []
+        path = page["next"] and page["next"].removeprefix(f"http://{urlsplit(page['next']).netloc}")
     return rows, links
 
 

@@ -64,3 +64,23 @@ def test_the_environment_serves_development():
     config = from_environment(given)
     assert (config.host, config.cdm_schema, config.table_prefix) == ("h", "s", "")
     assert from_environment({"CDM_DATABASE_URL": "postgresql://h/d"}).table_prefix == "cdm_"
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ({"CDM_WORK_DATABASE_URL": "postgresql://w/d"}, ("w", None, "cdm_")),
+        ({"METADATA_DATABASE_URL": "postgresql://m/d", "CDM_WORK_DATABASE_SCHEMA": "s"}, ("m", "s", "cdm_")),
+        ({"METADATA_DATABASE_URL": "postgresql://m/d", "CDM_WORK_DATABASE_URL": "postgresql://w/d"}, ("w", None, "cdm_")),
+        ({"CDM_DATABASE_URL": "", "METADATA_DATABASE_URL": "postgresql://m/d"}, ("m", None, "cdm_")),
+        (
+            {"CDM_DATABASE_URL": "postgresql://o/d", "CDM_WORK_DATABASE_URL": "postgresql://w/d",
+             "CDM_DATABASE_TABLE_PREFIX": "", "CDM_WORK_DATABASE_SCHEMA": "s"},
+            ("o", "s", ""),
+        ),
+        ({"CDM_WORK_DATABASE_URL": "postgresql://w/d", "CDM_WORK_DATABASE_TABLE_PREFIX": "p_"}, ("w", None, "p_")),
+    ],
+)  # fmt: skip
+def test_the_names_that_the_platform_uses_serve_too(given, found):
+    config = from_environment(given)
+    assert (config.host, config.cdm_schema, config.table_prefix) == found

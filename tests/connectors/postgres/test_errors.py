@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from adbc_driver_postgresql import dbapi
 
-from connectors.describe import load_config
+from connectors.load_config import load_config
 from connectors.postgres.config import PostgresConfig
 from connectors.postgres.errors import translate
 from connectors.postgres.sink import PostgresSink
@@ -276,3 +276,13 @@ def test_what_is_said_has_neither_query_nor_password():
     message = str(translate(RuntimeError(text), "sink", "writing"))
     assert "hunter2" not in message
     assert "secret value" not in message
+
+
+@pytest.mark.parametrize("version", ["1.11.0", "0.99", "1.2.0.dev1"])
+def test_a_driver_that_corrupts_decimals_is_refused(monkeypatch, version):
+    monkeypatch.setattr("adbc_driver_postgresql.__version__", version)
+    for endpoint in (PostgresSource, PostgresSink):
+        error = refused(lambda made=endpoint: made(PostgresConfig()), errors.DependencyMissingError)
+        assert version in str(error)
+    monkeypatch.setattr("adbc_driver_postgresql.__version__", "1.12.0")
+    PostgresSource(PostgresConfig()).close()

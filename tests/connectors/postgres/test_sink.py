@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+import polars as pl
 import pytest
 
 from connectors.postgres.config import PostgresConfig
 from connectors.postgres.sink import PostgresSink
 from connectors.postgres.sql import ident, qualified
-from tests.conformance.sink_suite import SinkSuite
+from contracts import errors
+from tests.conformance.sink_suite import REF, SinkSuite, keys_of, plan_of, reader_of, write
 from tests.connectors.postgres.moving import Database
 
 if TYPE_CHECKING:
@@ -93,3 +96,82 @@ class TestPostgresSink(SinkSuite):
     def lab(self, place) -> PostgresSinkSystem:
         place.database.run("DROP SCHEMA IF EXISTS nucleus, suite CASCADE")
         return place
+
+
+def test_a_column_that_must_be_wider_under_a_view(place):
+    place.database.run("DROP SCHEMA IF EXISTS nucleus, suite CASCADE")
+    sink, wider = place.sink(), plan_of({"id": "int64", "n": "int64"})
+    write(sink, plan_of({"id": "int64", "n": "int32"}), [(1, 5)], {"id": pl.Int64, "n": pl.Int32})
+    place.database.run(
+        "CREATE VIEW suite.seen AS SELECT n FROM suite.things",
+        "CREATE MATERIALIZED VIEW suite.kept AS TABLE suite.things",
+    )
+    with pytest.raises(errors.SinkSchemaConflictError) as caught:
+        sink.provision(wider)
+    assert caught.value.facts["views"] == ["suite.kept", "suite.seen"]
+    assert "n must become bigint, but is read by suite.kept, suite.seen" in caught.value.what
+    assert "DROP MATERIALIZED VIEW suite.kept; DROP VIEW suite.seen" in caught.value.next_step
+    place.database.run(
+        "DROP VIEW suite.seen",
+        "DROP MATERIALIZED VIEW suite.kept",
+        "CREATE POLICY several ON suite.things USING (n > 1)",
+    )
+    with pytest.raises(errors.SinkSchemaConflictError, match="policy several on table") as caught:
+        sink.provision(wider)
+    assert "Drop what depends" in caught.value.next_step
+    place.database.run("DROP POLICY several ON suite.things")
+    assert sink.provision(wider) == ('ALTER TABLE "suite"."things" ALTER COLUMN "n" TYPE bigint',)
+    sink.close()
+
+
+def plan_for(unit_id: str, **policy):
+    """A plan of another unit for the table of the suite."""
+    plan = plan_of(**policy)
+    return plan.model_copy(update={"unit": plan.unit.model_copy(update={"unit_id": unit_id})})
+
+
+def begun(sink, unit_id: str, **policy):
+    """The unit's run into the table of the suite, begun."""
+    plan = plan_for(unit_id, **policy)
+    sink.provision(plan)
+    return plan, sink.begin_run(REF.model_copy(update={"unit_id": unit_id}), "one", plan)
+
+
+def test_one_of_two_units_that_want_a_new_table_gets_it(place):
+    place.database.run("DROP SCHEMA IF EXISTS nucleus, suite CASCADE")
+    sinks, together = [place.sink(), place.sink()], threading.Barrier(2)
+
+    def start(number: int) -> str:
+        together.wait()
+        try:
+            begun(sinks[number], f"unit {number}")
+        except errors.SinkOwnerError as error:
+            return str(error.facts["owner_unit_id"])
+        return "mine"
+
+    with ThreadPoolExecutor(2) as pool:
+        told = list(pool.map(start, (0, 1)))
+    for sink in sinks:
+        sink.close()
+    winner = told.index("mine")
+    assert told[1 - winner] == f"unit {winner}"
+
+
+def test_a_run_whose_table_was_taken_over_writes_and_removes_nothing_more(place):
+    place.database.run("DROP SCHEMA IF EXISTS nucleus, suite CASCADE")
+    sink = place.sink()
+    plan, run = begun(sink, "first", max_delete_fraction=1.0)
+    other = plan_for("second")
+    with pytest.raises(errors.SinkOwnerError):
+        sink.provision(other)
+    assert sink.adopt(REF.model_copy(update={"unit_id": "second"}), "two", other)
+    for attempt in (
+        lambda: sink.upsert(run, plan, plan.slices[0], reader_of([(1, "a", 1)])),
+        lambda: sink.reconcile(run, plan, keys_of([])),
+        lambda: sink.remove(run, plan, keys_of([7])),
+        lambda: sink.begin_run(run.ref, "again", plan),
+    ):
+        with pytest.raises(errors.SinkOwnerError, match="'second'"):
+            attempt()
+    assert place.rows(plan) == []
+    sink.close()

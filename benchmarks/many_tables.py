@@ -1,0 +1,136 @@
+"""What a table costs, however small: the flow ``ingest-endpoint`` over many tables of five rows, twice.
+
+The flow runs in this process, which counts its requests to the Prefect API, its threads and its memory.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import psutil
+from rich.console import Console
+from rich.table import Table
+
+from sandbox.postgres import SandboxPostgres
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flows.local.control_plane import LocalControlPlane
+
+ROWS = 5
+AIM_S = 0.25
+HEADINGS = (
+    "case", "seconds a table", "calls a table", "CPU ms a table", "of it the server's", "threads before", "after",
+    "MiB before", "MiB after", "aim",
+)  # fmt: skip
+
+
+def rows(console: Console, tables: int, parallel: int) -> list[dict[str, Any]]:
+    """One row of the table per run; the first one makes every table in the sink, the second finds nothing changed."""
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    from flows.local.contexts import running_control_plane  # noqa: PLC0415 - Prefect is loaded only here
+    from flows.wiring import close_live, open_workspace  # noqa: PLC0415
+
+    console.print(f"making {tables:,} tables …")
+    with SandboxPostgres() as postgres, tempfile.TemporaryDirectory() as folder:
+        for database in ("source", "sink"):
+            postgres.create_database(database)
+        postgres.psql("".join(_table(number) for number in range(tables)), database="source")
+        with running_control_plane(Path(folder), worker=False) as plane, _counted() as calls:
+            with open_workspace(Path(folder)) as workspace:
+                for database in ("source", "sink"):
+                    workspace.endpoints.add(database, "jdbc.postgres", {"url": postgres.url(database)})
+                workspace.catalogs.save(workspace.source("source").collect_catalog("source"))
+            cases = ("first run", "nothing changed")
+            found = [_measured(console, case, tables, parallel, plane, calls) for case in cases]
+            close_live()
+    return found
+
+
+def measure(tables: int, parallel: int) -> None:
+    """Run and print the table.
+
+    Args:
+        tables: How many.
+        parallel: Units at the same time, 1 to 16.
+    """
+    console = Console(width=None if sys.stdout.isatty() else 150)
+    table = Table(title=f"{tables:,} tables of {ROWS} rows, {parallel} at a time")
+    for heading in HEADINGS:
+        table.add_column(heading, justify="left" if heading in {"case", "aim"} else "right")
+    for row in rows(console, tables, parallel):
+        table.add_row(*(str(row[heading]) for heading in HEADINGS))
+    console.print(table)
+
+
+def _table(number: int) -> str:
+    return (
+        f"CREATE TABLE public.t{number:05} AS SELECT i AS id, md5(i::text) AS body FROM generate_series(1, {ROWS}) i;"
+        f"ALTER TABLE public.t{number:05} ADD PRIMARY KEY (id);"
+    )
+
+
+def _ingest(parallel: int) -> int:
+    """Units that were ingested."""
+    from flows.ingest_endpoint import ingest_endpoint  # noqa: PLC0415
+
+    return len(ingest_endpoint("source", "sink", parallel_units=parallel)["units"])
+
+
+def _measured(
+    console: Console, case: str, tables: int, parallel: int, plane: LocalControlPlane, calls: list[str]
+) -> dict[str, Any]:
+    own, server = psutil.Process(), psutil.Process(plane.pids["server"])
+    before = threading.active_count(), _mib(own), _cpu_s(own), _cpu_s(server), len(calls)
+    started = time.monotonic()
+    ingested = _ingest(parallel)
+    seconds = time.monotonic() - started
+    if ingested != tables:
+        raise RuntimeError(f"{ingested} of {tables} tables were ingested")
+    own_s, server_s = _cpu_s(own) - before[2], _cpu_s(server) - before[3]
+    console.print(f"{case}: {seconds:.1f} s = {seconds / tables:.3f} s a table")
+    figures = (
+        case, round(seconds / tables, 3), round((len(calls) - before[4]) / tables, 1),
+        round((own_s + server_s) / tables * 1000), round(server_s / tables * 1000), before[0],
+        threading.active_count(), before[1], _mib(own), f"<= {AIM_S} s, flat memory",
+    )  # fmt: skip
+    return dict(zip(HEADINGS, figures, strict=True))
+
+
+def _cpu_s(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+def _mib(process: psutil.Process) -> int:
+    return int(process.memory_info().rss) >> 20
+
+
+@contextmanager
+def _counted() -> Iterator[list[str]]:
+    """Paths of the requests that this process sends while the context is open."""
+    calls: list[str] = []
+    send, send_async = httpx.Client.send, httpx.AsyncClient.send
+
+    def sent(self: httpx.Client, request: httpx.Request, **options: Any) -> httpx.Response:
+        calls.append(request.url.path)
+        return send(self, request, **options)
+
+    async def sent_async(self: httpx.AsyncClient, request: httpx.Request, **options: Any) -> httpx.Response:
+        calls.append(request.url.path)
+        return await send_async(self, request, **options)
+
+    httpx.Client.send, httpx.AsyncClient.send = sent, sent_async  # type: ignore[method-assign]
+    try:
+        yield calls
+    finally:
+        httpx.Client.send, httpx.AsyncClient.send = send, send_async  # type: ignore[method-assign]

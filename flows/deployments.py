@@ -130,13 +130,14 @@ def apply() -> None:
         deployment.apply()
 
 
-def watch_zombies() -> None:
+def watch_zombies(after_s: int = ZOMBIE_AFTER_S) -> None:
     """The automation that crashes runs whose heartbeats stopped: the server has no such service of its own."""
+    within = timedelta(seconds=after_s)
     name = "nucleus: crash runs without a heartbeat"
     expected = {f"prefect.flow-run.{each}" for each in ("heartbeat", *_WITHOUT_PROCESS)}
     with get_client(sync_client=True) as client:
         for old in client.read_automations_by_name(name):
-            if getattr(old.trigger, "expect", None) == expected:
+            if isinstance(old.trigger, EventTrigger) and (old.trigger.expect, old.trigger.within) == (expected, within):
                 return
             client.delete_automation(old.id)
     Automation(
@@ -148,7 +149,7 @@ def watch_zombies() -> None:
             for_each={"prefect.resource.id"},
             posture=Posture.Proactive,
             threshold=1,
-            within=timedelta(seconds=ZOMBIE_AFTER_S),
+            within=within,
         ),
         actions=[ChangeFlowRunState(state=StateType.CRASHED, message="No heartbeat: the run's process is gone.")],
     ).create()

@@ -35,8 +35,7 @@ def in_workspace(work: Callable[[Workspace], ResultT]) -> ResultT:
 
 def _before_prefect() -> None:
     """What Prefect reads once, when it is imported: which server, and that log lines are for it, not the terminal."""
-    from flows.prefect_api.client import API_URL, running_api
+    from flows.prefect_api.client import name_local_server
 
-    if not os.environ.get(API_URL) and (found := running_api()):
-        os.environ[API_URL] = found
+    name_local_server()
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")

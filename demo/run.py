@@ -23,6 +23,7 @@ from demo.tracker import Tracker
 from demo.world import SINK, SOURCE, STAGING, World, world
 from flows.collect_catalog import collect_catalog
 from flows.ingest_unit import ingest_unit
+from flows.prefect_api.client import login_file
 from sandbox.data import CHANGING, Writer, run_pgbench
 
 if TYPE_CHECKING:
@@ -157,7 +158,8 @@ def main() -> int:
             console.print("Next: docs/operations.md; `.venv/bin/nucleus --help`; look around in Prefect's pages with")
             console.print('  make run ARGS="--stay"')
             if options.stay:
-                console.input(f"Prefect: {place.ui_url}  Press Enter to end. ")
+                login = login_file(place.workspace.home)
+                console.input(f"Prefect: {place.ui_url} (password: the line in {login})  Press Enter to end. ")
     except KeyboardInterrupt:
         console.print("Stopped. Run it again: it resumes.")
         return 130

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from datetime import timedelta
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from prefect.automations import Automation
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
 from prefect.client.schemas.objects import StateType
 from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import EventTrigger, Posture
@@ -120,25 +119,28 @@ def register_blocks(plane: ControlPlane) -> tuple[str, ...]:
 
 
 def make_pool() -> None:
-    """The process work pool, if it is missing.
+    """The process work pool, if it is missing, or if a worker that started first made it with Prefect's defaults.
 
     The server checks the schema of the pool's variables whenever a run is created, which is a third of that call's
     cost; so the pool has only those that a person changes: environment and working folder. Its limit is for one worker
     on a machine like this one: what exceeds it waits, and Prefect shows it as late.
     """
     with get_client(sync_client=True) as client:
-        if any(pool.name == POOL for pool in client.read_work_pools()):
-            return
         whole = ProcessWorker.get_default_base_job_template()
         properties = whole["variables"]["properties"]
         template = {
             "job_configuration": {name: f"{{{{ {name} }}}}" for name in _POOL_VARIABLES},
             "variables": {"type": "object", "properties": {name: properties[name] for name in _POOL_VARIABLES}},
         }
-        with suppress(ObjectAlreadyExists):  # a worker that starts makes it too
-            client.create_work_pool(
-                WorkPoolCreate(name=POOL, type="process", base_job_template=template, concurrency_limit=most_runs())
-            )
+        ours = {"base_job_template": template, "concurrency_limit": most_runs()}
+        try:
+            client.create_work_pool(WorkPoolCreate(name=POOL, type="process", **ours))
+        except (
+            ObjectAlreadyExists
+        ):  # an earlier `nucleus up` made it, and a person may have changed it; or a worker did
+            pool = client.read_work_pool(POOL)
+            if pool.base_job_template == whole and pool.concurrency_limit is None:
+                client.update_work_pool(POOL, WorkPoolUpdate(**ours))
 
 
 def most_runs() -> int:
@@ -165,13 +167,14 @@ def apply() -> None:
         deployment.apply()
 
 
-def watch_zombies() -> None:
+def watch_zombies(after_s: int = ZOMBIE_AFTER_S) -> None:
     """The automation that crashes runs whose heartbeats stopped: the server has no such service of its own."""
+    within = timedelta(seconds=after_s)
     name = "nucleus: crash runs without a heartbeat"
     expected = {f"prefect.flow-run.{each}" for each in ("heartbeat", *_WITHOUT_PROCESS)}
     with get_client(sync_client=True) as client:
         for old in client.read_automations_by_name(name):
-            if getattr(old.trigger, "expect", None) == expected:
+            if isinstance(old.trigger, EventTrigger) and (old.trigger.expect, old.trigger.within) == (expected, within):
                 return
             client.delete_automation(old.id)
     Automation(
@@ -183,7 +186,7 @@ def watch_zombies() -> None:
             for_each={"prefect.resource.id"},
             posture=Posture.Proactive,
             threshold=1,
-            within=timedelta(seconds=ZOMBIE_AFTER_S),
+            within=within,
         ),
         actions=[ChangeFlowRunState(state=StateType.CRASHED, message="No heartbeat: the run's process is gone.")],
     ).create()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from contracts.errors import IngestionError
+from contracts.errors import IngestionError, Retriable
 from flows.execution.pausing import PAUSED
 from flows.prefect_api.runs import FOLDED, FOLDED_INTO
 from flows.stages.export import run_stopped_error
@@ -78,8 +78,17 @@ def _error(run: Run, recorded: UnitState | None, state: str) -> dict[str, Any] |
         return plain_error(run_stopped_error().to_json())
     code, sign, _ = run.message.partition(": ")
     if sign and code.startswith("E_") and code.replace("_", "").isalnum():
-        return plain_error({"code": code, "message": _first_sentence(run.message, code), "hint": "See the run."})
+        told = {"code": code, "message": _first_sentence(run.message, code), "hint": "See the run."}
+        return plain_error({**told, "retryable": _is_retryable(code)})
     return plain_error({"message": "The run failed", "hint": "Its log in Prefect says why."})
+
+
+def _is_retryable(code: str) -> bool:
+    """What the run's own process knew of its error: Prefect keeps only the text."""
+    kinds = [IngestionError]
+    for kind in kinds:
+        kinds.extend(kind.__subclasses__())
+    return any(kind.code == code and issubclass(kind, Retriable) for kind in kinds)
 
 
 def _first_sentence(message: str, code: str) -> str:

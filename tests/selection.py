@@ -6,6 +6,7 @@ that starts a Postgres or an S3 server without its marker fails, so that ``make 
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import defaultdict
 from typing import TYPE_CHECKING
@@ -27,9 +28,11 @@ FIXTURES = {
 """The fixture that starts a server: the marker of who uses it."""
 PROGRAMS = {SandboxPostgres: "postgres", SandboxS3: "s3"}
 """Imported by a module of tests at run time: it starts servers of its own."""
-WEIGHTS = {"slow": 10.0, "prefect": 5.0, "notebook": 3.0, "postgres": 0.5, "s3": 0.5}
-"""Seconds that a test with the marker takes, roughly; the largest counts."""
+WEIGHTS = {"slow": 10.0, "prefect": 3.0, "notebook": 3.0, "postgres": 0.5, "s3": 0.5}
+"""Seconds that a test with the marker takes, roughly; the largest counts, and ``slow(60)`` says it itself."""
 _WEIGHT_OF_THE_REST = 0.05
+_HEAVY = 3.0
+"""A module from this weight on is given to a process as a whole, for its fixtures; lighter ones fill up."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -37,7 +40,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         for marker in found_markers(item):
             item.add_marker(marker)
-    items[:] = heaviest_modules_first(items)
+    items[:] = heaviest_first(items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
 
 
 def found_markers(item: pytest.Item) -> set[str]:
@@ -52,24 +55,38 @@ def found_markers(item: pytest.Item) -> set[str]:
 
 def weight(item: pytest.Item) -> float:
     """Seconds, roughly."""
-    return max((WEIGHTS.get(mark.name, 0.0) for mark in item.iter_markers()), default=0.0) or _WEIGHT_OF_THE_REST
+    marks = list(item.iter_markers())
+    told = [float(mark.args[0]) for mark in marks if mark.name == "slow" and mark.args]
+    return max(told or [WEIGHTS.get(mark.name, 0.0) for mark in marks], default=0.0) or _WEIGHT_OF_THE_REST
 
 
-def heaviest_modules_first(items: list[pytest.Item]) -> list[pytest.Item]:
-    """Modules stay together, for their fixtures, and are dealt to two halves, the heaviest first in each.
+def heaviest_first(items: list[pytest.Item], processes: int) -> list[pytest.Item]:
+    """Heavy modules are dealt to as many piles as there are processes, the heaviest first; light ones fill the piles up.
 
-    pytest-xdist gives each of two processes one half, and the one that ends first takes from the end of the other's.
+    pytest-xdist cuts the list into parts of equally many tests, one for each process, and a process that has done its
+    part takes from the end of another's. So each part must begin with what takes long.
     """
     modules: dict[object, list[pytest.Item]] = defaultdict(list)
     for item in items:
         modules[item.path].append(item)
-    halves: tuple[list[pytest.Item], list[pytest.Item]] = ([], [])
-    loads = [0.0, 0.0]
-    for module in sorted(modules.values(), key=lambda some: -sum(map(weight, some))):
-        lighter = loads.index(min(loads))
-        halves[lighter].extend(module)
-        loads[lighter] += sum(map(weight, module))
-    return [*halves[0], *halves[1]]
+    ordered = sorted(modules.values(), key=lambda some: -sum(map(weight, some)))
+    piles: list[list[pytest.Item]] = [[] for _ in range(processes)]
+    sizes = [(len(items) + number) // processes for number in range(processes)]  # as pytest-xdist cuts
+    loads = [0.0] * processes
+    light: list[pytest.Item] = []
+    for module in ordered:
+        open_piles = [n for n in range(processes) if len(piles[n]) + len(module) <= sizes[n]]
+        if sum(map(weight, module)) < _HEAVY or not open_piles:
+            light += module
+            continue
+        lightest = min(open_piles, key=loads.__getitem__)
+        piles[lightest] += module
+        loads[lightest] += sum(map(weight, module))
+    for pile, size in zip(piles, sizes, strict=True):
+        missing = size - len(pile)
+        pile.extend(light[:missing])
+        del light[:missing]
+    return [item for pile in piles for item in pile]
 
 
 @pytest.fixture(autouse=True)

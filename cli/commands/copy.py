@@ -1,17 +1,26 @@
 """``nucleus copy``: one table from URL to URL, without registering anything and without a server."""
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.arguments.options import AdoptFlag, FreshFlag, JsonFlag
+from cli.arguments.options import (
+    MAX_DELETE_FRACTION,
+    ON_GONE,
+    PARALLEL,
+    SLICE_SIZE,
+    AdoptFlag,
+    FreshFlag,
+    Gone,
+    JsonFlag,
+    KeyColumns,
+)
 from cli.terminal.output import Output
 
 if TYPE_CHECKING:
     from contracts.unit import UnitPolicy
 
 SMALLEST_SLICE_BYTES = 64 * 1024
-Gone = Literal["delete", "tombstone", "ignore"]
 
 
 def copy(  # noqa: PLR0913 - every one is an option of the command
@@ -29,23 +38,19 @@ def copy(  # noqa: PLR0913 - every one is an option of the command
         list[str] | None,
         typer.Option(metavar="COLUMN", help="Read only what changed, by this column. Repeatable."),
     ] = None,
-    key: Annotated[
-        list[str] | None, typer.Option(metavar="COLUMN", help="Column of the key to use. Repeatable.")
-    ] = None,
+    key: KeyColumns = None,
     where: Annotated[
         list[str] | None,
         typer.Option(metavar="CONDITION", help='Only rows like "n>=5", "x is null", "k in a,b". Repeatable.'),
     ] = None,
-    parallel: Annotated[int, typer.Option(min=1, max=64, help="Slices in flight at the same time.")] = 2,
-    slice_size: Annotated[str, typer.Option(help="Size that slices are cut to, 64KiB or more.")] = "32MiB",
+    parallel: Annotated[int, PARALLEL] = 2,
+    slice_size: Annotated[str, SLICE_SIZE] = "32MiB",
     staging: Annotated[
         str | None,
         typer.Option(help="file:///folder, s3://bucket/prefix or memory:; else a temporary folder."),
     ] = None,
-    on_gone: Annotated[Gone, typer.Option(help="What happens to rows that are gone at the source.")] = "delete",
-    max_delete_fraction: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="A copy that would remove more of the target stops.")
-    ] = 0.5,
+    on_gone: Annotated[Gone, ON_GONE] = "delete",
+    max_delete_fraction: Annotated[float, MAX_DELETE_FRACTION] = 0.5,
     verify: Annotated[bool, typer.Option("--verify", help="Compare content afterwards, by slice.")] = False,
     fresh: FreshFlag = False,
     adopt: AdoptFlag = False,

@@ -5,7 +5,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from cli import workspace
-from cli.arguments.options import EndpointId, JsonFlag, SinkId, UnitId
+from cli.arguments.options import (
+    MAX_DELETE_FRACTION,
+    ON_GONE,
+    PARALLEL,
+    SLICE_SIZE,
+    EndpointId,
+    Gone,
+    JsonFlag,
+    KeyColumns,
+    SinkId,
+    UnitId,
+)
 from cli.terminal.output import Output, table
 
 if TYPE_CHECKING:
@@ -52,9 +63,7 @@ def configure(  # noqa: PLR0913 - every one is an option of the command
     cursor: Annotated[
         list[str] | None, typer.Option(metavar="COLUMN", help="Column that grows with changes. Repeatable.")
     ] = None,
-    key: Annotated[
-        list[str] | None, typer.Option(metavar="COLUMN", help="Column of the key to use. Repeatable.")
-    ] = None,
+    key: KeyColumns = None,
     where: Annotated[
         list[str] | None,
         typer.Option(metavar="CONDITION", help="Only rows like n>=5. Repeatable; '' for all."),
@@ -63,15 +72,10 @@ def configure(  # noqa: PLR0913 - every one is an option of the command
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="What the source lets choose by name. Repeatable; '' for all."),
     ] = None,
-    on_gone: Annotated[
-        Literal["delete", "tombstone", "ignore"] | None,
-        typer.Option(help="What happens to rows gone at the source."),
-    ] = None,
-    max_delete_fraction: Annotated[
-        float | None, typer.Option(min=0.0, max=1.0, help="A run that would remove more of the target stops.")
-    ] = None,
-    slice_size: Annotated[str | None, typer.Option(help="Size that slices are cut to, 64KiB or more.")] = None,
-    parallel: Annotated[int | None, typer.Option(min=1, max=64, help="Slices in flight at the same time.")] = None,
+    on_gone: Annotated[Gone | None, ON_GONE] = None,
+    max_delete_fraction: Annotated[float | None, MAX_DELETE_FRACTION] = None,
+    slice_size: Annotated[str | None, SLICE_SIZE] = None,
+    parallel: Annotated[int | None, PARALLEL] = None,
     census_every: Annotated[
         float | None,
         typer.Option(min=0, metavar="SECONDS", help="An incremental run compares keys when the last census is older."),

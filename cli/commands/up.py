@@ -23,14 +23,17 @@ def up(
     """Start a Prefect server, a worker, the deployments and the API on loopback, and leave them running."""
     from flows.local import up as control_plane
     from flows.local.services import SECOND_TRY_S, failing_services
+    from flows.prefect_api.client import login_file
 
     out = Output(as_json=as_json)
     out.note("Starting; the first time takes some ten seconds.")
     running = interruptible(lambda: control_plane.up(port=port, api=api, api_port=api_port))
     problems = failing_services(running.api_url, running.home, second_try_s=SECOND_TRY_S)
     url = running.nucleus_api_url
+    login = login_file(running.home)
     data = {
         "api_url": running.api_url,
+        "login_file": str(login),
         "ui_url": running.ui_url,
         "home": str(running.home),
         "pids": running.pids,
@@ -38,7 +41,8 @@ def up(
         "problems": out.problems(problems),
     }
     api_words = "" if url is None else f"The API answers at {url}; its keys are in api.json there. "
-    words = f"Prefect runs at {running.ui_url}; state and logs are in {running.home}. {api_words}"
+    login_words = f"A browser asks once for its password: the line in {login}. "
+    words = f"Prefect runs at {running.ui_url}. {login_words}State and logs are in {running.home}. {api_words}"
     out.show({"control_plane": data}, f"{words}End it with: nucleus down")
 
 

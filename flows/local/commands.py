@@ -7,9 +7,15 @@ import shutil
 import sys
 from contextlib import suppress
 from pathlib import Path
+from secrets import token_urlsafe
+from typing import TYPE_CHECKING
 
 from flows.local.processes import INSTANCE_HEADER, LOOPBACK, port_of
+from flows.prefect_api.client import login_file
 from flows.prefect_api.loopback import keep_loopback_direct
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKER_FILES = "worker-files"
@@ -30,6 +36,18 @@ SERVER: dict[str, str] = {
 }
 
 
+def server_environment(home: Path, api_url: str) -> dict[str, str]:
+    """The Prefect server's: what it asks of its callers, and which pages of a browser may call it: only its own."""
+    login, port = kept_secret(login_file(home), _new_login), port_of(api_url)
+    return {
+        **environment(home, api_url),
+        **SERVER,
+        "PREFECT_SERVER_API_AUTH_STRING": login,
+        "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS": f"http://{LOOPBACK}:{port},http://localhost:{port}",
+        "PREFECT_SERVER_ENCRYPTION_KEY": kept_secret(home / "encryption.key", _new_encryption_key),
+    }
+
+
 def environment(home: Path, api_url: str) -> dict[str, str]:
     """The environment of every process of ours."""
     keep_loopback_direct()
@@ -37,6 +55,7 @@ def environment(home: Path, api_url: str) -> dict[str, str]:
         **os.environ,
         "DO_NOT_TRACK": "1",
         "NUCLEUS_HOME": str(home),
+        "PREFECT_API_AUTH_STRING": kept_secret(login_file(home), _new_login),
         "PREFECT_API_URL": api_url,
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
         "PREFECT_HOME": str(home / "prefect"),
@@ -59,15 +78,24 @@ def remove_leftovers(home: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def encryption_key(file: Path) -> str:
-    """The key in the file, made when there is none. Whoever has it and the database has the secrets."""
-    from cryptography.fernet import Fernet  # noqa: PLC0415 - Prefect brings it
-
+def kept_secret(file: Path, make: Callable[[], str]) -> str:
+    """The secret in the file, made when there is none; only its owner reads it."""
     with suppress(FileExistsError):
         handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "wb") as opened:
-            opened.write(Fernet.generate_key())
+        with os.fdopen(handle, "w") as opened:
+            opened.write(make())
     return file.read_text()
+
+
+def _new_encryption_key() -> str:
+    """Whoever has it and the database has the secrets."""
+    from cryptography.fernet import Fernet  # noqa: PLC0415 - Prefect brings it
+
+    return Fernet.generate_key().decode()
+
+
+def _new_login() -> str:
+    return f"nucleus:{token_urlsafe(32)}"
 
 
 def server_command(api_url: str, instance: str) -> list[str]:

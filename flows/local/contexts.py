@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from flows.local.up import down, up
+from flows.prefect_api.client import LOGIN, saved_login
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,9 +30,16 @@ def running_control_plane(home: Path, port: int | None = None, *, worker: bool =
 @contextmanager
 def using(plane: LocalControlPlane) -> Iterator[None]:
     """Point this process and its children at the control plane."""
-    from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings  # noqa: PLC0415
+    from prefect.settings import (  # noqa: PLC0415
+        PREFECT_API_AUTH_STRING,
+        PREFECT_API_URL,
+        PREFECT_HOME,
+        temporary_settings,
+    )
 
+    login = saved_login(plane.home)
     names = {
+        **({LOGIN: login} if login else {}),
         "PREFECT_API_URL": plane.api_url,
         "PREFECT_HOME": str(plane.home / "prefect"),
         "NUCLEUS_HOME": str(plane.home),
@@ -39,7 +47,13 @@ def using(plane: LocalControlPlane) -> Iterator[None]:
     before = {name: os.environ.get(name) for name in names}
     os.environ.update(names)
     try:
-        with temporary_settings({PREFECT_API_URL: plane.api_url, PREFECT_HOME: plane.home / "prefect"}):
+        with temporary_settings(
+            {
+                PREFECT_API_URL: plane.api_url,
+                PREFECT_API_AUTH_STRING: login,
+                PREFECT_HOME: plane.home / "prefect",
+            }
+        ):
             yield
     finally:
         for name, value in before.items():

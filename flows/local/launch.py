@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 
 from contracts.errors import ControlPlaneError
 from flows.local.commands import (
-    SERVER,
     api_command,
-    encryption_key,
     environment,
     remove_leftovers,
     server_command,
+    server_environment,
     set_up_command,
     worker_command,
     worker_environment,
@@ -36,11 +35,10 @@ def launch_server_and_worker(home: Path, api_url: str, pids: dict[str, int], *, 
         ControlPlaneError: A process ended early, or did not answer in time. What was started is in ``pids``.
     """
     shared = environment(home, api_url)
-    secret = {"PREFECT_SERVER_ENCRYPTION_KEY": encryption_key(home / "encryption.key")}
     server, instance = None, None
     if "server" not in pids:
         instance = token_hex(8)
-        server = start("server", server_command(api_url, instance), {**shared, **SERVER, **secret}, home)
+        server = start("server", server_command(api_url, instance), server_environment(home, api_url), home)
         pids["server"] = server.pid
     setting_up = start("set-up", set_up_command(api_url, instance), shared, home) if worker else None
     try:

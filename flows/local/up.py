@@ -1,7 +1,8 @@
 """``nucleus up`` and ``down``: a Prefect server, a worker, the deployments and the API on loopback, for one person.
 
 Everything lies under one folder (``~/.nucleus``): Prefect's home with its SQLite database, the logs, the key that
-encrypts saved secrets (``encryption.key``, mode 0600) and ``up.json``, by which other commands find the server.
+encrypts saved secrets (``encryption.key``, mode 0600), the login of the server (``prefect-login``, mode 0600) and
+``up.json``, by which other commands find the server.
 """
 
 from __future__ import annotations

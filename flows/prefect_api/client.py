@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
     from prefect.settings import Settings
 
-API_URL = "PREFECT_API_URL"
+API_URL, LOGIN = "PREFECT_API_URL", "PREFECT_API_AUTH_STRING"
 _HINT = "Run `nucleus up`, or set PREFECT_API_URL to a running Prefect server."
 RESTART_PATIENCE_S = 60.0
 """How long a flow run waits for a server that refuses connections."""
@@ -164,23 +164,35 @@ def connect(home: Path | None = None, answer_within_s: float | None = None, *, c
 
 
 def find_api(home: Path | None = None) -> str:
-    """The URL of the Prefect API in use; it is made known to Prefect where it was not.
+    """The URL of the Prefect API in use. URL and login of ``nucleus up`` are made known to Prefect where they were not.
 
     Raises:
         ControlPlaneError: No server is named anywhere.
     """
     keep_loopback_direct()
-    if not os.environ.get(API_URL) and "prefect" not in sys.modules and (found := running_api(home)):
-        os.environ[API_URL] = found
-    from prefect.settings import PREFECT_API_URL  # noqa: PLC0415 - more than a second to load
+    local = running_api(home)
+    login = None if local is None else saved_login(home)
+    if "prefect" not in sys.modules:
+        name_local_server(home)
+    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL  # noqa: PLC0415 - slow to load
 
-    if url := PREFECT_API_URL.value():
-        return str(url)
-    found = running_api(home)
-    if found is None:
+    url = PREFECT_API_URL.value() or local
+    if url is None:
         raise ControlPlaneError("No Prefect server is running here", _HINT)
-    _adopt(found)
-    return found
+    is_known = bool(PREFECT_API_URL.value()) and login in {None, PREFECT_API_AUTH_STRING.value()}
+    if local is not None and url == local and not is_known:
+        _adopt(local, login)
+    return str(url)
+
+
+def name_local_server(home: Path | None = None) -> None:
+    """Put URL and login of what ``nucleus up`` runs into the environment, unless another server is named there.
+
+    Prefect reads the variables when it is imported, for every thread; so this comes before.
+    """
+    local = running_api(home)
+    if local is not None and os.environ.get(API_URL) in {None, "", local}:
+        os.environ.update(_variables(local, saved_login(home)))
 
 
 def running_api(home: Path | None = None) -> str | None:
@@ -191,6 +203,19 @@ def running_api(home: Path | None = None) -> str | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return str(noted["api_url"])
+
+
+def saved_login(home: Path | None = None) -> str | None:
+    """What the Prefect server of ``nucleus up`` asks for, ``user:password``; None where none was made."""
+    try:
+        return login_file(home).read_text()
+    except OSError:
+        return None
+
+
+def login_file(home: Path | None = None) -> Path:
+    """Where ``nucleus up`` keeps the login of its Prefect server (mode 0600)."""
+    return (home or home_folder()) / "prefect-login"
 
 
 USE_ANOTHER_HOME = "Set NUCLEUS_HOME to a folder that this account can write to."
@@ -218,20 +243,23 @@ def unreachable(url: str, why: str) -> ControlPlaneError:
     return ControlPlaneError(f"The Prefect API at {url} does not answer ({why})", _HINT, url=url)
 
 
-def _adopt(url: str) -> None:
-    """Make the server known where Prefect was imported before: to this context, and by the variable to child processes.
+def _adopt(url: str, login: str | None) -> None:
+    """Make the server known where Prefect was imported before: to this context, and by variables to child processes.
 
     Entered for good and not by ``temporary_settings``: that is a generator, which Python would end when the process
     does, in another context than the one it began in, and complain.
     """
     from prefect.context import SettingsContext, get_settings_context  # noqa: PLC0415
-    from prefect.settings import PREFECT_API_URL  # noqa: PLC0415
+    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL  # noqa: PLC0415
 
-    os.environ[API_URL] = url
+    os.environ.update(_variables(url, login))
     known = get_settings_context()
-    SettingsContext(
-        profile=known.profile, settings=known.settings.copy_with_update(updates={PREFECT_API_URL: url})
-    ).__enter__()
+    updates: dict[Any, Any] = {PREFECT_API_URL: url, **({PREFECT_API_AUTH_STRING: login} if login else {})}
+    SettingsContext(profile=known.profile, settings=known.settings.copy_with_update(updates=updates)).__enter__()
+
+
+def _variables(url: str, login: str | None) -> dict[str, str]:
+    return {API_URL: url, **({LOGIN: login} if login else {})}
 
 
 def _in_flow_run() -> bool:

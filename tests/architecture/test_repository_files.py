@@ -104,7 +104,7 @@ class TestCompose:
         assert all(port.startswith("127.0.0.1:") for port in published)
 
     def test_no_secret_is_written_down_and_none_is_optional(self):
-        names = ("PASSWORD", "KEY", "TOKENS")
+        names = ("PASSWORD", "KEY", "TOKENS", "AUTH_STRING")
         values = [
             str(value)
             for service in SERVICES.values()

@@ -16,6 +16,8 @@ from typer.testing import CliRunner
 from cli.main import app
 from tests.architecture.rooms import ROOT
 
+_started: list[subprocess.Popen[str]] = []
+
 
 @dataclass(frozen=True)
 class Done:
@@ -39,7 +41,7 @@ class Done:
 def start(*arguments: str, under: tuple[str, ...] = (), **environ: str) -> subprocess.Popen[str]:
     """The command, running (``under`` another one); warnings are errors as everywhere in the tests."""
     env = {**os.environ, "PYTHONWARNINGS": "error", "COLUMNS": "200", **environ}
-    return subprocess.Popen(
+    running = subprocess.Popen(
         [*under, sys.executable, "-m", "cli", *arguments],
         cwd=ROOT,
         env=env,
@@ -48,6 +50,16 @@ def start(*arguments: str, under: tuple[str, ...] = (), **environ: str) -> subpr
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
+    _started.append(running)
+    return running
+
+
+def end_started() -> None:
+    """End and wait for what a test started and, as it failed, did not wait for."""
+    while _started:
+        with _started.pop() as running:
+            if running.poll() is None:
+                running.kill()
 
 
 def nucleus(*arguments: str, answers: str | None = None, **environ: str) -> Done:

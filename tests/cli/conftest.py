@@ -8,8 +8,16 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from tests.cli.command import end_started
+
 if TYPE_CHECKING:
     from sandbox.postgres import SandboxPostgres
+
+
+@pytest.fixture(autouse=True)
+def _no_command_outlives_its_test():
+    yield
+    end_started()
 
 
 @dataclass(frozen=True)

@@ -181,6 +181,7 @@ def test_a_missing_bucket(source, sink, numbers, s3):
         assert s3.secret_access_key not in done.said
 
 
+@pytest.mark.slow(30)
 def test_a_full_disk(source, sink):
     source.run(
         "CREATE TABLE big (id int PRIMARY KEY, filler text);"

@@ -7,16 +7,12 @@ import signal
 import pytest
 
 from tests.cli.command import ended, half_way, process, start
+from tests.flows.conftest import NAP
 from tests.prefect_template import seed
 
-pytestmark = [pytest.mark.prefect, pytest.mark.slow]
+pytestmark = [pytest.mark.prefect, pytest.mark.slow(30)]
 
-ROWS = 30_000
-NAP = (
-    "CREATE FUNCTION nap() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.5); RETURN NEW; END';"
-    "CREATE TRIGGER nap BEFORE INSERT ON nucleus.receipts FOR EACH ROW EXECUTE FUNCTION nap()"
-)
-"""Makes every further slice take its time."""
+ROWS = 10_000
 
 
 @pytest.fixture(scope="module")

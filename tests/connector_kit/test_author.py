@@ -104,6 +104,7 @@ def author(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Author:
     return Author(tmp_path / "clone", seed(tmp_path / "home"))
 
 
+@pytest.mark.slow(80)
 @pytest.mark.timeout(600)
 @pytest.mark.filterwarnings("default::DeprecationWarning", "default::RuntimeWarning")
 def test_from_nothing_to_rows_in_postgres(author: Author, postgres: Any, two_databases: tuple[str, str]) -> None:

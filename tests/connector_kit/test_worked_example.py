@@ -14,7 +14,7 @@ import pytest
 from connector_kit.promote.promotion import promote
 from tests.connector_kit.promote.authored_notebook import ROOT, repository, run
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(5)
 
 KEPT = Path(__file__).with_name("worked_example") / "openshelf.ipynb"
 PROTOTYPE = "notebooks/prototypes/openshelf.ipynb"

@@ -6,6 +6,8 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
+from contextvars import copy_context
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,9 +29,12 @@ from tests.exactness.worker import fuse_upserts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from concurrent.futures import Future
     from pathlib import Path
 
     from connectors.postgres.sink import PostgresSink
+    from contracts.receipts import RunSummary
+    from flows.stages.run import RunObserver
     from sandbox.postgres import SandboxPostgres
     from tests.exactness.executors import ExecutorName
 
@@ -84,7 +89,7 @@ def pool() -> Iterator[ThreadPoolExecutor]:
 def test_the_second_of_two_runs_is_refused(pair: Pair, pool: ThreadPoolExecutor, tmp_path: Path) -> None:
     """While one process runs, another process and another endpoint in this process both get E_RUN_IN_PROGRESS."""
     gate, mover, other = Gate("upserted"), Mover(pair), Mover(pair)
-    first = pool.submit(mover.run, "full", gate)
+    first = _submit(pool, mover, gate)
     assert gate.arrived.wait(_PATIENCE_S)
     with pytest.raises(RunInProgressError):
         other.run()
@@ -111,11 +116,11 @@ def test_an_overtaken_run_writes_nothing(pair: Pair, pool: ThreadPoolExecutor, p
         stack.callback(old.close)
         stack.callback(new.close)
         stack.callback(gate.opened_now.set)
-        overtaken = pool.submit(old.run, "full", gate)
+        overtaken = _submit(pool, old, gate)
         assert gate.arrived.wait(_PATIENCE_S)
         assert tcp.cut() == 1
         _await_free_lock(new)
-        newer = pool.submit(new.run, "full", fresh=fresh)
+        newer = _submit(pool, new, fresh=fresh)
         if place == "within-upsert":
             _await_waiting(pair)
             after = None
@@ -128,6 +133,14 @@ def test_an_overtaken_run_writes_nothing(pair: Pair, pool: ThreadPoolExecutor, p
         assert newer.result(_PATIENCE_S).epoch == 2
         assert after in (None, (pair.both(), pair.receipts()))
     assert_equal(pair, "none")
+
+
+def _submit(
+    pool: ThreadPoolExecutor, mover: Mover, observer: RunObserver | None = None, *, fresh: bool = False
+) -> Future[RunSummary]:
+    """A full run on another thread. Prefect keeps the server in use in a context variable, which threads do not inherit:
+    without it the run would start a server of its own."""
+    return pool.submit(copy_context().run, partial(mover.run, "full", observer, fresh=fresh))
 
 
 @contextmanager

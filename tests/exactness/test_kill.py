@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import TYPE_CHECKING
 
 import pytest
@@ -54,6 +55,7 @@ def test_every_boundary_is_covered() -> None:
     assert named == set(BOUNDARIES)
 
 
+@pytest.mark.slow(40)
 @pytest.mark.timeout(240)
 def test_killed_at_every_boundary(postgres: SandboxPostgres, executor: ExecutorName, tmp_path: Path) -> None:
     """One chain per kind of run, a kill at each boundary in turn, the source changing in every pause."""
@@ -71,6 +73,7 @@ def test_killed_at_every_boundary(postgres: SandboxPostgres, executor: ExecutorN
     _side_by_side(walk)
 
 
+@pytest.mark.slow(15)
 @pytest.mark.timeout(240)
 def test_killed_at_random_moments(postgres: SandboxPostgres, executor: ExecutorName, tmp_path: Path) -> None:
     """The same with kills from outside after random delays; a process quicker than its killer does not count."""
@@ -157,5 +160,5 @@ def _chain(
 def _side_by_side(walk: Callable[[int, str], None]) -> None:
     """Every scenario, two at a time: as many as there are cores where this must run."""
     with ThreadPoolExecutor(2) as pool:
-        for future in [pool.submit(walk, number, name) for number, name in enumerate(SCENARIOS)]:
+        for future in [pool.submit(copy_context().run, walk, number, name) for number, name in enumerate(SCENARIOS)]:
             future.result()

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 ROWS = 4_000
 SMALL = {"target_slice_bytes": 65_536}
 """About sixteen slices of the orders table."""
+NAP = (
+    "CREATE FUNCTION nap() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.5); RETURN NEW; END';"
+    "CREATE TRIGGER nap BEFORE INSERT ON nucleus.receipts FOR EACH ROW EXECUTE FUNCTION nap()"
+)
+"""Run at a sink, makes every further slice take its time."""
 
 
 class RegisteredPair(NamedTuple):

@@ -32,7 +32,7 @@ def test_every_template_has_a_form() -> None:
 
 def test_the_form_masks_secrets_and_offers_choices() -> None:
     schema = blocks.endpoint_block(TEMPLATE).model_json_schema()
-    assert set(schema["secret_fields"]) == {"url", "password"}
+    assert set(schema["secret_fields"]) == {"url", "password", "connection_options"}
     assert schema["properties"]["password"]["anyOf"][0]["format"] == "password"
     assert "verify-full" in schema["properties"]["ssl_mode"]["enum"]
     assert schema["properties"]["port"]["maximum"] == 65535

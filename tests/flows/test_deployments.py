@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import yaml
 from prefect import Flow
 from prefect.flows import load_flow_from_entrypoint
+from prefect.workers.process import ProcessWorker
 
+from flows import deployments
 from flows.deployments import DEPLOYMENTS, POOL, most_runs
 
 if TYPE_CHECKING:
@@ -74,3 +76,22 @@ def test_endpoints_come_before_state_where_blocks_are_listed(plane: ControlPlane
     ours = sorted(each for each in kinds if each.startswith("Nucleus"))
     groups = [each.partition(":")[0] for each in ours]
     assert list(dict.fromkeys(groups)) == ["Nucleus endpoint", "Nucleus staging", "Nucleus state"]
+
+
+def test_a_worker_that_makes_the_pool_first_does_not_make_it_unlimited(
+    plane: ControlPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "made-by-a-worker"
+    monkeypatch.setattr(deployments, "POOL", name)
+    template = ProcessWorker.get_default_base_job_template()
+    plane.call("POST", "/work_pools/", {"name": name, "type": "process", "base_job_template": template})
+    try:
+        deployments.make_pool()
+        made = plane.call("GET", f"/work_pools/{name}")
+        assert made["concurrency_limit"] == most_runs()
+        assert made["base_job_template"] != template
+        plane.call("PATCH", f"/work_pools/{name}", {"concurrency_limit": 9})
+        deployments.make_pool()
+        assert plane.call("GET", f"/work_pools/{name}")["concurrency_limit"] == 9, "what a person changed stays"
+    finally:
+        plane.call("DELETE", f"/work_pools/{name}")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -15,6 +13,7 @@ import pytest
 from contracts.receipts import RunHandle, RunSummary
 from flows.execution.artifacts import key_of
 from flows.ingest_unit import ingest_unit
+from tests.architecture.rooms import ROOT
 from tests.flows.conftest import ROWS, SMALL
 
 if TYPE_CHECKING:
@@ -68,10 +67,11 @@ def start(plane: ControlPlane, pair: RegisteredPair, policy: dict[str, Any]) -> 
 
 def test_killed_then_run_again(long: RegisteredPair, workspace: Workspace) -> None:
     program = PROGRAM.format((long.source_id, "public.orders", long.sink_id), SMALL)
-    victim = subprocess.Popen([sys.executable, "-c", program], cwd=os.getcwd(), stderr=subprocess.DEVNULL)  # noqa: PTH109
-    until(lambda: receipts(long, workspace) >= 5)
-    victim.send_signal(signal.SIGKILL)
-    victim.wait()
+    with subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stderr=subprocess.DEVNULL) as victim:
+        try:
+            until(lambda: receipts(long, workspace) >= 5)
+        finally:
+            victim.kill()
     before = receipts(long, workspace)
     assert workspace.states.state(long.ref).state == "RUNNING"
 

@@ -108,9 +108,11 @@ def home(control_plane: LocalControlPlane) -> Path:
 
 
 def until(condition: Any, timeout_s: float = 60.0) -> Any:
-    """The first true value."""
+    """The first true value; asked for ever less often, as each question costs the server what it is waited for with."""
     deadline = time.monotonic() + timeout_s
+    pause_s = 0.05
     while not (value := condition()):
         assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.1)
+        time.sleep(pause_s)
+        pause_s = min(pause_s * 1.5, 0.5)
     return value

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httpx
+import psutil
 import pytest
 
+from flows.deployments import watch_zombies
 from flows.local.commands import WORKER_FILES
 from flows.local.contexts import using
 from flows.local.up import down, up
@@ -42,6 +44,15 @@ class Installation:
     def kill(self, name: str) -> None:
         os.kill(self.plane.pids[name], signal.SIGKILL)
         until(lambda: not _is_alive(self.plane.pids[name]))
+
+    def kill_worker_with_its_runs(self) -> None:
+        """As a machine that loses its power; a run that only loses its worker ends by itself, and says so."""
+        runs = psutil.Process(self.plane.pids["worker"]).children(recursive=True)
+        for each in runs:
+            each.suspend()
+        self.kill("worker")
+        for each in runs:
+            each.kill()
 
     def restart(self) -> None:
         """Start whatever is not running, at its old address."""
@@ -153,9 +164,11 @@ def tables(installation: Installation, postgres: SandboxPostgres, two_databases:
     return made
 
 
+@pytest.mark.slow(45)
 @pytest.mark.timeout(400)
 def test_a_run_whose_worker_died_is_not_running_for_ever(installation: Installation, tables: Tables) -> None:
     tables.source_sql("INSERT INTO public.t0 SELECT g, repeat('x', 200) FROM generate_series(10000, 200000) g")
+    watch_zombies(after_s=30)  # as `nucleus up` does, which waits longer; starting everything again sets that anew
     query = 'query($e: ID!) { ingestionStatus(endpointId: $e, unitId: "public.t0") { state lastErrorDetail { code } } }'
     caller = Caller(str(installation.plane.nucleus_api_url))
     with closing(caller.client):
@@ -166,7 +179,7 @@ def test_a_run_whose_worker_died_is_not_running_for_ever(installation: Installat
         run_id = installation.accepted(tables.requests()[0])
         until(lambda: status()["state"] == "RUNNING")
         until(lambda: tables.has_begun(0))
-        os.killpg(installation.plane.pids["worker"], signal.SIGKILL)  # and the run's process with it
+        installation.kill_worker_with_its_runs()
         assert status()["state"] == "RUNNING", "nobody knows yet"
         left = [*(installation.home / WORKER_FILES).glob("prefect-workspace-attempt-*")]
         assert left, "Prefect keeps the run's environment there, secrets included"
@@ -177,6 +190,7 @@ def test_a_run_whose_worker_died_is_not_running_for_ever(installation: Installat
     assert not [each for each in left if each.exists()]
 
 
+@pytest.mark.slow(60)
 @pytest.mark.timeout(600)
 def test_nothing_is_lost_and_nothing_doubled(installation: Installation, tables: Tables) -> None:
     requests = tables.requests()

@@ -116,13 +116,14 @@ def test_a_new_start_takes_over_from_orphans(kept):
 def test_a_stale_pid_file_harms_no_stranger(kept):
     with SandboxPostgres(data_folder=kept) as server:
         folder = server.data_folder
-    stranger = subprocess.Popen(["sleep", "60"])
-    (folder / "postmaster.pid").write_text(f"{stranger.pid}\n{folder}\n")
-    with SandboxPostgres(data_folder=kept) as server:
-        assert server.psql("SELECT 1") == "1"
-        assert stranger.poll() is None
-    stranger.kill()
-    stranger.wait()
+    with subprocess.Popen(["sleep", "60"]) as stranger:
+        try:
+            (folder / "postmaster.pid").write_text(f"{stranger.pid}\n{folder}\n")
+            with SandboxPostgres(data_folder=kept) as server:
+                assert server.psql("SELECT 1") == "1"
+                assert stranger.poll() is None
+        finally:
+            stranger.kill()
 
 
 def test_two_owners_are_refused(kept):

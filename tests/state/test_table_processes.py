@@ -40,14 +40,20 @@ def url(request, tmp_path):
     return request.getfixturevalue("database")
 
 
-def start(url, increments):
-    return subprocess.Popen(
-        [sys.executable, "-c", COUNT, url, str(increments)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+@pytest.fixture
+def start(url):
+    """Starts processes that count at the URL; those still there after the test are killed and waited for."""
+    started = []
+
+    def start(increments):
+        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        started.append(subprocess.Popen([sys.executable, "-c", COUNT, url, str(increments)], text=True, **pipes))
+        return started[-1]
+
+    yield start
+    for process in started:
+        with process:
+            process.kill()
 
 
 def go(process):
@@ -55,8 +61,8 @@ def go(process):
     process.stdin.flush()
 
 
-def test_processes_create_the_table_together_and_lose_no_increment(url):
-    processes = [start(url, INCREMENTS) for _ in range(PROCESSES)]
+def test_processes_create_the_table_together_and_lose_no_increment(url, start):
+    processes = [start(INCREMENTS) for _ in range(PROCESSES)]
     for process in processes:
         go(process)
     spoken = [process.communicate(timeout=60) for process in processes]
@@ -67,8 +73,8 @@ def test_processes_create_the_table_together_and_lose_no_increment(url):
     store.close()
 
 
-def test_what_a_killed_process_had_written_is_there(url):
-    process = start(url, 1_000_000)
+def test_what_a_killed_process_had_written_is_there(url, start):
+    process = start(1_000_000)
     go(process)
     for _ in range(30):
         last = int(process.stdout.readline())

@@ -8,7 +8,7 @@ from connector_kit.checks.all_checks import CHECKS
 from connector_kit.checks.run import run_check
 from tests.connector_kit.mutants import planted, planted_faults, planted_values
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(0.4)
 
 MUTANTS = (*planted.MUTANTS, *planted_faults.MUTANTS, *planted_values.MUTANTS)
 

@@ -21,7 +21,7 @@ from tests.connector_kit.promote.authored_notebook import (
     saved,
 )
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(2)
 
 
 def refused(path, root, check=None):

@@ -15,7 +15,7 @@ from connector_kit.template.new import TEMPLATE, new
 from contracts.errors import ConfigInvalidError
 from tests.connector_kit.promote.authored_notebook import ROOT, run
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(5)
 
 REST = ("connector_kit", "flows", "sandbox", "staging", "state")
 QUICK = {"groups = ()": 'groups = (\\"plan\\",)'}

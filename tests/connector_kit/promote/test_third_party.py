@@ -11,7 +11,7 @@ from connector_kit.promote.problems import PromotionRefusedError
 from connector_kit.promote.promotion import promote
 from tests.connector_kit.promote.authored_notebook import CELLS, ROOT, contents, notebook_of, number, python, saved
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(2)
 
 PROJECT = """\
 [project]

@@ -48,6 +48,7 @@ class SiteChain:
         return summary
 
 
+@pytest.mark.slow(9)
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(("unit", "table"), [("issues", "cdm_item"), ("comments", "cdm_comment")])
 def test_killed_again_and_again(unit, table, executor, postgres, database, tmp_path):

@@ -8,7 +8,7 @@ from prefect import flow, get_run_logger
 
 from flows.execution.artifacts import show_table
 from flows.execution.outcome import to_flow_state
-from flows.prefect_api.runs import collection_name
+from flows.prefect_api.collection_runs import COLLECT_FLOW, collection_name
 from flows.wiring import open_workspace
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MOST_LINES = 500
 
 
-@flow(name="collect-catalog", flow_run_name=collection_name("{endpoint_id}"))
+@flow(name=COLLECT_FLOW, flow_run_name=collection_name("{endpoint_id}"))
 def collect_catalog(endpoint_id: str) -> Any:
     """Collect and save.
 

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from connectors.load_config import load_config
 from contracts.errors import ConfigInvalidError, IngestionError
-from flows.blocks.types import factory_of
+from flows.blocks.types import MASK, factory_of
 from metadata_api.errors import MalformedError
 
 if TYPE_CHECKING:
     from contracts.endpoint import ConnectionReport, EndpointFactory
-
-MASK = "********"
 
 
 class Registration(NamedTuple):
@@ -38,6 +36,7 @@ def read_registration(
 
     Raises:
         MalformedError: It has neither id nor name, no template, or a config that is no object.
+        ConfigInvalidError: A field holds a secret as it was shown.
     """
     named, fields = read_config(config)
     template = template_id or named
@@ -46,6 +45,7 @@ def read_registration(
     chosen = endpoint_id or id_of(name or "")
     if not chosen:
         raise MalformedError("The endpoint has neither id nor name", "Give one of them.")
+    refuse_masks(fields)
     return Registration(chosen, template, fields)
 
 
@@ -55,12 +55,28 @@ def read_config(config: object) -> tuple[str | None, dict[str, Any]]:
     Raises:
         MalformedError: It is no JSON object.
     """
-    if not isinstance(config, dict):
+    said = read_object(config)
+    if not isinstance(said.get("parameters"), dict):
+        return None, said
+    template = said.get("templateId")
+    return template if isinstance(template, str) else None, filled(said["parameters"])
+
+
+def read_object(value: object) -> dict[str, Any]:
+    """A JSON object; raises MalformedError for anything else."""
+    if not isinstance(value, dict):
         raise MalformedError("config and policy are JSON objects", "Send an object.")
-    if not isinstance(config.get("parameters"), dict):
-        return None, dict(config)
-    template = config.get("templateId")
-    return template if isinstance(template, str) else None, filled(config["parameters"])
+    return dict(value)
+
+
+def refuse_masks(config: dict[str, Any]) -> None:
+    """Raise ConfigInvalidError for a secret as it was shown: nobody's password is eight stars."""
+    masks = [name for name, value in config.items() if value == MASK]
+    if masks:
+        raise ConfigInvalidError(
+            f"{', '.join(masks)[:200]} is a mask, not a value",
+            "Give the secret itself; a change may leave out what stays.",
+        )
 
 
 def filled(form: dict[str, Any]) -> dict[str, Any]:
@@ -82,8 +98,7 @@ def try_connection(template_id: str, config: dict[str, Any]) -> ConnectionReport
         IngestionError: The system cannot be reached or refuses the account.
     """
     factory = factory_of(template_id)
-    if any(value == MASK for value in config.values()):
-        raise ConfigInvalidError("A field is a mask, not a value", "Give the secret itself.")
+    refuse_masks(config)
     endpoint = _opened(factory, load_config(factory.config_class, config, template_id))
     with closing(endpoint):
         return endpoint.test_connection()  # type: ignore[no-any-return]

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from contracts.endpoint import EndpointFactory
 
 REGISTRY = EndpointRegistry()
+MASK = "********"
+"""What a secret reads where it is shown."""
 _ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
@@ -186,7 +188,7 @@ def plain_fields(config: BaseModel) -> dict[str, Any]:
 def masked(kind: type[Block], data: Mapping[str, Any]) -> dict[str, Any]:
     """The fields as the API shows them to those who may not see secrets."""
     secret = set(kind.model_json_schema()["secret_fields"])
-    return {name: "********" if name in secret and value else value for name, value in data.items()}
+    return {name: MASK if name in secret and value else value for name, value in data.items()}
 
 
 def factory_of(template_id: str) -> EndpointFactory:

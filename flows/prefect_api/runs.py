@@ -135,12 +135,12 @@ class Runs:
             "enforce_parameter_schema": False,
             **({} if name is None else {"name": name}),
         }
-        return _run(self._create(deployment, body))
+        return read_run(self._create(deployment, body))
 
     def get(self, run_id: str) -> Run | None:
         """The run, or None."""
         found = self._plane.call("GET", f"/flow_runs/{run_id}")
-        return None if found is None else _run(found)
+        return None if found is None else read_run(found)
 
     def find(
         self,
@@ -161,7 +161,7 @@ class Runs:
         body = {"flow_runs": wanted, "flows": {"name": {"any_": [FLOW]}}, "sort": "EXPECTED_START_TIME_DESC"}
         offset = 0
         while page := self._plane.call("POST", "/flow_runs/filter", {**body, "limit": _PAGE, "offset": offset}):
-            yield from (_run(each) for each in page)
+            yield from (read_run(each) for each in page)
             if len(page) < _PAGE:
                 return
             offset += _PAGE
@@ -249,18 +249,6 @@ class Runs:
         return known
 
 
-def collections_of(plane: ControlPlane, endpoint_id: str, limit: int) -> list[Run]:
-    """The latest collections of the endpoint's catalog, newest first; raises ControlPlaneError."""
-    named = {"name": {"any_": [collection_name(endpoint_id)]}}
-    body = {"flow_runs": named, "sort": "EXPECTED_START_TIME_DESC", "limit": limit}
-    return [_run(each) for each in plane.call("POST", "/flow_runs/filter", body) or ()]
-
-
-def collection_name(endpoint_id: str) -> str:
-    """What every run that collects the endpoint's catalog is called."""
-    return f"catalog of {endpoint_id}"
-
-
 def key_of(*parts: str) -> str:
     """An idempotency key from parts of any length and alphabet."""
     return "nucleus." + hashlib.sha256("\x00".join(parts).encode()).hexdigest()
@@ -288,7 +276,8 @@ def _missing(deployment: str) -> ControlPlaneError:
     )
 
 
-def _run(found: Mapping[str, Any]) -> Run:
+def read_run(found: Mapping[str, Any]) -> Run:
+    """The run in an answer of the server."""
     state = found.get("state") or {}
     began, ended = found.get("start_time"), found.get("end_time")
     return Run(

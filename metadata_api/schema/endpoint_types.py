@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import strawberry
 
-from flows.prefect_api.runs import Run, collections_of
+from flows.prefect_api.collection_runs import collections_of
+from flows.prefect_api.runs import Run
 from metadata_api.results import unit_state
 from metadata_api.schema.context import Context
 from metadata_api.schema.types import IngestionActionResult, IngestionState

@@ -9,8 +9,9 @@ from flows.operations import run_control
 from flows.operations.cdm import provision_cdm
 from flows.prefect_api.runs import Run
 from metadata_api import actions
-from metadata_api.errors import MalformedError
+from metadata_api.checks import one_sink
 from metadata_api.metadata_cache import MetadataCache, read_endpoint
+from metadata_api.registration import read_object
 from metadata_api.results import unit_state
 from metadata_api.schema import showing, types
 from metadata_api.schema.context import Context
@@ -131,7 +132,7 @@ def _changes(given: IngestionUnitConfigInput, before: UnitConfig, selectors: tup
         held = shown_schedule(before.schedule)
         there = dict(zip(_SCHEDULE, (None, held.interval_minutes, held.cron), strict=True))
         changes["schedule"] = read_schedule(*({**there, **schedule}[name] for name in _SCHEDULE))
-    policy = {} if given.policy is strawberry.UNSET or given.policy is None else _object(given.policy)
+    policy = {} if given.policy is strawberry.UNSET or given.policy is None else read_object(given.policy)
     if (chosen := read_filters(given, selectors)) is not None:
         policy["selectors"] = chosen
     return {**changes, **({"policy": policy} if policy else {})}
@@ -140,10 +141,7 @@ def _changes(given: IngestionUnitConfigInput, before: UnitConfig, selectors: tup
 def _sink(given: IngestionUnitConfigInput) -> Any:
     """The one sink that is named, None to have none, UNSET when nothing is said; an empty text names none."""
     said = [each for each in (given.sink_id, given.sink_endpoint_id) if each is not strawberry.UNSET]
-    named = {each for each in said if each}
-    if len(named) > 1:
-        raise MalformedError("sinkId and sinkEndpointId name two sinks", "Give one of them.")
-    return next(iter(named), None) if said else strawberry.UNSET
+    return one_sink(*said) if said else strawberry.UNSET
 
 
 def _default_sink(named: str | None, before: UnitConfig, changes: dict[str, Any]) -> dict[str, Any]:
@@ -161,9 +159,3 @@ def _result(run: Run, words: str) -> types.IngestionActionResult:
 def _done(info: Info, endpoint_id: str, unit_id: str, words: str) -> types.IngestionActionResult:
     state = last_status(info.context, endpoint_id, unit_id).state
     return types.IngestionActionResult(ok=True, run_id=None, state=state, message=words)
-
-
-def _object(value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise MalformedError("config and policy are JSON objects", "Send an object.")
-    return dict(value)

@@ -2,15 +2,14 @@
 
 import strawberry
 
-from contracts.receipts import RunRef
-from contracts.unit import UnitConfig, UnitState
+from contracts.unit import UnitState
 from flows.operations.statuses import ref_of
 from metadata_api.metadata_cache import descriptor, read_endpoint, read_sink
 from metadata_api.schema import showing, types
 from metadata_api.schema.context import Context
 from metadata_api.schema.dataset_queries import DatasetQueries
 from metadata_api.schema.endpoint_queries import EndpointQueries
-from metadata_api.schema.unit_lookups import configs_of, last_status, plain_config
+from metadata_api.schema.unit_lookups import configs_of, last_status, plain_config, sink_in_use, states_by_unit
 from metadata_api.schema.vendor_filters import FilterQueries
 
 Info = strawberry.Info[Context, None]
@@ -54,8 +53,10 @@ class QueryRoot(EndpointQueries, DatasetQueries, FilterQueries):
         checkpoints = info.context.services.unit_states.cursors(endpoint_id)
         never = endpoint.units.keys() - {each.unit_id for each in states}
         sinks = {name: each.sink_id for name, each in configs_of(workspace, endpoint_id).items()} if never else {}
+        default = workspace.default_sink or ""
         idle = [
-            UnitState(endpoint_id=endpoint_id, unit_id=name, sink_id=sinks.get(name) or "") for name in sorted(never)
+            UnitState(endpoint_id=endpoint_id, unit_id=name, sink_id=sinks.get(name) or default)
+            for name in sorted(never)
         ]
         return [showing.status(each, checkpoints.get(ref_of(each))) for each in (*states, *idle)]
 
@@ -75,15 +76,13 @@ class QueryRoot(EndpointQueries, DatasetQueries, FilterQueries):
         workspace = info.context.workspace
         found = read_endpoint(workspace, endpoint_id)
         configs = configs_of(workspace, endpoint_id)
-        states = {ref_of(each): each for each in info.context.services.unit_states.states(endpoint_id)}
+        states = states_by_unit(info.context.services.unit_states.states(endpoint_id))
         checkpoints = info.context.services.unit_states.cursors(endpoint_id)
-        last = {ref: showing.status(each, checkpoints.get(ref)) for ref, each in states.items()}
-        return [
-            showing.unit_config(found.about, each, config, last.get(_ref_of(config)))
-            for name, each in found.units.items()
-            for config in [configs.get(name) or plain_config(endpoint_id, name)]
-        ]
-
-
-def _ref_of(config: UnitConfig) -> RunRef:
-    return RunRef(endpoint_id=config.endpoint_id, unit_id=config.unit_id, sink_id=config.sink_id or "")
+        shown = []
+        for name, each in found.units.items():
+            config, there = configs.get(name) or plain_config(endpoint_id, name), states.get(name, [])
+            sink_id = sink_in_use(config, there, workspace.default_sink)
+            last = next((one for one in there if one.sink_id == sink_id), None)
+            status = None if last is None else showing.status(last, checkpoints.get(ref_of(last)))
+            shown.append(showing.unit_config(found.about, each, config, status))
+        return shown

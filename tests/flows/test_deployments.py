@@ -28,13 +28,12 @@ def declared() -> list[dict]:
 def test_the_file_says_what_the_code_says() -> None:
     said = {
         (
-            *(
-                each["name"],
-                each["entrypoint"],
-                each.get("schedules", [{}])[0].get("cron"),
-                str(each.get("parameters")),
-            ),
-            *(each["description"], *each["tags"]),
+            each["name"],
+            each["entrypoint"],
+            each.get("schedules", [{}])[0].get("cron"),
+            str(each.get("parameters")),
+            each["description"],
+            *each["tags"],
         )
         for each in declared()
     }

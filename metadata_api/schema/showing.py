@@ -67,7 +67,7 @@ def status(state: UnitState, checkpoint: dict[str, Any] | None) -> types.Ingesti
         unit_id=ID(state.unit_id),
         sink_id=state.sink_id,
         state=types.IngestionState(state.state),
-        last_run_id=state.last_run_id,
+        last_run_id=state.flow_run_id or state.last_run_id,  # what startIngestion answered
         last_run_at=state.last_run_at,
         last_error=None if shown is None else f"{shown['code']}: {shown['message']}",
         last_error_detail=None if shown is None else types.ErrorDetail(**shown),

@@ -155,6 +155,7 @@ def _moved(console: Console, site_id: str, sink_id: str) -> None:
     started = console("Start", **place)
     assert (started["ok"], started["state"]) == (True, "RUNNING")
     status = until(lambda: _ended(console.unit(site_id, "jira.issues")["status"]))
+    assert status["lastRunId"] == started["runId"]
     assert (status["state"], status["lastError"], status["sinkId"]) == ("SUCCEEDED", None, sink_id)
     assert 0 < status["stats"]["rows_inserted"] < 60
     assert console("Pause", **place)["state"] == "PAUSED"

@@ -1,4 +1,7 @@
-"""The platform's console, with the documents that it has, against this API: each of them, with the inputs of its forms."""
+"""The platform's console, with the documents that it has, against this API: each of them, with the inputs of its forms.
+
+On the way, the same endpoints are asked and changed in this API's own names: a run of a process costs seconds.
+"""
 
 from __future__ import annotations
 
@@ -35,17 +38,31 @@ def text_of(name: str) -> str:
     return "\n".join([operation, *map(print_ast, needed)])
 
 
+UNITS = "query($e: ID!) { ingestionUnits(endpointId: $e) { unitId supportedDataModes cdmModelId } }"
+OPTIONS = (
+    "query($e: ID!) { jiraIngestionFilterOptions(endpointId: $e) { projectKeys { value } statuses { value } }"
+    " confluenceIngestionFilterOptions(endpointId: $e) { spaceKeys { value } } }"
+)
+CONFIGURE = (
+    "mutation($input: IngestionUnitConfigInput!) { configureIngestionUnit(input: $input)"
+    " { mode runMode jiraFilter { projectKeys } confluenceFilter { spaceKeys } } }"
+)
+PROVISION = (
+    "mutation($s: ID!, $m: String!) { provisionCdmSink(input: {sinkEndpointId: $s, cdmModelId: $m}) { labels } }"
+)
+
+
 class Console:
     """Sends its documents, and notes which it has sent."""
 
     def __init__(self, caller: Caller) -> None:
-        self._caller = caller
+        self.caller = caller
         self.sent: set[str] = set()
 
-    def __call__(self, operation: str, **variables: Any) -> Any:
-        """The answer's one field, or all of them."""
+    def __call__(self, operation: str, also: str = "", **variables: Any) -> Any:
+        """The answer's one field, or all of them; ``also`` names fields of this API to be asked for beside ``id``."""
         self.sent.add(operation)
-        data = self._caller.data(text_of(operation), **variables)
+        data = self.caller.data(text_of(operation).replace("\n    id\n", f"\n    id {also}\n"), **variables)
         return next(iter(data.values())) if len(data) == 1 else data
 
     def unit(self, endpoint_id: str, unit_id: str) -> dict[str, dict[str, Any]]:
@@ -65,6 +82,7 @@ def test_its_documents_are_the_platforms() -> None:
     assert [each.message for each in validate(contract, DOCUMENT)] == []
 
 
+@pytest.mark.slow(40)
 def test_from_registration_to_rows(console: Console, postgres: SandboxPostgres, database: str) -> None:
     name = f"Console {database.rpartition('/')[2]} {postgres.port}"
     sink_id = f"{name.lower().replace(' ', '-').replace('_', '-')}-tables"
@@ -86,7 +104,9 @@ def test_from_registration_to_rows(console: Console, postgres: SandboxPostgres, 
         console("Register", input={"name": "Tables", "sourceId": sink_id, "verb": "POST", "config": target})
         _listed(console, site_id, sink_id, name, jira.url)
         _collected(console, site_id)
+        _only_under_the_conditions(console.caller, site_id, sink_id)
         _moved(console, site_id, sink_id)
+        assert jira.token not in str(console.caller.data("{ metadataEndpoints { id config } }"))
         assert console("Delete", id=sink_id) is True
         assert console.sent == OPERATIONS.keys()
 
@@ -103,8 +123,12 @@ def _listed(console: Console, site_id: str, sink_id: str, name: str, url: str) -
 
 
 def _collected(console: Console, site_id: str) -> None:
-    started = console("Collect", endpointId=site_id, filters=None, schemaOverride=[])
+    tested = console.caller.data("mutation($e: ID!) { testEndpoint(id: $e) { ok account } }", e=site_id)
+    assert tested["testEndpoint"]["ok"]
+    assert console.caller.data(UNITS, e=site_id) == {"ingestionUnits": []}
+    started = console("Collect", "ok runId state", endpointId=site_id, filters=None, schemaOverride=[])
     assert started["status"] in {"QUEUED", "RUNNING"}
+    assert started == {**started, "ok": True, "runId": started["id"], "state": "RUNNING"}
 
     def ended() -> Any:
         (site,) = [each for each in console("Endpoints", search=site_id) if each["id"] == site_id]
@@ -113,6 +137,10 @@ def _collected(console: Console, site_id: str) -> None:
 
     run = until(ended)
     assert (run["id"], run["status"], run["error"]) == (started["id"], "SUCCEEDED", None)
+    units = {each["unitId"]: each for each in console.caller.data(UNITS, e=site_id)["ingestionUnits"]}
+    issues, known = units["jira.issues"], console.unit(site_id, "jira.issues")
+    assert [known[each]["sinkId"] for each in ("unit", "config", "status")] == [""] * 3
+    assert (issues["supportedDataModes"], issues["cdmModelId"]) == (["raw", "cdm"], "cdm.work.item")
     page = console("Datasets", first=2, endpointId=site_id)
     rest = console("Datasets", first=500, endpointId=site_id, after=page["pageInfo"]["endCursor"])
     ids = [each["id"] for each in (*page["nodes"], *rest["nodes"])]
@@ -129,6 +157,27 @@ def _collected(console: Console, site_id: str) -> None:
     assert console("CachedPreview", id=held["id"])["rows"][:3] == shown["rows"]
 
 
+def _only_under_the_conditions(caller: Caller, site_id: str, sink_id: str) -> None:
+    options = caller.data(OPTIONS, e=site_id)
+    assert {each["value"] for each in options["jiraIngestionFilterOptions"]["projectKeys"]} == {"AND", "OPS"}
+    assert options["confluenceIngestionFilterOptions"] == {"spaceKeys": []}
+    wanted = {
+        "endpointId": site_id, "unitId": "jira.issues", "sinkId": sink_id, "mode": "cdm", "runMode": "incremental",
+        "jiraFilter": {"projectKeys": ["OPS"]},
+    }  # fmt: skip
+    assert caller.code(CONFIGURE, input=wanted) == "E_SINK_NOT_PROVISIONED"
+    assert caller.code(PROVISION, s=sink_id, m="cdm.nothing") == "E_CDM_MODEL_UNSUPPORTED"
+    made = caller.data(PROVISION, s=sink_id, m="cdm.work.item")["provisionCdmSink"]
+    assert "cdm_model:cdm.work.item" in made["labels"]
+    sinks = caller.data("{ ingestionSinks { id provisionedCdmModels } }")["ingestionSinks"]
+    assert {"id": sink_id, "provisionedCdmModels": ["cdm.work.item"]} in sinks
+    config = caller.data(CONFIGURE, input=wanted)["configureIngestionUnit"]
+    assert config["jiraFilter"]["projectKeys"] == ["OPS"]
+    assert (config["mode"], config["runMode"], config["confluenceFilter"]) == ("cdm", "incremental", None)
+    wrong = {**wanted, "confluenceFilter": {"spaceKeys": ["X"]}}
+    assert caller.code(CONFIGURE, input=wrong) == "E_FILTER_NOT_SUPPORTED"
+
+
 def _moved(console: Console, site_id: str, sink_id: str) -> None:
     place = {"endpointId": site_id, "unitId": "jira.issues"}
     options = console("IssueOptions", endpointId=site_id)
@@ -138,7 +187,8 @@ def _moved(console: Console, site_id: str, sink_id: str) -> None:
     assert console("PageOptions", endpointId=site_id) == {"spaces": []}
     known = console.unit(site_id, "jira.issues")
     assert (known["unit"]["defaultMode"], known["unit"]["supportedModes"]) == ("FULL", ["FULL", "INCREMENTAL"])
-    assert (known["unit"]["sinkId"], known["config"]["sinkId"], known["status"]["state"]) == ("", "", "IDLE")
+    assert [known[each]["sinkId"] for each in ("unit", "config", "status")] == [sink_id] * 3
+    assert known["status"]["state"] == "IDLE"
     made = console("Provision", input={"sinkEndpointId": sink_id, "cdmModelId": "cdm.work.item"})
     assert made == {**made, "ok": True, "tableName": "cdm_item", "datasetId": f"{sink_id}/{made['schema']}.cdm_item"}
     form = {
@@ -158,6 +208,7 @@ def _moved(console: Console, site_id: str, sink_id: str) -> None:
     assert status["lastRunId"] == started["runId"]
     assert (status["state"], status["lastError"], status["sinkId"]) == ("SUCCEEDED", None, sink_id)
     assert 0 < status["stats"]["rows_inserted"] < 60
+    assert status["checkpoint"]
     assert console("Pause", **place)["state"] == "PAUSED"
     assert console("Reset", **place, sinkId=sink_id)["ok"]
     assert console.unit(site_id, "jira.issues")["status"]["checkpoint"] is None
@@ -167,6 +218,7 @@ def _ended(status: dict[str, Any]) -> Any:
     return status if status["state"] in {"SUCCEEDED", "FAILED"} else None
 
 
+@pytest.mark.slow(15)
 def test_a_unit_without_a_sink_runs_into_the_default_one(pair: RegisteredPair, workspace: Workspace) -> None:
     place = {"endpointId": pair.source_id, "unitId": "public.orders"}
     with environment(NUCLEUS_DEFAULT_SINK=pair.sink_id), closing(ApiServices.open()) as services:

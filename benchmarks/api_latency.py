@@ -24,6 +24,7 @@ from rich.table import Table
 from benchmarks.prefect_database import prefect_database
 from contracts.catalog import CatalogSnapshot, ColumnDescriptor, DatasetDescriptor
 from contracts.receipts import RunRef
+from flows.prefect_api.client import saved_login
 from flows.prefect_api.runs import DEPLOYMENT
 from metadata_api.signing import SIGNATURE, TIMESTAMP, sign
 from sandbox.postgres import SandboxPostgres
@@ -117,7 +118,8 @@ def _accepting(note: LocalControlPlane, workspace: Workspace, kind: str) -> dict
     deployment = workspace.plane.call("GET", f"/deployments/name/{DEPLOYMENT}")["id"]
     parameters = {"endpoint_id": "source", "unit_id": "public.t", "sink_id": "sink"}
     client = httpx.Client(base_url=str(note.nucleus_api_url), trust_env=False)
-    server = httpx.Client(base_url=note.api_url, timeout=60, trust_env=False)
+    user, _, password = str(saved_login(note.home)).partition(":")
+    server = httpx.Client(base_url=note.api_url, timeout=60, trust_env=False, auth=(user, password))
 
     def by_webhook(number: int) -> int:
         fields = {"endpointId": "source", "unitId": "public.t", "sinkId": "sink", "idempotencyKey": f"{kind}-{number}"}

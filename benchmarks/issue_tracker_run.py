@@ -23,20 +23,20 @@ from staging.factory import open_staging
 
 def main() -> None:
     """Run; prints rows, seconds and the checkpoint as one line of JSON."""
-    asked = json.loads(sys.argv[1])
-    source = JiraSource(JiraConfig.model_validate(asked["site"]))
-    sink = CdmSink(CdmJdbcConfig.model_validate({"url": asked["sink"]}))
+    arguments = json.loads(sys.argv[1])
+    source = JiraSource(JiraConfig.model_validate(arguments["site"]))
+    sink = CdmSink(CdmJdbcConfig.model_validate({"url": arguments["sink"]}))
     units = {unit.unit_id: unit for unit in source.list_units(source.collect_catalog("site"))}
-    unit = units[asked["unit"]]
+    unit = units[arguments["unit"]]
     model = model_of(unit.cdm_model_id or "")
     sink.provision_model(model)
     request = RunRequest(
         ref=RunRef(endpoint_id="site", unit_id=unit.unit_id, sink_id="cdm"),
         unit=unit,
-        mode=asked["mode"],
+        mode=arguments["mode"],
         policy=unit.default_policy,
         cdm_model=model,
-        checkpoint=asked["checkpoint"],
+        checkpoint=arguments["checkpoint"],
     )
     mapper = CdmMapperRegistry().find("http", unit.kind, model.model_id)
     with tempfile.TemporaryDirectory() as folder:

@@ -51,9 +51,9 @@ def rows(console: Console, tables: int, parallel: int) -> list[dict[str, Any]]:
                     workspace.endpoints.add(database, "jdbc.postgres", {"url": postgres.url(database)})
                 workspace.catalogs.save(workspace.source("source").collect_catalog("source"))
             cases = ("first run", "nothing changed")
-            found = [_measured(console, case, tables, parallel, plane, calls) for case in cases]
+            rows = [_measured(console, case, tables, parallel, plane, calls) for case in cases]
             close_live()
-    return found
+    return rows
 
 
 def measure(tables: int, parallel: int) -> None:

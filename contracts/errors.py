@@ -63,8 +63,8 @@ class IngestionError(Exception):
 
     def to_json(self) -> dict[str, Any]:
         """Shape: ``{code, message, hint, retryable, facts}``, as the command and the API print it."""
-        said = {"code": self.code, "message": self.what, "hint": self.next_step}
-        return {**said, "retryable": self.retryable, "facts": self.facts}
+        shown = {"code": self.code, "message": self.what, "hint": self.next_step}
+        return {**shown, "retryable": self.retryable, "facts": self.facts}
 
 
 def _rebuild(kind: type[IngestionError], what: str, next_step: str, facts: dict[str, Any]) -> IngestionError:

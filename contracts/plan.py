@@ -100,12 +100,12 @@ def fingerprint(
 
     These are schema, mode, filter, selectors, key, cursor, target, starting checkpoint and common model.
     """
-    asked = policy.model_dump_json(
+    selection = policy.model_dump_json(
         include={"filter", "selectors", "cursor_columns", "key_columns", "target_namespace", "target_name"}
     )
     start = json.dumps(checkpoint, sort_keys=True)
     model = cdm_model.model_dump_json() if cdm_model else ""
-    what = "\n".join([unit.unit_id, structure(unit.dataset), mode, asked, start, model])
+    what = "\n".join([unit.unit_id, structure(unit.dataset), mode, selection, start, model])
     return hashlib.sha256(what.encode()).hexdigest()[:16]
 
 

@@ -54,14 +54,14 @@ class Tracker:
         return self._compare()
 
     def _move(self, unit_id: str, mode: str) -> None:
-        started, asked = time.monotonic(), len(self.place.site.requests)
+        started, requests_before = time.monotonic(), len(self.place.site.requests)
         summary: dict[str, Any] = ingest_unit(SITE, unit_id, CDM, mode=mode, staging_id=STAGING)
         seconds = time.monotonic() - started
         self.moved.append({"unit": unit_id, "mode": mode, **summary, "wall_s": seconds})
         self.console.print(
             f"  {unit_id}: {summary['rows_read']:,} read, {summary['rows_inserted']:,} inserted, "
             f"{summary['rows_updated']:,} updated in {seconds:.1f} s, "
-            f"{len(self.place.site.requests) - asked} requests ({mode})"
+            f"{len(self.place.site.requests) - requests_before} requests ({mode})"
         )
 
     def _work(self) -> None:

@@ -48,14 +48,14 @@ def selectors(given: Sequence[str]) -> dict[str, str | list[str]]:
     Raises:
         typer.BadParameter: One has no ``=``.
     """
-    found: dict[str, str | list[str]] = {}
+    parsed: dict[str, str | list[str]] = {}
     for each in given:
         name, sign, value = each.partition("=")
         if not (name and sign):
             raise typer.BadParameter(f"{each!r} is not NAME=VALUE")
-        there = found.get(name)
-        found[name] = value if there is None else [*([there] if isinstance(there, str) else there), value]
-    return found
+        there = parsed.get(name)
+        parsed[name] = value if there is None else [*([there] if isinstance(there, str) else there), value]
+    return parsed
 
 
 def _field(name: str, value: Any) -> dict[str, Any]:

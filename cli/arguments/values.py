@@ -36,14 +36,14 @@ def table_name(text: str, default_namespace: str | None) -> tuple[str | None, st
     Raises:
         typer.BadParameter: A quote or a dot is out of place.
     """
-    found = _TABLE.fullmatch(text)
-    if found is None:
+    match = _TABLE.fullmatch(text)
+    if match is None:
         raise typer.BadParameter(
             f"{text!r} is not a table: write table or schema.table; quote names with dots or quotes in them, "
             'as in \'"my.schema"."my ""table"""\'.'
         )
-    schema = found["schema"]
-    return (_unquoted(schema) if schema else default_namespace), _unquoted(found["name"])
+    schema = match["schema"]
+    return (_unquoted(schema) if schema else default_namespace), _unquoted(match["name"])
 
 
 def predicate(text: str) -> Predicate:
@@ -52,14 +52,14 @@ def predicate(text: str) -> Predicate:
     Raises:
         typer.BadParameter: It has another form.
     """
-    found = _CONDITION.fullmatch(text)
-    if found is None:
+    match = _CONDITION.fullmatch(text)
+    if match is None:
         raise typer.BadParameter(
             f"{text!r} is not a condition: write COLUMN=VALUE (also != < <= > >=), 'COLUMN is null', "
             "'COLUMN is not null', 'COLUMN in a,b' or 'COLUMN not in a,b'; a JSON list works after in, too."
         )
-    word = re.sub(r"\s+", " ", (found["op"] or found["null"] or found["list"]).lower())
-    return Predicate(column=_unquoted(found["column"]), op=_OPS[word], value=_value(found))
+    word = re.sub(r"\s+", " ", (match["op"] or match["null"] or match["list"]).lower())
+    return Predicate(column=_unquoted(match["column"]), op=_OPS[word], value=_value(match))
 
 
 def size_bytes(text: str) -> int:
@@ -68,10 +68,10 @@ def size_bytes(text: str) -> int:
     Raises:
         typer.BadParameter: It is no size.
     """
-    found = _SIZE.fullmatch(text.strip())
-    if found is None:
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
         raise typer.BadParameter(f"{text!r} is not a size: write 32MiB, 512KiB, 1GiB or a number of bytes.")
-    return int(float(found["number"]) * 1024 ** _POWERS[found["unit"].lower().rstrip("ib")])
+    return int(float(match["number"]) * 1024 ** _POWERS[match["unit"].lower().rstrip("ib")])
 
 
 def pair(text: str, what: str) -> tuple[str, str]:
@@ -98,13 +98,13 @@ def _unquoted(name: str) -> str:
     return name[1:-1].replace('""', '"') if name.startswith('"') else name
 
 
-def _value(found: re.Match[str]) -> JsonValue:
-    if found["null"]:
+def _value(match: re.Match[str]) -> JsonValue:
+    if match["null"]:
         return None
-    if found["list"]:
-        written = found["values"].strip()
+    if match["list"]:
+        written = match["values"].strip()
         listed = json_or_text(written) if written.startswith("[") else None
         return listed if isinstance(listed, list) else [part.strip() for part in written.split(",")]
-    value = found["value"].strip()
+    value = match["value"].strip()
     quoted = len(value) > 1 and value[0] == value[-1] == "'"
     return value[1:-1].replace("''", "'") if quoted else value

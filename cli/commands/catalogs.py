@@ -50,12 +50,12 @@ def show(
             )
             for each in snapshot.datasets
         ]
-        found = table(
+        listing = table(
             f"collected {snapshot.collected_at:%Y-%m-%d %H:%M} UTC",
             ("dataset", "kind", "~rows", "~size", "key"),
             rows,
         )
-        out.show({"catalog": {**snapshot.model_dump(mode="json"), "version": snapshot.version}}, found)
+        out.show({"catalog": {**snapshot.model_dump(mode="json"), "version": snapshot.version}}, listing)
         return
     dataset = snapshot.dataset(dataset_id)
     columns = [
@@ -70,8 +70,8 @@ def show(
 @app.command()
 def diff(endpoint_id: EndpointId, *, as_json: JsonFlag = False) -> None:
     """Show what changed between the last two collections."""
-    found = workspace.in_workspace(lambda ws: ws.catalogs.diff(endpoint_id))
-    Output(as_json=as_json).show({"diff": found.model_dump(mode="json")}, *_diff_lines(found))
+    changes = workspace.in_workspace(lambda ws: ws.catalogs.diff(endpoint_id))
+    Output(as_json=as_json).show({"diff": changes.model_dump(mode="json")}, *_diff_lines(changes))
 
 
 def _diff_lines(diff: "CatalogDiff") -> list[str]:

@@ -31,14 +31,14 @@ def provision(endpoint_id: EndpointId, models: Models, *, as_json: JsonFlag = Fa
     """Make the models' tables in a sink, or widen older ones. Does nothing to what is there already."""
     wanted = [each for model in models for each in _matching(model)]
 
-    def made(ws: "Workspace") -> "list[DatasetDescriptor]":
+    def datasets_of(ws: "Workspace") -> "list[DatasetDescriptor]":
         from flows.operations.cdm import provision_cdm
 
         return [provision_cdm(ws, endpoint_id, model) for model in wanted]
 
-    found = workspace.in_workspace(made)
-    rows = [(one.namespace, one.name, ", ".join(one.labels)) for one in found]
-    data = {"datasets": [one.model_dump(mode="json") for one in found]}
+    matching = workspace.in_workspace(datasets_of)
+    rows = [(one.namespace, one.name, ", ".join(one.labels)) for one in matching]
+    data = {"datasets": [one.model_dump(mode="json") for one in matching]}
     Output(as_json=as_json).show(data, table(endpoint_id, ("schema", "table", "labels"), rows))
 
 
@@ -49,7 +49,7 @@ def _matching(model: str) -> list[str]:
     from cdm_mappers.models import MODELS
     from contracts.mapping import matches_model
 
-    found = [known for known in MODELS if matches_model(model, known)]
-    if not found:
+    matching = [known for known in MODELS if matches_model(model, known)]
+    if not matching:
         raise typer.BadParameter(f"No model is below {model!r}; `nucleus cdm list` shows what there is.")
-    return found
+    return matching

@@ -27,19 +27,19 @@ def show(
     """Show the saved checkpoints of an endpoint, with their watermarks per dimension (such as a project)."""
     from flows.operations.statuses import ref_of
 
-    def held(ws: "Workspace") -> "list[Checkpoint]":
+    def saved_checkpoints(ws: "Workspace") -> "list[Checkpoint]":
         checkpoints = ws.checkpoints(ws.vendor(endpoint_id))
         every = [each for each in checkpoints.list(endpoint_id) if unit_id in {None, each.unit_id}]
         return [each.model_copy(update={"cursor": checkpoints.progress(ref_of(each)) or each.cursor}) for each in every]
 
-    found = workspace.in_workspace(held)
+    checkpoints = workspace.in_workspace(saved_checkpoints)
     rows = [
         (each.unit_id, each.sink_id, json.dumps(each.cursor), f"{each.last_updated_at:%Y-%m-%d %H:%M:%S}")
-        for each in found
+        for each in checkpoints
     ]
     columns = ("unit", "sink", "cursor", "saved (UTC)")
     Output(as_json=as_json).show(
-        {"checkpoints": [each.model_dump(mode="json") for each in found]}, table(endpoint_id, columns, rows)
+        {"checkpoints": [each.model_dump(mode="json") for each in checkpoints]}, table(endpoint_id, columns, rows)
     )
 
 

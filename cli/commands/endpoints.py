@@ -53,9 +53,9 @@ def add(
 @app.command("list")
 def list_endpoints(*, as_json: JsonFlag = False) -> None:
     """List the registered endpoints."""
-    found = [tuple(each[:2]) for each in workspace.in_workspace(lambda ws: list(ws.endpoints.list()))]
-    data = [{"endpoint_id": endpoint_id, "template_id": template_id} for endpoint_id, template_id in found]
-    Output(as_json=as_json).show({"endpoints": data}, table("", ("endpoint", "template"), found))
+    endpoints = [tuple(each[:2]) for each in workspace.in_workspace(lambda ws: list(ws.endpoints.list()))]
+    data = [{"endpoint_id": endpoint_id, "template_id": template_id} for endpoint_id, template_id in endpoints]
+    Output(as_json=as_json).show({"endpoints": data}, table("", ("endpoint", "template"), endpoints))
 
 
 @app.command()

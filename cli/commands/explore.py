@@ -61,5 +61,5 @@ def plan(
             request = fitted(ws.sink(request.ref.sink_id), request)
         return make_plan(ws.source(endpoint_id), request, None)
 
-    found = workspace.in_workspace(planned)
-    Output(as_json=as_json).show({"plan": found.model_dump(mode="json")}, explain(found))
+    plan = workspace.in_workspace(planned)
+    Output(as_json=as_json).show({"plan": plan.model_dump(mode="json")}, explain(plan))

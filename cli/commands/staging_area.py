@@ -30,13 +30,13 @@ def list_sessions(
     def listed(ws: "Workspace") -> "list[StagedSessionInfo]":
         return list(ws.staging(staging).sessions(endpoint_id))
 
-    found = workspace.in_workspace(listed)
+    sessions = workspace.in_workspace(listed)
     rows = [
-        (each.key, each.state, each.rows, mib(each.bytes), f"{each.modified_at:%Y-%m-%d %H:%M:%S}") for each in found
+        (each.key, each.state, each.rows, mib(each.bytes), f"{each.modified_at:%Y-%m-%d %H:%M:%S}") for each in sessions
     ]
     columns = ("session", "state", "rows", "size", "changed (UTC)")
     Output(as_json=as_json).show(
-        {"sessions": [each.model_dump(mode="json") for each in found]}, table("", columns, rows)
+        {"sessions": [each.model_dump(mode="json") for each in sessions]}, table("", columns, rows)
     )
 
 

@@ -20,15 +20,15 @@ def status(
     from flows.prefect_api.client import find_api, home_folder, running_api
 
     out = Output(as_json=as_json)
-    found = workspace.in_workspace(lambda ws: states_of(ws, endpoint_id))
+    states = workspace.in_workspace(lambda ws: states_of(ws, endpoint_id))
     rows = [
         (each.endpoint_id, each.unit_id, each.sink_id, each.state,
          each.last_run_at and f"{each.last_run_at:%F %T}",
          (each.last_error or {}).get("code"), each.stats.get("rows_read"))
-        for each in found
+        for each in states
     ]  # fmt: skip
     columns = ("endpoint", "unit", "sink", "state", "last run (UTC)", "error", "rows read")
     api_url = find_api()
     problems = out.problems(failing_services(api_url, home_folder() if api_url == running_api() else None))
-    units = [each.model_dump(mode="json") for each in found]
+    units = [each.model_dump(mode="json") for each in states]
     out.show({"units": units, "problems": problems}, table("", columns, rows))

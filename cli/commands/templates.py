@@ -19,12 +19,12 @@ def list_templates(*, as_json: JsonFlag = False) -> None:
     from connectors.registry import EndpointRegistry
 
     registry = EndpointRegistry()
-    found = registry.descriptors()
-    rows = [(each.template_id, each.title, ", ".join(each.roles), ", ".join(each.capabilities)) for each in found]
+    templates = registry.descriptors()
+    rows = [(each.template_id, each.title, ", ".join(each.roles), ", ".join(each.capabilities)) for each in templates]
     out = Output(as_json=as_json)
     out.show(
         {
-            "templates": [each.model_dump(mode="json") for each in found],
+            "templates": [each.model_dump(mode="json") for each in templates],
             "broken": [error.to_json() for error in registry.broken()],
         },
         table("", ("template", "title", "roles", "capabilities"), rows),
@@ -43,12 +43,12 @@ def show_template(
     """Show what a template can do and every field of its config."""
     from connectors.registry import EndpointRegistry
 
-    found = EndpointRegistry().get(template).descriptor
-    roles = f"Roles: {', '.join(found.roles)}. Docs: {found.docs_url}"
-    about = f"{found.title} ({found.template_id}): {found.description}\n{roles}"
-    rows = [(each.name, each.type, _default(each), each.description) for each in found.fields]
+    descriptor = EndpointRegistry().get(template).descriptor
+    roles = f"Roles: {', '.join(descriptor.roles)}. Docs: {descriptor.docs_url}"
+    about = f"{descriptor.title} ({descriptor.template_id}): {descriptor.description}\n{roles}"
+    rows = [(each.name, each.type, _default(each), each.description) for each in descriptor.fields]
     fields = table("Fields", ("field", "type", "default", "what it is"), rows)
-    Output(as_json=as_json).show({"template": found.model_dump(mode="json")}, about, fields)
+    Output(as_json=as_json).show({"template": descriptor.model_dump(mode="json")}, about, fields)
 
 
 def _default(field: "FieldDescriptor") -> str:

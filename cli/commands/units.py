@@ -34,14 +34,14 @@ def list_units(endpoint_id: EndpointId, *, as_json: JsonFlag = False) -> None:
     def listed(ws: "Workspace") -> "list[tuple[EndpointUnitDescriptor, UnitConfig]]":
         return [(unit, ws.units.config(endpoint_id, unit.unit_id)) for unit in ws.list_units(endpoint_id)]
 
-    found = workspace.in_workspace(listed)
+    units = workspace.in_workspace(listed)
     rows = [
         (unit.unit_id, "on" if config.enabled else "off", config.mode,
          ", ".join(config.policy.cursor_columns), config.sink_id, config.schedule,
          ", ".join(unit.primary_key), ", ".join(unit.cursor_candidates))
-        for unit, config in found
+        for unit, config in units
     ]  # fmt: skip
-    data = [{"unit": unit.model_dump(mode="json"), "config": config.model_dump(mode="json")} for unit, config in found]
+    data = [{"unit": unit.model_dump(mode="json"), "config": config.model_dump(mode="json")} for unit, config in units]
     columns = ("unit", "", "mode", "cursor", "sink", "schedule", "key", "cursor candidates")
     Output(as_json=as_json).show({"units": data}, table(endpoint_id, columns, rows))
 
@@ -129,7 +129,7 @@ def options(endpoint_id: EndpointId, *, as_json: JsonFlag = False) -> None:
     from contracts.endpoint import SupportsFilterOptions
     from contracts.errors import FilterNotSupportedError
 
-    def asked(ws: "Workspace") -> "dict[str, tuple[FilterOption, ...]]":
+    def read_options(ws: "Workspace") -> "dict[str, tuple[FilterOption, ...]]":
         source = ws.source(endpoint_id)
         if not isinstance(source, SupportsFilterOptions):
             raise FilterNotSupportedError(
@@ -137,9 +137,9 @@ def options(endpoint_id: EndpointId, *, as_json: JsonFlag = False) -> None:
             )
         return source.filter_options()
 
-    found = workspace.in_workspace(asked)
-    data = {name: [option.model_dump() for option in choices] for name, choices in found.items()}
-    rows = [(name, option.value, option.label) for name, choices in found.items() for option in choices]
+    options = workspace.in_workspace(read_options)
+    data = {name: [option.model_dump() for option in choices] for name, choices in options.items()}
+    rows = [(name, option.value, option.label) for name, choices in options.items() for option in choices]
     Output(as_json=as_json).show({"options": data}, table(endpoint_id, ("selector", "value", ""), rows))
 
 

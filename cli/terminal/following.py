@@ -21,12 +21,12 @@ def follow(
 ) -> Run | None:
     """Tell every change until the run has ended; the run, or None when none went on or began in time."""
     run = _first(workspace, ref, wait_s, look_every_s)
-    told = ""
+    shown = ""
     while run is not None:
         words = _words(workspace, ref, run)
-        if words != told:
+        if words != shown:
             tell(words)
-            told = words
+            shown = words
         if not (run.is_alive or run.is_waiting):
             return run
         time.sleep(look_every_s)

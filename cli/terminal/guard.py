@@ -27,11 +27,11 @@ class GuardedGroup(TyperGroup):
     def main(self, args: Sequence[str] | None = None, *more: Any, **extra: Any) -> Any:
         """Run and exit the process with the code that belongs to the outcome."""
         given = list(sys.argv[1:] if args is None else args)
-        asked = given[: given.index("--")] if "--" in given else given
+        options = given[: given.index("--")] if "--" in given else given
         try:
             code = super().main(given, *more, **{**extra, "standalone_mode": False})
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as error:  # noqa: BLE001 - the last place that can make it readable, panics too
-            code = report(error, redactor(given), as_json="--json" in asked)
+            code = report(error, redactor(given), as_json="--json" in options)
         sys.exit(code if isinstance(code, int) else 0)

@@ -37,12 +37,12 @@ def interruptible(
         Interrupted: A signal ended the waiting before the work was done.
     """
     done: Future[ResultT] = Future()
-    asked = threading.Event()
+    requested = threading.Event()
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
-        if stop is None or asked.is_set():
+        if stop is None or requested.is_set():
             raise KeyboardInterrupt
-        asked.set()
+        requested.set()
         say("Stopping at the next batch; press Ctrl-C again to leave at once.")
         stop()
 

@@ -40,10 +40,10 @@ class Output:
 
     def problems(self, errors: Iterable[IngestionError]) -> list[dict[str, Any]]:
         """Say what is wrong though the command succeeded; the same as data, for :meth:`show`."""
-        found = list(errors)
-        for error in found:
+        listed = list(errors)
+        for error in listed:
             self.note(f"Warning: {error.code}: {error}")
-        return [{"code": error.code, "message": str(error), **error.facts} for error in found]
+        return [{"code": error.code, "message": str(error), **error.facts} for error in listed]
 
 
 def console_on(*, stderr: bool) -> Console:

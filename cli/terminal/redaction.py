@@ -20,8 +20,8 @@ def redactor(arguments: Sequence[str]) -> Callable[[str], str]:
 
     Very short ones are replaced only where a URL carries them.
     """
-    found = {secret for argument in arguments for secret in passwords_in(argument)}
-    secrets = sorted(found | {unquote(secret) for secret in found}, key=len, reverse=True)
+    passwords = {secret for argument in arguments for secret in passwords_in(argument)}
+    secrets = sorted(passwords | {unquote(secret) for secret in passwords}, key=len, reverse=True)
 
     def redact(text: str) -> str:
         text = re.sub(r"(://[^\s:/@]*):[^\s@]+@", rf"\1:{MASK}@", text)

@@ -232,13 +232,13 @@ def keys(context: CheckContext) -> CheckObservation:
                 fault = TruncateBody(nth=2, times=None, **location.request_filter)
             one.proxy.fault = fault
             try:
-                found = listed_keys(one, plan)
+                listed = listed_keys(one, plan)
             except IngestionError as error:
                 if not error.next_step:
                     return failed(describe_fault(fault), describe_error(error), expected)
                 continue
-            if fault.done and found != whole:
-                return failed(describe_fault(fault), f"{len(found)} of {len(whole)} keys and no error", expected)
+            if fault.done and listed != whole:
+                return failed(describe_fault(fault), f"{len(listed)} of {len(whole)} keys and no error", expected)
     return passed("the list of keys stops after its first page", "a typed error", expected)
 
 

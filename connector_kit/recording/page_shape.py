@@ -35,13 +35,13 @@ class PageShape:
 
     def rows(self, page: Any) -> list[Row] | None:
         """The rows; None when this is no page."""
-        found = get(page, self.items)
-        return found if isinstance(found, list) else None
+        value = get(page, self.items)
+        return value if isinstance(value, list) else None
 
     def token(self, page: Any) -> str | None:
         """The next page's token as text; None at the end."""
-        found = get(page, self.next) if self.next is not None else None
-        return None if found in (None, "") or isinstance(found, bool | dict | list) else str(found)
+        value = get(page, self.next) if self.next is not None else None
+        return None if value in (None, "") or isinstance(value, bool | dict | list) else str(value)
 
     def following(self, request: RecordedRequest, page: Any) -> str | None:
         """What the request for the next page is known by, see :meth:`leads_to`; None at the end, or when unknown."""

@@ -118,10 +118,10 @@ class RecordedUpstream:
         """The next recorded answer to the request."""
         _, body = self._proxy.replaced_in((), request.body, ORIGIN)
         original = replace(request, target=self._proxy.replaced(request.target, ORIGIN), body=body)
-        found = self._replay.take(original)
-        if found is None:
+        recorded = self._replay.take(original)
+        if recorded is None:
             return self._not_there(original)
-        answer = response_of(found)
+        answer = response_of(recorded)
         headers, body = self._origin.replaced_in(answer.headers, answer.body, self._proxy.url)
         return replace(answer, headers=headers, body=body)
 

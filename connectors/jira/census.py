@@ -88,9 +88,9 @@ class SiteKeys:
         """
         if not units.is_found_by_issue(self._dataset):
             return keys
-        asked = keys[self._key].cast(pl.String).to_list()
+        ids = keys[self._key].cast(pl.String).to_list()
         with typed_errors(what=self._dataset.dataset_id):
-            there = self._issues_there(asked) if self._dataset.name == "issues" else self._children_there(asked)
+            there = self._issues_there(ids) if self._dataset.name == "issues" else self._children_there(ids)
         return keys.filter(~pl.col(self._key).is_in(sorted(there)))
 
     # --- lists -----------------------------------------------------------------------------------------------------
@@ -181,9 +181,9 @@ class SiteKeys:
 
     def _selected(self, ids: Sequence[str]) -> set[str]:
         """Those of the issues that a search finds inside the selectors; the rest in the newest state of the index."""
-        found = {one for chunk in chunks(ids, _ISSUES_PER_SEARCH) for one in self._found(chunk, ())}
-        rest = [one for one in ids if one not in found]
-        return found | {one for chunk in chunks(rest, RECONCILED) for one in self._found(chunk, chunk)}
+        present = {one for chunk in chunks(ids, _ISSUES_PER_SEARCH) for one in self._found(chunk, ())}
+        rest = [one for one in ids if one not in present]
+        return present | {one for chunk in chunks(rest, RECONCILED) for one in self._found(chunk, chunk)}
 
     def _found(self, ids: Sequence[str], fresh: Sequence[str]) -> list[str]:
         inside = self._scope.selected(self._client.config.project_keys)

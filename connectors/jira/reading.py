@@ -200,8 +200,8 @@ class IssueSliceReader:
         query = self._piece.params.get("jql")
         if query is None or "projects" in self._piece.params:
             return list(chunk)
-        found = {one for page in self._client.ids(str(query), chunk) for one in page}
-        return [one for one in chunk if one in found or one in self._followed]
+        present = {one for page in self._client.ids(str(query), chunk) for one in page}
+        return [one for one in chunk if one in present or one in self._followed]
 
     def _may_be_there(self, issue_id: str) -> bool:
         """False when the site answers that it has no such issue; a refusal of another kind proves nothing."""

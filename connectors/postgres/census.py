@@ -124,8 +124,8 @@ def _fill_keys(
             session.copy_in(merge.WORK, encoded, schema=None, doing="copying keys")
     values = {write.name: write.cast or ident(write.name) for write in writes}
     key = [values.pop(name) for name in plan.unit.primary_key if name in values]
-    held = key if target.owner is None else [f"concat_ws(':', {', '.join(key)})"]
-    filled = {**(dict(zip(target.identity, held, strict=True)) if key else {}), **values}
+    values_of_key = key if target.owner is None else [f"concat_ws(':', {', '.join(key)})"]
+    filled = {**(dict(zip(target.identity, values_of_key, strict=True)) if key else {}), **values}
     declared = ", ".join(f"{ident(name)} {existing[name]}" for name in filled)
     session.execute(f"CREATE TEMPORARY TABLE {ident(merge.KEYS)} ({declared}) ON COMMIT DROP", "making a keys table")
     session.execute(

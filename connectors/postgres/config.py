@@ -128,8 +128,8 @@ def _refusal(config: PostgresConfig) -> str | None:
     try:
         dbapi.connect(_joined(parameters))
     except dbapi.Error as error:
-        said = server_message(error)
-    return None if _LAST in said else said
+        message = server_message(error)
+    return None if _LAST in message else message
 
 
 def _url_fields(url: str) -> dict[str, str]:
@@ -140,7 +140,7 @@ def _url_fields(url: str) -> dict[str, str]:
     login, _, address = parts.netloc.rpartition("@")
     user, _, password = login.partition(":")
     hosts, ports = zip(*map(_host_and_port, address.split(",")), strict=True)
-    said = {
+    given = {
         "host": ",".join(hosts) if any(hosts) else "",
         "port": ",".join(ports) if any(ports) else "",
         "user": unquote(user),
@@ -148,11 +148,11 @@ def _url_fields(url: str) -> dict[str, str]:
         "dbname": unquote(parts.path.removeprefix("/")),
         **_parameters(parts.query),
     }
-    if said.get("ssl") == "true":  # libpq takes this one of JDBC's
-        said |= {"sslmode": "require", "ssl": ""}
-    fields = {_FIELDS[name]: value for name, value in said.items() if name in _FIELDS and value}
-    others = {name: value for name, value in said.items() if name not in _FIELDS and value}
-    if "," in said["port"]:
+    if given.get("ssl") == "true":  # libpq takes this one of JDBC's
+        given |= {"sslmode": "require", "ssl": ""}
+    fields = {_FIELDS[name]: value for name, value in given.items() if name in _FIELDS and value}
+    others = {name: value for name, value in given.items() if name not in _FIELDS and value}
+    if "," in given["port"]:
         others["port"] = fields.pop("port")
     if others:
         fields["connection_options"] = "&".join(f"{name}={quote(value)}" for name, value in others.items())

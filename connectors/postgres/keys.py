@@ -46,9 +46,9 @@ def prove_key(session: Session, unit: EndpointUnitDescriptor, policy: UnitPolicy
         f"GROUP BY {columns} HAVING count(*) > 1 OR {has_null} LIMIT 1"
     )
     with filtering(unit, policy.filter):
-        found = session.rows(sql, f"proving the key of {unit.unit_id}")
-    if found:
-        *value, rows = found[0]
+        duplicates = session.rows(sql, f"proving the key of {unit.unit_id}")
+    if duplicates:
+        *value, rows = duplicates[0]
         raise _not_a_key(unit, dict(zip(key, value, strict=True)), rows)
 
 

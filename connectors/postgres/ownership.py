@@ -102,10 +102,10 @@ class TargetOwners:
                 f"EXISTS (SELECT 1 FROM {self._runs} WHERE endpoint_id = {literal(owner.endpoint_id)} "
                 f"AND unit_id = {literal(owner.unit_id)} AND finished_at IS NULL)"
             )
-        held = session.value(
+        is_filled = session.value(
             f"SELECT EXISTS (SELECT 1 FROM {target.table}) OR {unfinished} AS held", f"looking at {target.table}"
         )
-        return bool(held)
+        return bool(is_filled)
 
     def _owner_of_earlier_versions(
         self, session: Session, target: TargetTable, mine: TargetOwner

@@ -197,7 +197,7 @@ def refuse_views(session: Session, target: TargetTable, widened: Mapping[str, st
         SinkSchemaConflictError: There are such views; nothing was changed.
     """
     names = ", ".join(literal(name) for name in widened)
-    found = session.rows(
+    read_by = session.rows(
         "SELECT DISTINCT r.ev_class::regclass::text AS view, c.relkind = 'm' AS kept, a.attname::text AS name "
         "FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid "
         "JOIN pg_catalog.pg_class c ON c.oid = r.ev_class "
@@ -206,10 +206,10 @@ def refuse_views(session: Session, target: TargetTable, widened: Mapping[str, st
         f"AND d.refobjid = {literal(target.table)}::regclass AND a.attname IN ({names}) ORDER BY 1, 3",
         f"looking for views of {target.table}",
     )
-    if not found:
+    if not read_by:
         return
-    views = {view: "MATERIALIZED VIEW" if kept else "VIEW" for view, kept, _ in found}
-    columns = dict.fromkeys(name for _, _, name in found)
+    views = {view: "MATERIALIZED VIEW" if kept else "VIEW" for view, kept, _ in read_by}
+    columns = dict.fromkeys(name for _, _, name in read_by)
     wider = ", ".join(f"{name} must become {widened[name]}" for name in columns)
     drops = "; ".join(f"DROP {kind} {view}" for view, kind in views.items())
     raise SinkSchemaConflictError(

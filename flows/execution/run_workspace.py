@@ -59,10 +59,10 @@ class RunWorkspace(Workspace):
         return self._recent(key, lambda: super(RunWorkspace, self)._registered(role, endpoint_id))
 
     def _recent(self, key: tuple[str, ...], read: Callable[[], ValueT]) -> ValueT:
-        held = self._reads.get(key)
-        if held is None or time.monotonic() - held.at > READ_AGAIN_AFTER_S:
-            held = self._reads[key] = _Read(time.monotonic(), read())
-        return cast("ValueT", held.value)
+        cached = self._reads.get(key)
+        if cached is None or time.monotonic() - cached.at > READ_AGAIN_AFTER_S:
+            cached = self._reads[key] = _Read(time.monotonic(), read())
+        return cast("ValueT", cached.value)
 
 
 _shared: ContextVar[RunWorkspace | None] = ContextVar("run_workspace", default=None)

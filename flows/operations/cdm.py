@@ -47,11 +47,11 @@ def provision_cdm(workspace: Workspace, sink_endpoint_id: str, cdm_model_id: str
 def _catalogue(workspace: Workspace, endpoint_id: str, dataset: DatasetDescriptor) -> None:
     """The endpoint's catalog with this dataset in it; what else it holds stays."""
     try:
-        held = workspace.catalogs.load(endpoint_id).datasets
+        catalogued = workspace.catalogs.load(endpoint_id).datasets
     except CatalogMissingError:
-        held = ()
-    others = [one for one in held if one.dataset_id != dataset.dataset_id]
-    if dataset in held:
+        catalogued = ()
+    others = [one for one in catalogued if one.dataset_id != dataset.dataset_id]
+    if dataset in catalogued:
         return
     workspace.catalogs.save(
         CatalogSnapshot(

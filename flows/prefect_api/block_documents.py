@@ -40,8 +40,8 @@ class BlockDocuments:
     def get(self, slug: str, name: str) -> Document | None:
         """The document, secrets in the clear, or None."""
         path = f"/block_types/slug/{slug}/block_documents/name/{name}"
-        found = self._plane.call("GET", path, params={"include_secrets": True})
-        return None if found is None else Document(found["id"], found["name"], slug, found["data"])
+        document = self._plane.call("GET", path, params={"include_secrets": True})
+        return None if document is None else Document(document["id"], document["name"], slug, document["data"])
 
     def find(
         self, slugs: Sequence[str], *, name: str | None = None, like: str | None = None, secrets: bool = False
@@ -56,7 +56,7 @@ class BlockDocuments:
         }
         offset = 0
         while page := self._plane.call("POST", "/block_documents/filter", {**body, "offset": offset}):
-            yield from (_document(found) for found in page)
+            yield from (_document(document) for document in page)
             if len(page) < _PAGE:
                 return
             offset += _PAGE
@@ -105,5 +105,5 @@ def checksum(kind: type[Block]) -> str:
     return str(kind._calculate_schema_checksum())  # noqa: SLF001 - Prefect has no public name for it
 
 
-def _document(found: dict[str, Any]) -> Document:
-    return Document(found["id"], found["name"], found["block_type"]["slug"], found["data"])
+def _document(document: dict[str, Any]) -> Document:
+    return Document(document["id"], document["name"], document["block_type"]["slug"], document["data"])

@@ -29,8 +29,8 @@ def prefect_schedule(schedule: str) -> dict[str, Any]:
     Raises:
         ConfigInvalidError: It is neither.
     """
-    if found := _EVERY.fullmatch(schedule.strip()):
-        seconds = int(found.group(1))
+    if match := _EVERY.fullmatch(schedule.strip()):
+        seconds = int(match.group(1))
         if seconds:
             return {"interval": seconds}
     from prefect.client.schemas.schedules import CronSchedule  # noqa: PLC0415 - loads Prefect
@@ -52,12 +52,12 @@ def sync_schedules(plane: ControlPlane, configs: Iterable[UnitConfig], held: Col
         held: Paused: they have no schedule meanwhile.
     """
     wanted = {made["slug"]: made for made in map(_wanted, _due(configs, held))}
-    found = plane.call("GET", f"/deployments/name/{DEPLOYMENT}")
-    if found is None and not wanted:
+    deployment = plane.call("GET", f"/deployments/name/{DEPLOYMENT}")
+    if deployment is None and not wanted:
         return 0
-    if found is None:
+    if deployment is None:
         raise ControlPlaneError(f"There is no deployment {DEPLOYMENT}", "Run `nucleus up`, or `prefect deploy --all`.")
-    path = f"/deployments/{found['id']}/schedules"
+    path = f"/deployments/{deployment['id']}/schedules"
     there = {each["slug"]: each for each in plane.call("GET", path) or () if str(each["slug"]).startswith(_SLUG)}
     stale = [each for slug, each in there.items() if not _same(each, wanted.get(slug))]
     kept = there.keys() - {each["slug"] for each in stale}
@@ -68,7 +68,7 @@ def sync_schedules(plane: ControlPlane, configs: Iterable[UnitConfig], held: Col
         _create(plane, path, wanted[slug])
     if new:
         # The scheduler would look at them within a minute: too late for a schedule shorter than that.
-        plane.call("POST", f"/deployments/{found['id']}/schedule", {})
+        plane.call("POST", f"/deployments/{deployment['id']}/schedule", {})
     return len(stale) + len(new)
 
 

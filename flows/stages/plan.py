@@ -172,8 +172,8 @@ def can_continue(previous: FrozenRun, request: RunRequest, now: datetime) -> boo
     if request.fresh or previous.finished_at is not None:
         return False
     age_s = (now - previous.started_at).total_seconds()
-    asked = fingerprint(request.unit, request.mode, request.policy, request.checkpoint, request.cdm_model)
-    return age_s < request.policy.resume_within_s and previous.plan.fingerprint == asked
+    current = fingerprint(request.unit, request.mode, request.policy, request.checkpoint, request.cdm_model)
+    return age_s < request.policy.resume_within_s and previous.plan.fingerprint == current
 
 
 def _continued(source: SourceEndpoint, previous: FrozenRun, request: RunRequest) -> IngestionPlan:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import httpx
 import pytest
@@ -36,24 +36,10 @@ ENVIRONMENT = {
 }
 
 
-@contextmanager
-def environment(**changes: str) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in changes}
-    os.environ.update(changes)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
 @pytest.fixture(scope="session")
 def control_plane(control_plane: LocalControlPlane) -> LocalControlPlane:
     """The one that all tests share, with the API beside it; whoever ends the one ends the other."""
-    with locked(control_plane.home), environment(**ENVIRONMENT):
+    with locked(control_plane.home), patch.dict(os.environ, ENVIRONMENT):
         return up(control_plane.home, api=True)
 
 

@@ -8,6 +8,7 @@ import time
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+from unittest.mock import patch
 
 import httpx
 import psutil
@@ -19,7 +20,7 @@ from flows.local.contexts import using
 from flows.local.up import down, up
 from flows.prefect_api.client import connect
 from flows.wiring import close_live, open_workspace
-from tests.metadata_api.conftest import ENVIRONMENT, Caller, environment, signed_post, until
+from tests.metadata_api.conftest import ENVIRONMENT, Caller, signed_post, until
 from tests.prefect_template import seed
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def _is_alive(pid: int) -> bool:
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Where the one installation of this file lies."""
     home = tmp_path_factory.mktemp("killed") / "home"
-    with environment(**ENVIRONMENT):
+    with patch.dict(os.environ, ENVIRONMENT):
         try:
             yield home
         finally:

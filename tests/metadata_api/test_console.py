@@ -17,7 +17,7 @@ from graphql.language import FragmentDefinitionNode, OperationDefinitionNode
 from metadata_api.graphql_view import execute
 from metadata_api.services import ApiServices
 from sandbox.jira import JiraSite, SandboxJira
-from tests.metadata_api.conftest import environment, until
+from tests.metadata_api.conftest import until
 
 if TYPE_CHECKING:
     from flows.wiring import Workspace
@@ -219,9 +219,12 @@ def _ended(status: dict[str, Any]) -> Any:
 
 
 @pytest.mark.slow(15)
-def test_a_unit_without_a_sink_runs_into_the_default_one(pair: RegisteredPair, workspace: Workspace) -> None:
+def test_a_unit_without_a_sink_runs_into_the_default_one(
+    pair: RegisteredPair, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     place = {"endpointId": pair.source_id, "unitId": "public.orders"}
-    with environment(NUCLEUS_DEFAULT_SINK=pair.sink_id), closing(ApiServices.open()) as services:
+    monkeypatch.setenv("NUCLEUS_DEFAULT_SINK", pair.sink_id)
+    with closing(ApiServices.open()) as services:
 
         def ask(operation: str, **variables: Any) -> Any:
             body = json.dumps({"query": text_of(operation), "variables": variables}).encode()

@@ -10,6 +10,7 @@ import json
 import os
 import resource
 import signal
+import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -188,7 +189,9 @@ def run_once(order: dict[str, Any], say: Callable[[Any], None]) -> int:
     retries.DELAYS_S = tuple(order["delays_s"])
     fuse = Fuse(order["kill"])
     if most := order.get("file_bytes"):
-        # A larger file fails with EFBIG, one of the ways in which a disk is full.
+        # A larger file fails with EFBIG, one of the ways in which a disk is full. Python does not notice that when it
+        # keeps what it compiled, and every later process fails at the half of it.
+        sys.dont_write_bytecode = True
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
     source, sink = FusedSource(order["source"], fuse), FusedSink(order["sink"], fuse)
     staging = fused_staging(order["folder"], fuse)

@@ -26,6 +26,7 @@ from staging.config import LocalStagingConfig
 from staging.local import LocalStaging
 
 if sys.argv[2] == "limit":
+    sys.dont_write_bytecode = True  # Python would not notice that it keeps half of what it compiled
     resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
 provider = LocalStaging(LocalStagingConfig(path=Path(sys.argv[1]), durable=sys.argv[3] == "durable"))
 session = provider.allocate_session(

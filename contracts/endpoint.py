@@ -211,6 +211,8 @@ class FilterOption(Contract):
 
     value: str
     label: str
+    details: dict[str, str] = {}
+    """What else the source says of it: ``id``, ``category``, ``email``."""
 
 
 @runtime_checkable

@@ -6,17 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 from prefect import flow, get_run_logger
 
-from flows.execution.artifacts import show_markdown
+from flows.execution.artifacts import show_table
 from flows.execution.outcome import to_flow_state
+from flows.prefect_api.collection_runs import COLLECT_FLOW, collection_name
 from flows.wiring import open_workspace
 
 if TYPE_CHECKING:
     from contracts.catalog import CatalogDiff, CatalogSnapshot
 
-MOST_LINES = 200
+MOST_LINES = 500
 
 
-@flow(name="collect-catalog", flow_run_name="catalog of {endpoint_id}")
+@flow(name=COLLECT_FLOW, flow_run_name=collection_name("{endpoint_id}"))
 def collect_catalog(endpoint_id: str) -> Any:
     """Collect and save.
 
@@ -29,7 +30,8 @@ def collect_catalog(endpoint_id: str) -> Any:
         with open_workspace() as workspace:
             snapshot = workspace.source(endpoint_id).collect_catalog(endpoint_id)
             diff = workspace.catalogs.save(snapshot)
-        show_markdown(f"catalog-{endpoint_id}", catalog_markdown(snapshot, diff), log)
+        rows = catalog_rows(snapshot, diff)
+        show_table(f"catalog-{endpoint_id}", rows[:MOST_LINES], catalog_words(snapshot, diff, len(rows)), log)
         counts = {"added": len(diff.added), "removed": len(diff.removed), "changed": len(diff.changed)}
         log.info("%d datasets in %s: %s", len(snapshot.datasets), endpoint_id, counts)
         return {"version": snapshot.version, "datasets": len(snapshot.datasets), **counts}
@@ -37,10 +39,25 @@ def collect_catalog(endpoint_id: str) -> Any:
     return to_flow_state(body)
 
 
-def catalog_markdown(snapshot: CatalogSnapshot, diff: CatalogDiff) -> str:
-    """What there is and what changed, names only."""
-    lines = [f"- added `{name}`" for name in diff.added] + [f"- removed `{name}`" for name in diff.removed]
-    lines += [f"- `{name}`: {'; '.join(changes)}" for name, changes in diff.changed.items()]
-    more = [f"- … and {len(lines) - MOST_LINES} more"] if len(lines) > MOST_LINES else []
-    head = f"# Catalog of {snapshot.endpoint_id}\n\n{len(snapshot.datasets)} datasets, version `{snapshot.version}`\n"
-    return "\n".join([head, *(lines[:MOST_LINES] or ["Nothing changed."]), *more])
+def catalog_rows(snapshot: CatalogSnapshot, diff: CatalogDiff) -> list[dict[str, Any]]:
+    """A line per dataset, what changed first; those that are gone stand at the end."""
+    changes = {**dict.fromkeys(diff.added, "added"), **{name: "; ".join(lines) for name, lines in diff.changed.items()}}
+    there = [
+        {
+            "dataset": each.dataset_id,
+            "kind": each.kind,
+            "columns": len(each.columns),
+            "key": ", ".join(each.primary_key),
+            "rows (about)": each.rows_estimate,
+            "change": changes.get(each.dataset_id, ""),
+        }
+        for each in sorted(snapshot.datasets, key=lambda one: (one.dataset_id not in changes, one.dataset_id))
+    ]
+    return [*there, *({"dataset": name, "change": "removed"} for name in diff.removed)]
+
+
+def catalog_words(snapshot: CatalogSnapshot, diff: CatalogDiff, lines: int) -> str:
+    """What the table shows, in a sentence or two."""
+    more = f" The first {MOST_LINES} lines are shown." if lines > MOST_LINES else ""
+    counts = f"{len(diff.added)} added, {len(diff.removed)} removed, {len(diff.changed)} changed"
+    return f"Catalog of {snapshot.endpoint_id}: {len(snapshot.datasets)} datasets; {counts}.{more}"

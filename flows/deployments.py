@@ -46,6 +46,9 @@ class Deployed(NamedTuple):
     name: str
     entrypoint: str
     """``file:function``, from the root of the checkout."""
+    description: str
+    tag: str
+    """What kind of work it is; every deployment also has the tag ``nucleus``."""
     cron: str | None = None
     parameters: dict[str, Any] | None = None
 
@@ -56,12 +59,44 @@ class Deployed(NamedTuple):
 
 
 DEPLOYMENTS = (
-    Deployed("ingest-unit", "flows/ingest_unit.py:ingest_unit"),
-    Deployed("ingest-endpoint", "flows/ingest_endpoint.py:ingest_endpoint"),
-    Deployed("collect-catalog", "flows/collect_catalog.py:collect_catalog"),
-    Deployed("preview-dataset", "flows/preview_dataset.py:preview_dataset"),
-    Deployed("clean-staging", "flows/clean_staging.py:clean_staging", "17 * * * *", {"ttl_s": 86_400.0}),
-    Deployed("reset-checkpoint", "flows/reset_checkpoint.py:reset_checkpoint"),
+    Deployed(
+        "ingest-unit",
+        "flows/ingest_unit.py:ingest_unit",
+        "Moves one unit of an endpoint into a sink. Run it again to go on where a run stopped.",
+        "ingestion",
+    ),
+    Deployed(
+        "ingest-endpoint",
+        "flows/ingest_endpoint.py:ingest_endpoint",
+        "Moves every enabled unit of an endpoint into a sink, a few at a time.",
+        "ingestion",
+    ),
+    Deployed(
+        "collect-catalog",
+        "flows/collect_catalog.py:collect_catalog",
+        "Reads which datasets an endpoint has. Units can be ingested once this has run.",
+        "metadata",
+    ),
+    Deployed(
+        "preview-dataset",
+        "flows/preview_dataset.py:preview_dataset",
+        "Shows the first rows of a unit.",
+        "metadata",
+    ),
+    Deployed(
+        "clean-staging",
+        "flows/clean_staging.py:clean_staging",
+        "Removes staged files that are past their time; what a live run needs stays.",
+        "maintenance",
+        "17 * * * *",
+        {"ttl_s": 86_400.0},
+    ),
+    Deployed(
+        "reset-checkpoint",
+        "flows/reset_checkpoint.py:reset_checkpoint",
+        "Forgets how far a unit was read. The next incremental run reads everything.",
+        "maintenance",
+    ),
 )
 
 
@@ -123,6 +158,8 @@ def apply() -> None:
                 each.name,
                 cron=each.cron,
                 parameters=each.parameters,
+                description=each.description,
+                tags=["nucleus", each.tag],
                 work_pool_name=POOL,
                 entrypoint_type=EntrypointType.MODULE_PATH,
             ),

@@ -26,6 +26,7 @@ from staging.factory import open_staging, staging_config
 from state.admission import find_unit, require_runnable
 from state.catalogs import Catalogs
 from state.checkpoints import Checkpoints
+from state.profiles import EndpointProfiles
 from state.switches import EndpointSwitches, UnitHolds
 from state.table import open_table_store
 from state.units import UnitConfigs, UnitStates
@@ -116,6 +117,16 @@ class Workspace:
     def switches(self) -> EndpointSwitches:
         """Which endpoints are on."""
         return EndpointSwitches(self.store)
+
+    @cached_property
+    def profiles(self) -> EndpointProfiles:
+        """What people call endpoints."""
+        return EndpointProfiles(self.store)
+
+    @property
+    def default_sink(self) -> str | None:
+        """The sink of units that have none of their own: what NUCLEUS_DEFAULT_SINK names."""
+        return os.environ.get("NUCLEUS_DEFAULT_SINK") or None
 
     @cached_property
     def holds(self) -> UnitHolds:

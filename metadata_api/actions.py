@@ -5,20 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from contracts.errors import ConfigInvalidError
 from contracts.receipts import RunRef
 from flows.blocks.endpoint_changes import changed_config
 from flows.operations import run_control
 from flows.operations.watermarks import forget_watermark, set_watermark
+from flows.prefect_api.collection_runs import COLLECT_DEPLOYMENT, collection_name
 from flows.prefect_api.runs import key_of
 from metadata_api.checks import admit, chosen_sink
+from metadata_api.registration import refuse_masks
 from metadata_api.requests import IngestionRequest
 
 if TYPE_CHECKING:
     from flows.prefect_api.runs import Run
     from metadata_api.services import ApiServices
-
-COLLECT = "collect-catalog/collect-catalog"
 
 
 def start_unit(
@@ -67,7 +66,8 @@ def ref_of(services: ApiServices, endpoint_id: str, unit_id: str, sink_id: str |
     """What an action is about, to be read again; raises MetadataError for a unit that is not in the catalog."""
     services.workspace.unit(endpoint_id, unit_id)
     config = services.workspace.units.config(endpoint_id, unit_id)
-    ref = RunRef(endpoint_id=endpoint_id, unit_id=unit_id, sink_id=chosen_sink(sink_id, None, config))
+    chosen = chosen_sink(sink_id, None, config, default=services.workspace.default_sink)
+    ref = RunRef(endpoint_id=endpoint_id, unit_id=unit_id, sink_id=chosen)
     services.unit_states.invalidate(ref)
     return ref
 
@@ -76,7 +76,8 @@ def collect(services: ApiServices, endpoint_id: str) -> Run:
     """Start the collection of an endpoint's catalog; raises EndpointUnknownError."""
     services.workspace.endpoints.template(endpoint_id)
     services.metadata.forget()
-    return services.runs.start(COLLECT, {"endpoint_id": endpoint_id}, key=key_of("collect", uuid4().hex))
+    name, key = collection_name(endpoint_id), key_of("collect", uuid4().hex)
+    return services.runs.start(COLLECT_DEPLOYMENT, {"endpoint_id": endpoint_id}, key=key, name=name)
 
 
 def update_endpoint(services: ApiServices, endpoint_id: str, config: dict[str, Any]) -> None:
@@ -87,7 +88,5 @@ def update_endpoint(services: ApiServices, endpoint_id: str, config: dict[str, A
         ConfigInvalidError: The fields do not make a config, or a secret has to be given again.
     """
     template_id, held = services.workspace.endpoints.get(endpoint_id)
-    masks = [name for name, value in config.items() if value == "********"]
-    if masks:
-        raise ConfigInvalidError(f"{', '.join(masks)[:200]} is a mask, not a value", "Leave out what is to stay.")
+    refuse_masks(config)
     services.workspace.endpoints.add(endpoint_id, template_id, changed_config(template_id, held, config), replace=True)

@@ -60,7 +60,7 @@ def _admit(workspace: Workspace, metadata: MetadataCache, request: IngestionRequ
     endpoint = metadata.endpoint(request.endpoint_id)
     config = metadata.config(request.endpoint_id, request.unit_id)
     unit = runnable_unit(endpoint, request.unit_id, config)
-    sink = metadata.sink(chosen_sink(request.sink_id, request.sink_endpoint_id, config))
+    sink = metadata.sink(chosen_sink(request.sink_id, request.sink_endpoint_id, config, default=workspace.default_sink))
     require_data_mode(unit, sink, request.data_mode or config.data_mode)
     policy = run_policy(endpoint, unit, config, request)
     mode = request.run_mode or config.mode
@@ -94,14 +94,24 @@ def runnable_unit(endpoint: EndpointMetadata, unit_id: str, config: UnitConfig) 
     return unit
 
 
-def chosen_sink(sink_id: str | None, sink_endpoint_id: str | None, config: UnitConfig) -> str:
-    """The sink that was asked for, else the configured one; raises MalformedError."""
-    if sink_id and sink_endpoint_id and sink_id != sink_endpoint_id:
-        raise MalformedError("sinkId and sinkEndpointId name two sinks", "Give one of them.")
-    chosen = sink_endpoint_id or sink_id or config.sink_id
+def chosen_sink(
+    sink_id: str | None, sink_endpoint_id: str | None, config: UnitConfig, *, default: str | None = None
+) -> str:
+    """The sink that was asked for, else the configured one, else the default one; raises MalformedError."""
+    chosen = one_sink(sink_id, sink_endpoint_id) or config.sink_id or default
     if chosen is None:
-        raise MalformedError("No sink is named, and the unit has none", "Give sinkId, or configure the unit.")
+        raise MalformedError(
+            "No sink is named, and the unit has none", "Give sinkId, configure the unit, or set NUCLEUS_DEFAULT_SINK."
+        )
     return chosen
+
+
+def one_sink(*names: str | None) -> str | None:
+    """The sink that is named, once or several times alike; raises MalformedError for two. An empty text names none."""
+    named = {each for each in names if each}
+    if len(named) > 1:
+        raise MalformedError("sinkId and sinkEndpointId name two sinks", "Give one of them.")
+    return next(iter(named), None)
 
 
 def require_data_mode(unit: EndpointUnitDescriptor, sink: SinkMetadata, mode: DataMode) -> None:

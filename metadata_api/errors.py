@@ -24,6 +24,7 @@ from contracts.errors import (
     SinkNotProvisionedError,
     StateError,
     Terminal,
+    UnitDisabledError,
 )
 
 _log = logging.getLogger(__name__)
@@ -127,6 +128,14 @@ _STATUS: tuple[tuple[type[IngestionError], HTTPStatus], ...] = (
     (RunError, HTTPStatus.CONFLICT),
     (ConfigError, HTTPStatus.UNPROCESSABLE_ENTITY),
 )
+
+
+PLATFORM_CODES = {
+    DatasetNotInCatalogError.code: "E_INGESTION_UNIT_NOT_FOUND",
+    UnitDisabledError.code: "E_INGESTION_DATASET_DISABLED",
+    EndpointUnknownError.code: "E_ENDPOINT_NOT_FOUND",
+}
+"""What the platform's console calls errors that have another code here."""
 
 
 def status_of(error: IngestionError) -> int:

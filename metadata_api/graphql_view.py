@@ -12,7 +12,15 @@ from strawberry.exceptions import MissingQueryError
 from strawberry.schema.exceptions import CannotGetOperationTypeError
 
 from contracts.errors import IngestionError
-from metadata_api.errors import MalformedError, TokenError, error_body, headers_of, internal_error_body, status_of
+from metadata_api.errors import (
+    PLATFORM_CODES,
+    MalformedError,
+    TokenError,
+    error_body,
+    headers_of,
+    internal_error_body,
+    status_of,
+)
 from metadata_api.limits import read_json_body
 from metadata_api.requests import read_json
 from metadata_api.schema.build import SCHEMA
@@ -107,7 +115,10 @@ def _not_executed(errors: list[GraphQLError]) -> bool:
 
 
 def _as_error(body: dict[str, Any]) -> dict[str, Any]:
-    return {"message": body["message"], "extensions": {name: body[name] for name in ("code", "retryable", "hint")}}
+    extensions = {name: body[name] for name in ("code", "retryable", "hint")}
+    if other := PLATFORM_CODES.get(body["code"]):
+        extensions["platformCode"] = other
+    return {"message": body["message"], "extensions": extensions}
 
 
 def _headers_of(error: IngestionError) -> dict[str, str]:

@@ -9,6 +9,7 @@ namespace        scope         key                                        value
 ``unit_states``  endpoint id   ``unit::<unit>::sink::<sink>``             status of the unit
 ``unit_holds``   endpoint id   ``unit::<unit>::sink::<sink>``             paused: runs to end
 ``endpoints``    endpoint id   ``switch``                                 on or off
+``endpoints``    endpoint id   ``profile``                                name, labels
 ===============  ============  =========================================  =======================
 """
 
@@ -55,6 +56,11 @@ def unit_hold_key(ref: RunRef) -> KvKey:
 def endpoint_switch_key(endpoint_id: str) -> KvKey:
     """Key of the switch that enables or disables an endpoint."""
     return KvKey(namespace=ENDPOINTS, scope_id=endpoint_id, key="switch")
+
+
+def endpoint_profile_key(endpoint_id: str) -> KvKey:
+    """Key of what people call an endpoint."""
+    return KvKey(namespace=ENDPOINTS, scope_id=endpoint_id, key="profile")
 
 
 def _part(name: str) -> str:

@@ -12,11 +12,17 @@ from sandbox.postgres import SandboxPostgres
 from sandbox.s3 import SandboxS3
 from tests.control_plane import control_plane
 from tests.selection import _only_marked_tests_start_servers, pytest_collection_modifyitems
+from tests.waiting import _no_process_is_left
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["_only_marked_tests_start_servers", "control_plane", "pytest_collection_modifyitems"]
+__all__ = [
+    "_no_process_is_left",
+    "_only_marked_tests_start_servers",
+    "control_plane",
+    "pytest_collection_modifyitems",
+]
 
 _numbers = count(1)
 

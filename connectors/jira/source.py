@@ -14,6 +14,7 @@ from connectors.jira.client import JiraClient
 from connectors.jira.descriptor import DESCRIPTOR
 from connectors.jira.errors import typed_errors
 from connectors.jira.names import RENAMED
+from connectors.jira.options import filter_options
 from connectors.jira.planning import check_values, late, make_plan, selected_projects
 from connectors.jira.progress import JiraCheckpoint, with_old_names, with_unread_projects_unchanged
 from connectors.jira.reading import IssueSliceReader, read_list
@@ -42,15 +43,6 @@ class _FieldPayload(msgspec.Struct):
     name: str = ""
     custom: bool = False
     schema: dict[str, object] | None = None
-
-
-class _OptionPayload(msgspec.Struct):
-    name: str = ""
-    key: str = ""
-    accountId: str = ""  # noqa: N815 - Jira's name
-    displayName: str = ""  # noqa: N815 - Jira's name
-    active: bool = True
-    archived: bool = False
 
 
 class JiraSource:
@@ -211,21 +203,7 @@ class JiraSource:
         """Projects, statuses and people there are now; a moment is free."""
         with typed_errors():
             self._client.myself()
-            projects = [
-                msgspec.json.decode(raw, type=_OptionPayload) for page in self._client.projects() for raw in page
-            ]
-            statuses = {msgspec.json.decode(raw, type=_OptionPayload).name for raw in self._client.list_of("status")}
-            people = [msgspec.json.decode(raw, type=_OptionPayload) for page in self._client.users() for raw in page]
-        return {
-            # The search may refuse an archived project's key, and finds nothing in it where it does not.
-            "projectKeys": tuple(FilterOption(value=one.key, label=one.name) for one in projects if not one.archived),
-            "statuses": tuple(FilterOption(value=name, label=name) for name in sorted(statuses)),
-            "assigneeIds": tuple(
-                FilterOption(value=one.accountId, label=one.displayName)
-                for one in sorted(people, key=lambda one: (one.displayName, one.accountId))
-                if one.active
-            ),
-        }
+            return filter_options(self._client)
 
     def close(self) -> None:
         """Close connections."""

@@ -1,5 +1,7 @@
 """The blocks an operator sees: a form per endpoint template, staging areas, checkpoints, other state.
 
+The UI lists blocks by type, so the names of types sort: endpoints, then staging, then state, of which there is most.
+
 The form of a template is made from its config class, so a connector brings its form with it. Nothing is generated
 before it is asked for: generating imports the connector. ``prefect block register --module flows.blocks`` finds all.
 """
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from contracts.endpoint import EndpointFactory
 
 REGISTRY = EndpointRegistry()
+MASK = "********"
+"""What a secret reads where it is shown."""
 _ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
@@ -83,7 +87,7 @@ class MemoryStagingBlock(Block):
 class CheckpointBlock(Block):
     """Saved progress of one (endpoint, unit, sink). An edited cursor is where the next run begins."""
 
-    _block_type_name = "Nucleus checkpoint"
+    _block_type_name = "Nucleus state: checkpoint"
     _block_type_slug = "nucleus-checkpoint"
 
     endpoint_id: str = Field(description="Where the rows come from.")
@@ -101,7 +105,7 @@ class CheckpointBlock(Block):
 class StateEntryBlock(Block):
     """Any other operational state: catalogs, unit settings, unit states."""
 
-    _block_type_name = "Nucleus state"
+    _block_type_name = "Nucleus state: other"
     _block_type_slug = "nucleus-state"
 
     namespace: str = Field(description="Kind of state.")
@@ -184,7 +188,7 @@ def plain_fields(config: BaseModel) -> dict[str, Any]:
 def masked(kind: type[Block], data: Mapping[str, Any]) -> dict[str, Any]:
     """The fields as the API shows them to those who may not see secrets."""
     secret = set(kind.model_json_schema()["secret_fields"])
-    return {name: "********" if name in secret and value else value for name, value in data.items()}
+    return {name: MASK if name in secret and value else value for name, value in data.items()}
 
 
 def factory_of(template_id: str) -> EndpointFactory:

@@ -6,6 +6,7 @@ An artifact that cannot be written is a line in the log and no failure of the ru
 from __future__ import annotations
 
 import re
+import shlex
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
@@ -40,14 +41,17 @@ MIB = 1024 * 1024
 
 
 class RunArtifacts(SilentObserver):
-    """The artifacts of one run of a unit: plan, progress bar, summary with where it was staged.
+    """The artifacts of one run of a unit: plan, progress bar, what was staged, summary with where.
 
-    Each is a call of the API, which many small runs feel: a plan of one slice has no progress bar.
+    Each is a call of the API, which many small runs feel: a run of one slice has no progress bar and no table of
+    what was staged.
     """
 
     def __init__(self, ref: RunRef, log: RunLog) -> None:
         self._ref, self._log = ref, log
         self._progress_id: UUID | None = None
+        self._staged: list[dict[str, Any]] = []
+        self._staged_at: StagingHandle | None = None
         self._staged_in: str | None = None
         self._slices = self._slices_done = self._rows = self._bytes = 0
         self._updated_at = self._began_at = time.monotonic()
@@ -68,9 +72,14 @@ class RunArtifacts(SilentObserver):
                 )
                 self._progress_id = cast("UUID", created)
 
-    def staged(self, piece: IngestionSlice, receipt: StageReceipt) -> None:  # noqa: ARG002 - the observer's
-        """Where the run's sessions are, for the summary."""
-        self._staged_in = self._staged_in or staged_in(receipt.handle)
+    def staged(self, piece: IngestionSlice, receipt: StageReceipt) -> None:
+        """Noted for the table of what was staged."""
+        handle = self._staged_at = receipt.handle
+        self._staged_in = self._staged_in or staged_in(handle)
+        if len(self._staged) < PLAN_ROWS:
+            size = round(handle.bytes / MIB, 2)
+            line = {"slice": piece.sequence, "key": piece.key, "rows": handle.rows, "MiB": size, "session": handle.key}
+            self._staged.append(line)
 
     def upserted(self, piece: IngestionSlice, receipt: UpsertReceipt) -> None:  # noqa: ARG002 - the observer's
         """The progress so far, updated at most every two seconds and when the last slice is in."""
@@ -94,13 +103,23 @@ class RunArtifacts(SilentObserver):
         """The run in a table."""
         with _logged_only(self._log):
             markdown = summary_markdown(summary, self._staged_in)
-            create_markdown_artifact(markdown, key=key_of("summary", self._ref))
+            create_markdown_artifact(markdown, key=key_of("summary", self._ref), description=summary_words(summary))
 
     def show_failure(self, error: IngestionError) -> None:
         """The error where a success would have its summary."""
         with _logged_only(self._log):
             markdown = failure_markdown(self._ref, error, self._staged_in)
-            create_markdown_artifact(markdown, key=key_of("summary", self._ref))
+            said = f"{self._ref} failed: {error.code}"
+            create_markdown_artifact(markdown, key=key_of("summary", self._ref), description=said)
+
+    def show_staged(self) -> None:
+        """What this run staged, in a table; also of a run that ended early."""
+        if self._staged_at is None or len(self._staged) < 2:
+            return
+        with _logged_only(self._log):
+            create_table_artifact(
+                self._staged, key=key_of("staged", self._ref), description=_staged_words(self._ref, self._staged_at)
+            )
 
     @property
     def _percent(self) -> float:
@@ -151,6 +170,13 @@ def summary_markdown(summary: RunSummary, staged_in: str | None = None) -> str:
     return f"# {summary.ref}\n\n| | |\n|---|---|\n{table}{note}\n"
 
 
+def summary_words(summary: RunSummary) -> str:
+    """The run in one sentence."""
+    gaps = f", {len(summary.gaps)} gap(s)" if summary.gaps else ""
+    changed = f"{summary.rows_inserted:,} inserted, {summary.rows_updated:,} updated, {summary.rows_deleted:,} deleted"
+    return f"{summary.ref}: {summary.rows_read:,} rows read, {changed} in {summary.seconds:,.1f} s{gaps}."
+
+
 def failure_markdown(ref: RunRef, error: IngestionError, staged_in: str | None = None) -> str:
     """The error: what happened, what to do next, and where it was staged."""
     next_step = f"\n\n**Next:** {error.next_step}" if error.next_step else ""
@@ -167,16 +193,29 @@ def staged_in(handle: StagingHandle) -> str | None:
     return None if root is None else f"{root}{run_prefix}/"
 
 
+def command_to_look_at(handle: StagingHandle) -> str | None:
+    """A shell command that prints the rows of a staged session; None where nobody else can look."""
+    roots = {"local": f"{handle.bucket.rstrip('/')}/", "s3": f"s3://{handle.bucket}/"}
+    root = roots.get(handle.provider)
+    if root is None:
+        return None
+    code = "import sys, polars; print(polars.read_parquet(sys.argv[1]))"
+    return shlex.join(["python", "-c", code, f"{root}{handle.key}*.parquet"])
+
+
+def _staged_words(ref: RunRef, handle: StagingHandle) -> str:
+    command = command_to_look_at(handle)
+    inside = "It is in the memory of the run's process and gone with it."
+    if command is not None:
+        inside = f"Look inside a session, for example the last one:\n\n```sh\n{command}\n```\n"
+    listed = f"`nucleus staging list --endpoint {ref.endpoint_id}` lists what is still there."
+    return f"What the run of {ref} staged; the first {PLAN_ROWS} slices are shown. {listed} {inside}"
+
+
 def show_table(key: str, rows: Sequence[dict[str, Any]], description: str, log: RunLog) -> None:
     """A table artifact."""
     with _logged_only(log):
         create_table_artifact(list(rows), key=key, description=description)
-
-
-def show_markdown(key: str, markdown: str, log: RunLog) -> None:
-    """A markdown artifact."""
-    with _logged_only(log):
-        create_markdown_artifact(markdown, key=key)
 
 
 def _plan_line(piece: Any) -> dict[str, Any]:

@@ -149,7 +149,7 @@ class FlowUnitRun(SilentObserver):
         emit_started(self._ref, self._flow_run_id)
         checkpoints = self._workspace.checkpoints(self._workspace.vendor(self._ref.endpoint_id))
         begin = request.checkpoint or checkpoints.progress(self._ref)
-        summary = UnitRun(
+        run = UnitRun(
             source,
             sink,
             self._workspace.staging(staging_id),
@@ -158,7 +158,11 @@ class FlowUnitRun(SilentObserver):
             observer=self._observers(),
             executor=PrefectExecutor(staging_id),
             control=self._control,
-        ).execute_locked()
+        )
+        try:
+            summary = run.execute_locked()
+        finally:
+            self._artifacts.show_staged()
         self._save(checkpoints, summary)
         record_success(states, summary)
         self._artifacts.show_summary(summary)

@@ -23,6 +23,8 @@ from flows.local.processes import forget, is_healthy, start
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from flows.local.processes import LastingProcess
+
 START_TIMEOUT_S = 180.0
 
 
@@ -56,12 +58,12 @@ def launch_server_and_worker(home: Path, api_url: str, pids: dict[str, int], *, 
             forget(setting_up.pid)
 
 
-def start_api(home: Path, prefect_api_url: str, port: int, instance: str) -> subprocess.Popen[bytes]:
+def start_api(home: Path, prefect_api_url: str, port: int, instance: str) -> LastingProcess:
     """The API's process, which does not answer yet."""
     return start("api", api_command(port, instance), environment(home, prefect_api_url), home)
 
 
-def wait_until_healthy(process: subprocess.Popen[bytes], url: str, instance: str, log: Path) -> None:
+def wait_until_healthy(process: LastingProcess, url: str, instance: str, log: Path) -> None:
     """Return when the process answers at the URL; what another program answers there does not count.
 
     Raises:
@@ -74,7 +76,7 @@ def wait_until_healthy(process: subprocess.Popen[bytes], url: str, instance: str
         time.sleep(0.1)
 
 
-def _require_success(setting_up: subprocess.Popen[bytes], home: Path) -> None:
+def _require_success(setting_up: LastingProcess, home: Path) -> None:
     try:
         code = setting_up.wait(START_TIMEOUT_S)
     except subprocess.TimeoutExpired:

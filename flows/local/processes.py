@@ -24,16 +24,24 @@ INSTANCE_HEADER = "nucleus-instance"
 _COMMAND_LINES = ("flows.local.prefect_server", "prefect worker", "metadata_api")
 """What tells the command line of a process of ours."""
 
-_children: dict[int, subprocess.Popen[bytes]] = {}
+
+class LastingProcess(subprocess.Popen[bytes]):
+    """A process that may outlive the one that started it, which Python then does not warn of."""
+
+    def __del__(self) -> None:
+        """Whoever needs its end waits for it by its id."""
+
+
+_children: dict[int, LastingProcess] = {}
 """What this process started, kept so that it can be waited for."""
 
 
-def start(name: str, command: Sequence[str], environment: Mapping[str, str], home: Path) -> subprocess.Popen[bytes]:
+def start(name: str, command: Sequence[str], environment: Mapping[str, str], home: Path) -> LastingProcess:
     """Run the command in a session of its own, its output in ``logs/<name>.log`` under ``home``."""
     logs = home / "logs"
     logs.mkdir(exist_ok=True)
     with (logs / f"{name}.log").open("ab") as log:
-        started = subprocess.Popen(
+        started = LastingProcess(
             command, env=environment, cwd=home, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
     _children[started.pid] = started

@@ -118,6 +118,7 @@ def remove_endpoint(workspace: Workspace, endpoint_id: str) -> bool:
     """Forget the connection and whether it was switched off; its state stays. False when there was none."""
     removed = workspace.endpoints.remove(endpoint_id)
     workspace.switches.forget(endpoint_id)
+    workspace.profiles.forget(endpoint_id)
     return removed
 
 

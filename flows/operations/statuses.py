@@ -59,8 +59,8 @@ def corrected(noted: UnitState, alive: Run | None, *, is_held: bool = False) -> 
     if alive is not None and not _was_overtaken(alive, noted):
         if alive.is_suspended:
             return noted.model_copy(update={"state": "PAUSED"})
-        began_at = alive.at_work_since or noted.last_run_at
-        return noted.model_copy(update={"state": "RUNNING", "last_run_id": alive.run_id, "last_run_at": began_at})
+        began = {"last_run_id": alive.run_id, "last_run_at": alive.at_work_since or noted.last_run_at}
+        return noted.model_copy(update={"state": "RUNNING", "flow_run_id": alive.run_id, **began})
     if is_held:
         return noted.model_copy(update={"state": "PAUSED"})
     if noted.state == "RUNNING":

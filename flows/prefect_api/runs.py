@@ -110,6 +110,7 @@ class Runs:
         key: str,
         labels: Mapping[str, Any] | None = None,
         tags: tuple[str, ...] = (),
+        name: str | None = None,
     ) -> Run:
         """Create the run, or find the one that the key made before.
 
@@ -119,6 +120,7 @@ class Runs:
             key: The same key never makes two runs; the second caller's parameters and labels are dropped.
             labels: Kept with the run.
             tags: Kept with the run.
+            name: Of the run until it begins; Prefect makes one up when it is left out.
 
         Raises:
             ControlPlaneError: There is no such deployment, or it is another version's and does not take these
@@ -131,13 +133,14 @@ class Runs:
             "tags": [*tags],
             # Checked here, by name; a server that checks spends a fifth of the call on whether the schema is a schema.
             "enforce_parameter_schema": False,
+            **({} if name is None else {"name": name}),
         }
-        return _run(self._create(deployment, body))
+        return read_run(self._create(deployment, body))
 
     def get(self, run_id: str) -> Run | None:
         """The run, or None."""
         found = self._plane.call("GET", f"/flow_runs/{run_id}")
-        return None if found is None else _run(found)
+        return None if found is None else read_run(found)
 
     def find(
         self,
@@ -158,7 +161,7 @@ class Runs:
         body = {"flow_runs": wanted, "flows": {"name": {"any_": [FLOW]}}, "sort": "EXPECTED_START_TIME_DESC"}
         offset = 0
         while page := self._plane.call("POST", "/flow_runs/filter", {**body, "limit": _PAGE, "offset": offset}):
-            yield from (_run(each) for each in page)
+            yield from (read_run(each) for each in page)
             if len(page) < _PAGE:
                 return
             offset += _PAGE
@@ -273,7 +276,8 @@ def _missing(deployment: str) -> ControlPlaneError:
     )
 
 
-def _run(found: Mapping[str, Any]) -> Run:
+def read_run(found: Mapping[str, Any]) -> Run:
+    """The run in an answer of the server."""
     state = found.get("state") or {}
     began, ended = found.get("start_time"), found.get("end_time")
     return Run(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import strawberry
 from strawberry.extensions import MaxAliasesLimiter, MaxTokensLimiter, QueryDepthLimiter
 
+from metadata_api.schema.earlier_names import EarlierNames
 from metadata_api.schema.mutations import Mutation
 from metadata_api.schema.operations import OperationNameRequired
 from metadata_api.schema.queries import QueryRoot
@@ -36,6 +37,7 @@ SCHEMA = QuietSchema(
         lambda: QueryDepthLimiter(max_depth=MOST_DEEP),
         lambda: MaxAliasesLimiter(max_alias_count=MOST_ALIASES),
         lambda: MaxTokensLimiter(max_token_count=MOST_TOKENS),
+        EarlierNames,
     ],
 )
 

@@ -7,22 +7,19 @@ import strawberry
 from contracts.unit import UnitConfig, UnitPolicy
 from flows.operations import run_control
 from flows.operations.cdm import provision_cdm
-from flows.operations.cells import json_rows
 from flows.prefect_api.runs import Run
-from flows.preview_dataset import MOST_CHARACTERS, MOST_ROWS
 from metadata_api import actions
-from metadata_api.errors import MalformedError
+from metadata_api.checks import one_sink
 from metadata_api.metadata_cache import MetadataCache, read_endpoint
+from metadata_api.registration import read_object
 from metadata_api.results import unit_state
 from metadata_api.schema import showing, types
 from metadata_api.schema.context import Context
-from metadata_api.schema.inputs import (
-    IngestionUnitConfigInput,
-    ProvisionCdmSinkInput,
-    RegisterEndpointInput,
-    UpdateEndpointInput,
-)
-from metadata_api.schema.queries import last_status, shown_endpoint, split_dataset
+from metadata_api.schema.dataset_queries import preview
+from metadata_api.schema.dataset_types import CatalogDatasetPreview, ProvisionCdmSinkResult, provisioned
+from metadata_api.schema.endpoint_mutations import EndpointMutations
+from metadata_api.schema.inputs import IngestionUnitConfigInput, ProvisionCdmSinkInput
+from metadata_api.schema.unit_lookups import last_status
 from metadata_api.schema.vendor_filters import read_filters
 from metadata_api.unit_settings import changed, read_schedule, shown_schedule
 
@@ -32,56 +29,8 @@ _SCHEDULE = ("schedule_kind", "schedule_interval_minutes", "schedule_cron")
 
 
 @strawberry.type
-class Mutation:
+class Mutation(EndpointMutations):
     """Operations that change something."""
-
-    @strawberry.mutation
-    def register_endpoint(self, info: Info, input: RegisterEndpointInput) -> types.MetadataEndpoint:  # noqa: A002
-        """Keep a new endpoint; it is not contacted."""
-        workspace = info.context.admin()
-        workspace.endpoints.add(input.id, input.template_id, _object(input.config))
-        workspace.switches.switch(input.id, on=input.enabled)
-        info.context.services.metadata.forget()
-        return shown_endpoint(workspace, input.id)
-
-    @strawberry.mutation
-    def update_endpoint(self, info: Info, input: UpdateEndpointInput) -> types.MetadataEndpoint:  # noqa: A002
-        """Change an endpoint; what is left out stays. A secret that would go elsewhere must be given again."""
-        workspace = info.context.admin()
-        workspace.endpoints.template(input.id)
-        if input.config is not None:
-            actions.update_endpoint(info.context.services, input.id, _object(input.config))
-        if input.enabled is not None:
-            run_control.switch_endpoint(workspace, input.id, on=input.enabled)
-        info.context.services.metadata.forget()
-        return shown_endpoint(workspace, input.id)
-
-    @strawberry.mutation
-    def delete_endpoint(self, info: Info, id: strawberry.ID) -> bool:  # noqa: A002
-        """Forget an endpoint; its state stays. False when there was none."""
-        removed = run_control.remove_endpoint(info.context.admin(), id)
-        info.context.services.metadata.forget()
-        return removed
-
-    @strawberry.mutation
-    def test_endpoint(self, info: Info, id: strawberry.ID) -> types.EndpointTestResult:  # noqa: A002
-        """Prove that the config works, now."""
-        workspace = info.context.admin()
-        is_source = "source" in read_endpoint(workspace, id).about.roles
-        report = (workspace.source(id) if is_source else workspace.sink(id)).test_connection()
-        return types.EndpointTestResult(
-            ok=report.ok,
-            server_version=report.server_version,
-            account=report.account,
-            warnings=[*report.warnings],
-        )
-
-    @strawberry.mutation
-    def trigger_endpoint_collection(self, info: Info, endpoint_id: strawberry.ID) -> types.IngestionActionResult:
-        """Start the collection of the endpoint's catalog."""
-        info.context.admin()
-        run = actions.collect(info.context.services, endpoint_id)
-        return _result(run, "The catalog is being collected")
 
     @strawberry.mutation
     def start_ingestion(
@@ -141,6 +90,7 @@ class Mutation:
         unit = workspace.unit(input.endpoint_id, input.unit_id)
         before = workspace.units.config(input.endpoint_id, input.unit_id)
         changes = _changes(input, before, endpoint.about.selectors)
+        changes |= _default_sink(workspace.default_sink, before, changes)
         base = before.model_copy(update={"policy": UnitPolicy()}) if input.policy is None else before
         after = changed(MetadataCache(workspace), endpoint, unit, base, changes)
         run_control.configure(workspace, before, after)
@@ -149,11 +99,11 @@ class Mutation:
         return showing.unit_config(endpoint.about, unit, after, last)
 
     @strawberry.mutation
-    def provision_cdm_sink(self, info: Info, input: ProvisionCdmSinkInput) -> types.MetadataDataset:  # noqa: A002
+    def provision_cdm_sink(self, info: Info, input: ProvisionCdmSinkInput) -> ProvisionCdmSinkResult:  # noqa: A002
         """Make a common model's table in a sink, or widen it, and put it into the sink's catalog."""
         made = provision_cdm(info.context.admin(), input.sink_endpoint_id, input.cdm_model_id)
         info.context.services.metadata.forget()
-        return showing.dataset(input.sink_endpoint_id, made)
+        return provisioned(input.sink_endpoint_id, made)
 
     @strawberry.mutation
     def preview_metadata_dataset(
@@ -161,17 +111,9 @@ class Mutation:
         info: Info,
         id: strawberry.ID,  # noqa: A002
         limit: int | None = None,
-    ) -> types.DatasetPreview:
+    ) -> CatalogDatasetPreview:
         """The first rows of a dataset, at most fifty, asked of the source now."""
-        workspace = info.context.admin()
-        endpoint_id, dataset_id = split_dataset(id)
-        found = [each for each in read_endpoint(workspace, endpoint_id).units.values() if each.dataset_id == dataset_id]
-        unit = found[0] if found else workspace.unit(endpoint_id, dataset_id)
-        rows = min(MOST_ROWS, 20 if limit is None else limit)
-        if rows < 1:
-            raise MalformedError("There are no fewer than one rows to show", "Leave limit out, or give 1 to 50.")
-        columns, lines = json_rows(workspace.source(endpoint_id).preview(unit, rows), MOST_CHARACTERS)
-        return types.DatasetPreview(columns=columns, rows=[*lines])
+        return preview(info.context.admin(), id, limit)
 
 
 def _changes(given: IngestionUnitConfigInput, before: UnitConfig, selectors: tuple[str, ...]) -> dict[str, Any]:
@@ -181,7 +123,8 @@ def _changes(given: IngestionUnitConfigInput, before: UnitConfig, selectors: tup
     said = {
         field: getattr(given, name) for name, field in names.items() if getattr(given, name) is not strawberry.UNSET
     }
-    changes = {field: getattr(plain, field) if value is None else value for field, value in said.items()}
+    lower = {field: value.lower() if isinstance(value, str) else value for field, value in said.items()}
+    changes = {field: getattr(plain, field) if value is None else value for field, value in lower.items()}
     if (sink := _sink(given)) is not strawberry.UNSET:
         changes["sink_id"] = sink
     schedule = {name: getattr(given, name) for name in _SCHEDULE if getattr(given, name) is not strawberry.UNSET}
@@ -189,17 +132,23 @@ def _changes(given: IngestionUnitConfigInput, before: UnitConfig, selectors: tup
         held = shown_schedule(before.schedule)
         there = dict(zip(_SCHEDULE, (None, held.interval_minutes, held.cron), strict=True))
         changes["schedule"] = read_schedule(*({**there, **schedule}[name] for name in _SCHEDULE))
-    policy = {} if given.policy is strawberry.UNSET or given.policy is None else _object(given.policy)
+    policy = {} if given.policy is strawberry.UNSET or given.policy is None else read_object(given.policy)
     if (chosen := read_filters(given, selectors)) is not None:
         policy["selectors"] = chosen
     return {**changes, **({"policy": policy} if policy else {})}
 
 
 def _sink(given: IngestionUnitConfigInput) -> Any:
-    named = [each for each in (given.sink_id, given.sink_endpoint_id) if each is not strawberry.UNSET]
-    if len({*named}) > 1:
-        raise MalformedError("sinkId and sinkEndpointId name two sinks", "Give one of them.")
-    return named[0] if named else strawberry.UNSET
+    """The one sink that is named, None to have none, UNSET when nothing is said; an empty text names none."""
+    said = [each for each in (given.sink_id, given.sink_endpoint_id) if each is not strawberry.UNSET]
+    return one_sink(*said) if said else strawberry.UNSET
+
+
+def _default_sink(named: str | None, before: UnitConfig, changes: dict[str, Any]) -> dict[str, Any]:
+    """The default sink as the unit's own where it needs one: a schedule and rows of a common model do."""
+    after = {**before.model_dump(include={"sink_id", "schedule", "data_mode"}), **changes}
+    needs = bool(after["schedule"]) or after["data_mode"] == "cdm"
+    return {"sink_id": named} if needs and after["sink_id"] is None and named else {}
 
 
 def _result(run: Run, words: str) -> types.IngestionActionResult:
@@ -210,9 +159,3 @@ def _result(run: Run, words: str) -> types.IngestionActionResult:
 def _done(info: Info, endpoint_id: str, unit_id: str, words: str) -> types.IngestionActionResult:
     state = last_status(info.context, endpoint_id, unit_id).state
     return types.IngestionActionResult(ok=True, run_id=None, state=state, message=words)
-
-
-def _object(value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise MalformedError("config and policy are JSON objects", "Send an object.")
-    return dict(value)

@@ -1,4 +1,4 @@
-"""Contracts as GraphQL types."""
+"""Units, sinks and states as GraphQL types."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import strawberry
 
+from contracts.unit import UnitConfig
 from flows.operations.cells import exact_json
 from metadata_api.results import plain_error
 from metadata_api.schema import types
@@ -13,87 +14,18 @@ from metadata_api.schema.vendor_filters import shown_filters
 from metadata_api.unit_settings import MANUAL, policy_shown, shown_schedule
 
 if TYPE_CHECKING:
-    from contracts.catalog import CatalogSnapshot, DatasetDescriptor
     from contracts.endpoint import EndpointDescriptor
-    from contracts.unit import EndpointUnitDescriptor, UnitConfig, UnitState
-    from flows.blocks.endpoints import EndpointEntry
+    from contracts.unit import EndpointUnitDescriptor, UnitState
     from metadata_api.metadata_cache import SinkMetadata
 
 ID = strawberry.ID
 
 
-def template(about: EndpointDescriptor) -> types.EndpointTemplate:
-    """A template; the defaults of secret fields are left out by the descriptor already."""
-    fields = [
-        types.EndpointField(
-            name=each.name, title=each.title, description=each.description, type=each.type, required=each.required,
-            secret=each.secret, default=each.default, choices=[*each.choices],
-        )
-        for each in about.fields
-    ]  # fmt: skip
-    return types.EndpointTemplate(
-        id=ID(about.template_id),
-        family=about.family,
-        vendor=about.vendor,
-        title=about.title,
-        description=about.description,
-        fields=fields,
-        capabilities=[*about.capabilities],
-        roles=[*about.roles],
-        selectors=[*about.selectors],
-        auth_modes=[*about.auth_modes],
-        docs_url=about.docs_url,
-    )
-
-
-def endpoint(
-    entry: EndpointEntry, about: EndpointDescriptor, catalog: CatalogSnapshot | None, *, enabled: bool
-) -> types.MetadataEndpoint:
-    """A registered endpoint with its secrets masked."""
-    return types.MetadataEndpoint(
-        id=ID(entry.endpoint_id),
-        template_id=entry.template_id,
-        family=about.family,
-        vendor=about.vendor,
-        enabled=enabled,
-        roles=[*about.roles],
-        capabilities=[*about.capabilities],
-        config=entry.fields,
-        catalog_version=None if catalog is None else catalog.version,
-        collected_at=None if catalog is None else catalog.collected_at,
-    )
-
-
-def dataset(endpoint_id: str, held: DatasetDescriptor) -> types.MetadataDataset:
-    """A catalogued dataset."""
-    columns = [
-        types.DatasetColumn(
-            name=each.name, logical_type=each.logical_type, declared_type=each.declared_type,
-            nullable=each.nullable, comment=each.comment,
-        )
-        for each in held.columns
-    ]  # fmt: skip
-    return types.MetadataDataset(
-        id=dataset_key(endpoint_id, held.dataset_id),
-        endpoint_id=ID(endpoint_id),
-        dataset_id=held.dataset_id,
-        kind=held.kind,
-        namespace=held.namespace,
-        name=held.name,
-        labels=[*held.labels],
-        primary_key=[*held.primary_key],
-        comment=held.comment,
-        rows_estimate=held.rows_estimate,
-        bytes_estimate=held.bytes_estimate,
-        columns=columns,
-    )
-
-
 def unit(
-    endpoint_id: str, about: EndpointDescriptor, held: EndpointUnitDescriptor, config: UnitConfig, stats: Any
+    about: EndpointDescriptor, held: EndpointUnitDescriptor, config: UnitConfig, stats: Any, default_sink: str | None
 ) -> types.IngestionUnit:
     """A unit, and the counters of its last run."""
-    has_model = held.cdm_model_id is not None
+    endpoint_id, has_model = config.endpoint_id, held.cdm_model_id is not None
     return types.IngestionUnit(
         endpoint_id=ID(endpoint_id),
         unit_id=ID(held.unit_id),
@@ -102,10 +34,12 @@ def unit(
         display_name=held.display_name,
         stats=stats,
         driver_id=about.template_id,
-        sink_id=config.sink_id,
-        default_mode="raw",
-        supported_modes=["raw", "cdm"] if has_model else ["raw"],
+        sink_id=config.sink_id or default_sink or "",
+        default_mode=UnitConfig.model_fields["mode"].default.upper(),
+        supported_modes=[each.upper() for each in held.supported_modes],
         supported_run_modes=[*held.supported_modes],
+        default_data_mode=UnitConfig.model_fields["data_mode"].default,
+        supported_data_modes=["raw", "cdm"] if has_model else ["raw"],
         default_policy=held.default_policy.model_dump(mode="json"),
         default_schedule_kind=MANUAL,
         default_schedule_interval_minutes=None,
@@ -131,9 +65,9 @@ def status(state: UnitState, checkpoint: dict[str, Any] | None) -> types.Ingesti
     return types.IngestionStatus(
         endpoint_id=ID(state.endpoint_id),
         unit_id=ID(state.unit_id),
-        sink_id=state.sink_id or None,
+        sink_id=state.sink_id,
         state=types.IngestionState(state.state),
-        last_run_id=state.last_run_id,
+        last_run_id=state.flow_run_id or state.last_run_id,  # what startIngestion answered
         last_run_at=state.last_run_at,
         last_error=None if shown is None else f"{shown['code']}: {shown['message']}",
         last_error_detail=None if shown is None else types.ErrorDetail(**shown),
@@ -155,7 +89,7 @@ def unit_config(
         enabled=config.enabled,
         run_mode=config.mode,
         mode=config.data_mode,
-        sink_id=config.sink_id,
+        sink_id=config.sink_id or "",
         sink_endpoint_id=None if config.sink_id is None else ID(config.sink_id),
         schedule_kind=schedule.kind,
         schedule_interval_minutes=schedule.interval_minutes,

@@ -1,4 +1,4 @@
-"""What the API shows. Secrets are never in it: fields of endpoints come masked."""
+"""Units, sinks and states as the API shows them."""
 # ruff: noqa: D101 - the description is what clients read
 
 from datetime import datetime
@@ -26,73 +26,10 @@ class IngestionState(Enum):
     SUCCEEDED = "SUCCEEDED"
 
 
-@strawberry.type(description="One field of an endpoint's config, for forms.")
-class EndpointField:
-    name: str
-    title: str
-    description: str
-    type: str
-    required: bool
-    secret: bool
-    default: JSON | None
-    choices: list[str]
-
-
-@strawberry.type(description="A kind of endpoint that can be registered.")
-class EndpointTemplate:
-    id: strawberry.ID
-    family: str
-    vendor: str
-    title: str
-    description: str
-    fields: list[EndpointField]
-    capabilities: list[str]
-    roles: list[str]
-    selectors: list[str]
-    auth_modes: list[str]
-    docs_url: str
-
-
-@strawberry.type(description="A registered endpoint; secrets read ********.")
-class MetadataEndpoint:
-    id: strawberry.ID
-    template_id: str
-    family: str
-    vendor: str
-    enabled: bool
-    roles: list[str]
-    capabilities: list[str]
-    config: JSON
-    catalog_version: str | None
-    collected_at: datetime | None
-
-
-@strawberry.type(description="One column of a dataset.")
-class DatasetColumn:
-    name: str
-    logical_type: str
-    declared_type: str
-    nullable: bool
-    comment: str | None
-
-
-@strawberry.type(description="A dataset of an endpoint's catalog; its id is `<endpoint>/<dataset>`.")
-class MetadataDataset:
-    id: strawberry.ID
-    endpoint_id: strawberry.ID
-    dataset_id: str
-    kind: str
-    namespace: str
-    name: str
-    labels: list[str]
-    primary_key: list[str]
-    comment: str | None
-    rows_estimate: float | None
-    bytes_estimate: float | None
-    columns: list[DatasetColumn]
-
-
-@strawberry.type(description="A catalogued dataset that can be ingested.")
+@strawberry.type(
+    description="A catalogued dataset that can be ingested. defaultMode and supportedModes are run modes, FULL and "
+    "INCREMENTAL; sinkId is the unit's own, else the default one, else empty."
+)
 class IngestionUnit:
     endpoint_id: strawberry.ID
     unit_id: strawberry.ID
@@ -101,10 +38,12 @@ class IngestionUnit:
     display_name: str
     stats: JSON | None
     driver_id: str
-    sink_id: str | None
+    sink_id: str
     default_mode: str
     supported_modes: list[str]
     supported_run_modes: list[str]
+    default_data_mode: str
+    supported_data_modes: list[str]
     default_policy: JSON
     default_schedule_kind: str
     default_schedule_interval_minutes: int | None
@@ -129,11 +68,11 @@ class ErrorDetail:
     hint: str
 
 
-@strawberry.type(description="Where one unit stands in one sink.")
+@strawberry.type(description="Where one unit stands in one sink; sinkId is empty when it has none.")
 class IngestionStatus:
     endpoint_id: strawberry.ID
     unit_id: strawberry.ID
-    sink_id: str | None
+    sink_id: str
     state: IngestionState
     last_run_id: str | None
     last_run_at: datetime | None
@@ -143,7 +82,7 @@ class IngestionStatus:
     checkpoint: JSON | None
 
 
-@strawberry.type(description="What an operator set for one unit.")
+@strawberry.type(description="What an operator set for one unit; sinkId is empty when it has none.")
 class IngestionUnitConfig(WithFilters):
     id: strawberry.ID
     endpoint_id: strawberry.ID
@@ -152,7 +91,7 @@ class IngestionUnitConfig(WithFilters):
     enabled: bool
     run_mode: str
     mode: str
-    sink_id: str | None
+    sink_id: str
     sink_endpoint_id: strawberry.ID | None
     schedule_kind: str
     schedule_interval_minutes: int | None
@@ -167,17 +106,3 @@ class IngestionActionResult:
     run_id: str | None
     state: IngestionState | None
     message: str | None
-
-
-@strawberry.type(description="A connection that works, and what it talks to.")
-class EndpointTestResult:
-    ok: bool
-    server_version: str
-    account: str
-    warnings: list[str]
-
-
-@strawberry.type(description="The first rows of a dataset; no order is promised.")
-class DatasetPreview:
-    columns: list[str]
-    rows: list[JSON]

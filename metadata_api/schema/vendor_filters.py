@@ -4,7 +4,7 @@ Nothing else in this room names a vendor. A filter belongs to every source whose
 """
 # ruff: noqa: D101 - the description is what clients read
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
 import strawberry
@@ -19,7 +19,7 @@ Info = strawberry.Info[Context, None]
 
 
 @strawberry.type(description="What is read of an issue tracker.")
-class JiraFilter:
+class JiraIngestionFilter:
     project_keys: list[str]
     statuses: list[str]
     assignee_ids: list[str]
@@ -27,13 +27,13 @@ class JiraFilter:
 
 
 @strawberry.type(description="What is read of a wiki.")
-class ConfluenceFilter:
+class ConfluenceIngestionFilter:
     space_keys: list[str]
     updated_from: str | None = None
 
 
 @strawberry.input(description="What to read of an issue tracker; what is left out is not limited.")
-class JiraFilterInput:
+class JiraIngestionFilterInput:
     project_keys: list[str] | None = None
     statuses: list[str] | None = None
     assignee_ids: list[str] | None = None
@@ -41,21 +41,21 @@ class JiraFilterInput:
 
 
 @strawberry.input(description="What to read of a wiki; what is left out is not limited.")
-class ConfluenceFilterInput:
+class ConfluenceIngestionFilterInput:
     space_keys: list[str] | None = None
     updated_from: str | None = None
 
 
 @strawberry.type(description="The filter of a unit, by kind of source; null for the kinds that its source is not.")
 class WithFilters:
-    jira_filter: JiraFilter | None
-    confluence_filter: ConfluenceFilter | None
+    jira_filter: JiraIngestionFilter | None
+    confluence_filter: ConfluenceIngestionFilter | None
 
 
 @strawberry.input(description="The filter of a unit, by kind of source.")
 class WithFilterInputs:
-    jira_filter: JiraFilterInput | None = strawberry.UNSET
-    confluence_filter: ConfluenceFilterInput | None = strawberry.UNSET
+    jira_filter: JiraIngestionFilterInput | None = strawberry.UNSET
+    confluence_filter: ConfluenceIngestionFilterInput | None = strawberry.UNSET
 
 
 @strawberry.type(description="One value that a filter can take.")
@@ -64,16 +64,82 @@ class FilterChoice:
     label: str
 
 
+@strawberry.type(description="A project that issues can be chosen by.")
+class JiraFilterProjectOption:
+    key: str
+    name: str | None
+
+
+@strawberry.type(description="A person that issues can be chosen by.")
+class JiraFilterUserOption:
+    account_id: str
+    display_name: str | None
+    email: str | None
+
+
+@strawberry.type(description="A status that issues can be chosen by; a filter holds its name.")
+class JiraFilterStatusOption(FilterChoice):
+    id: str
+    name: str
+    category: str | None
+
+
+@strawberry.type(description="A space that pages can be chosen by.")
+class ConfluenceFilterSpaceOption:
+    key: str
+    name: str | None
+
+
 @strawberry.type(description="What the filter of an issue tracker may hold now.")
 class JiraIngestionFilterOptions:
     project_keys: list[FilterChoice]
-    statuses: list[FilterChoice]
+    statuses: list[JiraFilterStatusOption]
     assignee_ids: list[FilterChoice]
+    projects: list[JiraFilterProjectOption]
+    users: list[JiraFilterUserOption]
 
 
 @strawberry.type(description="What the filter of a wiki may hold now.")
 class ConfluenceIngestionFilterOptions:
     space_keys: list[FilterChoice]
+    spaces: list[ConfluenceFilterSpaceOption]
+
+
+Offered = Mapping[str, tuple[FilterOption, ...]]
+"""What a source offers, by selector."""
+
+
+def _issue_options(found: Offered) -> JiraIngestionFilterOptions:
+    projects, people = found.get("projectKeys", ()), found.get("assigneeIds", ())
+    return JiraIngestionFilterOptions(
+        project_keys=_choices(projects),
+        assignee_ids=_choices(people),
+        projects=[JiraFilterProjectOption(key=each.value, name=each.label) for each in projects],
+        users=[
+            JiraFilterUserOption(account_id=each.value, display_name=each.label, email=each.details.get("email"))
+            for each in people
+        ],
+        statuses=[
+            JiraFilterStatusOption(
+                value=each.value,
+                label=each.label,
+                id=each.details.get("id", each.value),
+                name=each.label,
+                category=each.details.get("category"),
+            )
+            for each in found.get("statuses", ())
+        ],
+    )
+
+
+def _page_options(found: Offered) -> ConfluenceIngestionFilterOptions:
+    spaces = found.get("spaceKeys", ())
+    shown = [ConfluenceFilterSpaceOption(key=each.value, name=each.label) for each in spaces]
+    return ConfluenceIngestionFilterOptions(space_keys=_choices(spaces), spaces=shown)
+
+
+def _choices(found: tuple[FilterOption, ...]) -> list[FilterChoice]:
+    return [FilterChoice(value=each.value, label=each.label) for each in found]
 
 
 class VendorFilter(NamedTuple):
@@ -81,7 +147,8 @@ class VendorFilter(NamedTuple):
 
     field: str
     shown: type[Any]
-    options: type[Any]
+    options: Callable[[Offered], Any]
+    """What the source offers, as the GraphQL type."""
     selectors: Mapping[str, str]
     """GraphQL attribute to selector name."""
     moments: frozenset[str] = frozenset({"updated_from"})
@@ -105,21 +172,11 @@ class VendorFilter(NamedTuple):
         values = {selector: getattr(given, name) for name, selector in self.selectors.items()}
         return {selector: value for selector, value in values.items() if value}
 
-    def show_options(self, found: Mapping[str, tuple[FilterOption, ...]]) -> Any:
-        """What the source offers as the GraphQL type; a moment is free."""
-        return self.options(
-            **{
-                name: [FilterChoice(value=each.value, label=each.label) for each in found.get(selector, ())]
-                for name, selector in self.selectors.items()
-                if name not in self.moments
-            }
-        )
-
 
 JIRA = VendorFilter(
     "jira_filter",
-    JiraFilter,
-    JiraIngestionFilterOptions,
+    JiraIngestionFilter,
+    _issue_options,
     {
         "project_keys": "projectKeys",
         "statuses": "statuses",
@@ -129,11 +186,19 @@ JIRA = VendorFilter(
 )
 CONFLUENCE = VendorFilter(
     "confluence_filter",
-    ConfluenceFilter,
-    ConfluenceIngestionFilterOptions,
+    ConfluenceIngestionFilter,
+    _page_options,
     {"space_keys": "spaceKeys", "updated_from": "updatedFrom"},
 )
 FILTERS = (JIRA, CONFLUENCE)
+
+
+EARLIER_FILTER_NAMES = {
+    f"{each.shown.__name__.removesuffix('IngestionFilter')}Filter{kind}": f"{each.shown.__name__}{kind}"
+    for each in FILTERS
+    for kind in ("", "Input")
+}
+"""What the filter types were called in earlier versions, and what they are called now."""
 
 
 @strawberry.type(description="What filters may hold.")
@@ -152,7 +217,7 @@ class FilterQueries:
         workspace = info.context.workspace
         fits = CONFLUENCE.fits(descriptor(workspace, endpoint_id).selectors)
         shown: ConfluenceIngestionFilterOptions = (
-            _options(workspace, endpoint_id, CONFLUENCE) if fits else CONFLUENCE.show_options({})
+            _options(workspace, endpoint_id, CONFLUENCE) if fits else CONFLUENCE.options({})
         )
         return shown
 
@@ -174,6 +239,8 @@ def read_filters(given: Any, selectors: Collection[str]) -> dict[str, Any] | Non
         if value is strawberry.UNSET or (value is None and not each.fits(selectors)):
             continue
         if not each.fits(selectors):
+            if not each.read(value):
+                continue  # a form that knows every kind sends the others empty
             raise FilterNotSupportedError(
                 "The source has no such filter", f"It has {', '.join(selectors) or 'conditions on columns (policy)'}."
             )
@@ -185,7 +252,7 @@ def _options(workspace: Workspace, endpoint_id: str, kind: VendorFilter) -> Any:
     source: Any = workspace.source(endpoint_id) if kind.fits(descriptor(workspace, endpoint_id).selectors) else None
     if not isinstance(source, SupportsFilterOptions):
         raise FilterNotSupportedError(f"Endpoint {endpoint_id!r} has no such filter", "Filter its units by columns.")
-    return kind.show_options(source.filter_options())
+    return kind.options(source.filter_options())
 
 
 def _texts(value: Any) -> list[str]:

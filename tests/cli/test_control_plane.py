@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import signal
 
 import pytest
+from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
-from tests.cli.command import ended, half_way, process, start
+from flows.local.contexts import using
+from flows.local.control_plane import read_record
+from tests.cli.command import ended, fails, half_way, process, start, succeeds
 from tests.flows.conftest import NAP
 from tests.prefect_template import seed
 
@@ -17,9 +21,13 @@ ROWS = 10_000
 
 @pytest.fixture(scope="module")
 def installation(tmp_path_factory):
-    """A control plane as `nucleus up` starts it, for the tests of this file; the environment that commands need."""
+    """A control plane as `nucleus up` starts it, for the tests of this file; the environment that commands need.
+
+    Commands whose process matters (started, interrupted, watched) have one; the others run in this process.
+    """
     folder = tmp_path_factory.mktemp("installation")
-    environ = {"NUCLEUS_HOME": str(seed(folder / "home")), "PREFECT_HOME": str(folder / "prefect")}
+    home = seed(folder / "home")
+    environ = {"NUCLEUS_HOME": str(home), "PREFECT_HOME": str(folder / "prefect")}
     # Whatever the proxy, and whether or not loopback is among the exceptions: nothing of this goes through it.
     environ |= dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "ALL_PROXY"), "http://127.0.0.1:9")
     environ |= {"no_proxy": "", "NO_PROXY": "internal.example.com"}
@@ -27,9 +35,14 @@ def installation(tmp_path_factory):
     refused = process("status", "--json", **environ)
     assert (refused.code, refused.data["error"]["code"]) == (3, "E_CONTROL_PLANE_UNREACHABLE")
     started = process("up", "--json", **environ)
-    assert started.data["control_plane"]["api_url"].startswith("http://127.0.0.1:"), started.said
-    yield environ
-    assert process("down", "--json", **environ).data == {"ended": True}
+    try:
+        assert started.data["control_plane"]["api_url"].startswith("http://127.0.0.1:"), started.said
+        assert "Warning" not in started.err, "what it started outlives it, and nobody is to be warned of that"
+        with using(read_record(home)), temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+            yield environ
+    finally:
+        ended_all = process("down", "--json", **environ)
+    assert ended_all.data == {"ended": True}
 
 
 @pytest.fixture
@@ -43,10 +56,7 @@ def registered(installation, source, sink):
     )
 
     def run(*arguments):
-        done = process(*arguments, "--json", **environ)
-        assert done.code == 0, done.said
-        assert "Exception ignored" not in done.err
-        return done.data
+        return succeeds(*arguments, **{**environ, "PREFECT_API_URL": os.environ["PREFECT_API_URL"]})
 
     run("endpoint", "add", shop, "--template", "jdbc.postgres", "--secret", "url=env:SOURCE")
     run("endpoint", "add", lake, "--template", "jdbc.postgres", "--secret", "url=env:SINK")
@@ -69,7 +79,10 @@ def test_a_registered_unit(registered, source, sink):
     assert "the same command again continues there" in done.err
     assert "Traceback" not in done.said
 
-    summary = run("ingest", shop, "public.orders")["run"]
+    again = process("ingest", shop, "public.orders", "--json", **environ)
+    assert again.code == 0, again.said
+    assert "Exception ignored" not in again.err
+    summary = again.data["run"]
     assert summary["resumed"]
     assert summary["slices_done_before"] >= 3
     assert sink.rows("orders") == source.rows("orders")
@@ -89,8 +102,7 @@ def test_a_registered_unit(registered, source, sink):
 @pytest.mark.timeout(300)
 def test_pause_watch_resume(registered, source, sink):
     run, environ, shop, lake = registered
-    refused = process("watch", shop, "public.nothing", "--sink", lake, "--json", **environ)
-    assert (refused.code, refused.data["error"]["code"]) == (3, "E_DATASET_NOT_IN_CATALOG")
+    fails("E_DATASET_NOT_IN_CATALOG", "watch", shop, "public.nothing", "--sink", lake, **environ)
     assert run("watch", shop, "public.orders")["unit"]["state"] == "IDLE"
     running = start("ingest", shop, "public.orders", **environ)
     watching = start("watch", shop, "public.orders", "--wait", "60", "--json", **environ)
@@ -119,5 +131,4 @@ def test_pause_watch_resume(registered, source, sink):
     assert failed.code == 1, failed.said
     assert "E_SOURCE_SCHEMA_CHANGED" in failed.out
     assert run("endpoint", "disable", shop)["enabled"] is False
-    off = process("resume", shop, "public.orders", "--json", **environ)
-    assert (off.code, off.data["error"]["code"]) == (3, "E_ENDPOINT_DISABLED")
+    fails("E_ENDPOINT_DISABLED", "resume", shop, "public.orders", **environ)

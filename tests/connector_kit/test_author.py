@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import papermill
 import pytest
 
+from flows.local.up import down, up
 from sandbox.openshelf import SandboxOpenshelf, ShelfSite
 from tests.architecture.rooms import ROOT
 from tests.prefect_template import seed
@@ -42,12 +43,24 @@ AUTHORS_UNIT = """
 )
 """
 
+ONE_BY_ONE = """
+import json, sys
+from cli.main import app
+for words in json.loads(sys.argv[1]):
+    try:
+        app([*words, "--json"])
+    except SystemExit as end:
+        if end.code:
+            raise
+"""
+"""Commands in one process: each of its own would load Prefect anew."""
+
 
 class Author:
     """Somebody at a terminal in a copy of the repository, with a notebook open."""
 
     def __init__(self, root: Path, home: Path) -> None:
-        self.root, self.notebook = root, root / "notebooks" / "prototypes" / "acme.ipynb"
+        self.root, self.home, self.notebook = root, home, root / "notebooks" / "prototypes" / "acme.ipynb"
         self.environ = {
             name: value
             for name, value in os.environ.items()
@@ -136,21 +149,18 @@ def test_from_nothing_to_rows_in_postgres(author: Author, postgres: Any, two_dat
     author.types("-m", "pytest", "-q", "-x", "tests/connectors/acme", "-k", "schema or rows")
 
     with SandboxOpenshelf(ShelfSite(books=150, authors=70, loans=0)) as shelf:
-        secrets = {"TOKEN": shelf.token, "LAKE": two_databases[1]}
-        author.nucleus("up", "--no-api")
+        up(author.home, worker=False)
         try:
-            author.nucleus(
-                "endpoint", "add", "shelf", "--template", "http.acme", "--set", f"base_url={shelf.url}",
-                "--secret", "token=env:TOKEN", **secrets,
-            )  # fmt: skip
-            author.nucleus(
-                "endpoint", "add", "lake", "--template", "jdbc.postgres", "--secret", "url=env:LAKE", **secrets
-            )
-            author.nucleus("catalog", "collect", "shelf")
-            for unit in ("acme.books", "acme.authors"):
-                author.nucleus("ingest", "shelf", unit, "--sink", "lake")
+            add = ("endpoint", "add", "--template")
+            author.types("-c", ONE_BY_ONE, json.dumps([
+                [*add, "http.acme", "shelf", "--set", f"base_url={shelf.url}", "--secret", "token=env:TOKEN"],
+                [*add, "jdbc.postgres", "lake", "--secret", "url=env:LAKE"],
+                ["catalog", "collect", "shelf"],
+                ["ingest", "shelf", "acme.books", "--sink", "lake"],
+            ]), TOKEN=shelf.token, LAKE=two_databases[1])  # fmt: skip
+            assert author.nucleus("ingest", "shelf", "acme.authors", "--sink", "lake")["run"]["rows_read"] == 70
         finally:
-            author.nucleus("down")
+            down(author.home)
         database = two_databases[1].rpartition("/")[2]
         there = postgres.psql("SELECT id, title, price FROM acme.books ORDER BY id", database=database)
         books = sorted(shelf.site.rows("books"), key=lambda row: row["id"])

@@ -20,7 +20,7 @@ CODES = {
     for room in (errors, door_errors)
     for kind in vars(room).values()
     if isinstance(kind, type) and hasattr(kind, "code")
-}
+} | {*door_errors.PLATFORM_CODES.values()}
 
 
 def nucleus_lines():

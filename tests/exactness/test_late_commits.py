@@ -223,7 +223,6 @@ def test_a_transaction_that_inherits_its_time_is_awaited(pair: Pair, seen: str) 
     mover.close()
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("executor", ["threads"], indirect=True)
 @pytest.mark.parametrize(("cursor", "seed"), [("changed_at", 3), ("turn", 4)])
 def test_a_naive_watermark_loses_rows(pair: Pair, monkeypatch: pytest.MonkeyPatch, cursor: str, seed: int) -> None:

@@ -27,10 +27,20 @@ def declared() -> list[dict]:
 
 def test_the_file_says_what_the_code_says() -> None:
     said = {
-        (each["name"], each["entrypoint"], each.get("schedules", [{}])[0].get("cron"), str(each.get("parameters")))
+        (
+            each["name"],
+            each["entrypoint"],
+            each.get("schedules", [{}])[0].get("cron"),
+            str(each.get("parameters")),
+            each["description"],
+            *each["tags"],
+        )
         for each in declared()
     }
-    assert said == {(each.name, each.entrypoint, each.cron, str(each.parameters)) for each in DEPLOYMENTS}
+    assert said == {
+        (each.name, each.entrypoint, each.cron, str(each.parameters), each.description, "nucleus", each.tag)
+        for each in DEPLOYMENTS
+    }
     assert all(each["work_pool"]["name"] == POOL for each in declared())
 
 
@@ -47,6 +57,8 @@ def test_nucleus_up_deploys_them_all(plane: ControlPlane) -> None:
     found = plane.call("POST", "/deployments/filter", {})
     assert {each["name"] for each in found} == {each.name for each in DEPLOYMENTS}
     assert all(each["work_pool_name"] == POOL for each in found)
+    shown = {each["name"]: (each["description"], sorted(each["tags"])) for each in found}
+    assert shown == {each.name: (each.description, sorted(["nucleus", each.tag])) for each in DEPLOYMENTS}
     unit = next(each for each in found if each["name"] == "ingest-unit")
     properties = unit["parameter_openapi_schema"]["properties"]
     assert properties["mode"]["anyOf"][0]["enum"] == ["full", "incremental"]
@@ -56,6 +68,13 @@ def test_nucleus_up_deploys_them_all(plane: ControlPlane) -> None:
     assert [each["name"] for each in automations] == ["nucleus: crash runs without a heartbeat"]
     quiet = {"prefect.flow-run.Suspended", "prefect.flow-run.AwaitingTurn"}
     assert quiet < {*automations[0]["trigger"]["expect"]}, "these have no process, and are not crashed for it"
+
+
+def test_endpoints_come_before_state_where_blocks_are_listed(plane: ControlPlane) -> None:
+    kinds = [each["name"] for each in plane.call("POST", "/block_types/filter", {"limit": 200})]
+    ours = sorted(each for each in kinds if each.startswith("Nucleus"))
+    groups = [each.partition(":")[0] for each in ours]
+    assert list(dict.fromkeys(groups)) == ["Nucleus endpoint", "Nucleus staging", "Nucleus state"]
 
 
 def test_a_worker_that_makes_the_pool_first_does_not_make_it_unlimited(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -56,12 +59,23 @@ def test_full_then_incremental(pair: RegisteredPair, workspace: Workspace, plane
 
 def _it_reads_like_a_story(plane: ControlPlane, pair: RegisteredPair) -> None:
     suffix = f"{pair.source_id}-public-orders-{pair.sink_id}"
-    found = {kind: plane.call("GET", f"/artifacts/{kind}-{suffix}/latest") for kind in ("plan", "progress", "summary")}
+    found = {
+        kind: plane.call("GET", f"/artifacts/{kind}-{suffix}/latest")
+        for kind in ("plan", "progress", "summary", "staged")
+    }
     assert json.loads(found["plan"]["data"])[0]["slice"] == 0
     assert found["progress"]["data"] == 100.0
     assert "| Updated | 4 rows |" in found["summary"]["data"]
     assert "Watermark after" in found["summary"]["data"]
     assert "| Staged in | `file://" in found["summary"]["data"]
+    assert "rows read, 0 inserted, 4 updated" in found["summary"]["description"]
+    staged, said = json.loads(found["staged"]["data"]), found["staged"]["description"]
+    assert sum(line["rows"] for line in staged) >= ROWS // 1000
+    assert staged[0].keys() == {"slice", "key", "rows", "MiB", "session"}
+    assert f"nucleus staging list --endpoint {pair.source_id}" in said
+    _, *command = shlex.split(said.partition("```sh\n")[2].partition("\n```")[0])
+    looked = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=True)
+    assert "note" in looked.stdout
     everything = json.dumps(found)
     assert "xxxxx" not in everything
     assert pair.server.password not in everything

@@ -39,6 +39,11 @@ def test_an_endpoint_goes_on_past_a_unit_that_fails(pair: RegisteredPair, worksp
         "removed": 0,
         "changed": 0,
     }
+    shown = workspace.plane.call("GET", f"/artifacts/catalog-{pair.source_id}/latest")
+    rows = {row["dataset"]: row for row in json.loads(shown["data"])}
+    assert (shown["type"], rows["public.good"]["change"], rows["public.orders"]["change"]) == ("table", "added", "")
+    assert (rows["public.orders"]["columns"], rows["public.orders"]["key"]) == (3, "id")
+    assert "4 datasets; 3 added" in shown["description"]
     workspace.units.configure(UnitConfig(endpoint_id=pair.source_id, unit_id="public.off", enabled=False))
     threads = {*threading.enumerate()}
     with pytest.raises(RunError, match=r"1 of 3 units of .* failed: public\.bad: E_SINK_SCHEMA_CONFLICT") as caught:

@@ -1,24 +1,20 @@
-"""Every operation over HTTP, against a real Postgres, the Jira sandbox and Prefect."""
+"""Operations over HTTP in this API's own names, against a real Postgres and Prefect; test_console.py has the others."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from contracts.errors import EndpointUnknownError
 from flows.operations.cells import texts
 from flows.preview_dataset import preview_dataset
-from sandbox.jira import JiraSite, SandboxJira
-from tests.metadata_api.conftest import TOKENS, Caller, until
+from tests.metadata_api.conftest import TOKENS, Caller
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from flows.prefect_api.client import ControlPlane
     from flows.wiring import Workspace
-    from sandbox.postgres import SandboxPostgres
     from tests.flows.conftest import RegisteredPair
 
 REGISTER = (
@@ -30,82 +26,7 @@ CONFIGURE = (
     " sinkEndpointId scheduleKind scheduleIntervalMinutes scheduleCron policy lastStatus { state }"
     " jiraFilter { projectKeys statuses assigneeIds updatedFrom } confluenceFilter { spaceKeys } } }"
 )
-STATUS = (
-    "query($e: ID!, $u: ID!) { ingestionStatus(endpointId: $e, unitId: $u)"
-    " { endpointId unitId sinkId state lastRunId lastRunAt lastError lastErrorDetail { code hint } stats checkpoint } }"
-)
 START = "mutation($e: ID!, $u: ID!, $s: String) { startIngestion(endpointId: $e, unitId: $u, sinkId: $s) { ok runId state } }"
-PROVISION = (
-    "mutation($s: ID!, $m: String!) { provisionCdmSink(input: {sinkEndpointId: $s, cdmModelId: $m}) { labels } }"
-)
-UNITS = "query($e: ID!) { ingestionUnits(endpointId: $e) { unitId supportedModes cdmModelId datasetId driverId } }"
-
-
-class IssueSite(NamedTuple):
-    site_id: str
-    sink_id: str
-    jira: SandboxJira
-
-
-@pytest.fixture
-def site(postgres: SandboxPostgres, database: str, caller: Caller) -> Iterator[IssueSite]:
-    suffix = f"{database.rpartition('/')[2].replace('_', '-')}-{postgres.port}"
-    with SandboxJira(JiraSite(projects=("AND", "OPS"), issues=60)) as jira:
-        made = IssueSite(f"site-{suffix}", f"common-{suffix}", jira)
-        login = {"base_url": jira.url, "email": jira.email, "api_token": jira.token}
-        caller.data(REGISTER, id=made.site_id, template="http.jira", config=login)
-        caller.data(REGISTER, id=made.sink_id, template="cdm.jdbc", config={"url": database})
-        yield made
-
-
-def test_an_api_into_common_tables(caller: Caller, site: IssueSite) -> None:
-    assert caller.data(UNITS, e=site.site_id) == {"ingestionUnits": []}
-    tested = caller.data("mutation($e: ID!) { testEndpoint(id: $e) { ok account } }", e=site.site_id)
-    assert tested["testEndpoint"]["ok"]
-    collect = "mutation($e: ID!) { triggerEndpointCollection(endpointId: $e) { ok runId state } }"
-    assert caller.data(collect, e=site.site_id)["triggerEndpointCollection"]["state"] == "RUNNING"
-    found = until(lambda: caller.data(UNITS, e=site.site_id)["ingestionUnits"])
-    issues = next(each for each in found if each["unitId"] == "jira.issues")
-    assert (issues["supportedModes"], issues["cdmModelId"]) == (["raw", "cdm"], "cdm.work.item")
-
-    options = (
-        "query($e: ID!) { jiraIngestionFilterOptions(endpointId: $e) { projectKeys { value } statuses { value } } }"
-    )
-    choices = caller.data(options, e=site.site_id)["jiraIngestionFilterOptions"]
-    assert {each["value"] for each in choices["projectKeys"]} == {"AND", "OPS"}
-    empty = "query($e: ID!) { confluenceIngestionFilterOptions(endpointId: $e) { spaceKeys { value } } }"
-    assert caller.data(empty, e=site.site_id)["confluenceIngestionFilterOptions"] == {"spaceKeys": []}
-
-    _only_under_the_conditions(caller, site)
-    assert caller.data(START, e=site.site_id, u="jira.issues")["startIngestion"]["state"] == "RUNNING"
-
-    def ended() -> Any:
-        status = caller.data(STATUS, e=site.site_id, u="jira.issues")["ingestionStatus"]
-        return status if status["state"] in {"SUCCEEDED", "FAILED"} else None
-
-    status = until(ended)
-    assert (status["state"], status["lastError"]) == ("SUCCEEDED", None)
-    assert 0 < status["stats"]["rows_inserted"] < 60
-    assert status["checkpoint"]
-    sinks = caller.data("{ ingestionSinks { id provisionedCdmModels } }")["ingestionSinks"]
-    assert {"id": site.sink_id, "provisionedCdmModels": ["cdm.work.item"]} in sinks
-    assert site.jira.token not in str(caller.data("{ metadataEndpoints { id config } }"))
-
-
-def _only_under_the_conditions(caller: Caller, site: IssueSite) -> None:
-    wanted = {
-        "endpointId": site.site_id, "unitId": "jira.issues", "sinkId": site.sink_id, "mode": "cdm", "runMode": "incremental",
-        "jiraFilter": {"projectKeys": ["OPS"]},
-    }  # fmt: skip
-    assert caller.code(CONFIGURE, input=wanted) == "E_SINK_NOT_PROVISIONED"
-    assert caller.code(PROVISION, s=site.sink_id, m="cdm.nothing") == "E_CDM_MODEL_UNSUPPORTED"
-    made = caller.data(PROVISION, s=site.sink_id, m="cdm.work.item")["provisionCdmSink"]
-    assert "cdm_model:cdm.work.item" in made["labels"]
-    config = caller.data(CONFIGURE, input=wanted)["configureIngestionUnit"]
-    assert config["jiraFilter"]["projectKeys"] == ["OPS"]
-    assert (config["mode"], config["runMode"], config["confluenceFilter"]) == ("cdm", "incremental", None)
-    wrong = {**wanted, "confluenceFilter": {"spaceKeys": ["X"]}}
-    assert caller.code(CONFIGURE, input=wrong) == "E_FILTER_NOT_SUPPORTED"
 
 
 def test_metadata(caller: Caller, pair: RegisteredPair) -> None:
@@ -210,7 +131,7 @@ def test_units_and_schedules(caller: Caller, pair: RegisteredPair, workspace: Wo
     for wrong, code in (
         ({"scheduleKind": "cron", "scheduleCron": "x"}, "E_CONFIG_INVALID"),
         ({"scheduleKind": "sometimes"}, "E_REQUEST_INVALID"),
-        ({"runMode": "FULL"}, "E_CONFIG_INVALID"),
+        ({"runMode": "SOMETIMES"}, "E_CONFIG_INVALID"),
         ({"mode": "cdm"}, "E_CDM_MODEL_UNSUPPORTED"),
         ({"policy": {"nothing": 1}}, "E_CONFIG_INVALID"),
         ({"jiraFilter": {"projectKeys": ["A"]}}, "E_FILTER_NOT_SUPPORTED"),

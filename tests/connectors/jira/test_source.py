@@ -110,7 +110,9 @@ def test_options_of_the_selectors():
         options = source.filter_options()
         assert set(options) == set(source.descriptor.selectors) - {"updatedFrom"}
         assert [one.value for one in options["projectKeys"]] == ["AND", "OPS"]
-        assert 'Waiting for "legal"' in {one.value for one in options["statuses"]}
+        waiting = next(one for one in options["statuses"] if one.value == 'Waiting for "legal"')
+        assert waiting.details.keys() == {"id", "category"}
+        assert {one.details.get("email") for one in options["assigneeIds"]} > {None}
         server.site.archive_project("OPS")
         assert [one.value for one in source.filter_options()["projectKeys"]] == ["AND"], "an archived one is no choice"
         source.close()

@@ -189,7 +189,6 @@ def test_the_index_lags(jira, mover):
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-@pytest.mark.timeout(180)
 def test_a_third_of_all_requests_fail(seed, database):
     """429, 500s, cut and corrupt bodies: 30 % of requests."""
     faults = JiraFaults(seed=seed, throttled=0.08, failing=0.1, cut=0.07, corrupt=0.05)

@@ -37,6 +37,9 @@ class PagedSettings(HttpSettings):
     )
     page_size: int = Field(100, ge=1, le=10_000, description="Rows asked for by one request.")
     slice_rows: int = Field(5_000, ge=10, description="About how many rows a slice holds.")
+    slice_parents: int = Field(
+        100, ge=1, le=1_000, description="How many parents' lists a slice holds, in units that have a list per parent."
+    )
     overlap_s: int = Field(
         300, ge=0, description="An incremental run reads this far back before its watermark: changes show up late."
     )

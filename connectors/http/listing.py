@@ -66,6 +66,11 @@ class Listing:
         """The refusal in words; empty when there was none."""
         return f"refused after {self.rows} row(s) of {self._request.unit}: {self.refusal}" if self.refusal else ""
 
+    @property
+    def gaps(self) -> tuple[str, ...]:
+        """As a slice reports them."""
+        return (self.refused,) if self.refusal else ()
+
     def __iter__(self) -> Iterator[list[Row]]:
         """Rows of each page that were not there before.
 

@@ -22,18 +22,25 @@ import polars as pl
 from connectors.http.client import Refusal
 from connectors.http.errors import refusal_error
 from connectors.http.json_api import JsonApi, PagedSettings
-from connectors.http.listing import Listing
+from connectors.http.lists import UnitLists, require_whole
 from connectors.http.paging import Account, Page, PageRequest, Token
-from connectors.http.planning import UnitProbe, late, make_plan, repairs
+from connectors.http.planning import (
+    UnitProbe,
+    late,
+    make_plan,
+    make_plan_by_parents,
+    new_parents,
+    parent_slices,
+    repairs,
+)
 from connectors.http.progress import checkpoint_from_receipts
-from connectors.http.reading import PagedSliceReader, pages_of
+from connectors.http.reading import PagedSliceReader
 from connectors.http.registration import describe, source_only
 from connectors.http.rows import RowReader
 from connectors.http.scope import reject_selection, resolve_unit
 from connectors.http.units import ApiUnit, Column, datasets, units_of
 from contracts.catalog import CatalogSnapshot
 from contracts.endpoint import ConnectionReport
-from contracts.errors import CompletenessGapError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -106,12 +113,15 @@ class PagedSource(ABC, Generic[ClientT]):
         reject_selection(unit, policy)
 
     def plan(self, request: PlanRequest) -> IngestionPlan:
-        """Windows of the cursor column where the API can filter by it, else one slice."""
+        """Windows of the cursor column where the API can filter by it; lists of some parents each; else one slice."""
         unit = resolve_unit(request.unit, self.descriptor.vendor, self.units)
         reject_selection(request.unit, request.policy)
         self._verify_login()
-        probe = UnitProbe(pages_of(self.page, unit), unit, self.config.page_size)
+        lists = self._lists(unit)
+        probe = UnitProbe(lists.page, unit, self.config.page_size)
         try:
+            if unit.parent is not None:
+                return make_plan_by_parents(lists.parents(), request, self.config)
             return make_plan(probe, request, self.config, datetime.now(UTC))
         except Refusal as refusal:
             raise refusal_error(refusal) from refusal
@@ -121,7 +131,7 @@ class PagedSource(ABC, Generic[ClientT]):
     ) -> Generator[pl.DataFrame, None, SliceReport]:
         """A batch per page; the report says how many rows the service promised, and what it refused."""
         unit = resolve_unit(plan.unit, self.descriptor.vendor, self.units)
-        return (yield from PagedSliceReader(pages_of(self.page, unit), unit, piece, self.config.page_size).frames())
+        return (yield from PagedSliceReader(self._lists(unit).of_slice(piece.params), unit, piece).frames())
 
     def checkpoint(self, plan: IngestionPlan, receipts: Sequence[UpsertReceipt]) -> Json | None:
         """The planned watermark, or as far as the rows reached if that is less."""
@@ -130,7 +140,14 @@ class PagedSource(ABC, Generic[ClientT]):
         return checkpoint_from_receipts(plan.checkpoint_after, plan.checkpoint_before, receipts)
 
     def late_slices(self, plan: IngestionPlan, epoch: int) -> tuple[IngestionSlice, ...]:
-        """What changed since the plan was made: such a row may have left a window before that was read."""
+        """What changed since the plan was made: such a row may have left a window before that was read.
+
+        Of a unit with a parent: the lists of parents that are new since.
+        """
+        unit = resolve_unit(plan.unit, self.descriptor.vendor, self.units)
+        if unit.parent is not None:
+            parents = new_parents(self._lists(unit).parents(), plan)
+            return parent_slices(parents, f"late-{epoch}", len(plan.slices), self.config.slice_parents)
         return late(plan, epoch, self.config.overlap_s)
 
     def export_keys(self, plan: IngestionPlan, view: str | None = None) -> Iterator[pl.DataFrame]:
@@ -142,14 +159,11 @@ class PagedSource(ABC, Generic[ClientT]):
         self._verify_login()
         unit = resolve_unit(plan.unit, self.descriptor.vendor, self.units)
         reader = RowReader(unit, keys_only=True)
-        request = PageRequest(unit.name, limit=self.config.page_size, keys_only=True)
-        listing = Listing(pages_of(self.page, unit), request, reader.key)
+        listing = self._lists(unit).whole(keys_only=True)
         yield reader.frame([])
         for rows in listing:
             yield reader.frame(rows)
-        if listing.refused or listing.expected not in {None, listing.rows}:
-            why = listing.refused or f"{listing.rows} of {listing.expected} came"
-            raise CompletenessGapError(f"The keys of {plan.unit.unit_id} could not all be listed: {why}", "Run again.")
+        require_whole(listing, plan.unit.unit_id)
         self._verify_login()
 
     def repair_slices(self, plan: IngestionPlan, keys: Sequence[Json], epoch: int) -> tuple[IngestionSlice, ...]:
@@ -163,8 +177,7 @@ class PagedSource(ABC, Generic[ClientT]):
         self._verify_login()
         reader = RowReader(known)
         frames = [reader.frame([])]
-        request = PageRequest(known.name, limit=max(1, min(limit, self.config.page_size)))
-        listing = Listing(pages_of(self.page, known), request, reader.key)
+        listing = self._lists(known).first(limit)
         for rows in listing:
             frames.append(reader.frame(rows))
             if listing.rows >= limit:
@@ -176,6 +189,9 @@ class PagedSource(ABC, Generic[ClientT]):
     def close(self) -> None:
         """Close connections; the source can be used again."""
         self.client.close()
+
+    def _lists(self, unit: ApiUnit) -> UnitLists:
+        return UnitLists(self.page, unit, self.units, self.config)
 
     def _verify_login(self) -> Account:
         try:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
 Row = dict[str, Any]
@@ -28,6 +28,7 @@ class PageRequest:
         token: ``Page.next`` of the page before; None for the first page.
         limit: Rows wanted; a page may hold fewer or more.
         keys_only: Only the key columns are looked at: ask for less where the API can.
+        parent: Key columns of the parent whose rows are asked for, by name; None for a unit without ``parent``.
     """
 
     unit: str
@@ -36,6 +37,7 @@ class PageRequest:
     token: Token | None = None
     limit: int = 100
     keys_only: bool = False
+    parent: Mapping[str, str | int] | None = None
 
 
 @dataclass(frozen=True)

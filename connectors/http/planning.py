@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -14,10 +15,11 @@ from connectors.slicing import key_chunks
 from contracts.plan import IngestionPlan, IngestionSlice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from pydantic import JsonValue
 
+    from connectors.http.child_lists import Parent
     from connectors.http.json_api import PagedSettings
     from connectors.http.paging import Page, Row
     from connectors.http.units import ApiUnit
@@ -86,6 +88,37 @@ def make_plan(probe: UnitProbe, request: PlanRequest, settings: PagedSettings, n
     return _planned(request, split, strategy, reason, after=after.model_dump(mode="json"), census=census)
 
 
+def make_plan_by_parents(parents: Iterable[Parent], request: PlanRequest, settings: PagedSettings) -> IngestionPlan:
+    """A plan whose slices are lists of several parents each.
+
+    Raises:
+        ModeUnsupportedError: Incremental.
+    """
+    require_mode(request, "the API has a list per parent, and none of what changed in all of them")
+    slices = parent_slices(parents, "parents", 0, settings.slice_parents)
+    reason = "a list per parent, each in full"
+    return _plan_of(request, slices or (_nothing(),), "parents", reason)
+
+
+def parent_slices(parents: Iterable[Parent], key: str, first: int, most: int) -> tuple[IngestionSlice, ...]:
+    """Slices of at most ``most`` parents each, in the order of the parents."""
+    keys: list[list[JsonValue]] = [[*parent.values()] for parent in parents]
+    return tuple(
+        IngestionSlice(
+            key=f"{key}-{index}",
+            sequence=first + index,
+            params={"parents": [*chunk], "explain": f"lists of {len(chunk)} parent(s)"},
+        )
+        for index, chunk in enumerate(key_chunks(keys, most))
+    )
+
+
+def new_parents(parents: Iterable[Parent], plan: IngestionPlan) -> list[Parent]:
+    """Those that no slice of the plan names."""
+    planned = {json.dumps(key) for piece in plan.slices for key in _parents_of(piece)}
+    return [parent for parent in parents if json.dumps([*parent.values()]) not in planned]
+
+
 def late(plan: IngestionPlan, epoch: int, overlap_s: float) -> tuple[IngestionSlice, ...]:
     """One slice of everything that changed since the plan was made; none for a unit without a cursor."""
     if plan.checkpoint_after is None:
@@ -119,18 +152,40 @@ def _planned(
     after: Json | None = None,
     census: bool = False,
 ) -> IngestionPlan:
+    slices = tuple(_slice(index, window) for index, window in enumerate(split))
+    return _plan_of(request, slices, strategy, reason, after=after, census=census)
+
+
+def _plan_of(
+    request: PlanRequest,
+    slices: tuple[IngestionSlice, ...],
+    strategy: str,
+    reason: str,
+    *,
+    after: Json | None = None,
+    census: bool = False,
+) -> IngestionPlan:
     return IngestionPlan(
         endpoint_id=request.endpoint_id,
         unit=request.unit,
         mode=request.mode,
         strategy=strategy,
         reason=reason,
-        slices=tuple(_slice(index, window) for index, window in enumerate(split)),
+        slices=slices,
         policy=request.policy,
         checkpoint_before=request.checkpoint,
         checkpoint_after=after,
         census=census,
     )
+
+
+def _nothing() -> IngestionSlice:
+    return IngestionSlice(key="parents-0", sequence=0, params={"parents": [], "explain": "there is no parent"})
+
+
+def _parents_of(piece: IngestionSlice) -> list[JsonValue]:
+    parents = piece.params.get("parents")
+    return parents if isinstance(parents, list) else []
 
 
 def _slice(index: int, window: windows.ChangeWindow) -> IngestionSlice:

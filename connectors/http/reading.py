@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING
 
-from connectors.http.listing import Listing
-from connectors.http.paging import Page, PageRequest
 from connectors.http.progress import NEWEST_KEY
 from connectors.http.rows import RowReader
 from contracts.errors import SourceValueError
@@ -14,10 +11,13 @@ from contracts.plan import SliceReport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+    from datetime import datetime
 
     import polars as pl
 
-    from connectors.http.paging import Row
+    from connectors.http.child_lists import ChildLists
+    from connectors.http.listing import Listing
+    from connectors.http.paging import Page, PageRequest, Row
     from connectors.http.units import ApiUnit
     from contracts.model import Json
     from contracts.plan import IngestionSlice
@@ -44,19 +44,13 @@ class PagedSliceReader:
     """One pass over one slice. Use once.
 
     Args:
-        page: Asks for a page.
+        listing: Rows of the slice.
         unit: The unit.
-        piece: Its ``params`` hold ``since`` and ``before``, or ``keys``, or nothing for everything.
-        page_size: Rows of a page.
+        piece: Its ``params`` may hold ``keys``: then only rows with these are given.
     """
 
-    def __init__(
-        self, page: Callable[[PageRequest], Page], unit: ApiUnit, piece: IngestionSlice, page_size: int
-    ) -> None:
-        since, before = (_moment(piece.params, name) for name in ("since", "before"))
-        self._reader = RowReader(unit)
-        request = PageRequest(unit.name, since=since, before=before, limit=page_size)
-        self._listing = Listing(page, request, self._reader.key)
+    def __init__(self, listing: Listing | ChildLists, unit: ApiUnit, piece: IngestionSlice) -> None:
+        self._listing, self._reader = listing, RowReader(unit)
         self._wanted = _keys(piece.params)
         self._newest: datetime | None = None
 
@@ -78,7 +72,7 @@ class PagedSliceReader:
         return SliceReport(
             expected_rows=listing.expected if self._wanted is None else given,
             observed=observed,
-            gaps=(listing.refused,) if listing.refused else (),
+            gaps=listing.gaps,
         )
 
     def _is_wanted(self, row: Row) -> bool:
@@ -87,10 +81,6 @@ class PagedSliceReader:
     def _note(self, rows: list[Row]) -> None:
         moments = [moment for row in rows if (moment := self._reader.moment(row)) is not None]
         self._newest = max([*moments, *([self._newest] if self._newest else [])], default=None)
-
-
-def _moment(params: Json, name: str) -> datetime | None:
-    return datetime.fromisoformat(str(params[name])) if name in params else None
 
 
 def _keys(params: Json) -> frozenset[tuple[str, ...]] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from connectors.describe import fields_of
+from connectors.http.units import check_parents
 from contracts.endpoint import Capability, EndpointDescriptor
 from contracts.errors import EndpointUnknownError
 
@@ -32,7 +33,11 @@ def describe(
     """The descriptor of template ``http.<vendor>``; what it is capable of follows from the units.
 
     ``capabilities`` are those that the source has besides, ``more`` its ``aliases`` and ``selectors`` if it has any.
+
+    Raises:
+        ValueError: A unit's parent is no unit, or its key cannot be a part of a request.
     """
+    check_parents(units)
     incremental: tuple[Capability, ...] = ("ingest.incremental",) if any(unit.cursor for unit in units) else ()
     return EndpointDescriptor(
         template_id=f"http.{vendor}",

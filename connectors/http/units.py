@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from contracts.catalog import CatalogSnapshot
 
+_IN_A_PATH = frozenset({"string", "uuid", "int16", "int32", "int64"})
+"""Types of keys that requests for child rows can name."""
+
 
 @dataclass(frozen=True)
 class Column:
@@ -59,6 +62,8 @@ class ApiUnit:
         windows: The API takes an end of the time range too (``PageRequest.before``), so that large units are split
             into slices.
         keys_only: The API can list keys alone, so cheaply that incremental runs look for removed rows once a day.
+        parent: Name of the unit on whose rows these hang, where the API has a list for each of them and none of all
+            (``pages/{id}/comments``). Each page request then carries the key of one parent.
         cdm_model_id: Common model its rows can be mapped to.
         description: What a row is.
     """
@@ -70,6 +75,7 @@ class ApiUnit:
     cursor: str | None = None
     windows: bool = False
     keys_only: bool = False
+    parent: str | None = None
     cdm_model_id: str | None = None
     description: str = ""
 
@@ -83,6 +89,8 @@ class ApiUnit:
             raise ValueError(f"unit {self.name}: cursor {self.cursor} is no moment")
         if (self.windows or self.keys_only) and self.cursor is None:
             raise ValueError(f"unit {self.name}: windows and keys_only need a cursor")
+        if self.parent is not None and self.cursor is not None:
+            raise ValueError(f"unit {self.name}: rows of a parent are read in full; leave out the cursor")
 
     @property
     def required(self) -> tuple[str, ...]:
@@ -92,6 +100,25 @@ class ApiUnit:
     def nullable(self, column: Column) -> bool:
         """True when a row may lack a value there."""
         return column.nullable and column.name not in self.required
+
+
+def check_parents(units: Sequence[ApiUnit]) -> None:
+    """Make sure that every parent is a unit, and that its key can be a part of a request.
+
+    Raises:
+        ValueError: It is none, it hangs on its own children, or its key is neither text nor a whole number.
+    """
+    by_name = {unit.name: unit for unit in units}
+    for unit in units:
+        above = [unit]
+        while (name := above[-1].parent) is not None:
+            if name not in by_name or by_name[name] in above:
+                raise ValueError(f"unit {unit.name}: there is no unit {name} that its rows could hang on")
+            above.append(by_name[name])
+        for parent in above[1:2]:
+            types = {column.name: type_of(column.type, column.zone).logical for column in parent.columns}
+            if unfit := [name for name in parent.primary_key if types[name] not in _IN_A_PATH]:
+                raise ValueError(f"unit {unit.name}: {parent.name}.{unfit[0]} is neither text nor a whole number")
 
 
 def datasets(vendor: str, namespace: str, units: Sequence[ApiUnit]) -> tuple[DatasetDescriptor, ...]:

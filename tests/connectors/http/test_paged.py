@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -164,6 +165,17 @@ def test_a_repair_of_a_key_of_two_columns(source):
     frame, report = rows(source, made, piece)
     assert frame.select("site", "number").rows() == [("s1", 4)]
     assert report.expected_rows == 1
+
+
+def test_a_parent_has_to_be_a_unit_whose_key_fits_into_a_request():
+    notes = ApiUnit("notes", "Notes", (Column("id"),), ("id",), parent="visits")
+    circle = [replace(UNITS[1], parent="notes"), replace(notes, parent="sites")]
+    by_price = ApiUnit("visits", "Visits", (Column("id", "decimal(9,2)"),), ("id",))
+    for units, why in (([notes], "no unit visits"), (circle, "no unit"), ([by_price, notes], "neither text nor")):
+        with pytest.raises(ValueError, match=why):
+            describe("tiny", "Tiny", "Lists", PagedSettings, units)
+    with pytest.raises(ValueError, match="leave out the cursor"):
+        replace(UNITS[0], parent="sites")
 
 
 def test_what_a_unit_cannot_do_is_refused(source):

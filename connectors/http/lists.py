@@ -1,0 +1,105 @@
+"""Which lists make up a unit, or a slice of one."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from connectors.http.child_lists import ChildLists, Parent
+from connectors.http.errors import refusal_error
+from connectors.http.listing import Listing
+from connectors.http.paging import PageRequest
+from connectors.http.reading import pages_of
+from connectors.http.rows import RowReader
+from contracts.errors import CompletenessGapError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from connectors.http.json_api import PagedSettings
+    from connectors.http.paging import Page
+    from connectors.http.units import ApiUnit
+    from contracts.model import Json
+
+
+class UnitLists:
+    """The lists of one unit. Immutable, so safe between threads.
+
+    Args:
+        page: The author's function.
+        unit: Whose rows.
+        units: All of the connector's, among them the unit's parent if it has one.
+        settings: Page size, requests at the same time.
+    """
+
+    def __init__(
+        self, page: Callable[[PageRequest], Page], unit: ApiUnit, units: Sequence[ApiUnit], settings: PagedSettings
+    ) -> None:
+        self._source, self._units, self._settings = page, units, settings
+        self.unit = unit
+        self.page = pages_of(page, unit)
+
+    def whole(self, *, keys_only: bool = False) -> Listing | ChildLists:
+        """Every row of the unit."""
+        request = PageRequest(self.unit.name, limit=self._settings.page_size, keys_only=keys_only)
+        return self._read(request, None)
+
+    def first(self, limit: int) -> Listing | ChildLists:
+        """As whole, for a caller who stops after ``limit`` rows: one request at a time."""
+        request = PageRequest(self.unit.name, limit=max(1, min(limit, self._settings.page_size)))
+        return self._read(request, None, concurrency=1)
+
+    def of_slice(self, params: Json) -> Listing | ChildLists:
+        """The rows of a slice: ``since`` and ``before``, or ``parents``, or neither for everything."""
+        since, before = (_moment(params, name) for name in ("since", "before"))
+        parents = params.get("parents")
+        request = PageRequest(self.unit.name, since=since, before=before, limit=self._settings.page_size)
+        return self._read(request, self._named(parents) if isinstance(parents, list) else None)
+
+    def parents(self) -> Iterator[Parent]:
+        """Keys of all parents that are there now.
+
+        Raises:
+            SourcePageFailedError, SourcePrivilegeError: The service refuses to list them.
+            CompletenessGapError: Fewer came than were promised.
+        """
+        parent = self._parent()
+        reader = RowReader(parent, keys_only=True)
+        listing = UnitLists(self._source, parent, self._units, self._settings).whole(keys_only=True)
+        for rows in listing:
+            for row in rows:
+                yield dict(zip(parent.primary_key, reader.key(row), strict=True))
+        if listing.refusal is not None:
+            raise refusal_error(listing.refusal) from listing.refusal
+        require_whole(listing, parent.name)
+
+    def _read(
+        self, request: PageRequest, parents: Iterable[Parent] | None, concurrency: int | None = None
+    ) -> Listing | ChildLists:
+        key_of = RowReader(self.unit).key
+        if self.unit.parent is None:
+            return Listing(self.page, request, key_of)
+        parents, at_once = self.parents() if parents is None else parents, concurrency or self._settings.concurrency
+        return ChildLists(self.page, request, key_of, parents, self.parents, at_once)
+
+    def _named(self, keys: Sequence[object]) -> Iterator[Parent]:
+        names = self._parent().primary_key
+        return (dict(zip(names, key, strict=True)) for key in keys if isinstance(key, list))
+
+    def _parent(self) -> ApiUnit:
+        return next(one for one in self._units if one.name == self.unit.parent)
+
+
+def require_whole(listing: Listing | ChildLists, what: str) -> None:
+    """Make sure that a list that was read has every row.
+
+    Raises:
+        CompletenessGapError: Part of it was refused, or fewer rows came than were promised.
+    """
+    if listing.gaps or listing.expected not in {None, listing.rows}:
+        why = listing.gaps[0] if listing.gaps else f"{listing.rows} of {listing.expected} came"
+        raise CompletenessGapError(f"The keys of {what} could not all be listed: {why}", "Run again.")
+
+
+def _moment(params: Json, name: str) -> datetime | None:
+    return datetime.fromisoformat(str(params[name])) if name in params else None

@@ -67,9 +67,16 @@ def promote(
     as_json: JsonFlag = False,
 ) -> None:
     """Move the tagged cells to modules, if checks, types and lint pass. A second time changes nothing."""
-    from connector_kit.promote.check_connector import failed_checks
+    from connector_kit.promote.check_connector import PromotionChecks
     from connector_kit.promote.promotion import promote as move
 
-    done = move(notebook, root.resolve(), check=failed_checks(root.resolve(), notebook.stem))
-    data = {"name": done.name, "written": [*done.written], "notes": [*done.notes], "changed": done.changed}
-    Output(as_json=as_json).show({"promotion": data}, str(done))
+    checks = PromotionChecks(root.resolve(), notebook.stem)
+    done = move(notebook, root.resolve(), check=checks)
+    data = {
+        "name": done.name,
+        "written": [*done.written],
+        "notes": [*done.notes],
+        "changed": done.changed,
+        "checks": [*checks.headlines],
+    }
+    Output(as_json=as_json).show({"promotion": data}, str(done), *checks.headlines)

@@ -10,7 +10,12 @@ if TYPE_CHECKING:
 
     from connector_kit.checks.context import CheckContext
 
-Verdict = Literal["passed", "failed", "skipped", "excepted"]
+Verdict = Literal["passed", "failed", "untried", "skipped", "excepted"]
+"""``untried``: another test system could try it; ``skipped``: there is nothing to try; ``excepted``: it failed or is
+untried, and the test system names the reason."""
+TRY_IT = "Rows depend on it: let the test system try it, or write in its `exceptions` why it cannot."
+CORE = frozenset({"plan", "schema", "rows", "pages", "incremental", "state", "resume", "errors"})
+"""Groups on which rows depend: what is untried there is no promise kept."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +87,7 @@ class CheckResult:
     """What became of a check.
 
     Attributes:
-        verdict: ``excepted``: it failed, and the test system names the reason.
-        reason: Of a check that was skipped or excepted.
+        reason: Of a check that was skipped, untried or excepted.
     """
 
     check: str
@@ -100,8 +104,8 @@ class CheckResult:
     @property
     def good(self) -> bool:
         """Whether a connector with this result is fine."""
-        return self.verdict != "failed"
+        return self.verdict != "failed" and not (self.verdict == "untried" and self.group in CORE)
 
     def to_json(self) -> dict[str, Any]:
-        """All fields."""
-        return asdict(self)
+        """All fields, and ``good``."""
+        return {**asdict(self), "good": self.good}

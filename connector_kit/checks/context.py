@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from connector_kit.checks.rows import ReadResult, Row, SliceRead, comparable, frame_of, keys_of
-from connector_kit.checks.system import SkippedError
+from connector_kit.checks.system import SkippedError, UntriedError
 from connector_kit.recording.proxy import RecordingProxy
 from connector_kit.recording.scrubbing import SHORTEST, Scrubber, secrets_of
 from connectors.http.settings import HttpSettings
@@ -188,7 +188,7 @@ class CheckContext:
         with self.connected() as plain:
             reading = plain.read(plain.plan())
         if not reading.rows and reading.error is None:
-            raise SkippedError("the unit has no rows")
+            raise UntriedError("the unit has no rows")
         if reading.error is not None:
             raise reading.error
         if self.system.repeatable:

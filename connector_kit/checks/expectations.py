@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from connector_kit.checks.check import CheckObservation, failed, passed
 from connector_kit.checks.rows import difference
-from connector_kit.checks.system import SkippedError
+from connector_kit.checks.system import UntriedError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -83,10 +83,10 @@ def describe_fault(fault: Fault) -> str:
     """What a fault did, in words.
 
     Raises:
-        SkippedError: It did nothing, so nothing was tried.
+        UntriedError: It did nothing, so nothing was tried.
     """
     done = fault.done
     if not done:
-        raise SkippedError("the fault met no response: the list has too few rows or pages")
+        raise UntriedError("the fault met no response: the list has too few rows or pages")
     more = f", and so {len(done) - 1} times more" if len(done) > 1 else ""
     return f"{done[0]}{more}"

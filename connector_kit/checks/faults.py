@@ -13,7 +13,7 @@ from connector_kit.checks.context import MOST_REQUESTS
 from connector_kit.checks.expectations import describe_error, describe_fault, same_rows, same_rows_or_reported
 from connector_kit.checks.observed_keys import listed_keys
 from connector_kit.checks.rows import SliceRead
-from connector_kit.checks.system import SkippedError
+from connector_kit.checks.system import UntriedError
 from connector_kit.recording.faults import (
     CorruptBody,
     DelayResponse,
@@ -250,7 +250,7 @@ def _waits(context: CheckContext, one: ConnectedSource, fault: RespondWithStatus
     seen = sorted(one.proxy.requests, key=lambda request: request.began_s)
     at = next((index for index, request in enumerate(seen) if request.fault), None)
     if at is None or at + 1 >= len(seen):
-        raise SkippedError("the list has one page")
+        raise UntriedError("the list has one page")
     waited = seen[at + 1].began_s - seen[at].began_s - seen[at].seconds
     expected = f"no request for {pause_s:.1f} s, then the same rows"
     rows = same_rows(describe_fault(fault), truth, reading)

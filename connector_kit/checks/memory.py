@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from connector_kit.checks.check import CheckObservation, Group
 from connector_kit.checks.observed_keys import KeyRecorder
 from connector_kit.checks.rows import frame_of
-from connector_kit.checks.system import HookMissingError, SkippedError
+from connector_kit.checks.system import HookMissingError, UntriedError
 
 if TYPE_CHECKING:
     from connector_kit.checks.context import CheckContext, ConnectedSource
@@ -30,12 +30,12 @@ def _largest(context: CheckContext, one: ConnectedSource, plan: IngestionPlan) -
     """The slice with most rows.
 
     Raises:
-        SkippedError: It has too few to show anything.
+        UntriedError: It has too few to show anything.
     """
     sizes = {piece.key: len(one.slice(plan, piece).keys) for piece in plan.slices}
     best = max(plan.slices, key=lambda piece: sizes[piece.key])
     if sizes[best.key] < 2 * context.system.buffered_rows:
-        raise SkippedError(f"no slice has {2 * context.system.buffered_rows} rows, twice what the connector may hold")
+        raise UntriedError(f"no slice has {2 * context.system.buffered_rows} rows, twice what the connector may hold")
     return best
 
 
@@ -54,7 +54,7 @@ def bound(context: CheckContext) -> CheckObservation:
             worst = max(worst, sent - given)
             given += frame_of(batch).height
     if not watch.pages:
-        raise SkippedError("no page of rows went through the proxy")
+        raise UntriedError("no page of rows went through the proxy")
     expected = f"at most {most} rows between the system and the stages at any time"
     return CheckObservation(worst <= most, f"a slice of {given} rows", f"{worst} rows were held", expected)
 

@@ -6,7 +6,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from connector_kit.checks.rows import frame_of, keys_of
-from connector_kit.checks.system import HookMissingError, SkippedError
+from connector_kit.checks.system import HookMissingError, SkippedError, UntriedError
 from connector_kit.recording.page_faults import PageFault
 from connector_kit.recording.page_shape import get
 from contracts.endpoint import SupportsDeleteDetection
@@ -53,7 +53,7 @@ def keys_at_source(context: CheckContext, one: ConnectedSource) -> tuple[set[str
         return context.system.keys(), "the test system"
     except HookMissingError as missing:
         if not isinstance(one.source, SupportsDeleteDetection):
-            raise SkippedError(f"{missing}; and the connector cannot list keys") from missing
+            raise UntriedError(f"{missing}; and the connector cannot list keys") from missing
         return listed_keys(one, one.plan()), "the connector's list of keys"
 
 

@@ -8,7 +8,7 @@ from connector_kit.checks.check import CheckObservation, Group, failed
 from connector_kit.checks.expectations import describe_error, describe_fault, same_rows, same_rows_or_reported
 from connector_kit.checks.observed_keys import KeyRecorder
 from connector_kit.checks.rows import bare, difference
-from connector_kit.checks.system import SkippedError
+from connector_kit.checks.system import SkippedError, UntriedError
 from connector_kit.recording.faults import RespondWithStatus
 from connector_kit.recording.page_faults import EditRow, EmptyPage, ReorderRows, RepeatRows, RepeatToken, ShortenPage
 
@@ -27,7 +27,7 @@ def every_row(context: CheckContext) -> CheckObservation:
     watch = KeyRecorder.at(context.system.row_location)
     reading = context.read_with_fault(watch)
     if not watch.pages:
-        raise SkippedError("no page of rows went through the proxy")
+        raise UntriedError("no page of rows went through the proxy")
     sent = f"{len(watch.keys)} rows in {len(watch.pages)} answers"
     expected = f"those {len(watch.keys)} rows, and no others"
     if reading.error is not None:

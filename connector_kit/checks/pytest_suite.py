@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 import pytest
 
 from connector_kit.checks.all_checks import CHECKS, chosen
+from connector_kit.checks.check import TRY_IT
 from connector_kit.checks.run import run_check
 
 if TYPE_CHECKING:
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
 
 
 class ConnectorSuite:
-    """One test per check. An exception of the test system is an expected failure; a check that cannot run is skipped.
+    """One test per check.
+
+    An exception of the test system is an expected failure. A check with nothing to try is skipped; a core check that
+    stays untried fails.
 
     Attributes:
         system_class: Makes the test system, once for all tests of the class; or override the fixture ``system``.
@@ -48,10 +52,12 @@ class ConnectorSuite:
     def test_conforms(self, system: TestSystem, check_id: str) -> None:
         """The connector keeps the promise."""
         result = run_check(system, CHECKS[check_id])
-        if result.verdict == "skipped":
+        if result.verdict in {"skipped", "untried"} and result.good:
             pytest.skip(result.reason)
         if result.verdict == "excepted":
             pytest.xfail(result.reason)
+        if result.verdict == "untried":
+            pytest.fail(f"{check_id}: {result.title}\nnot tried: {result.reason}\n{TRY_IT}", pytrace=False)
         if not result.good:
             lines = [f"{check_id}: {result.title}", f"sent: {result.sent}", f"received: {result.received}"]
             pytest.fail("\n".join([*lines, f"expected: {result.expected}", result.reason]), pytrace=False)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from connector_kit.checks.check import CheckObservation, Group, failed, passed
 from connector_kit.checks.expectations import describe_error
 from connector_kit.checks.rows import ReadResult, Row, difference
-from connector_kit.checks.system import SkippedError
+from connector_kit.checks.system import UntriedError
 from connector_kit.recording.faults import ResetConnection
 from contracts.plan import IngestionPlan, IngestionSlice
 
@@ -31,7 +31,7 @@ def every_page(context: CheckContext) -> CheckObservation:
         one.read(plan)
         pages = sum(location.path in seen.path for seen in one.proxy.requests[requests_before:])
         if not pages:
-            raise SkippedError("no page of rows went through the proxy")
+            raise UntriedError("no page of rows went through the proxy")
         plan = IngestionPlan.model_validate_json(plan.model_dump_json())
         for last in _spread(pages):
             fault = ResetConnection(**location.request_filter, nth=last + 1, times=None)

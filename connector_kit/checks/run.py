@@ -10,7 +10,7 @@ from connector_kit.checks.all_checks import CHECKS, TITLES, chosen, group_of
 from connector_kit.checks.check import Check, CheckObservation, CheckResult, Verdict, failed
 from connector_kit.checks.context import CheckContext
 from connector_kit.checks.scorecard import Scorecard
-from connector_kit.checks.system import SkippedError
+from connector_kit.checks.system import SkippedError, UntriedError
 from connector_kit.recording.scrubbing import Scrubber
 from contracts.errors import ConfigInvalidError, IngestionError
 
@@ -31,9 +31,9 @@ def run_checks(system: TestSystem, only: Iterable[str] | None = None) -> Scoreca
         ConfigInvalidError: There is no such check or group, or the test system excepts one that does not exist.
     """
     checks = chosen(only)
-    if unknown := sorted(set(system.exceptions) - set(CHECKS)):
+    if unknown := sorted(set(system.exceptions) - set(CHECKS) - set(TITLES)):
         raise ConfigInvalidError(
-            f"The test system excepts {unknown[0]!r}, which is no check", "Name one of the checks."
+            f"The test system excepts {unknown[0]!r}, which is no check", "Name a check or a group."
         )
     unit = f"{system.factory.descriptor.template_id}, {system.unit_id}"
     return Scorecard(system.factory.descriptor.title, unit, tuple(run_check(system, check) for check in checks), TITLES)
@@ -64,9 +64,10 @@ def run_check(system: TestSystem, check: Check) -> CheckResult:
     context, began = CheckContext(system), time.monotonic()
     outcome = _within_limit(check, context)
     if context.unmatched:
-        outcome = f"the cassette does not hold {context.unmatched[0]}"
+        outcome = UntriedError(f"the cassette does not hold {context.unmatched[0]}")
     seconds, scrub = time.monotonic() - began, Scrubber(context.secrets)
-    verdict, reason = _verdict(outcome, system.exceptions.get(check.check_id, ""))
+    of_group = system.exceptions.get(group_of(check), "")
+    verdict, reason = _verdict(outcome, system.exceptions.get(check.check_id, ""), of_group)
     headline = (
         outcome
         if isinstance(outcome, CheckObservation)
@@ -86,10 +87,16 @@ def run_check(system: TestSystem, check: Check) -> CheckResult:
     )
 
 
-def _verdict(outcome: CheckObservation | str, excepted: str) -> tuple[Verdict, str]:
-    """The verdict, and its reason. An exception that is not needed is a failure: it would hide the next one."""
-    if isinstance(outcome, str):
-        return "skipped", outcome
+def _verdict(outcome: CheckObservation | SkippedError, excepted: str, of_group: str) -> tuple[Verdict, str]:
+    """The verdict, and its reason. An exception that is not needed is a failure: it would hide the next one.
+
+    An exception of a whole group is for what cannot be tried; a check of it that fails, fails.
+    """
+    if isinstance(outcome, UntriedError):
+        reason = excepted or of_group
+        return ("excepted", f"{reason} ({outcome})") if reason else ("untried", str(outcome))
+    if isinstance(outcome, SkippedError):
+        return "skipped", str(outcome)
     if outcome.passed and excepted:
         return "failed", f"it passes, and the test system excepts it: {excepted}"
     if outcome.passed:
@@ -97,9 +104,9 @@ def _verdict(outcome: CheckObservation | str, excepted: str) -> tuple[Verdict, s
     return ("excepted", excepted) if excepted else ("failed", "")
 
 
-def _within_limit(check: Check, context: CheckContext) -> CheckObservation | str:
+def _within_limit(check: Check, context: CheckContext) -> CheckObservation | SkippedError:
     """The outcome; or why there is none."""
-    observations: list[CheckObservation | str] = []
+    observations: list[CheckObservation | SkippedError] = []
     thread = threading.Thread(
         target=lambda: observations.append(_outcome(check, context)), name=check.check_id, daemon=True
     )
@@ -110,11 +117,11 @@ def _within_limit(check: Check, context: CheckContext) -> CheckObservation | str
     return failed(check.title, f"it did not come to an end within {LIMIT_S:g} s", "an end, good or bad")
 
 
-def _outcome(check: Check, context: CheckContext) -> CheckObservation | str:
+def _outcome(check: Check, context: CheckContext) -> CheckObservation | SkippedError:
     try:
         return check.run(context)
     except SkippedError as skipped:
-        return str(skipped)
+        return skipped
     except IngestionError as error:
         return failed(check.title, f"an error where none belongs: {error.code}: {error}", "no error")
     except Exception as error:  # noqa: BLE001 - whatever a connector raises is a result

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from html import escape
 from typing import TYPE_CHECKING, get_args
 
-from connector_kit.checks.check import Verdict
+from connector_kit.checks.check import TRY_IT, Verdict
 from connector_kit.checks.scorecard_html import page_of
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from connector_kit.checks.check import CheckResult
 
-_SIGNS = {"passed": "ok", "failed": "FAILED", "skipped": "skipped", "excepted": "excepted"}
+_SIGNS = {"passed": "ok", "failed": "FAILED", "untried": "UNTRIED", "skipped": "skipped", "excepted": "excepted"}
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Scorecard:
 
     @property
     def good(self) -> bool:
-        """Whether no check failed."""
+        """Whether no check failed, and no core check stayed untried without a written exception."""
         return all(result.good for result in self.results)
 
     @property
@@ -48,7 +48,7 @@ class Scorecard:
         return {verdict: counted[verdict] for verdict in get_args(Verdict)}
 
     def json(self) -> str:
-        """Shape: ``{connector, unit, good, counts, seconds, results: [...]}``."""
+        """Shape: ``{connector, unit, good, counts, seconds, findings: [...]}``."""
         document = {
             "connector": self.title,
             "unit": self.unit,
@@ -70,6 +70,8 @@ class Scorecard:
                 lines += [f"{'':>12}{name}: {value}" for name in names if (value := getattr(result, name))]
             if result.reason:
                 lines.append(f"{'':>12}{result.reason}")
+            if result.verdict == "untried" and not result.good:
+                lines.append(f"{'':>12}{TRY_IT}")
         return "\n".join(lines)
 
     def html(self) -> str:

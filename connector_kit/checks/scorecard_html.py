@@ -15,14 +15,16 @@ if TYPE_CHECKING:
 _WORDS: Mapping[Verdict, str] = {
     "passed": "passed",
     "failed": "failed",
-    "skipped": "not tried",
+    "untried": "not tried",
+    "skipped": "not needed",
     "excepted": "excepted",
 }
 _STYLE = """
 :root { --ink: #1d2733; --soft: #5b6875; --line: #dfe4ea; --paper: #fff; --ground: #f5f6f8;
-  --passed: #1a7f4b; --failed: #c0262d; --skipped: #75808c; --excepted: #9a6700; }
+  --passed: #1a7f4b; --failed: #c0262d; --untried: #b35c00; --skipped: #75808c; --excepted: #9a6700; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6eaef; --soft: #9aa7b4; --line: #303a45; --paper: #1b222a;
-  --ground: #12171d; --passed: #4cc38a; --failed: #ff7a7f; --skipped: #8a96a3; --excepted: #e0b04a; } }
+  --ground: #12171d; --passed: #4cc38a; --failed: #ff7a7f; --untried: #f0a35e;
+  --skipped: #8a96a3; --excepted: #e0b04a; } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--ground); color: var(--ink);
   font: 15px/1.5 system-ui, -apple-system, "Segoe UI", sans-serif; }
@@ -53,8 +55,10 @@ dl { display: grid; grid-template-columns: 5.5rem 1fr; gap: .25rem .75rem; margi
 dt { color: var(--soft); }
 dd { margin: 0; overflow-wrap: anywhere; }
 .passed { color: var(--passed); } .failed { color: var(--failed); }
+.untried { color: var(--untried); }
 .skipped { color: var(--skipped); } .excepted { color: var(--excepted); }
 .bar .passed { background: var(--passed); } .bar .failed { background: var(--failed); }
+.bar .untried { background: var(--untried); }
 .bar .skipped { background: var(--skipped); } .bar .excepted { background: var(--excepted); }
 @media (max-width: 36rem) { summary { grid-template-columns: 5rem 1fr; } summary code { grid-column: 2; } }
 @media print { body { background: #fff; color: #000; font-size: 10pt; } main { max-width: none; padding: 0; }
@@ -73,6 +77,7 @@ def page_of(
     """The page: counts, then groups; what failed is open, everything else opens with a click."""
     groups = [_group(titles.get(name, name), list(some)) for name, some in groupby(results, lambda one: one.group)]
     failed = [result for result in results if result.verdict == "failed"]
+    untried = [result for result in results if result.verdict == "untried" and not result.good]
     return (
         "<!doctype html>\n"
         '<html lang="en"><head><meta charset="utf-8">'
@@ -80,6 +85,7 @@ def page_of(
         f"<title>{escape(title)}: conformance</title><style>{_STYLE}</style></head>\n<body><main>\n"
         f"{_head(title, unit, counts, results, moment)}"
         f"{_group('What failed', failed) if failed else ''}"
+        f"{_group('What was not tried, although rows depend on it', untried) if untried else ''}"
         f"{''.join(groups)}</main></body></html>\n"
     )
 
@@ -88,8 +94,8 @@ def _head(
     title: str, unit: str, counts: Mapping[Verdict, int], results: Sequence[CheckResult], moment: datetime
 ) -> str:
     took = f"{len(results)} checks in {sum(result.seconds for result in results):.0f} s"
-    sentence = "It keeps every promise that could be tried." if not counts["failed"] else _failed(counts["failed"])
-    sort = "failed" if counts["failed"] else "passed"
+    untried = sum(result.verdict == "untried" and not result.good for result in results)
+    sentence, sort = _verdict(counts, untried)
     boxes = "".join(
         f'<li><b class="{verdict}">{count}</b>{_WORDS[verdict]}</li>' for verdict, count in counts.items() if count
     )
@@ -101,8 +107,14 @@ def _head(
     )
 
 
-def _failed(count: int) -> str:
-    return "One promise is broken." if count == 1 else f"{count} promises are broken."
+def _verdict(counts: Mapping[Verdict, int], untried: int) -> tuple[str, str]:
+    """The page's first sentence, and its colour."""
+    failed = counts["failed"]
+    broken = "One promise is broken." if failed == 1 else f"{failed} promises are broken."
+    open_ = f"{untried} promise(s) on which rows depend were not tried." if untried else ""
+    if failed or untried:
+        return " ".join(filter(None, [broken if failed else "", open_])), "failed" if failed else "untried"
+    return f"It keeps the {counts['passed']} promises that apply to it.", "passed"
 
 
 def _bar(counts: Mapping[Verdict, int]) -> str:
@@ -124,7 +136,7 @@ def _group(title: str, results: Sequence[CheckResult]) -> str:
 
 
 def _row(result: CheckResult) -> str:
-    opened = " open" if result.verdict == "failed" else ""
+    opened = "" if result.good else " open"
     why = f'<span class="why">{escape(result.reason)}</span>' if result.reason else ""
     return (
         f'<details{opened}><summary><span class="mark {result.verdict}">{_WORDS[result.verdict]}</span>'

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from connector_kit.checks.check import TRY_IT
 from connector_kit.checks.run import check_connector
 from connector_kit.checks.system import TestSystem
 from contracts.errors import ConfigInvalidError
@@ -27,7 +28,7 @@ class WrittenScorecard:
     """A scorecard that another process made.
 
     Attributes:
-        good: No check failed.
+        good: No check failed, and no core check stayed untried.
         json: See :meth:`connector_kit.checks.scorecard.Scorecard.json`.
         html: A page.
         text: A table.
@@ -40,13 +41,15 @@ class WrittenScorecard:
 
     @property
     def failures(self) -> list[str]:
-        """What failed, a sentence each: the check, what was sent, what came, what was expected."""
-        failures = [each for each in json.loads(self.json)["findings"] if each["verdict"] == "failed"]
-        return [
-            f"{each['check']} ({each['title']}): sent {each['sent']}; received {each['received']}; expected "
-            f"{each['expected']}"
-            for each in failures
-        ]
+        """What is not good, a sentence each: what was sent, received and expected; or why it was not tried."""
+        return [_failure(each) for each in json.loads(self.json)["findings"] if not each["good"]]
+
+
+def _failure(finding: dict[str, str]) -> str:
+    name = f"{finding['check']} ({finding['title']})"
+    if finding["verdict"] == "untried":
+        return f"{name}: not tried, because {finding['reason']}. {TRY_IT}"
+    return f"{name}: sent {finding['sent']}; received {finding['received']}; expected {finding['expected']}"
 
 
 def test_systems_of(module: str) -> list[type[TestSystem]]:

@@ -17,10 +17,14 @@ if TYPE_CHECKING:
 
 
 class SkippedError(Exception):
-    """The check cannot be made here; the text says why."""
+    """The check has nothing to try: the unit has no such column, the connector no such mode. The text says why."""
 
 
-class HookMissingError(SkippedError):
+class UntriedError(SkippedError):
+    """The check could be made on another test system: one with a hook, more rows, a longer recording."""
+
+
+class HookMissingError(UntriedError):
     """The check needs a hook that the test system does not have."""
 
     def __init__(self, hook: str, what: str) -> None:
@@ -69,8 +73,8 @@ class FieldLocation:
 class TestSystem:
     """Subclass it: the attributes and :meth:`config` are needed, every other method is a hook.
 
-    A check that needs a hook which is missing is skipped, and says so. Tests have small systems: 100 to 300 rows, five
-    pages or more, several slices.
+    A check that needs a hook which is missing is not tried, and says so; no core check may stay untried without an
+    exception. Tests have small systems: 100 to 300 rows, five pages or more, several slices.
 
     Attributes:
         factory: Of the connector.
@@ -82,7 +86,8 @@ class TestSystem:
             column of that type, as far as the unit has one.
         settings: Over the kit's own; retries are quick by default.
         policy: Fields of the unit's policy that an operator has to set (``cursor_columns``, say).
-        exceptions: Id of a check to the reason why the connector need not pass it.
+        exceptions: Id of a check, or name of a group, to the reason why the connector need not pass it, or why it
+            cannot be tried.
         repeatable: After every :meth:`reset` there are the same rows, so that they are read once for all checks.
         smallest_overlap: Settings under which an incremental run reads as little as it can once more.
         buffered_rows: So many rows the connector may hold between the system and the stages.

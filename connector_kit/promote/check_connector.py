@@ -13,13 +13,29 @@ from connector_kit.template.new import FOLDER
 from contracts.errors import ConfigInvalidError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 
-def failed_checks(root: Path, name: str) -> Callable[[str], list[str]]:
-    """What a promotion asks before it writes: the failures of every check, over the connector as it would be."""
-    module = layout_of(root, name).dotted("system")
-    return lambda shadow: [failure for card in check_in_subprocess(Path(shadow), module) for failure in card.failures]
+class PromotionChecks:
+    """What a promotion asks before it writes: every check, over the connector as it would be.
+
+    Args:
+        root: The repository.
+        name: Of the connector.
+
+    Attributes:
+        headlines: A line for each test system that was checked: what it is, and how many checks ended how.
+    """
+
+    def __init__(self, root: Path, name: str) -> None:
+        self._module = layout_of(root, name).dotted("system")
+        self.headlines: tuple[str, ...] = ()
+
+    def __call__(self, shadow: str) -> list[str]:
+        """What is not good, of all test systems of the module in ``shadow``."""
+        cards = check_in_subprocess(Path(shadow), self._module)
+        self.headlines = tuple(card.text.partition("\n")[0] for card in cards)
+        return [failure for card in cards for failure in card.failures]
 
 
 def scorecards(name: str, root: Path, only: Sequence[str] = ()) -> list[WrittenScorecard]:

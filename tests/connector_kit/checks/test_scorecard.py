@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -86,7 +87,7 @@ def test_a_scorecard_without_failures_says_so():
     with OpenshelfTestSystem() as system:
         card = run_checks(system, ["rows.empty"])
     assert card.good
-    assert "It keeps every promise" in card.html()
+    assert "It keeps the 1 promises that apply to it." in card.html()
 
 
 def test_an_exception_is_shown_with_its_reason_and_one_that_is_not_needed_fails():
@@ -115,16 +116,56 @@ def test_a_check_or_group_that_does_not_exist_is_refused():
         run_checks(system, ["row"])
 
 
-def test_a_hook_that_is_missing_skips_the_check_and_says_which():
+def test_a_hook_that_is_missing_leaves_the_check_untried_and_says_which():
     class Silent(OpenshelfTestSystem):
         def change(self, count):
             return TestSystem.change(self, count)
 
     with Silent() as system:
-        result = run_check(system, CHECKS["incremental.equals-full"])
-    assert result.verdict == "skipped"
+        card = run_checks(system, ["incremental.equals-full"])
+    (result,) = card.results
+    assert result.verdict == "untried"
     assert "no change()" in result.reason
-    assert result.good
+    assert not card.good
+    assert "1 untried" in card.text()
+    assert "1 promise(s) on which rows depend were not tried." in card.html()
+
+
+@pytest.mark.parametrize("name", ["incremental.equals-full", "incremental"])
+def test_what_cannot_be_tried_may_be_excepted_by_check_or_group(name):
+    class Unchanging(OpenshelfTestSystem):
+        exceptions = {name: "nobody may write to it"}
+
+        def change(self, count):
+            return TestSystem.change(self, count)
+
+    with Unchanging() as system:
+        card = run_checks(system, ["incremental.equals-full"])
+    (result,) = card.results
+    assert result.verdict == "excepted"
+    assert "nobody may write to it" in result.reason
+    assert card.good
+
+
+def test_an_exception_of_a_group_does_not_hide_a_failure():
+    class GroupExcepting(OpenshelfTestSystem):
+        exceptions = {"rows": "some of them cannot be tried"}
+
+    failing = replace(CHECKS["rows.empty"], run=lambda _context: CheckObservation(False, "s", "r", "e"))
+    with GroupExcepting() as system:
+        assert run_check(system, failing).verdict == "failed"
+
+
+def test_what_does_not_touch_rows_may_stay_untried():
+    class Small(OpenshelfTestSystem):
+        buffered_rows = 10_000
+
+        def grow(self, rows):
+            return TestSystem.grow(self, rows)
+
+    with Small() as system:
+        result = run_check(system, CHECKS["memory.bound"])
+    assert (result.verdict, result.good) == ("untried", True)
 
 
 def test_an_untyped_error_is_a_failure_and_not_the_kits_end():
@@ -156,7 +197,7 @@ def test_no_secret_of_the_config_is_in_a_finding():
 
 
 def test_a_lab_on_recorded_traffic(tmp_path):
-    """What was recorded is checked; what needs more than that is skipped, and names the request."""
+    """What was recorded is checked; what needs more than that is untried, and names the request."""
     with AuthorsTestSystem() as system:
         system.reset()
         cassette = Cassette(scrub=Scrubber([system.server.token]))
@@ -184,10 +225,11 @@ def test_a_lab_on_recorded_traffic(tmp_path):
     with RecordedAuthors() as recorded:
         card = run_checks(recorded, ["plan", "pages", "resume", "rows.unicode", "errors.staying-403", "schema.batches"])
     result = {one.check: one for one in card.results}
-    assert card.good, card.text()
+    assert not card.good
     passed = {name for name, one in result.items() if one.verdict == "passed"}
     assert {"plan.covering", "pages.every-row", "pages.short", "rows.unicode", "errors.staying-403"} <= passed
-    assert result["schema.batches"].verdict == "skipped"
+    assert {name for name, one in result.items() if not one.good} == {"schema.batches"}
+    assert result["schema.batches"].verdict == "untried"
     assert "GET /v1/books" in result["schema.batches"].reason
 
 

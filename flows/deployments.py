@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import os
-from datetime import timedelta
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from prefect.automations import Automation
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
-from prefect.client.schemas.objects import StateType
-from prefect.events.actions import ChangeFlowRunState
-from prefect.events.schemas.automations import EventTrigger, Posture
 from prefect.exceptions import ObjectAlreadyExists
 from prefect.types.entrypoint import EntrypointType
 from prefect.workers.process import ProcessWorker
 
 from flows.blocks.types import CheckpointBlock, LocalStagingBlock, MemoryStagingBlock, StateEntryBlock, endpoint_blocks
 from flows.prefect_api.block_documents import BlockDocuments
-from flows.prefect_api.runs import AWAITING_RETRY, AWAITING_TURN
 
 if TYPE_CHECKING:
     from prefect.blocks.core import Block
@@ -30,14 +24,6 @@ if TYPE_CHECKING:
 
 POOL = "nucleus"
 _POOL_VARIABLES = ("env", "working_dir")
-HEARTBEAT_S = 30
-ZOMBIE_AFTER_S = 90
-"""At least three heartbeats, or a slow moment would crash healthy runs."""
-_WITHOUT_PROCESS = (
-    *("Completed", "Failed", "Cancelled", "Crashed", "Paused", "Suspended"),
-    *("Scheduled", AWAITING_RETRY, AWAITING_TURN),
-)
-"""States in which no heartbeat is due."""
 
 
 class Deployed(NamedTuple):
@@ -165,28 +151,3 @@ def apply() -> None:
             ),
         )
         deployment.apply()
-
-
-def watch_zombies(after_s: int = ZOMBIE_AFTER_S) -> None:
-    """The automation that crashes runs whose heartbeats stopped: the server has no such service of its own."""
-    within = timedelta(seconds=after_s)
-    name = "nucleus: crash runs without a heartbeat"
-    expected = {f"prefect.flow-run.{each}" for each in ("heartbeat", *_WITHOUT_PROCESS)}
-    with get_client(sync_client=True) as client:
-        for old in client.read_automations_by_name(name):
-            if isinstance(old.trigger, EventTrigger) and (old.trigger.expect, old.trigger.within) == (expected, within):
-                return
-            client.delete_automation(old.id)
-    Automation(
-        name=name,
-        trigger=EventTrigger(
-            after={"prefect.flow-run.heartbeat"},
-            expect=expected,
-            match={"prefect.resource.id": "prefect.flow-run.*"},
-            for_each={"prefect.resource.id"},
-            posture=Posture.Proactive,
-            threshold=1,
-            within=within,
-        ),
-        actions=[ChangeFlowRunState(state=StateType.CRASHED, message="No heartbeat: the run's process is gone.")],
-    ).create()

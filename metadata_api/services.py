@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from flows.operations import run_control
+from flows.operations.dead_runs import keep_watch
 from flows.prefect_api.client import home_folder
 from flows.wiring import close_live, open_workspace
 from metadata_api.dispatcher import Dispatcher
@@ -74,13 +75,17 @@ class ApiServices:
             self.workspace,
             self.runs,
             self.settings,
-            (self.replays.sweep, self.sync_schedules),
+            (self.replays.sweep, self.sync_schedules, self.keep_watch),
             self.unit_states.refresh,
         )
 
     def sync_schedules(self) -> int:
         """See :func:`flows.operations.run_control.sync`."""
         return run_control.sync(self.workspace)
+
+    def keep_watch(self) -> bool:
+        """See :func:`flows.operations.dead_runs.keep_watch`."""
+        return keep_watch(self.workspace.plane)
 
     def close(self) -> None:
         """Close connections."""

@@ -8,6 +8,7 @@ import time
 from flows import deployments
 from flows.local.launch import START_TIMEOUT_S
 from flows.local.processes import is_healthy
+from flows.operations.dead_runs import watch_zombies
 from flows.prefect_api.client import connect, unreachable
 
 
@@ -30,7 +31,7 @@ def set_up(wait_for: str | None = None, instance: str | None = None) -> None:
         deployments.register_blocks(plane)
     deployments.make_pool()
     deployments.apply()
-    deployments.watch_zombies()
+    watch_zombies()
 
 
 if __name__ == "__main__":

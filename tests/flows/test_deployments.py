@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,10 +14,13 @@ from prefect.workers.process import ProcessWorker
 
 from flows import deployments
 from flows.deployments import DEPLOYMENTS, POOL, most_runs
+from flows.operations.dead_runs import NAME, keep_watch, watch_zombies
+from tests.control_plane import locked
 
 if TYPE_CHECKING:
     import pytest
 
+    from flows.local.control_plane import LocalControlPlane
     from flows.prefect_api.client import ControlPlane
 
 ROOT = Path(__file__).parents[2]
@@ -53,7 +58,7 @@ def test_every_entrypoint_is_a_flow(monkeypatch: pytest.MonkeyPatch) -> None:
         assert by_file.name == by_module.name == each.name
 
 
-def test_nucleus_up_deploys_them_all(plane: ControlPlane) -> None:
+def test_nucleus_up_deploys_them_all(control_plane: LocalControlPlane, plane: ControlPlane) -> None:
     found = plane.call("POST", "/deployments/filter", {})
     assert {each["name"] for each in found} == {each.name for each in DEPLOYMENTS}
     assert all(each["work_pool_name"] == POOL for each in found)
@@ -64,10 +69,37 @@ def test_nucleus_up_deploys_them_all(plane: ControlPlane) -> None:
     assert properties["mode"]["anyOf"][0]["enum"] == ["full", "incremental"]
     assert properties["endpoint_id"]["description"]
     assert plane.call("GET", f"/work_pools/{POOL}")["concurrency_limit"] == most_runs() >= 4
-    automations = plane.call("POST", "/automations/filter", {})
+    with locked(control_plane.home):  # another test takes it away for a moment
+        automations = plane.call("POST", "/automations/filter", {})
     assert [each["name"] for each in automations] == ["nucleus: crash runs without a heartbeat"]
     quiet = {"prefect.flow-run.Suspended", "prefect.flow-run.AwaitingTurn"}
     assert quiet < {*automations[0]["trigger"]["expect"]}, "these have no process, and are not crashed for it"
+
+
+def test_prefect_deploy_and_the_api_set_a_watch_over_dead_runs(
+    control_plane: LocalControlPlane, plane: ControlPlane
+) -> None:
+    def watches() -> list[dict]:
+        return [each for each in plane.call("POST", "/automations/filter", {}) if each["name"] == NAME]
+
+    def without() -> None:
+        for each in watches():
+            plane.call("DELETE", f"/automations/{each['id']}")
+
+    with locked(control_plane.home):
+        without()
+        keep_watch(plane)
+        assert not keep_watch(plane), "one is enough"
+        (made_by_api,) = watches()
+        watch_zombies()
+        assert watches() == [made_by_api], "it is the one that `nucleus up` makes"
+        without()
+        command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--name", "clean-staging"]
+        deployed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+        assert deployed.returncode == 0, deployed.stdout + deployed.stderr
+        (made_by_step,) = watches()
+        watch_zombies()
+        assert watches() == [made_by_step]
 
 
 def test_endpoints_come_before_state_where_blocks_are_listed(plane: ControlPlane) -> None:

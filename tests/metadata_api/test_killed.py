@@ -14,10 +14,10 @@ import httpx
 import psutil
 import pytest
 
-from flows.deployments import watch_zombies
 from flows.local.commands import WORKER_FILES
 from flows.local.contexts import using
 from flows.local.up import down, up
+from flows.operations.dead_runs import watch_zombies
 from flows.prefect_api.client import connect
 from flows.wiring import close_live, open_workspace
 from tests.metadata_api.conftest import ENVIRONMENT, Caller, signed_post, until
@@ -197,7 +197,11 @@ def test_nothing_is_lost_and_nothing_doubled(installation: Installation, tables:
     requests = tables.requests()
     ids = [installation.accepted(requests[0])]
     installation.kill("api")
-    installation.restart()
+    with connect() as plane:
+        for watch in plane.call("POST", "/automations/filter", {}):
+            plane.call("DELETE", f"/automations/{watch['id']}")
+        installation.restart()
+        until(lambda: plane.call("POST", "/automations/filter", {}))
     ids.append(installation.accepted(requests[1]))
     until(lambda: tables.has_begun(0) or tables.has_begun(1))
     installation.kill("server")

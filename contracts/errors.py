@@ -21,6 +21,7 @@ The base class is the *phase*; *recovery* is mixed in. Callers test ``isinstance
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar
 
 
@@ -48,13 +49,11 @@ class IngestionError(Exception):
     code: ClassVar[str] = "E_INGESTION"
 
     def __init__(self, what: str, next_step: str = "", **facts: Any) -> None:
-        self.what = what
-        self.next_step = next_step
-        self.facts = facts
+        self.what, self.next_step, self.facts = what, next_step, facts
         super().__init__(f"{what.rstrip('.')}. {next_step}".strip())
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_rebuild, (type(self), self.what, self.next_step, self.facts), self.__dict__)
+        return (partial(type(self), **self.facts), (self.what, self.next_step), self.__dict__)
 
     @property
     def retryable(self) -> bool:
@@ -65,10 +64,6 @@ class IngestionError(Exception):
         """Shape: ``{code, message, hint, retryable, facts}``, as the command and the API print it."""
         shown = {"code": self.code, "message": self.what, "hint": self.next_step}
         return {**shown, "retryable": self.retryable, "facts": self.facts}
-
-
-def _rebuild(kind: type[IngestionError], what: str, next_step: str, facts: dict[str, Any]) -> IngestionError:
-    return kind(what, next_step, **facts)
 
 
 class ConfigError(IngestionError):
@@ -153,6 +148,12 @@ class EndpointDisabledError(Terminal, MetadataError):
     """An operator disabled the whole endpoint."""
 
     code = "E_ENDPOINT_DISABLED"
+
+
+class EndpointInUseError(Retriable, MetadataError):
+    """The endpoint cannot be removed while a run reads or writes it, or waits to."""
+
+    code = "E_ENDPOINT_IN_USE"
 
 
 class UnitDisabledError(Skippable, Terminal, MetadataError):

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import uuid4
 
 from contracts.endpoint import SupportsSelectionCheck
-from contracts.errors import ConfigInvalidError
-from flows.prefect_api.runs import ACCEPTED, ALIVE, AWAITING_TURN, DEPLOYMENT, key_of, same_parameters
+from contracts.errors import ConfigInvalidError, EndpointInUseError
+from flows.prefect_api.runs import ACCEPTED, ALIVE, AWAITING_RETRY, AWAITING_TURN, DEPLOYMENT, key_of, same_parameters
 from flows.prefect_api.schedules import prefect_schedule, sync_schedules
 from state.units import stored
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from contracts.unit import UnitConfig
     from flows.prefect_api.runs import Run
     from flows.wiring import Workspace
+
+
+_NOT_ENDED = ("SCHEDULED", "PAUSED", *ALIVE)
 
 
 def active_run(workspace: Workspace, ref: RunRef) -> Run | None:
@@ -115,7 +118,19 @@ def switch_endpoint(workspace: Workspace, endpoint_id: str, *, on: bool) -> None
 
 
 def remove_endpoint(workspace: Workspace, endpoint_id: str) -> bool:
-    """Forget the connection and whether it was switched off; its state stays. False when there was none."""
+    """Forget the connection and whether it was switched off; its state stays. False when there was none.
+
+    Raises:
+        EndpointInUseError: A run reads or writes it, or waits to.
+        ControlPlaneError: The server did not say which runs there are.
+    """
+    if using := next((run for run in workspace.runs.find(_NOT_ENDED) if _uses(run, endpoint_id)), None):
+        raise EndpointInUseError(
+            f"Endpoint {endpoint_id!r} is used by run {using.run_id} ({using.name or using.state})",
+            "Wait for the run to end, or cancel it; then remove the endpoint.",
+            endpoint_id=endpoint_id,
+            run_id=using.run_id,
+        )
     removed = workspace.endpoints.remove(endpoint_id)
     workspace.switches.forget(endpoint_id)
     workspace.profiles.forget(endpoint_id)
@@ -128,6 +143,13 @@ def sync(workspace: Workspace) -> int:
     off = {name for name in {each.endpoint_id for each in configs} if not workspace.switches.is_on(name)}
     due = [each for each in configs if each.endpoint_id not in off]
     return sync_schedules(workspace.plane, due, workspace.holds.list())
+
+
+def _uses(run: Run, endpoint_id: str) -> bool:
+    """True for a run of the endpoint that somebody asked for; what only its schedule planned does not count yet."""
+    if run.ref is None or endpoint_id not in {run.ref.endpoint_id, run.ref.sink_id}:
+        return False
+    return run.state != "SCHEDULED" or ACCEPTED in run.tags or run.name in {AWAITING_TURN, AWAITING_RETRY}
 
 
 def _scheduled(config: UnitConfig) -> tuple[object, ...] | None:

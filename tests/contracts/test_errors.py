@@ -22,6 +22,7 @@ TABLE = {
         "E_CATALOG_MISSING": "T",
         "E_DATASET_NOT_IN_CATALOG": "ST",
         "E_ENDPOINT_DISABLED": "T",
+        "E_ENDPOINT_IN_USE": "R",
         "E_UNIT_DISABLED": "ST",
     },
     "PlanError": {

@@ -9,6 +9,7 @@ import pytest
 from contracts.errors import RunPausedError
 from flows.ingest_unit import ingest_unit
 from flows.operations.statuses import state_of
+from tests.cli.command import fails
 from tests.flows.conftest import NAP
 from tests.metadata_api.conftest import Caller, until
 
@@ -92,5 +93,8 @@ def test_a_run_that_waits_for_a_worker_is_cancelled(
         assert (shown["state"], state_of(workspace, pair.ref).state) == ("PAUSED", "PAUSED")
         assert "pause is over" in caller.data(START, **place)["startIngestion"]["message"]
         assert caller.data(START, **place)["startIngestion"]["message"] == "The unit runs"
+        for used in (pair.source_id, pair.sink_id):
+            assert caller.code("mutation($i: ID!) { deleteEndpoint(id: $i) }", i=used) == "E_ENDPOINT_IN_USE"
+        fails("E_ENDPOINT_IN_USE", "endpoint", "remove", pair.sink_id)
     finally:
         plane.call("PATCH", "/work_pools/nucleus", {"is_paused": False})

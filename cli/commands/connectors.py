@@ -45,14 +45,17 @@ def check(
     as_json: JsonFlag = False,
 ) -> None:
     """Put a connector through every fault of the kit; exit code 1 when it fails a check."""
-    from connector_kit.promote.check_connector import scorecards
+    from connector_kit.promote.check_connector import checked
 
-    cards = scorecards(name, root.resolve(), tuple(only or ()))
+    cards, problems = checked(name, root.resolve(), tuple(only or ()))
     if html is not None:
         html.parent.mkdir(parents=True, exist_ok=True)
         html.write_text("\n".join(card.html for card in cards), encoding="utf-8")
+    notes = [f"Before it can be promoted: {problem}" for problem in problems]
     Output(as_json=as_json).show(
-        {"scorecards": [json.loads(card.json) for card in cards]}, *(card.text for card in cards)
+        {"scorecards": [json.loads(card.json) for card in cards], "notes": notes},
+        *(card.text for card in cards),
+        *notes,
     )
     if not all(card.good for card in cards):
         sys.stdout.flush()

@@ -54,6 +54,11 @@ class PromotionBuild:
         pairs = self._mappers(facts)
         self._register(facts, pairs)
         self._test(facts)
+        return self.modules
+
+    @property
+    def modules(self) -> dict[str, tuple[str, bytes]]:
+        """The modules' dotted names and contents by section."""
         return {name: (dotted, self.files[self._layout.below(dotted)]) for name, dotted in self._made.items()}
 
     def verify(self, check: Callable[[str], list[str]] | None) -> None:
@@ -62,18 +67,22 @@ class PromotionBuild:
         Raises:
             ProblemsFoundError: They report problems.
         """
+        if problems := self.lint_and_types():
+            raise ProblemsFoundError(*problems)
+        failures = check(str(self._folder)) if check else []
+        if failures:
+            fix = "Change the connector until the check passes."
+            raise ProblemsFoundError(*(self._source_map.problem_in_text(each, fix) for each in failures))
+
+    def lint_and_types(self) -> list[Problem]:
+        """What the tools say against the connector."""
         code = [name for name in self.files if name.endswith(".py")]
         # Of the connector all of it: what was promoted before may not fit what is promoted now.
         whole = (path.relative_to(self._folder).as_posix() for path in self._folder.glob(f"{self._layout.folder}/*.py"))
         product = sorted({*whole, *(name for name in code if not name.startswith("tests/"))})
         messages = tools.lint(self._folder, code)
         messages += tools.types(self._folder, product, self._layout.root / ".mypy_cache")
-        if messages:
-            raise ProblemsFoundError(*map(self._source_map.problem, messages))
-        failures = check(str(self._folder)) if check else []
-        if failures:
-            fix = "Change the connector until the check passes."
-            raise ProblemsFoundError(*(self._source_map.problem_in_text(each, fix) for each in failures))
+        return [*map(self._source_map.problem, messages)]
 
     def _new(self, folder: str) -> bool:
         return not (self._layout.root / folder / "__init__.py").exists()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from connector_kit.checks.subprocess_run import WrittenScorecard, check_in_subprocess
 from connector_kit.promote.layout import layout_of
-from connector_kit.promote.problems import ProblemsFoundError, refusal
+from connector_kit.promote.problems import Problem, ProblemsFoundError, refusal
 from connector_kit.promote.promotion import build_only
 from connector_kit.template.new import FOLDER
 from contracts.errors import ConfigInvalidError
@@ -38,8 +38,15 @@ class PromotionChecks:
         return [failure for card in cards for failure in card.failures]
 
 
-def scorecards(name: str, root: Path, only: Sequence[str] = ()) -> list[WrittenScorecard]:
-    """Scorecards of the connector's test systems.
+class CheckedConnector(NamedTuple):
+    """A scorecard for each test system, and what else a promotion would be refused for (lint, types)."""
+
+    scorecards: list[WrittenScorecard]
+    notes: tuple[Problem, ...] = ()
+
+
+def checked(name: str, root: Path, only: Sequence[str] = ()) -> CheckedConnector:
+    """The connector's test systems, checked.
 
     Args:
         name: Of the connector. Its modules are checked if they are there, else ``notebooks/prototypes/<name>.ipynb``.
@@ -55,7 +62,7 @@ def scorecards(name: str, root: Path, only: Sequence[str] = ()) -> list[WrittenS
     except ProblemsFoundError as error:
         raise refusal(name, error.problems) from None
     if layout.file(layout.dotted("source")).exists() or layout.file(layout.dotted("system")).exists():
-        return check_in_subprocess(root, layout.dotted("system"), only)
+        return CheckedConnector(check_in_subprocess(root, layout.dotted("system"), only))
     notebook = root / FOLDER / f"{name}.ipynb"
     if not notebook.exists():
         raise ConfigInvalidError(
@@ -64,7 +71,7 @@ def scorecards(name: str, root: Path, only: Sequence[str] = ()) -> list[WrittenS
             name=name,
         )
     cards: list[WrittenScorecard] = []
-    build_only(
+    notes = build_only(
         notebook, root, lambda shadow: cards.extend(check_in_subprocess(Path(shadow), layout.dotted("system"), only))
     )
-    return cards
+    return CheckedConnector(cards, notes)

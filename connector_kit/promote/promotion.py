@@ -8,6 +8,7 @@ finished by the next one: the files already written are those it would write.
 from __future__ import annotations
 
 import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -22,10 +23,11 @@ from connector_kit.promote.problems import ProblemsFoundError, refusal
 from connector_kit.promote.sections import sections_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from connector_kit.promote.cells import Notebook
     from connector_kit.promote.layout import ConnectorLayout
+    from connector_kit.promote.problems import Problem
     from connector_kit.promote.sections import Sections
 
 
@@ -88,38 +90,47 @@ def promote(notebook: Path, root: Path, *, check: Callable[[str], list[str]] | N
     return Promotion(layout.name, tuple(changed), (*(notes if changed else ()), *edited))
 
 
-def build_only(notebook: Path, root: Path, look: Callable[[str], object]) -> None:
+def build_only(notebook: Path, root: Path, look: Callable[[str], object]) -> tuple[Problem, ...]:
     """Build everything as :func:`promote` would, let ``look`` see the repository as it would be, and write nothing.
 
+    Returns:
+        What lint and types say, for which a promotion would be refused.
+
     Raises:
-        PromotionRefusedError: The notebook cannot become modules as it is.
+        PromotionRefusedError: The notebook cannot become modules at all.
     """
-
-    def seen(shadow: str) -> list[str]:
-        look(shadow)
-        return []
-
     try:
         layout = layout_of(root.resolve(), notebook.stem)
         read_notebook = read(notebook.resolve())
-        _built(read_notebook, layout, sections_of(read_notebook, layout), seen)
+        sections = sections_of(read_notebook, layout)
+        if not sections.drafts:
+            return ()
+        with _building(read_notebook, layout, sections) as (build, folder):
+            look(str(folder))
+            return tuple(sorted(set(build.lint_and_types())))
     except ProblemsFoundError as error:
         raise refusal(notebook.name, error.problems) from None
+
+
+@contextmanager
+def _building(notebook: Notebook, layout: ConnectorLayout, sections: Sections) -> Iterator[tuple[PromotionBuild, Path]]:
+    """The build, and the folder that is the repository as it would be; gone at the end."""
+    with tempfile.TemporaryDirectory(prefix="promotion-") as name:
+        folder = Path(name).resolve()
+        build = PromotionBuild(layout, sections, folder)
+        build.add(_cassettes(notebook.path, layout))
+        _unclaimed(notebook, layout, build.build())
+        yield build, folder
 
 
 def _built(
     notebook: Notebook, layout: ConnectorLayout, sections: Sections, check: Callable[[str], list[str]] | None
 ) -> tuple[dict[str, bytes], tuple[str, ...]]:
-    traffic = _cassettes(notebook.path, layout)
     if not sections.drafts:
-        return traffic, ()
-    with tempfile.TemporaryDirectory(prefix="promotion-") as folder:
-        build = PromotionBuild(layout, sections, Path(folder).resolve())
-        build.add(traffic)
-        modules = build.build()
-        _unclaimed(notebook, layout, modules)
+        return _cassettes(notebook.path, layout), ()
+    with _building(notebook, layout, sections) as (build, _):
         build.verify(check)
-        built = dict(build.files)
+        built, modules = dict(build.files), build.modules
     path = (
         notebook.path.relative_to(layout.root).as_posix()
         if notebook.path.is_relative_to(layout.root)

@@ -237,7 +237,7 @@ def test_what_is_wrong_is_said_at_its_place(root, why):
     changed, last = with_line(name, code)
     first = last - code.count("\n")
     (problem, *others) = refused(saved(root, notebook_of(**changed)), root)
-    assert problem["cell"] == number(name)
+    assert problem["cell"] == number(name), problem
     assert first <= problem["line"] <= last
     assert what in problem["what"]
     assert fix in problem["fix"]

@@ -8,7 +8,8 @@ import tomllib
 import pytest
 
 from connector_kit.promote.problems import PromotionRefusedError
-from connector_kit.promote.promotion import promote
+from connector_kit.promote.promotion import build_only, promote
+from connector_kit.template.new import new
 from tests.connector_kit.promote.authored_notebook import CELLS, ROOT, contents, notebook_of, number, python, saved
 
 pytestmark = pytest.mark.slow(2)
@@ -124,6 +125,18 @@ def test_a_table_of_entry_points_is_made(theirs):
     promote(saved(theirs, notebook_of(**THEIRS, source=SOURCE)), theirs, check=None)
     points = tomllib.loads((theirs / "pyproject.toml").read_text())["project"]["entry-points"]
     assert points == {"nucleus.connectors": {"http.acme": "acme_connectors.acme.source:FACTORY"}}
+
+
+def test_a_check_runs_whatever_lint_has_against_the_connector_and_says_it(theirs):
+    notebook, looked = new("acme", theirs), []
+    assert build_only(notebook, theirs, looked.append) == (), "the untouched template"
+    line = '        me = self.get_json(\\"/v1/me\\")'
+    assert line in notebook.read_text()
+    notebook.write_text(notebook.read_text().replace(line, "        unused = 1\\n" + line.lstrip("\n"), 1))
+    (problem,) = build_only(notebook, theirs, looked.append)
+    assert len(looked) == 2
+    assert (problem.cell, problem.line) == (8, 12)
+    assert "F841" in problem.what
 
 
 def test_a_mapper_of_theirs_would_not_be_found(theirs):

@@ -11,10 +11,12 @@ import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 from contracts.errors import IngestionError
+from flows.operations.locks import is_locked
 from flows.prefect_api.runs import ENDED
 from metadata_api.callbacks import CallbackOutcome, deliver
 from metadata_api.errors import CallbackRefusedError
@@ -131,13 +133,16 @@ class Dispatcher:
             self._guarded("callbacks", self.send_due)
             if now - cared_at >= CARE_EVERY_S:
                 cared_at = now
-                self._guarded("runs without a worker", lambda: restart_orphaned_runs(self._runs))
+                self._guarded("runs without a worker", self._restart_orphaned_runs)
                 self._guarded("retried runs", self.notice_retries)
                 self._guarded("states", self._refresh)
             if now - swept_at >= SWEEP_EVERY_S:
                 swept_at = now
                 for sweep in self._sweeps:
                     self._guarded("sweep", sweep)
+
+    def _restart_orphaned_runs(self) -> list[str]:
+        return restart_orphaned_runs(self._runs, partial(is_locked, self._workspace))
 
     def _guarded(self, what: str, work: Callable[[], object]) -> None:
         """A server that is away for a while ends nothing: the next look comes."""

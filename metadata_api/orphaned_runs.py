@@ -1,8 +1,8 @@
 """Restart runs whose worker died.
 
 No worker would ever begin a run whose worker died before its start; a run that crashed resumes its unfinished slices.
-A run is started three times at most. If the first process is alive after all, the unit's lock and the sink's epoch
-prevent harm.
+A run is started three times at most. One whose process holds the sink's lock is alive after all and left alone; where
+the lock does not tell, the sink's epoch prevents harm.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING
 from flows.prefect_api.runs import ACCEPTED
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from contracts.receipts import RunRef
     from flows.prefect_api.runs import Run, Runs
 
 CLAIMED_FOR_S = 120.0
@@ -23,8 +26,14 @@ MOST_STARTS = 3
 RESTART_WITHIN_S = 3_600.0
 
 
-def restart_orphaned_runs(runs: Runs, now: datetime | None = None) -> list[str]:
-    """Restart accepted runs whose worker died; returns their ids."""
+def restart_orphaned_runs(runs: Runs, is_locked: Callable[[RunRef], bool], now: datetime | None = None) -> list[str]:
+    """Restart accepted runs whose worker died; returns their ids.
+
+    Args:
+        runs: Of the server in use.
+        is_locked: Whether a process holds the unit. A run whose process works revives itself.
+        now: The time.
+    """
     now = now or datetime.now(UTC)
     claimed = [
         run for run in runs.find(("PENDING",), tag=ACCEPTED) if (now - run.state_at).total_seconds() > CLAIMED_FOR_S
@@ -32,7 +41,9 @@ def restart_orphaned_runs(runs: Runs, now: datetime | None = None) -> list[str]:
     crashed = [
         run
         for run in runs.find(("CRASHED",), tag=ACCEPTED, ended_after=now - timedelta(seconds=RESTART_WITHIN_S))
-        if will_be_restarted(run, now) and (now - run.state_at).total_seconds() > QUIET_S
+        if will_be_restarted(run, now)
+        and (now - run.state_at).total_seconds() > QUIET_S
+        and not (run.ref and is_locked(run.ref))
     ]
     return [run.run_id for run in (*claimed, *crashed) if runs.schedule_again(run)]
 
@@ -40,4 +51,4 @@ def restart_orphaned_runs(runs: Runs, now: datetime | None = None) -> list[str]:
 def will_be_restarted(run: Run, now: datetime | None = None) -> bool:
     """True while a crash is not the end of the run."""
     age_s = ((now or datetime.now(UTC)) - run.state_at).total_seconds()
-    return run.state == "CRASHED" and run.starts - run.waits < MOST_STARTS and age_s < RESTART_WITHIN_S
+    return run.state == "CRASHED" and run.processes < MOST_STARTS and age_s < RESTART_WITHIN_S

@@ -60,7 +60,7 @@ class UnitStateCache:
     def states(self, endpoint_id: str) -> tuple[UnitState, ...]:
         """Every state of the endpoint, as it is now, by unit and sink."""
         cached = self._current(endpoint_id)
-        return current_states(self._workspace.runs, cached.states.values(), cached.held, endpoint_id)
+        return current_states(self._workspace, cached.states.values(), cached.held, endpoint_id)
 
     def cursors(self, endpoint_id: str) -> dict[RunRef, dict[str, Any]]:
         """Saved cursors of the endpoint; ask for the states first."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from flows.execution.revival import kept_running
 from flows.execution.slot import held_slot
 
 if TYPE_CHECKING:
@@ -30,5 +31,5 @@ def exclusive_run(
     Raises:
         RunInProgressError: A live run holds the sink's lock; or the slot was not free within 75 seconds.
     """
-    with sink.exclusive(ref), held_slot(ref, plane, flow_run_id, log):
+    with sink.exclusive(ref), held_slot(ref, plane, flow_run_id, log), kept_running(plane, flow_run_id, log):
         yield

@@ -6,15 +6,17 @@ has a live run of the unit; the server marks runs without a heartbeat as crashed
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from contracts.receipts import RunRef
 from contracts.unit import UnitState
+from flows.operations.locks import is_locked
 from flows.prefect_api.runs import ALIVE
 from flows.stages.export import run_stopped_error
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from contracts.state import Checkpoint
     from flows.prefect_api.runs import Run, Runs
@@ -24,16 +26,16 @@ if TYPE_CHECKING:
 def states_of(workspace: Workspace, endpoint_id: str | None = None) -> tuple[UnitState, ...]:
     """Every state (of the endpoint), as it is now, by endpoint, unit and sink."""
     saved, held = workspace.states.list(endpoint_id), workspace.holds.list(endpoint_id)
-    return current_states(workspace.runs, saved, held, endpoint_id)
+    return current_states(workspace, saved, held, endpoint_id)
 
 
 def current_states(
-    runs: Runs, saved: Iterable[UnitState], held: Collection[RunRef], endpoint_id: str | None = None
+    workspace: Workspace, saved: Iterable[UnitState], held: Collection[RunRef], endpoint_id: str | None = None
 ) -> tuple[UnitState, ...]:
     """The saved states (of the endpoint), corrected by the runs that Prefect says are alive now.
 
     Args:
-        runs: Flow runs on the server in use.
+        workspace: Of the server in use.
         saved: As runs recorded them; may come from a cache.
         held: Paused by an operator.
         endpoint_id: Leave out runs of other endpoints.
@@ -42,25 +44,37 @@ def current_states(
         One state for each saved one and for each unit that runs for the first time, by endpoint, unit and sink.
     """
     by_ref = {ref_of(state): state for state in saved}
-    running = {ref: run for ref, run in _at_work(runs).items() if endpoint_id in {None, ref.endpoint_id}}
+    running = {ref: run for ref, run in _at_work(workspace.runs).items() if endpoint_id in {None, ref.endpoint_id}}
     first_runs = {ref: UnitState(**ref.model_dump()) for ref in running if ref not in by_ref}
-    found = [corrected(state, running.get(ref), is_held=ref in held) for ref, state in {**by_ref, **first_runs}.items()]
+    found = [
+        corrected(state, running.get(ref), partial(is_locked, workspace, ref), is_held=ref in held)
+        for ref, state in {**by_ref, **first_runs}.items()
+    ]
     return tuple(sorted(found, key=lambda state: (state.endpoint_id, state.unit_id, state.sink_id)))
 
 
 def state_of(workspace: Workspace, ref: RunRef) -> UnitState:
     """The state of one (endpoint, unit, sink), as it is now."""
     is_held = workspace.holds.is_held(ref)
-    return corrected(workspace.states.state(ref), _at_work(workspace.runs).get(ref), is_held=is_held)
+    alive = _at_work(workspace.runs).get(ref)
+    return corrected(workspace.states.state(ref), alive, partial(is_locked, workspace, ref), is_held=is_held)
 
 
-def corrected(noted: UnitState, alive: Run | None, *, is_held: bool = False) -> UnitState:
-    """The noted state, if what Prefect knows does not say otherwise; of a paused unit that does not run, PAUSED."""
+def corrected(
+    noted: UnitState, alive: Run | None, is_at_work: Callable[[], bool], *, is_held: bool = False
+) -> UnitState:
+    """The noted state, if what Prefect knows does not say otherwise; of a paused unit that does not run, PAUSED.
+
+    Of a unit that was noted as RUNNING and has no live run, the sink's lock tells whether Prefect is mistaken: it takes
+    runs for dead that it heard nothing of because it was away itself.
+    """
     if alive is not None and not _was_overtaken(alive, noted):
         if alive.is_suspended:
             return noted.model_copy(update={"state": "PAUSED"})
         began = {"last_run_id": alive.run_id, "last_run_at": alive.at_work_since or noted.last_run_at}
         return noted.model_copy(update={"state": "RUNNING", "flow_run_id": alive.run_id, **began})
+    if noted.state == "RUNNING" and is_at_work():
+        return noted
     if is_held:
         return noted.model_copy(update={"state": "PAUSED"})
     if noted.state == "RUNNING":

@@ -26,8 +26,9 @@ ACCEPTED = "nucleus-accepted"
 """Tag of a run that somebody was promised: it is started again when its worker dies."""
 AWAITING_RETRY, AWAITING_TURN, FOLDED = "AwaitingRetry", "AwaitingTurn", "Folded"
 """Names of states: scheduled after a crash; scheduled while another run of the unit works; completed by another run."""
-FOLDED_INTO, WAITS = "nucleus.folded-into", "nucleus.waits"
-"""Labels: id of the run that completed it; how often it was put back because another run of its unit was at work."""
+FOLDED_INTO, WAITS, REVIVALS = "nucleus.folded-into", "nucleus.waits", "nucleus.revivals"
+"""Labels: id of the run that completed it; how often it was put back because another run of its unit was at work; how
+often its process said that it works although it was taken for dead."""
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 ALIVE = ("PENDING", "RUNNING", "CANCELLING")
 WAITING = ("SCHEDULED", "PAUSED")
@@ -77,6 +78,11 @@ class Run(NamedTuple):
     def waits(self) -> int:
         """How often it was put back because another run of its unit was at work."""
         return int(self.labels.get(WAITS, 0))
+
+    @property
+    def processes(self) -> int:
+        """How many processes worked on it: Prefect counts every time that it became RUNNING."""
+        return self.starts - self.waits - int(self.labels.get(REVIVALS, 0))
 
     @property
     def ref(self) -> RunRef | None:
@@ -178,6 +184,13 @@ class Runs:
     def schedule_again(self, run: Run) -> bool:
         """Let a worker take the run; False when it went on meanwhile and the server said no."""
         return self._set_state(run, {"type": "SCHEDULED", "name": AWAITING_RETRY, "message": "Its worker was gone."})
+
+    def revive(self, run: Run) -> bool:
+        """Say that the run works, whatever it was taken for; whoever calls is its process."""
+        self.label(run, {REVIVALS: int(run.labels.get(REVIVALS, 0)) + 1})
+        state = {"type": "RUNNING", "message": "It was taken for dead while the server heard nothing of it."}
+        answer = self._plane.call("POST", f"/flow_runs/{run.run_id}/set_state", {"state": state, "force": True})
+        return bool(answer and answer.get("status") == "ACCEPT")
 
     def put_back(self, run: Run, message: str, at: datetime) -> bool:
         """Let the run wait for its turn, at most until ``at``; False when it went on and the server said no."""

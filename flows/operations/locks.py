@@ -1,0 +1,22 @@
+"""Whether a process works on a unit, asked of the sink: its lock ends with the process, whatever Prefect believes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from contracts.errors import IngestionError, RunInProgressError
+
+if TYPE_CHECKING:
+    from contracts.receipts import RunRef
+    from flows.wiring import Workspace
+
+
+def is_locked(workspace: Workspace, ref: RunRef) -> bool:
+    """True while a run holds the sink's lock of the unit; False when it does not, or the sink does not say."""
+    try:
+        with workspace.sink(ref.sink_id).exclusive(ref):
+            return False
+    except RunInProgressError:
+        return True
+    except IngestionError:
+        return False

@@ -127,3 +127,5 @@ class UnitState(Contract):
     last_run_at: datetime | None = None
     last_error: dict[str, JsonValue] | None = None
     stats: dict[str, JsonValue] = {}
+    waiting: str | None = None
+    """What the next run of the unit waits for; None when none waits. Never saved: it is asked of Prefect."""

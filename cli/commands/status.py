@@ -24,10 +24,10 @@ def status(
     rows = [
         (each.endpoint_id, each.unit_id, each.sink_id, each.state,
          each.last_run_at and f"{each.last_run_at:%F %T}",
-         (each.last_error or {}).get("code"), each.stats.get("rows_read"))
+         (each.last_error or {}).get("code"), each.stats.get("rows_read"), each.waiting)
         for each in states
     ]  # fmt: skip
-    columns = ("endpoint", "unit", "sink", "state", "last run (UTC)", "error", "rows read")
+    columns = ("endpoint", "unit", "sink", "state", "last run (UTC)", "error", "rows read", "next run")
     api_url = find_api()
     problems = out.problems(failing_services(api_url, home_folder() if api_url == running_api() else None))
     units = [each.model_dump(mode="json") for each in states]

@@ -115,7 +115,7 @@ class Turns:
     def _settle(self, *, serves: bool) -> None:
         """Fold what this run has served, and wake the oldest of the others."""
         try:
-            waiting = [run for run in self._runs.find(WAITING, name=AWAITING_TURN) if run.ref == self._ref]
+            waiting = [run for run in self._runs.find(WAITING, names=(AWAITING_TURN,)) if run.ref == self._ref]
             left = [run for run in waiting if not (serves and self._has_served(run) and self._fold(run))]
             if left:
                 self._runs.put_back(left[-1], "Its turn has come.", datetime.now(UTC))

@@ -178,5 +178,5 @@ def _not_begun(workspace: Workspace, parameters: Mapping[str, Any]) -> Run | Non
 def _waiting(workspace: Workspace, ref: RunRef) -> list[Run]:
     """Runs that were promised, and runs of schedules and the UI that wait for their turn."""
     promised = workspace.runs.find(("SCHEDULED",), tag=ACCEPTED)
-    in_turn = workspace.runs.find(("SCHEDULED",), name=AWAITING_TURN)
+    in_turn = workspace.runs.find(("SCHEDULED",), names=(AWAITING_TURN,))
     return [*{run.run_id: run for run in (*promised, *in_turn) if run.ref == ref}.values()]

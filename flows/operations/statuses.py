@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from contracts.receipts import RunRef
 from contracts.unit import UnitState
 from flows.operations.locks import is_locked
-from flows.prefect_api.runs import ALIVE
+from flows.prefect_api.runs import ALIVE, AWAITING_TURN, LATE
 from flows.stages.export import run_stopped_error
 
 if TYPE_CHECKING:
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from contracts.state import Checkpoint
     from flows.prefect_api.runs import Run, Runs
     from flows.wiring import Workspace
+
+
+NO_PLACE = "Waiting for a place in the work pool: as many runs as it takes are at work, or no worker is there."
 
 
 def states_of(workspace: Workspace, endpoint_id: str | None = None) -> tuple[UnitState, ...]:
@@ -46,10 +49,13 @@ def current_states(
     by_ref = {ref_of(state): state for state in saved}
     running = {ref: run for ref, run in _at_work(workspace.runs).items() if endpoint_id in {None, ref.endpoint_id}}
     first_runs = {ref: UnitState(**ref.model_dump()) for ref in running if ref not in by_ref}
+    waiting = {ref: words for ref, words in _waiting(workspace.runs).items() if endpoint_id in {None, ref.endpoint_id}}
+    to_be_first = {ref: UnitState(**ref.model_dump()) for ref in waiting if ref not in by_ref}
     found = [
         corrected(state, running.get(ref), partial(is_locked, workspace, ref), is_held=ref in held)
-        for ref, state in {**by_ref, **first_runs}.items()
+        for ref, state in {**by_ref, **to_be_first, **first_runs}.items()
     ]
+    found = [each.model_copy(update={"waiting": waiting.get(ref_of(each))}) for each in found]
     return tuple(sorted(found, key=lambda state: (state.endpoint_id, state.unit_id, state.sink_id)))
 
 
@@ -57,7 +63,8 @@ def state_of(workspace: Workspace, ref: RunRef) -> UnitState:
     """The state of one (endpoint, unit, sink), as it is now."""
     is_held = workspace.holds.is_held(ref)
     alive = _at_work(workspace.runs).get(ref)
-    return corrected(workspace.states.state(ref), alive, partial(is_locked, workspace, ref), is_held=is_held)
+    state = corrected(workspace.states.state(ref), alive, partial(is_locked, workspace, ref), is_held=is_held)
+    return state.model_copy(update={"waiting": _waiting(workspace.runs).get(ref)})
 
 
 def corrected(
@@ -87,6 +94,12 @@ def _at_work(runs: Runs) -> dict[RunRef, Run]:
     """Of each unit the run that began last, suspended ones too: a killed one is alive until its heartbeat is missed."""
     oldest_first = sorted(runs.find((*ALIVE, "PAUSED")), key=lambda run: run.at_work_since or run.state_at)
     return {run.ref: run for run in oldest_first if run.ref is not None}
+
+
+def _waiting(runs: Runs) -> dict[RunRef, str]:
+    """Of each unit, for a person, what its next run waits for: a place in the work pool, or its turn."""
+    due = runs.find(("SCHEDULED",), names=(LATE, AWAITING_TURN))
+    return {run.ref: run.message if run.name == AWAITING_TURN else NO_PLACE for run in due if run.ref is not None}
 
 
 def _was_overtaken(alive: Run, noted: UnitState) -> bool:

@@ -24,6 +24,8 @@ FLOW = "ingest-unit"
 DEPLOYMENT = "ingest-unit/ingest-unit"
 ACCEPTED = "nucleus-accepted"
 """Tag of a run that somebody was promised: it is started again when its worker dies."""
+LATE = "Late"
+"""Prefect's name of the state of a run that no worker has taken although it is due."""
 AWAITING_RETRY, AWAITING_TURN, FOLDED = "AwaitingRetry", "AwaitingTurn", "Folded"
 """Names of states: scheduled after a crash; scheduled while another run of the unit works; completed by another run."""
 FOLDED_INTO, WAITS, REVIVALS = "nucleus.folded-into", "nucleus.waits", "nucleus.revivals"
@@ -153,13 +155,13 @@ class Runs:
         states: tuple[str, ...],
         *,
         tag: str | None = None,
-        name: str | None = None,
+        names: tuple[str, ...] = (),
         ended_after: datetime | None = None,
     ) -> Iterator[Run]:
         """Runs of units in one of these states, the one that was to begin last first."""
         wanted: dict[str, Any] = {"state": {"type": {"any_": [*states]}}}
-        if name is not None:
-            wanted["state"]["name"] = {"any_": [name]}
+        if names:
+            wanted["state"]["name"] = {"any_": [*names]}
         if tag is not None:
             wanted["tags"] = {"all_": [tag]}
         if ended_after is not None:

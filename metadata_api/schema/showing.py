@@ -73,6 +73,7 @@ def status(state: UnitState, checkpoint: dict[str, Any] | None) -> types.Ingesti
         last_error_detail=None if shown is None else types.ErrorDetail(**shown),
         stats=state.stats or None,
         checkpoint=exact_json(checkpoint),
+        waiting=state.waiting,
     )
 
 

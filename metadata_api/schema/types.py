@@ -68,7 +68,9 @@ class ErrorDetail:
     hint: str
 
 
-@strawberry.type(description="Where one unit stands in one sink; sinkId is empty when it has none.")
+@strawberry.type(
+    description="Where one unit stands in one sink; sinkId is empty when it has none. waiting says what its next run waits for, if one does."
+)
 class IngestionStatus:
     endpoint_id: strawberry.ID
     unit_id: strawberry.ID
@@ -80,6 +82,7 @@ class IngestionStatus:
     last_error_detail: ErrorDetail | None
     stats: JSON | None
     checkpoint: JSON | None
+    waiting: str | None = None
 
 
 @strawberry.type(description="What an operator set for one unit; sinkId is empty when it has none.")

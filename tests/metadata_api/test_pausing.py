@@ -9,7 +9,7 @@ import pytest
 from contracts.errors import RunPausedError
 from flows.ingest_unit import ingest_unit
 from flows.operations.statuses import state_of
-from tests.cli.command import fails
+from tests.cli.command import fails, succeeds
 from tests.flows.conftest import NAP
 from tests.metadata_api.conftest import Caller, until
 
@@ -81,6 +81,20 @@ def test_a_run_that_waits_for_a_worker_is_cancelled(
     try:
         started = caller.data(START, **place)["startIngestion"]["runId"]
         assert caller.data(START, **place)["startIngestion"]["runId"] == started
+        asked = "query($e: ID!) { ingestionStatuses(endpointId: $e) { unitId waiting } }"
+        for name, said, shown in (
+            ("Late", "", "Waiting for a place"),
+            ("AwaitingTurn", "Waiting for run 7", "Waiting for run 7"),
+        ):
+            state = {"type": "SCHEDULED", "name": name, "message": said}
+            plane.call("POST", f"/flow_runs/{started}/set_state", {"state": state, "force": True})
+            one = caller.data(STATUS.replace("stats", "waiting"), e=pair.source_id, u="public.orders")[
+                "ingestionStatus"
+            ]
+            (among_all,) = caller.data(asked, e=pair.source_id)["ingestionStatuses"]
+            (by_command,) = succeeds("status", pair.source_id)["units"]
+            for each in (one, among_all, by_command):
+                assert each["waiting"].startswith(shown)
         assert caller.data(PAUSE, **place)["pauseIngestion"]["state"] == "PAUSED"
         run = workspace.runs.get(started)
         assert run is not None

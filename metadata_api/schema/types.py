@@ -69,7 +69,7 @@ class ErrorDetail:
 
 
 @strawberry.type(
-    description="Where one unit stands in one sink; sinkId is empty when it has none. waiting says what its next run waits for, if one does."
+    description="Where one unit stands in one sink; sinkId is empty when it has none; waiting: what its next run needs."
 )
 class IngestionStatus:
     endpoint_id: strawberry.ID

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from contracts.receipts import RunRef
 from contracts.unit import UnitConfig
-from flows.operations.statuses import state_of
+from flows.operations.statuses import state_of, states_of
 from metadata_api.schema import showing
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def last_status(context: Context, endpoint_id: str, unit_id: str) -> types.Inges
     """Where the unit stands in the sink of ``sink_in_use``."""
     workspace = context.workspace
     config = workspace.units.config(endpoint_id, unit_id)
-    states = [] if config.sink_id else [each for each in workspace.states.list(endpoint_id) if each.unit_id == unit_id]
+    states = [] if config.sink_id else [each for each in states_of(workspace, endpoint_id) if each.unit_id == unit_id]
     sink_id = sink_in_use(config, states, workspace.default_sink)
     ref = RunRef(endpoint_id=endpoint_id, unit_id=unit_id, sink_id=sink_id)
     state = state_of(workspace, ref)

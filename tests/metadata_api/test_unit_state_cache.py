@@ -47,10 +47,10 @@ class ListedRuns:
         ended = None if ended_s_ago is None else now - timedelta(seconds=ended_s_ago)
         self.held.append(Run("run", state, state, "", "", now, 1, of.model_dump(), {}, (), now, ended))
 
-    def find(self, states: Any, *, ended_after: Any = None) -> Any:
+    def find(self, states: Any, *, ended_after: Any = None, names: Any = ()) -> Any:
         for run in self.held:
             late = ended_after is None or (run.ended_at is not None and run.ended_at > ended_after)
-            if run.state in states and late:
+            if run.state in states and late and (not names or run.name in names):
                 yield run
 
 

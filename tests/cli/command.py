@@ -9,6 +9,7 @@ import sys
 import time
 from dataclasses import dataclass
 from typing import Any
+from unittest.mock import patch
 from urllib.parse import urlsplit
 
 from typer.testing import CliRunner
@@ -63,9 +64,13 @@ def end_started() -> None:
 
 
 def nucleus(*arguments: str, answers: str | None = None, **environ: str) -> Done:
-    """Run the command to its end, in this process: a second sooner than in one of its own."""
+    """Run the command to its end, in this process: a second sooner than in one of its own.
+
+    What the command sets for the processes it starts (the server it found, say) ends with it, as it would.
+    """
     env = {"COLUMNS": "200", **environ}
-    result = CliRunner().invoke(app, arguments, input=answers, env=env, catch_exceptions=False)
+    with patch.dict(os.environ):
+        result = CliRunner().invoke(app, arguments, input=answers, env=env, catch_exceptions=False)
     return Done(result.exit_code, result.stdout, result.stderr)
 
 

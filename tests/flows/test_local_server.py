@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -50,7 +51,9 @@ def test_what_is_remembered_has_a_bound() -> None:
 
 
 @pytest.mark.slow
-def test_prefect_knows_every_setting_we_give_it(tmp_path: Path) -> None:
+def test_prefect_knows_every_setting_we_give_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("PREFECT")]:
+        monkeypatch.delenv(name)
     given = {**environment(tmp_path, "http://127.0.0.1:1/api"), **SERVER}
     shown = (
         "import json; from prefect.settings import get_current_settings as now; "

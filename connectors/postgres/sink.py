@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, ClassVar
 
 from connectors.postgres import census, reading
@@ -27,7 +27,13 @@ from connectors.postgres.target import (
 )
 from connectors.postgres.upsert import SliceUpsert, Written
 from contracts.endpoint import ConnectionReport, ContentHash, EndpointDescriptor
-from contracts.errors import RunInProgressError, SinkNotProvisionedError, SinkOwnerError, SinkSchemaConflictError
+from contracts.errors import (
+    IngestionError,
+    RunInProgressError,
+    SinkNotProvisionedError,
+    SinkOwnerError,
+    SinkSchemaConflictError,
+)
 from contracts.plan import IngestionPlan, IngestionSlice
 from contracts.receipts import CensusReceipt, FrozenRun, RunHandle, RunRef, UpsertReceipt
 
@@ -67,16 +73,17 @@ class TableSink:
     def exclusive(self, ref: RunRef) -> Iterator[None]:
         """Hold a session lock on a connection of its own: it ends with the process, whatever ends the process."""
         holder = self._client.connect()
+        key = f"hashtextextended({literal(f'nucleus run {ref}')}, 0)"
         try:
-            locked = holder.value(
-                f"SELECT pg_try_advisory_lock(hashtextextended({literal(f'nucleus run {ref}')}, 0)) AS locked",
-                f"locking {ref}",
-            )
+            locked = holder.value(f"SELECT pg_try_advisory_lock({key}) AS locked", f"locking {ref}")
             if not locked:
                 raise RunInProgressError(
                     f"A run of {ref} is in progress", "Wait for it to end, or cancel it; then run again.", ref=str(ref)
                 )
             yield
+            # A closed connection's backend lives on for a moment, and the next run may come sooner.
+            with suppress(IngestionError):
+                holder.value(f"SELECT pg_advisory_unlock({key}) AS unlocked", f"unlocking {ref}")
         finally:
             holder.close()
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pytest
 
+from connectors.postgres.client import Session
 from connectors.postgres.config import PostgresConfig
 from connectors.postgres.sink import PostgresSink
 from connectors.postgres.sql import ident, qualified
@@ -175,3 +176,24 @@ def test_a_run_whose_table_was_taken_over_writes_and_removes_nothing_more(place)
             attempt()
     assert place.rows(plan) == []
     sink.close()
+
+
+def test_the_lock_of_a_run_is_free_before_the_server_has_read_the_end_of_its_connection(database, monkeypatch):
+    """A run that came at once was refused when the machine was busy."""
+    kept: list[Session] = []
+
+    def keep(session: Session) -> None:
+        kept.append(session)
+
+    monkeypatch.setattr(Session, "close", keep)
+    sink = PostgresSink(PostgresConfig(url=database))
+    try:
+        for _ in range(2):
+            with sink.exclusive(REF), pytest.raises(errors.RunInProgressError), sink.exclusive(REF):
+                pass
+    finally:
+        monkeypatch.undo()
+        for session in kept:
+            session.close()
+        sink.close()
+    assert len(kept) == 4

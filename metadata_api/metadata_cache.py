@@ -40,6 +40,10 @@ class EndpointMetadata:
     """None when it was never collected."""
     units: Mapping[str, EndpointUnitDescriptor]
 
+    def unit_of(self, dataset_id: str) -> EndpointUnitDescriptor | None:
+        """The unit that moves the dataset; None when it cannot be ingested."""
+        return next((unit for unit in self.units.values() if unit.dataset_id == dataset_id), None)
+
 
 @dataclass(frozen=True)
 class SinkMetadata:

@@ -31,14 +31,14 @@ def provision(endpoint_id: EndpointId, models: Models, *, as_json: JsonFlag = Fa
     """Make the models' tables in a sink, or widen older ones. Does nothing to what is there already."""
     wanted = [each for model in models for each in _matching(model)]
 
-    def datasets_of(ws: "Workspace") -> "list[DatasetDescriptor]":
+    def provisioned(ws: "Workspace") -> "list[DatasetDescriptor]":
         from flows.operations.cdm import provision_cdm
 
         return [provision_cdm(ws, endpoint_id, model) for model in wanted]
 
-    matching = workspace.in_workspace(datasets_of)
-    rows = [(one.namespace, one.name, ", ".join(one.labels)) for one in matching]
-    data = {"datasets": [one.model_dump(mode="json") for one in matching]}
+    datasets = workspace.in_workspace(provisioned)
+    rows = [(one.namespace, one.name, ", ".join(one.labels)) for one in datasets]
+    data = {"datasets": [one.model_dump(mode="json") for one in datasets]}
     Output(as_json=as_json).show(data, table(endpoint_id, ("schema", "table", "labels"), rows))
 
 

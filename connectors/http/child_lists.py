@@ -33,7 +33,6 @@ class _ChildList:
 
     def __init__(self, parent: Parent, listing: Listing) -> None:
         self.parent, self.listing = parent, listing
-        self.refusal: Refusal | None = None
         self._pages: Queue[list[Row] | BaseException | None] = Queue(_PAGES_AHEAD)
 
     def read(self, stopped: Event) -> None:
@@ -44,7 +43,6 @@ class _ChildList:
                 self._pages.put(rows)
                 if stopped.is_set():
                     break
-            self.refusal = self.listing.refusal
         except BaseException as error:  # noqa: BLE001 - raised again where the pages are taken out
             end = error
         self._pages.put(end)
@@ -121,7 +119,7 @@ class ChildLists:
                     yield self._fresh(rows)
                 self._free.release()
                 self._note(child.listing)
-                refused += [child] if child.refusal else []
+                refused += [child] if child.listing.refusal else []
             if child is not None:
                 raise child
             workers -= 1
@@ -183,10 +181,10 @@ class ChildLists:
 
     def _judge(self, refused: Sequence[_ChildList]) -> None:
         """What the refusals mean: those of parents that are gone mean nothing."""
-        lost = [child for child in refused if child.refusal and child.refusal.status in _GONE]
+        lost = [child for child in refused if child.listing.refusal and child.listing.refusal.status in _GONE]
         there = {_identity(parent) for parent in self._remaining()} if lost else set()
         left = [child for child in refused if child not in lost or _identity(child.parent) in there]
-        self.refusal = left[0].refusal if left else None
+        self.refusal = left[0].listing.refusal if left else None
         self.gaps = tuple(f"{_words(child.parent)}: {child.listing.refused}" for child in left)
 
 

@@ -103,14 +103,7 @@ def make_plan_by_parents(parents: Iterable[Parent], request: PlanRequest, settin
 def parent_slices(parents: Iterable[Parent], key: str, first: int, most: int) -> tuple[IngestionSlice, ...]:
     """Slices of at most ``most`` parents each, in the order of the parents."""
     keys: list[list[JsonValue]] = [[*parent.values()] for parent in parents]
-    return tuple(
-        IngestionSlice(
-            key=f"{key}-{index}",
-            sequence=first + index,
-            params={"parents": [*chunk], "explain": f"lists of {len(chunk)} parent(s)"},
-        )
-        for index, chunk in enumerate(key_chunks(keys, most))
-    )
+    return _slices_naming("parents", keys, key, first, most, "lists of {} parent(s)")
 
 
 def new_parents(parents: Iterable[Parent], plan: IngestionPlan) -> list[Parent]:
@@ -133,13 +126,20 @@ def late(plan: IngestionPlan, epoch: int, overlap_s: float) -> tuple[IngestionSl
 def repairs(plan: IngestionPlan, keys: Sequence[Json], epoch: int) -> tuple[IngestionSlice, ...]:
     """Slices that keep the rows of these keys only."""
     wanted: list[list[JsonValue]] = [[str(key[name]) for name in plan.unit.primary_key] for key in keys]
+    return _slices_naming("keys", wanted, f"repair-{epoch}", len(plan.slices), MAX_REPAIR_KEYS, "{} missing row(s)")
+
+
+def _slices_naming(
+    parameter: str, keys: Sequence[list[JsonValue]], key: str, first: int, most: int, words: str
+) -> tuple[IngestionSlice, ...]:
+    """Slices ``<key>-0`` and so on, each with at most ``most`` of the keys as that parameter."""
     return tuple(
         IngestionSlice(
-            key=f"repair-{epoch}-{index}",
-            sequence=len(plan.slices) + index,
-            params={"keys": [*chunk], "explain": f"{len(chunk)} missing row(s)"},
+            key=f"{key}-{index}",
+            sequence=first + index,
+            params={parameter: [*chunk], "explain": words.format(len(chunk))},
         )
-        for index, chunk in enumerate(key_chunks(wanted, MAX_REPAIR_KEYS))
+        for index, chunk in enumerate(key_chunks(keys, most))
     )
 
 

@@ -47,24 +47,30 @@ def current_states(
         One state for each saved one and for each unit that runs for the first time, by endpoint, unit and sink.
     """
     by_ref = {ref_of(state): state for state in saved}
-    running = {ref: run for ref, run in _at_work(workspace.runs).items() if endpoint_id in {None, ref.endpoint_id}}
-    first_runs = {ref: UnitState(**ref.model_dump()) for ref in running if ref not in by_ref}
-    waiting = {ref: words for ref, words in _waiting(workspace.runs).items() if endpoint_id in {None, ref.endpoint_id}}
-    to_be_first = {ref: UnitState(**ref.model_dump()) for ref in waiting if ref not in by_ref}
-    found = [
-        corrected(state, running.get(ref), partial(is_locked, workspace, ref), is_held=ref in held)
-        for ref, state in {**by_ref, **to_be_first, **first_runs}.items()
+    running, waiting = _at_work(workspace.runs), _waiting(workspace.runs)
+    first_runs = {
+        ref: UnitState(**ref.model_dump())
+        for ref in {**running, **waiting}
+        if ref not in by_ref and endpoint_id in {None, ref.endpoint_id}
+    }
+    states = [
+        _current(workspace, state, running.get(ref), waiting.get(ref), is_held=ref in held)
+        for ref, state in {**by_ref, **first_runs}.items()
     ]
-    found = [each.model_copy(update={"waiting": waiting.get(ref_of(each))}) for each in found]
-    return tuple(sorted(found, key=lambda state: (state.endpoint_id, state.unit_id, state.sink_id)))
+    return tuple(sorted(states, key=lambda state: (state.endpoint_id, state.unit_id, state.sink_id)))
 
 
 def state_of(workspace: Workspace, ref: RunRef) -> UnitState:
     """The state of one (endpoint, unit, sink), as it is now."""
-    is_held = workspace.holds.is_held(ref)
-    alive = _at_work(workspace.runs).get(ref)
-    state = corrected(workspace.states.state(ref), alive, partial(is_locked, workspace, ref), is_held=is_held)
-    return state.model_copy(update={"waiting": _waiting(workspace.runs).get(ref)})
+    alive, waiting = _at_work(workspace.runs).get(ref), _waiting(workspace.runs).get(ref)
+    return _current(workspace, workspace.states.state(ref), alive, waiting, is_held=workspace.holds.is_held(ref))
+
+
+def _current(
+    workspace: Workspace, noted: UnitState, alive: Run | None, waiting: str | None, *, is_held: bool
+) -> UnitState:
+    state = corrected(noted, alive, partial(is_locked, workspace, ref_of(noted)), is_held=is_held)
+    return state.model_copy(update={"waiting": waiting})
 
 
 def corrected(

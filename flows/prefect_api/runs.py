@@ -191,8 +191,7 @@ class Runs:
         """Say that the run works, whatever it was taken for; whoever calls is its process."""
         self.label(run, {REVIVALS: int(run.labels.get(REVIVALS, 0)) + 1})
         state = {"type": "RUNNING", "message": "It was taken for dead while the server heard nothing of it."}
-        answer = self._plane.call("POST", f"/flow_runs/{run.run_id}/set_state", {"state": state, "force": True})
-        return bool(answer and answer.get("status") == "ACCEPT")
+        return self._set_state(run, state, force=True)
 
     def put_back(self, run: Run, message: str, at: datetime) -> bool:
         """Let the run wait for its turn, at most until ``at``; False when it went on and the server said no."""
@@ -228,8 +227,8 @@ class Runs:
         tags = [*dict.fromkeys(new if tag == old else tag for tag in run.tags)]
         self._plane.call("PATCH", f"/flow_runs/{run.run_id}", {"tags": tags})
 
-    def _set_state(self, run: Run, state: dict[str, Any]) -> bool:
-        answer = self._plane.call("POST", f"/flow_runs/{run.run_id}/set_state", {"state": state})
+    def _set_state(self, run: Run, state: dict[str, Any], *, force: bool = False) -> bool:
+        answer = self._plane.call("POST", f"/flow_runs/{run.run_id}/set_state", {"state": state, "force": force})
         return bool(answer and answer.get("status") == "ACCEPT")
 
     def _create(self, deployment: str, body: Mapping[str, Any]) -> dict[str, Any]:

@@ -83,8 +83,7 @@ def preview(workspace: Workspace, key: str, limit: int | None) -> CatalogDataset
         MetadataError: There is no such dataset.
     """
     endpoint_id, dataset_id = split_dataset(key)
-    found = [each for each in read_endpoint(workspace, endpoint_id).units.values() if each.dataset_id == dataset_id]
-    unit = found[0] if found else workspace.unit(endpoint_id, dataset_id)
+    unit = read_endpoint(workspace, endpoint_id).unit_of(dataset_id) or workspace.unit(endpoint_id, dataset_id)
     rows = min(MOST_ROWS, 20 if limit is None else limit)
     if rows < 1:
         raise MalformedError("There are no fewer than one rows to show", "Leave limit out, or give 1 to 50.")

@@ -90,7 +90,7 @@ class CatalogDataset:
         """What is set for its unit; null when it cannot be ingested."""
         workspace = info.context.workspace
         endpoint = read_endpoint(workspace, self.endpoint_id)
-        unit = next((each for each in endpoint.units.values() if each.dataset_id == self.dataset_id), None)
+        unit = endpoint.unit_of(self.dataset_id)
         if unit is None:
             return None
         config = workspace.units.config(self.endpoint_id, unit.unit_id)

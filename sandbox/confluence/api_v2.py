@@ -49,18 +49,30 @@ class ConfluenceV2:
             link_path: The path that links to the next page have.
         """
         try:
-            if not known:
-                return self._anonymous(path)
             with self.site.lock:
+                if not known:
+                    return self._anonymous(path, query, link_path)
                 return self._known(method, path, query, body, link_path)
         except RefusedV2 as refused:
             return refused.reply
 
-    def _anonymous(self, path: str) -> HttpReply:
+    def _public(self, path: str, query: Parameters, link_path: str) -> HttpReply | None:
+        """The part of a list that anybody may see."""
+        public = [one for one in self.site.spaces.values() if one.key in self.faults.public_spaces]
+        only = {"/spaces": "keys", "/pages": "space-id", "/blogposts": "space-id"}.get(path)
+        if not public or only is None:
+            return None
+        values = [one.key if only == "keys" else str(one.space_id) for one in public]
+        return self.lists.top(path[1:], link_path, query | {only: values})
+
+    def _anonymous(self, path: str, query: Parameters, link_path: str) -> HttpReply:
         match = _ONE.fullmatch(path)
         if path in _LISTS or (match and match.group(3)):
             base = f"{self.site.base_url}/wiki"
-            return HttpReply(as_json({"results": [], "_links": {"base": base}}), 200, {"Link": f'<{base}>; rel="base"'})
+            empty = HttpReply(
+                as_json({"results": [], "_links": {"base": base}}), 200, {"Link": f'<{base}>; rel="base"'}
+            )
+            return self._public(path, query, link_path) or empty
         return failed_v2(404, "Not Found")
 
     def _known(self, method: str, path: str, query: Parameters, body: bytes, link_path: str) -> HttpReply:
@@ -128,7 +140,7 @@ class ConfluenceV2:
         return failed_v2(404, "Not Found")
 
     def _single(self, one: ContentRecord, query: Parameters) -> HttpReply:
-        form, payloads = self.lists.form(query), self.lists.payloads
+        form, payloads = self.lists.form(query, ("storage", "atlas_doc_format", "view")), self.lists.payloads
         if form and str(one.content_id) in self.faults.broken_ids:
             return failed_v2(500, "Internal Server Error")
         wanted = query.get("version", [None])[0]
@@ -154,7 +166,7 @@ class ConfluenceV2:
 
     def _attachment(self, name: str, below: str | None, query: Parameters, link_path: str) -> HttpReply:
         one = self.site.attachments.get(_number(name.removeprefix("att")))
-        if one is None or not name.startswith("att") or space_of(self.site, one.container) is None:
+        if one is None or space_of(self.site, one.container) is None:
             return failed_v2(404, "Not Found", f"Unable to find attachment {name}")
         return self._of_attachment(one, below, query, link_path)
 

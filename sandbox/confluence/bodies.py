@@ -5,7 +5,8 @@ Source: Atlassian support, "Confluence Storage Format" (links, macros, ``ri:`` r
 A piece is ``(kind, …)``: ``text words`` · ``page space-key-or-"" title words`` ·
 ``page_url form id space-key title`` · ``external url words`` · ``user account`` · ``attachment name image?`` ·
 ``issue key`` · ``space key`` · ``code words`` · ``info words`` · ``jql query`` · ``table rows`` ·
-``decoy url`` (in a comment and in CDATA, so no link) · ``big bytes``.
+``decoy url`` (in a comment and in CDATA, so no link) · ``nest piece…`` (inside a panel, a layout and a table) ·
+``big bytes``.
 """
 
 from __future__ import annotations
@@ -53,7 +54,9 @@ def links(pieces: Iterable[Piece], base: str, space_key: str) -> Counter[tuple[s
     """How often each (kind, target) is pointed at; ``space_key`` is of the content, for pages named without a space."""
     found: Counter[tuple[str, str]] = Counter()
     for piece in pieces:
-        if piece[0] == "page":
+        if piece[0] == "nest":
+            found += links(piece[1:], base, space_key)
+        elif piece[0] == "page":
             found["page", f"{piece[1] or space_key}:{piece[2]}"] += 1
         elif piece[0] == "page_url":
             found["page", page_url(base, piece)] += 1
@@ -114,7 +117,22 @@ _TEMPLATES = {
     '<![CDATA[<p><a href="{0}">no link</a> ]]]]><![CDATA[> <ri:user ri:account-id="nobody" /></p>]]>'
     "</ac:plain-text-body></ac:structured-macro>",
 }
-_MARKUP = {"page": _page, "attachment": _attachment}
+
+
+def _nest(piece: Piece, base: str) -> str:
+    """Deep inside; a task, a time and an emoticon stand beside it."""
+    inner = storage(piece[1:], base)
+    return (
+        '<ac:layout><ac:layout-section ac:type="two_equal"><ac:layout-cell><ac:structured-macro ac:name="panel">'
+        f"<ac:rich-text-body><table><tbody><tr><td>{inner}</td></tr></tbody></table></ac:rich-text-body>"
+        "</ac:structured-macro></ac:layout-cell><ac:layout-cell><ac:task-list><ac:task><ac:task-id>1</ac:task-id>"
+        '<ac:task-status>incomplete</ac:task-status><ac:task-body>by <time datetime="2024-02-29" />&hellip; &#128640;'
+        '<ac:emoticon ac:name="smile" /></ac:task-body></ac:task></ac:task-list></ac:layout-cell></ac:layout-section>'
+        "</ac:layout>"
+    )
+
+
+_MARKUP = {"page": _page, "attachment": _attachment, "nest": _nest}
 
 
 def composed(
@@ -129,20 +147,24 @@ def composed(
         return ()
     pieces: list[Piece] = [("text", _WORDS[number % len(_WORDS)])]
     if titles:
-        ident, key, title = titles[int(chance.random() * len(titles))]
-        shape = number % 6
-        if shape == 0:
-            pieces += [("page", key, title, "there" if number % 4 else "")] * (1 + number % 3)
-        elif shape == 1:
-            pieces.append(("page_url", "old" if number % 4 == 1 else "new", ident, key, title))
-        elif shape == 2:
-            pieces.append(("page", "", f"Missing & gone {number % 7}", "no such page"))
+        pieces += _to_page(number, *titles[int(chance.random() * len(titles))])
     pieces.append(_MORE[number % len(_MORE)](number, people, keys))
     if number % 5 == 3:
         pieces += [("external", _EXTERNAL[number % len(_EXTERNAL)], "out there"), ("table", 2)]
+    if number % 8 == 6:
+        pieces.append(("nest", ("external", "https://example.com/deep?a=1&b=2", "deep"), pieces[-1]))
     if number % 11 == 4:
         pieces += [("decoy", "https://decoy.example/"), ("issue", f"OPS-{number}"), ("issue", f"OPS-{number}")]
     return tuple(pieces)
+
+
+def _to_page(number: int, ident: int, key: str, title: str) -> list[Piece]:
+    shape = number % 6
+    if shape == 0:
+        return [("page", key, title, "there" if number % 4 else "")] * (1 + number % 3)
+    if shape == 1:
+        return [("page_url", "old" if number % 4 == 1 else "new", ident, key, title)]
+    return [("page", "", f"Missing & gone {number % 7}", "no such page")] if shape == 2 else []
 
 
 _MORE = (

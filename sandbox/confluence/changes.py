@@ -1,8 +1,8 @@
 """What happens to a site. Only edits make a new version of a page; nothing else touches ``version.createdAt``.
 
-Documented: a move keeps the version and takes the children along; a purge answers 404; restoring keeps id and version.
-Assumed: the children of a trashed page move up to its parent (archiving takes only the page itself), and replies go
-with the comment they answer.
+Documented: the children of a trashed page move up. Assumed: a move keeps the version (and takes the children along,
+into another space too), and so do restoring and resolving; archiving takes only the page itself; a purged page is 404;
+replies go with the comment they answer. Where a new version might tell of a change, there is none: that is harder.
 """
 
 from __future__ import annotations
@@ -159,11 +159,12 @@ class SiteChanges:
                     one.parent_id, one.parent_type = page.parent_id, page.parent_type
 
     def restore(self, content_id: str | int) -> None:
-        """Out of the trash, with the version it had; below its parent if that is still there."""
+        """Out of the trash, with the version it had; below its parent if that is still there and current."""
         with self.lock:
             page = self._set_status(content_id, "current")
+            above = self.content.get(page.parent_id or 0)
             if page.parent_type == "page" and (
-                page.parent_id not in self.content or self.content[page.parent_id].space_id != page.space_id
+                above is None or above.space_id != page.space_id or above.status != "current"
             ):
                 page.parent_id = page.parent_type = None
 
@@ -300,7 +301,8 @@ class SiteChanges:
         now, number = self.tick(step), self.new_id()
         home = self.content.get(container[1])
         title = f"Re: {home.title}" if home else "Re: a file"
-        version = ContentVersion(1, now, self.people[number % len(self.people)], title, (("text", markup),))
+        author = self.people[number % len(self.people)] if number % 37 else None
+        version = ContentVersion(1, now, author, title, (("text", markup),))
         made = CommentRecord(
             number, "inline" if inline else "footer", container, parent.comment_id if parent else None, now, [version]
         )

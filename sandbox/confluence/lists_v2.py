@@ -14,7 +14,7 @@ from sandbox.confluence.render import V2Payloads
 from sandbox.confluence.truth import LISTED, listed_comments, space_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from sandbox.confluence.paging import Pager
     from sandbox.confluence.records import AttachmentRecord, CommentRecord, ContentRecord, ContentVersion, SpaceRecord
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sandbox.confluence.site import ConfluenceSite
     from sandbox.http_service import HttpReply, Parameters
 
-_FORMS = ("storage", "atlas_doc_format", "view")
+_FORMS = ("storage", "atlas_doc_format")
 _MOMENTS = ("created-date", "modified-date")
 
 
@@ -39,9 +39,9 @@ class ContentLists:
         self._sorted: dict[Any, list[tuple[Row, Any]]] = {}
         self._revision = -1
 
-    def form(self, query: Parameters) -> str | None:
-        """The form of bodies."""
-        return chosen(query, "body-format", _FORMS, None)
+    def form(self, query: Parameters, forms: Sequence[str] = _FORMS) -> str | None:
+        """The form of bodies; lists do not have ``view`` (BodyBulk)."""
+        return chosen(query, "body-format", forms, None)
 
     def _rows(self, name: Any, order: str, things: Callable[[], Iterable[Any]], key: Callable[[Any], Row]) -> Any:
         """Sorted, and kept until the site changes; with a minus in ``order`` downwards, ids too."""
@@ -121,7 +121,7 @@ class ContentLists:
         return self.payloads.content(one, form)
 
     def children(self, path: str, query: Parameters, parent: ContentRecord) -> HttpReply:
-        """Child pages by position; those without one come first."""
+        """Child pages by position; those without one come first, and may end the list early (CONFCLOUD-84015)."""
 
         def key(one: ContentRecord) -> Row:
             return (-1 if one.position is None else one.position, one.content_id)
@@ -132,6 +132,8 @@ class ContentLists:
 
         rows = self._rows(("children", parent.content_id), "child-position", shown, key)
         rows = [row for row in rows if not row[1].hidden]
+        if self.faults.children_end_early and any(row[1].position is None for row in rows):
+            rows = rows[:25]
         return self._page(path, query, rows, lambda one: {
             "id": str(one.content_id), "status": one.status, "title": one.title, "spaceId": str(one.space_id),
             "childPosition": one.position,

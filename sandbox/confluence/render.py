@@ -1,4 +1,4 @@
-"""Payloads as the v2 reference shows them. Absent is written as null, as the product does for parents and positions."""
+"""Payloads as the v2 reference shows them. What is absent is null for every other page, and left out for the rest."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class V2Payloads:
                 "parentId": text(one.parent_id), "parentType": one.parent_type, "position": one.position,
                 "ownerId": one.owner, "lastOwnerId": one.last_owner, "subtype": None,
             }  # fmt: skip
-        return found
+        return found if one.content_id % 2 else {name: value for name, value in found.items() if value is not None}
 
     def comment(self, one: CommentRecord, form: str | None, *, child: bool = False) -> Json:
         """FooterCommentModel or InlineCommentModel; as a child (ChildrenCommentModel) without its container."""
@@ -98,7 +98,8 @@ class V2Payloads:
             }
             found[name[kind]] = f"att{number}" if kind == "attachment" else str(number)
         if one.kind == "inline" and one.parent_id is None:
-            found["resolutionStatus"] = one.resolution
+            found |= {"resolutionStatus": one.resolution, "resolutionLastModifierId": None}
+            found["resolutionLastModifiedAt"] = None
             marker = f"00000000-0000-4000-8000-{one.comment_id:012d}"
             found["properties"] = {
                 "inlineMarkerRef": marker, "inlineOriginalSelection": one.selection,

@@ -23,6 +23,8 @@ class ConfluenceFaults(HttpFaults):
 
     Attributes:
         anonymous_empty: Whoever is not logged in gets 200 and empty lists instead of 401 or 403.
+        public_spaces: Keys of spaces that whoever is not logged in sees, with ``anonymous_empty``.
+        children_end_early: The list of a page's children ends after 25 when a child has no position.
         v1_gone: Every path of v1 answers ``v1_gone_status``.
         v1_gone_status: 410, or 404.
         index_lag_s: The search index is so far behind, seconds of the site's clock.
@@ -39,6 +41,8 @@ class ConfluenceFaults(HttpFaults):
     """
 
     anonymous_empty: bool = False
+    public_spaces: frozenset[str] = frozenset()
+    children_end_early: bool = False
     v1_gone: bool = False
     v1_gone_status: int = 410
     index_lag_s: float = 0.0
@@ -91,7 +95,9 @@ class SandboxConfluence(HttpService[ConfluenceFaults]):
         return failed_v2(401, "Unauthorized")
 
     def failed(self, status: int, message: str) -> HttpReply:
-        """In v2's shape of errors."""
+        """In v2's shape of errors; 502 and 503 come from the edge, as a page of HTML."""
+        if status in {502, 503}:
+            return HttpReply(b"<!DOCTYPE html><html><body>Sorry</body></html>", status, {"Content-Type": "text/html"})
         return failed_v2(status, message)
 
     def limited(self, request: IncomingRequest) -> HttpReply | None:

@@ -96,6 +96,8 @@ class ConfluenceSite(SiteChanges):
         self._make_content(pages, days, huge)
         self._make_comments(int(pages * comments))
         self._make_attachments(int(pages * attachments))
+        if pages >= 40:
+            self._make_busy_page(_first_page(self.content.values()))
         if archived:
             self.space(archived).status = "archived"
 
@@ -145,7 +147,7 @@ class ConfluenceSite(SiteChanges):
     def _make_spaces(self, keys: list[str], archived: str | None) -> None:
         for n, key in enumerate(keys):
             personal = key.startswith("~")
-            kind = "personal" if personal else "global"
+            kind = "personal" if personal else ("global", "global", "collaboration", "knowledge_base")[n % 4]
             name = f"Space {key} <&>" if key != archived else "Old things"
             words = "" if n % 2 else f'About {key}, "quoted"'
             space = SpaceRecord(self.new_id(), key, name, kind, self.people[n % 3], _START_MS + n, words)
@@ -176,6 +178,8 @@ class ConfluenceSite(SiteChanges):
                     ContentVersion(number, at, people[(n + number) % len(people)], title, pieces,
                                    "" if number % 2 else f"why {number}", number == 3)
                 )  # fmt: skip
+            if n % 21 == 3 and len(content.versions) > 2:
+                del content.versions[1]
             if huge and n == 7:
                 content.last.pieces = (("big", huge), ("external", "https://example.com/end", "end"))
             self._place(content, n, below[space_id])
@@ -196,12 +200,32 @@ class ConfluenceSite(SiteChanges):
         if space.home_id is None:
             space.home_id, content.status = content.content_id, "current"
         elif n % 29 == 8:
-            content.parent_id, content.parent_type = self.new_id(), "folder" if n % 2 else "whiteboard"
+            content.parent_id, content.parent_type = (
+                self.new_id(),
+                ("folder", "whiteboard", "database", "embed")[n // 29 % 4],
+            )
         elif n % 31:
             content.parent_id, content.parent_type = below[int(self.chance.random() * len(below))], "page"
         content.position = None if n % 12 == 4 else n * 7 % 5000
         if content.status == "current":
             below.append(content.content_id)
+
+    def _make_busy_page(self, page: ContentRecord) -> None:
+        """More labels, versions, comments, replies and attachments than one answer holds by default."""
+        kept, self.now_ms = self.now_ms, self.now_ms - _DAY_MS
+        home = (page.kind, page.content_id)
+        for n in range(55):
+            page.labels[self.label_id(f"bulk-{n:02d}")] = self.now_ms
+            page.versions.append(
+                ContentVersion(page.last.number + 1, self.now_ms + n // 2, self.people[n % 3], page.title)
+            )
+        page.last.pieces = (("external", "https://example.com/busy", "busy"),)
+        first = self.new_comment(home, "<p>First</p>", inline=False, step=0)
+        for n in range(30):
+            self.new_comment(home, f"<p>Reply {n}</p>", inline=False, parent=first, step=0)
+            self.new_comment(home, f"<p>Inline {n}</p>", inline=True, step=1)
+            self.new_attachment(home, f"busy {n}.txt", "text/plain", n, step=0)
+        self.now_ms = kept
 
     def _make_comments(self, count: int) -> None:
         homes = [(one.kind, one.content_id) for one in self.content.values()]
@@ -229,3 +253,7 @@ class ConfluenceSite(SiteChanges):
             if n % 25 == 3:
                 self.new_comment(("attachment", made.attachment_id), "<p>On a file</p>", inline=False, step=0)
             self.now_ms = kept
+
+
+def _first_page(content: Iterable[ContentRecord]) -> ContentRecord:
+    return next(one for one in content if one.kind == "page" and one.status == "current")

@@ -280,6 +280,29 @@ def test_throttling(wiki, http):
     )
 
 
+def test_more_than_one_answer_holds(wiki, http):
+    site = wiki.site
+    busy = next(key for key, row in site.truth("page").items() if len(row["labels"]) > 50)
+    query = {"include-labels": "true", "include-versions": "true"}
+    one = http.get(f"{V2}/pages/{busy}", params=query).json()
+    for what in ("labels", "versions"):
+        assert (len(one[what]["results"]), one[what]["meta"]["hasMore"]) == (50, True)
+    held = {key for key, row in site.truth("version").items() if row["content_id"] == busy}
+    assert {f"{busy}:{row['number']}" for row in walk(http, f"{V2}/pages/{busy}/versions", limit=20)[0]} == held
+    top = walk(http, f"{V2}/pages/{busy}/footer-comments")[0]
+    replies = [walk(http, f"{V2}/footer-comments/{row['id']}/children")[0] for row in top]
+    assert max(map(len, replies)) == 30
+
+
+def test_strangers_may_see_a_public_space(wiki, http):
+    wiki.expired = wiki.faults.anonymous_empty = True
+    wiki.faults.public_spaces = frozenset({"OPS"})
+    seen = walk(http, f"{V2}/pages")[0]
+    assert seen
+    assert {row["spaceId"] for row in seen} == {str(wiki.site.space("OPS").space_id)}
+    assert [row["key"] for row in walk(http, f"{V2}/spaces")[0]] == ["OPS"]
+
+
 def test_people(wiki, http):
     gone = wiki.site.people[-1]
     answer = http.post(f"{V2}/users-bulk", json={"accountIds": [gone, "stranger"]})

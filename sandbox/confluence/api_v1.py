@@ -98,7 +98,10 @@ class ConfluenceV1:
         return HttpReply(as_json(body | {"_links": self._links(f"/content/{one.content_id}/restriction")}))
 
     def _restriction(self, one: ContentRecord, operation: str, query: Parameters) -> Json:
-        """Start and limit (100) cut the users and the groups, each."""
+        """Start and limit (100, "may be restricted by fixed system limits") cut the users and the groups, each.
+
+        Both are expanded unless ``expand`` names something else; only the users have a ``totalSize``.
+        """
         start, limit = _whole(query, "start", 0), min(_whole(query, "limit", 100), self.faults.restriction_limit)
 
         def page(kind: str) -> Json:
@@ -108,11 +111,19 @@ class ConfluenceV1:
                 else {"type": "group", "id": name, "name": name.partition("-")[2]}
                 for name in held[start : start + limit]
             ]  # fmt: skip
-            return {"results": rows, "start": start, "limit": limit, "size": len(rows), "totalSize": len(held)}
+            total = {"totalSize": len(held)} if kind == "user" else {}
+            return {"results": rows, "start": start, "limit": limit, "size": len(rows), **total}
+
+        expand = _expands(query)
+        kinds = [
+            kind for kind in ("user", "group") if not expand or any(f"restrictions.{kind}" in one for one in expand)
+        ]
+        shown = {kind: page(kind) for kind in kinds}
+        hidden = {kind: "" for kind in ("user", "group") if kind not in kinds}
 
         own = f"{self.site.base_url}{API}/content/{one.content_id}/restriction/byOperation/{operation}"
         return {
-            "operation": operation, "restrictions": {"user": page("user"), "group": page("group")},
+            "operation": operation, "restrictions": shown | {"_expandable": hidden},
             "_expandable": {"content": f"/rest/api/content/{one.content_id}"},
             "_links": {"self": own},
         }  # fmt: skip

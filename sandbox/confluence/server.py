@@ -106,9 +106,9 @@ class SandboxConfluence(HttpService[ConfluenceFaults]):
         return self.throttled() if most is not None and request.at_once > most else None
 
     def throttled(self) -> HttpReply:
-        """429 with the documented headers; ``Retry-After`` only when ``retry_after_s`` is set."""
+        """429 with the documented headers; ``Retry-After`` only when ``retry_after_s`` is set (2**63 has been seen)."""
         reply = super().throttled()
-        reply.headers |= {"X-RateLimit-Limit": "100", "X-RateLimit-Remaining": "0", "X-RateLimit-NearLimit": "true"}
+        reply.headers |= {"X-RateLimit-Limit": "100", "X-RateLimit-Remaining": "0", "X-RateLimit-Interval-Seconds": "1"}
         return reply
 
     def _reply(self, request: IncomingRequest, path: str, *, known: bool) -> HttpReply:

@@ -195,7 +195,8 @@ def test_logins(wiki, http):
     with httpx.Client(trust_env=False, headers={"Authorization": f"Bearer {wiki.bearer}"}) as bearer:
         first = bearer.get(gateway)
         assert first.status_code == 200
-        assert first.json()["_links"]["next"].startswith("/")
+        assert first.json()["_links"]["next"].startswith(f"{V2}/"), "without the gateway's prefix"
+        assert first.json()["_links"]["base"] == f"{wiki.url}/wiki"
         assert bearer.get(f"{wiki.url}{V2}/pages").status_code == 403
     wiki.expired = True
     assert http.get(f"{V2}/pages").status_code == 401
@@ -243,6 +244,8 @@ def test_restrictions_and_permissions(wiki, http):
     assert (got["size"], got["limit"], got["totalSize"]) == (2, 2, 5)
     rest = http.get(f"{V1}/content/{page}/restriction/byOperation/update", params={"start": 4}).json()
     assert rest["restrictions"]["user"]["results"][0]["accountId"] == site.people[4]
+    other = http.get(f"{V1}/content/{page}/restriction", params={"expand": "content"}).json()["results"][1]
+    assert (other["operation"], "user" in other["restrictions"]) == ("update", False)
     space = site.space("ENG")
     granted = site.grant("ENG", ("role", "r"), "read")
     rows = walk(http, f"{V2}/spaces/{space.space_id}/permissions", limit=2)[0]

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from sandbox.confluence.lists_v2 import ContentLists
-from sandbox.confluence.paging import Pager, RefusedV2, chosen, failed_v2
+from sandbox.confluence.paging import KeysetPager, RefusedV2, chosen, failed_v2
 from sandbox.confluence.records import as_json
 from sandbox.confluence.truth import LISTED, space_of
 from sandbox.http_service import HttpReply
@@ -33,7 +33,7 @@ class ConfluenceV2:
 
     def __init__(self, site: ConfluenceSite, faults: ConfluenceFaults) -> None:
         self.site, self.faults = site, faults
-        self.lists = ContentLists(site, faults, Pager(site, faults))
+        self.lists = ContentLists(site, faults, KeysetPager(site, faults))
 
     def reply(
         self, method: str, path: str, query: Parameters, body: bytes, *, known: bool, link_path: str

@@ -178,6 +178,7 @@ class SiteChanges:
             del self.content[page.content_id]
             for file in [one for one in self.attachments.values() if one.container[1] == page.content_id]:
                 self.delete_attachment(file.name)
+                del self.attachments[file.attachment_id]
             self._drop_comments_of((page.kind, page.content_id))
 
     def hide(self, content_id: str | int, *, hidden: bool = True) -> None:
@@ -378,10 +379,10 @@ class SiteChanges:
             file.versions.append(ContentVersion(last.number + 1, now, self.people[1], last.title, message=message))
 
     def delete_attachment(self, attachment_id: str) -> None:
-        """For good, with its comments."""
+        """Into the trash; its comments go."""
         with self.lock:
             self.tick()
-            self.attachments.pop(_number(attachment_id), None)
+            self.attachments[_number(attachment_id)].status = "trashed"
             self._drop_comments_of(("attachment", _number(attachment_id)))
 
     def churn(self, n: int, rng: random.Random) -> list[str]:

@@ -31,8 +31,9 @@ def _comment(site: SiteChanges, page: str, rng: random.Random) -> None:
 
 
 def _attachment(site: SiteChanges, page: str, rng: random.Random) -> None:
-    if site.attachments and rng.random() < 0.6:
-        chosen = site.attachments[rng.choice([*site.attachments])].name
+    held = [one.name for one in site.attachments.values() if one.status == "current"]
+    if held and rng.random() < 0.6:
+        chosen = rng.choice(held)
         rng.choice((site.delete_attachment, site.update_attachment))(chosen)
     else:
         site.attach(page, f"new {rng.random():.4f}.txt")
@@ -52,6 +53,18 @@ def _permission(site: SiteChanges, _page: str, rng: random.Random) -> None:
         site.revoke(space.key, (who, name), operation)
     else:
         site.grant(space.key, ("user", rng.choice(site.people)), "read")
+
+
+def _resolve(site: SiteChanges, _page: str, rng: random.Random) -> None:
+    inline = [one.comment_id for one in site.comments.values() if one.resolution is not None]
+    if inline:
+        site.resolve_comment(rng.choice(inline), rng.choice(("resolved", "reopened")))
+
+
+def _old_version(site: SiteChanges, page: str, rng: random.Random) -> None:
+    versions = site.page(page).versions
+    if len(versions) > 1:
+        site.delete_version(page, rng.choice(versions[:-1]).number)
 
 
 def _gone(site: SiteChanges, page: str, rng: random.Random) -> None:
@@ -78,6 +91,8 @@ _CHANGES: tuple[tuple[str, Callable[[SiteChanges, str, random.Random], object]],
     ("unlabel", lambda site, page, rng: site.remove_label(page, rng.choice(("todo", "new", "x")))),
     ("comment", _comment),
     ("attachment", _attachment),
+    ("resolve", _resolve),
+    ("old version", _old_version),
     ("restrict", lambda site, page, rng: site.restrict(page, rng.choice(("read", "update")), user=site.people[1])),
     ("unrestrict", lambda site, page, _rng: site.unrestrict(page, "read", user=site.people[1])),
     ("permission", _permission),

@@ -16,7 +16,7 @@ from sandbox.confluence.truth import LISTED, listed_comments, space_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from sandbox.confluence.paging import Pager
+    from sandbox.confluence.paging import KeysetPager
     from sandbox.confluence.records import AttachmentRecord, CommentRecord, ContentRecord, ContentVersion, SpaceRecord
     from sandbox.confluence.server import ConfluenceFaults
     from sandbox.confluence.site import ConfluenceSite
@@ -33,7 +33,7 @@ def _signed(orders: Iterable[str]) -> list[str]:
 class ContentLists:
     """Of one site."""
 
-    def __init__(self, site: ConfluenceSite, faults: ConfluenceFaults, pager: Pager) -> None:
+    def __init__(self, site: ConfluenceSite, faults: ConfluenceFaults, pager: KeysetPager) -> None:
         self.site, self.faults, self.pager = site, faults, pager
         self.payloads = V2Payloads(site)
         self._sorted: dict[Any, list[tuple[Row, Any]]] = {}

@@ -76,7 +76,7 @@ def chosen(query: Parameters, name: str, allowed: Sequence[str], default: str | 
     return value
 
 
-class Pager:
+class KeysetPager:
     """Pages of one site."""
 
     def __init__(self, site: ConfluenceSite, faults: ConfluenceFaults) -> None:

@@ -234,7 +234,7 @@ def test_search_reads_dates_in_the_zone_of_the_site(wiki, http):
     assert http.get(f"{V1}/search", params=old | {"includeArchivedSpaces": "true"}).json()["totalSize"] > 0
 
 
-def test_restrictions_and_permissions(wiki, http):
+def test_restrictions_permissions_and_the_trash(wiki, http):
     site = wiki.site
     page = site.create_page("ENG", "t")
     for user in site.people[:5]:
@@ -251,6 +251,10 @@ def test_restrictions_and_permissions(wiki, http):
     rows = walk(http, f"{V2}/spaces/{space.space_id}/permissions", limit=2)[0]
     assert ids(rows)[-1] == granted
     assert Counter(ids(rows)).keys() <= site.truth("acl").keys()
+    file = site.attach(page, "a")
+    site.delete_attachment(file)
+    assert http.get(f"{V2}/attachments/{file}").json()["status"] == "trashed"
+    assert file not in ids(walk(http, f"{V2}/attachments", limit=250)[0])
     wiki.faults.v1_gone = True
     assert http.get(f"{V1}/content/{page}/restriction").status_code == 410
 

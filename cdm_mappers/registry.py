@@ -18,15 +18,24 @@ if TYPE_CHECKING:
 
 BUILT_IN: Mapping[MapperKey, str | CdmMapper] = MappingProxyType(
     {
-        MapperKey(source_family="http", unit_kind=f"jira.{kind}", cdm_model_id=f"cdm.work.{entity}"): (
-            f"cdm_mappers.jira_work:{entity}"
-        )
-        for kind, entity in (
-            ("projects", "project"),
-            ("users", "user"),
-            ("issues", "item"),
-            ("comments", "comment"),
-            ("worklogs", "worklog"),
+        MapperKey(source_family="http", unit_kind=kind, cdm_model_id=f"cdm.{model}"): f"cdm_mappers.{path}"
+        for kind, model, path in (
+            ("confluence.space", "doc.space", "confluence_doc:space"),
+            ("confluence.page", "doc.item", "confluence_doc:page"),
+            ("confluence.attachment", "doc.item", "confluence_doc:attachment"),
+            ("confluence.version", "doc.revision", "confluence_doc:version"),
+            ("confluence.link", "doc.link", "confluence_doc:link"),
+            ("confluence.acl", "doc.access", "confluence_doc:acl"),
+            ("confluence.comment", "doc.comment", "confluence_doc:comment"),
+            ("jira.projects", "work.project", "jira_work:project"),
+            ("jira.users", "work.user", "jira_work:user"),
+            ("jira.issues", "work.item", "jira_work:item"),
+            ("jira.comments", "work.comment", "jira_work:comment"),
+            ("jira.worklogs", "work.worklog", "jira_work:worklog"),
+            ("onedrive.drive", "doc.space", "onedrive_doc:drive"),
+            ("onedrive.item", "doc.item", "onedrive_doc:item"),
+            ("onedrive.version", "doc.revision", "onedrive_doc:version"),
+            ("onedrive.permission", "doc.access", "onedrive_doc:permission"),
         )
     }
 )

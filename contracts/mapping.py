@@ -27,7 +27,7 @@ class CdmColumn(Contract):
     meaning: str
     nullable: bool = True
     references: str | None = None
-    """Id of the model whose ``cdm_id`` this column refers to."""
+    """Id of the model whose ``cdm_id`` this column refers to; a pattern (:func:`matches_model`) if of several."""
     version: bool = False
     """Compared by a census besides the key, where the source lists it: it differs when the row changed or moved."""
 

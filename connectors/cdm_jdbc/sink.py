@@ -31,7 +31,7 @@ class CdmSink(TableSink):
     """A ``SinkEndpoint`` with ``SupportsCdm``. Rows of other endpoints in the same table are never touched."""
 
     descriptor: ClassVar[EndpointDescriptor] = DESCRIPTOR
-    supported_cdm_models: tuple[str, ...] = ("cdm.work.*", "cdm.docs.*")
+    supported_cdm_models: tuple[str, ...] = ("cdm.work.*", "cdm.doc.*")
 
     def __init__(self, config: CdmJdbcConfig) -> None:
         super().__init__(config)

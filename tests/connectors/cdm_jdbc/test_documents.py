@@ -23,7 +23,7 @@ from tests.conformance.cdm_sink_suite import NOW, Writing, plan_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-QUERY = re.search(r"```sql\n(SELECT issue.*?)```", Path("docs/cdm.md").read_text(), re.DOTALL)
+QUERY = re.search(r"```sql\n(WITH mention.*?)```", Path("docs/cdm.md").read_text(), re.DOTALL)
 ISSUES = DatasetDescriptor(dataset_id="jira.issues", kind="entity", namespace="jira", name="issues", columns=())
 
 
@@ -73,16 +73,21 @@ def test_a_reader_goes_from_issues_to_pages_and_back(acme):
     acme.writing(dataset_of("confluence.page"), "cdm.doc.item", pages)
     links = [
         row_of("confluence.link", "11:a", content_id="11", kind="issue", target="AND-1", url=None),
-        row_of("confluence.link", "12:b", content_id="12", kind="issue", target="AND-1", url=None),
+        row_of("confluence.link", "12:b", content_id="12", kind="issue", target="AND-1", url=issues[0]["url"]),
         row_of("confluence.link", "12:c", content_id="12", kind="external", url="https://a.example/browse/AND-2"),
         row_of("confluence.link", "12:d", content_id="12", kind="issue", target="AND-99", url=None),
         row_of("confluence.link", "12:e", content_id="12", kind="page", target_id="11", url=None),
     ]
-    acme.writing(dataset_of("confluence.link"), "cdm.doc.link", links)
+    run = acme.writing(
+        dataset_of("confluence.link"), "cdm.doc.link", [*links, {**links[2], "id": "11:gone", "content_id": "11"}]
+    )
+    acme.sink.remove(run.run, run.plan, run.reader(pl.DataFrame({"id": ["11:gone"]})))
     assert QUERY is not None
     found = acme.rows(QUERY[1])
-    assert [(row[0], row[2]) for row in found] == [("AND-1", "Notes"), ("AND-1", "Plan"), ("AND-2", "Notes")]
-    one_page = QUERY[1].replace("ORDER BY", "AND page.cdm_id = 'cdm:doc:item:acme:12' ORDER BY")
+    assert [(row[0], row[2], row[4]) for row in found] == [
+        ("AND-1", "Notes", 7), ("AND-1", "Plan", 7), ("AND-2", "Notes", 7),
+    ]  # fmt: skip
+    one_page = QUERY[1].replace("WHERE true", "WHERE page.cdm_id = 'cdm:doc:item:acme:12'")
     assert [row[0] for row in acme.rows(one_page)] == ["AND-1", "AND-2"]
 
 

@@ -25,6 +25,7 @@ GROUP = "nucleus.connectors"
 BUILT_IN: Mapping[str, str] = MappingProxyType(
     {
         "cdm.jdbc": "connectors.cdm_jdbc.factory:FACTORY",
+        "http.confluence": "connectors.confluence.factory:FACTORY",
         "http.jira": "connectors.jira.factory:FACTORY",
         "http.openshelf": "connectors.openshelf.source:FACTORY",
         "jdbc.postgres": "connectors.postgres.factory:FACTORY",

@@ -1,0 +1,1 @@
+"""Confluence Cloud as a source, over REST v2; v1 only for page restrictions."""

@@ -57,6 +57,8 @@ class SliceRows:
         self._reader = RowReader(next(unit for unit in UNITS if unit.name == self._name))
         self._expected = 0
         self._gaps: list[str] = []
+        self._files: dict[str, str | None] = {}
+        """What attachments that have comments hang on."""
 
     def frames(self) -> Generator[pl.DataFrame, None, SliceReport]:
         """Batches of about 500 rows, at least one; then what was promised and what was withheld."""
@@ -227,7 +229,16 @@ class SliceRows:
         return self._chosen.inside()
 
     def _is_inside(self, container: tuple[str | None, str | None]) -> bool:
-        return self._inside is None or container[0] in self._inside
+        """Whether what it hangs on is selected; of a comment on a file, what the file hangs on."""
+        if self._inside is None:
+            return True
+        number, kind = container
+        if kind == "attachment" and number is not None:
+            if number not in self._files:
+                file = self._client.one(f"/attachments/{number}")
+                self._files[number] = rows.container_of(file)[0] if file else None
+            number = self._files[number]
+        return number in self._inside
 
     def _one_by_one(self, ids: Sequence[str]) -> Iterator[Row]:
         """Comments or files that a census found missing, by id."""

@@ -6,6 +6,7 @@ import base64
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass, field
+from email.utils import format_datetime
 
 from sandbox.confluence import api_v1, api_v2
 from sandbox.confluence.paging import failed_v2
@@ -99,6 +100,10 @@ class SandboxConfluence(HttpService[ConfluenceFaults]):
         if status in {502, 503}:
             return HttpReply(b"<!DOCTYPE html><html><body>Sorry</body></html>", status, {"Content-Type": "text/html"})
         return failed_v2(status, message)
+
+    def clock(self) -> str:
+        """The site's own."""
+        return format_datetime(self.site.now, usegmt=True)
 
     def limited(self, request: IncomingRequest) -> HttpReply | None:
         """The burst limit."""

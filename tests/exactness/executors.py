@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+import pytest
 from prefect import flow
 from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, PREFECT_HOME, temporary_settings
 from prefect.task_runners import ThreadPoolTaskRunner
@@ -14,13 +15,24 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from flows.execution.tasks import PrefectExecutor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from _pytest.mark import ParameterSet
 
     from contracts.receipts import RunSummary
     from flows.stages.executor import SliceExecutor
     from flows.stages.run import UnitRun
 
 ExecutorName: TypeAlias = Literal["threads", "prefect"]
+
+PROVE = bool(os.environ.get("NUCLEUS_PROVE"))
+"""Every kill, seed and fault on every executor, as `make prove` asks; the suite runs the shorter form of each proof."""
+
+
+def each_on(*, threads: Iterable[object], prefect: Iterable[object]) -> list[ParameterSet]:
+    """Parameters of a test whose values differ by executor: pairs of the executor and a value."""
+    on_prefect = [pytest.param("prefect", value, marks=pytest.mark.prefect) for value in prefect]
+    return [*(pytest.param("threads", value) for value in threads), *on_prefect]
 
 
 def executor_named(name: ExecutorName) -> SliceExecutor | None:

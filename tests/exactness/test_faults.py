@@ -16,6 +16,7 @@ from contracts.errors import IngestionError, Retriable
 from contracts.unit import UnitPolicy
 from sandbox.faults import CuttableTcp
 from sandbox.postgres import SandboxPostgres
+from tests.exactness.executors import PROVE, each_on
 from tests.exactness.moving import (
     FEW,
     TABLE,
@@ -167,7 +168,9 @@ def test_lines_cut_while_nobody_used_them(pair: Pair) -> None:
         mover.close()
 
 
-@pytest.mark.parametrize("seed", [11, 12])
+@pytest.mark.parametrize(
+    ("executor", "seed"), each_on(threads=[11, 12], prefect=[11, 12] if PROVE else [11]), indirect=["executor"]
+)
 def test_cut_at_random(pair: Pair, seed: int) -> None:
     """Both lines break again and again at random moments; in between runs are tried until one ends right."""
     chance = seeded(seed)

@@ -16,6 +16,7 @@ import pytest
 
 from contracts.unit import UnitPolicy
 from tests.exactness.chain import Chain
+from tests.exactness.executors import PROVE
 from tests.exactness.moving import EIGHTH_BYTES, TABLE, drop_pair, new_pair
 from tests.exactness.worker import BOUNDARIES
 
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from sandbox.postgres import SandboxPostgres
     from tests.exactness.executors import ExecutorName
 
-KILLS_AT_RANDOM = 5
+KILLS_AT_RANDOM: dict[ExecutorName, int] = {"threads": 5, "prefect": 5 if PROVE else 2}
+"""For each kind of run."""
 LONGEST_S: dict[ExecutorName, float] = {"threads": 0.35, "prefect": 1.4}
 """About what such a run takes."""
 PLAIN = UnitPolicy(target_slice_bytes=EIGHTH_BYTES)
@@ -47,12 +49,22 @@ SCENARIOS: dict[str, tuple[IngestionMode, UnitPolicy, tuple[str, ...]]] = {
     "full with a cursor": ("full", WITH_CURSOR, (*SOME, *CENSUS, *LATE)),
     "incremental": ("incremental", WITH_CURSOR, (*SOME, "epoch-taken", "session-sealed", *LATE)),
 }
+SHORT: dict[str, tuple[str, ...]] = {
+    "full": (
+        *("plan-made", "slice-exported", "part-written:1", "session-sealed", "within-upsert", "session-consumed"),
+        *(*CENSUS, "finishing", "run-finished"),
+    ),
+    "full with a cursor": ("epoch-taken", "part-written:3", "before-upsert", "receipt-committed:2"),
+    "incremental": ("manifest-written", "part-written:3", "receipt-filed", "checkpoint-saved"),
+}
+"""Each boundary once over the three chains, on Prefect, where a kill costs seconds; all of them under `make prove`."""
 
 
 def test_every_boundary_is_covered() -> None:
     """The chains below name every boundary that the worker knows."""
-    named = {boundary.partition(":")[0] for _, _, boundaries in SCENARIOS.values() for boundary in boundaries}
-    assert named == set(BOUNDARIES)
+    for chains in ([boundaries for _, _, boundaries in SCENARIOS.values()], SHORT.values()):
+        assert {boundary.partition(":")[0] for boundaries in chains for boundary in boundaries} == set(BOUNDARIES)
+    assert SHORT.keys() == SCENARIOS.keys()
 
 
 @pytest.mark.slow(40)
@@ -63,7 +75,7 @@ def test_killed_at_every_boundary(postgres: SandboxPostgres, executor: ExecutorN
     def walk(number: int, name: str) -> None:
         mode, policy, boundaries = SCENARIOS[name]
         for chain in _chain(postgres, executor, tmp_path / str(number), mode, policy, seed=100 + number):
-            for boundary in boundaries:
+            for boundary in boundaries if executor == "threads" or PROVE else SHORT[name]:
                 chain.kill_at(boundary)
                 chain.disturb()
             chain.finish()
@@ -81,7 +93,7 @@ def test_killed_at_random_moments(postgres: SandboxPostgres, executor: ExecutorN
     def walk(number: int, name: str) -> None:
         mode, policy, _ = SCENARIOS[name]
         for chain in _chain(postgres, executor, tmp_path / str(number), mode, policy, seed=200 + number):
-            for _ in range(KILLS_AT_RANDOM):
+            for _ in range(KILLS_AT_RANDOM[executor]):
                 while not chain.kill_after(chain.chance.uniform(0.02, LONGEST_S[executor])):
                     chain.disturb()
                 chain.disturb()
@@ -127,9 +139,12 @@ def test_updates_in_the_pause_are_caught_up(postgres: SandboxPostgres, executor:
 
 
 def test_there_are_enough_kills() -> None:
-    """On each executor the tests above kill at least 60 processes; each fails when one of its kills does."""
+    """The tests above kill at least 60 processes on threads, and on Prefect under `make prove`.
+
+    Each fails when one of its kills does.
+    """
     at_boundaries = sum(len(boundaries) for _, _, boundaries in SCENARIOS.values())
-    at_random = KILLS_AT_RANDOM * len(SCENARIOS)
+    at_random = KILLS_AT_RANDOM["threads"] * len(SCENARIOS)
     print(f"\nkills: {at_boundaries} at boundaries, {at_random} at random moments, 3 more")
     assert at_boundaries + at_random + 3 >= 60
 

@@ -8,7 +8,6 @@ committed before the run began is in the sink in that version or a newer one.
 
 from __future__ import annotations
 
-import os
 import subprocess
 import time
 from contextlib import ExitStack, closing
@@ -23,6 +22,7 @@ from connectors.postgres.source import PostgresSource
 from connectors.postgres.watermark import CursorObservation, Watermark
 from contracts.unit import UnitPolicy
 from sandbox.postgres import SandboxPostgres
+from tests.exactness.executors import PROVE
 from tests.exactness.lanes import LATE, LATE_TABLE, Stream, Traffic
 from tests.exactness.moving import Mover, Pair, drop_pair, new_pair, seeded
 
@@ -32,9 +32,8 @@ if TYPE_CHECKING:
     from connectors.postgres.client import PostgresClient, Session
     from tests.exactness.executors import ExecutorName
 
-_PROVE = bool(os.environ.get("NUCLEUS_PROVE"))
-ROUNDS: dict[ExecutorName, int] = {"threads": 255 if _PROVE else 120, "prefect": 255 if _PROVE else 20}
-"""For each of two kinds of cursor, 500 together; on Prefect, where a round costs half a second, under `make prove`."""
+ROUNDS: dict[ExecutorName, int] = {"threads": 255 if PROVE else 80, "prefect": 255 if PROVE else 10}
+"""For each of two kinds of cursor, 500 together under `make prove`; on Prefect a round costs half a second."""
 NAIVE_ROUNDS = 120
 
 

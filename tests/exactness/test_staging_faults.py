@@ -17,6 +17,7 @@ from staging.local import LocalStaging
 from staging.memory import MemoryStaging
 from staging.s3 import S3Staging
 from tests.exactness.chain import Chain
+from tests.exactness.executors import PROVE, each_on
 from tests.exactness.moving import FEW, Mover, Pair, assert_equal, drop_pair, new_pair
 from tests.exactness.surviving import AtUpserted, Once, survives
 
@@ -75,7 +76,13 @@ FAULTS: dict[str, tuple[Callable[[FaultyProxy], None], str]] = {
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+FAULTS_ON_PREFECT = FAULTS if PROVE else ("a few 500 on GET", "a part that breaks off", "503 for good")
+"""A response, a broken stream and an end that is typed; the retries are one table for both executors."""
+
+
+@pytest.mark.parametrize(
+    ("executor", "fault"), each_on(threads=FAULTS, prefect=FAULTS_ON_PREFECT), indirect=["executor"]
+)
 def test_s3_misbehaves(pair: Pair, s3: SandboxS3, proxy: FaultyProxy, bucket: str, fault: str) -> None:
     """In the middle of a run; passing faults are retried, lasting ones end it with a typed error."""
     inject, expected = FAULTS[fault]

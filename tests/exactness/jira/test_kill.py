@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import time
@@ -12,12 +11,12 @@ import pytest
 
 from sandbox.jira import JiraSite, SandboxJira
 from tests.connectors.jira.moving import QUICK
-from tests.exactness.executors import ExecutorName, server_environment
+from tests.exactness.executors import PROVE, ExecutorName, server_environment
 from tests.exactness.jira import worker
 from tests.exactness.processes import RunProcess
 
-KILLS: dict[ExecutorName, int] = {"threads": 16, "prefect": 16 if os.environ.get("NUCLEUS_PROVE") else 5}
-"""For each of two units; on Prefect, where a run costs seconds, all of them under `make prove`."""
+KILLS: dict[ExecutorName, int] = {"threads": 16 if PROVE else 8, "prefect": 16 if PROVE else 3}
+"""For each of two units; 16 of them under `make prove`. On Prefect a run costs seconds."""
 LONGEST_S: dict[ExecutorName, float] = {"threads": 0.4, "prefect": 1.5}
 PATIENCE_S = 60.0
 

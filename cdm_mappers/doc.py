@@ -39,7 +39,7 @@ DOC = (
         _USER,
         column_of("kind", "string", "footer or inline"),
         column_of("status", "string", "State, in the source's words", version=True),
-        column_of("resolution_status", "string", "Whether it is open or resolved, in the source's words"),
+        column_of("resolution_status", "string", "Whether it is open or resolved, in the source's words", version=True),
         column_of("parent_comment_cdm_id", "string", "The comment it answers; empty for others", "cdm.doc.comment"),
         column_of("inline_text", "string", "The text it is attached to"),
         column_of("revision_number", "int64", "Number of the version shown", version=True),
@@ -63,7 +63,12 @@ DOC = (
         column_of("size_bytes", "int64", "Size of the content"),
         column_of("body_text", "string", f"Plain text: its first {BODY_CHARACTERS} characters"),
         column_of("properties", "json", "What else the source says; `body_text_cut` is true where the text was cut"),
-        column_of("raw_source", "json", "What identifies the item at its source; no texts, no download addresses"),
+        column_of(
+            "raw_source",
+            "json",
+            "What identifies the item at its source; no texts, no download addresses",
+            version=True,
+        ),
     ),
     model_of_columns(
         "cdm.doc.link",

@@ -1,10 +1,11 @@
-"""The systems that the tours talk to, on this machine: a shop's database, a lake, a lending service, a tracker."""
+"""The systems that the tours talk to, here: a shop's database, a lake, a lending service, a tracker, a wiki."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from sandbox.confluence import ConfluenceSite, SandboxConfluence
 from sandbox.data import create_every_type
 from sandbox.jira import JiraSite, SandboxJira
 from sandbox.openshelf import SandboxOpenshelf, ShelfSite
@@ -67,6 +68,7 @@ def sandboxes() -> Iterator[dict[str, str]]:
         SandboxPostgres() as postgres,
         SandboxOpenshelf(ShelfSite(), latency_s=0.003) as shelf,
         SandboxJira(JiraSite(projects=("AND", "OPS", "WEB"), issues=600, zone="Asia/Kolkata")) as site,
+        SandboxConfluence(ConfluenceSite(pages=150)) as wiki,
     ):
         shop, lake = postgres.create_database(SHOP), postgres.create_database(LAKE)
         postgres.psql(_SHOP, database=SHOP)
@@ -79,4 +81,7 @@ def sandboxes() -> Iterator[dict[str, str]]:
             "jira_url": site.url,
             "jira_email": site.email,
             "jira_token": site.token,
+            "confluence_url": wiki.url,
+            "confluence_email": wiki.email,
+            "confluence_token": wiki.token,
         }

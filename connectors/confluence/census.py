@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from connectors.confluence import rows
-from connectors.confluence.client import typed_errors
+from connectors.confluence.client import MOST_PER_PAGE, typed_errors
 from connectors.confluence.contents import KINDS
 from connectors.confluence.planning import make_plan
 from connectors.confluence.progress import ConfluenceCheckpoint
 from connectors.confluence.reading import SliceRows
 from connectors.confluence.selection import SiteSelection
-from connectors.confluence.units import BY_CONTENT, BY_LIST, PAGE
+from connectors.confluence.units import ATTACHMENT, BY_CONTENT, BY_LIST, PAGE, ConfluenceUnit
 from connectors.http.client import Refusal
 from connectors.http.rows import RowReader
 from contracts.endpoint import PlanRequest
@@ -25,12 +25,18 @@ if TYPE_CHECKING:
 
     from connectors.confluence.client import ConfluenceClient
     from connectors.confluence.labels import SiteLabels
+    from connectors.http.paging import Row
     from contracts.plan import IngestionPlan
 
+
+def _all_but(unit: ConfluenceUnit, *names: str) -> tuple[str, ...]:
+    return tuple(one.name for one in unit.columns if one.name not in names)
+
+
 _VERSIONED = {
-    "page": tuple(one.name for one in PAGE.columns if one.name not in {"body", "body_text", "url", "raw"}),
+    "page": _all_but(PAGE, "body", "body_text", "url", "raw"),
     "comment": ("id", "kind", "status", "container_id", "version", "last_modified", "resolution_status"),
-    "attachment": ("id", "status", "title", "container_id", "version", "last_modified"),
+    "attachment": _all_but(ATTACHMENT, "url", "download_url", "raw"),
     "link": ("id", "space_key", "last_modified"),
 }
 """Columns that tell whether a row is as it was read."""
@@ -97,12 +103,16 @@ class SiteKeys:
         yield reader.frame([]).select(shown)
         for page in self._chosen.contents.payloads():
             heads = [
-                make.page_head(kind, row, names.get(str(row["id"]), [])) for kind, row in page if str(row["id"]) not in seen
+                make.page_head(kind, row, names.get(str(row["id"]), []))
+                for kind, row in page
+                if str(row["id"]) not in seen
             ]
             seen |= {str(row["id"]) for _, row in page}
             frame = reader.frame(heads).select(shown)
             recent = self._chosen.scope.updated_from
-            yield frame if recent is None else reader.frame(heads).filter(pl.col("last_modified") >= recent).select(shown)
+            yield (
+                frame if recent is None else reader.frame(heads).filter(pl.col("last_modified") >= recent).select(shown)
+            )
 
     def _by_reading(self) -> Iterator[pl.DataFrame]:
         """Units whose keys no list has alone are read as a full run reads them."""
@@ -121,24 +131,24 @@ class SiteKeys:
 
     def _contents_there(self, keys: Sequence[str]) -> set[str]:
         """Keys of pages, links or versions that are there."""
-        ids = sorted({key.split(":")[0] for key in keys})
-        chosen = {one.space_id for one in self._chosen.spaces}
-        there: dict[str, str] = {}
-        found: set[str] = set()
-        for start in range(0, len(ids), 250):
-            for kind in KINDS:
-                for row in self._client.contents(kind, ids[start : start + 250], bodies=self._name == "link"):
-                    if str(row["spaceId"]) not in chosen:
-                        continue
-                    there[str(row["id"])] = kind
-                    if self._name == "link":
-                        found |= {str(one["id"]) for one in self._rows().links(kind, row)[0]}
+        there = self._selected(sorted({key.split(":")[0] for key in keys}))
         if self._name == "page":
-            return set(there)
-        if self._name == "version":
-            for one, kind in there.items():
-                found |= self._versions(one, kind)
-        return found
+            return {str(row["id"]) for _, row in there}
+        if self._name == "link":
+            return {str(one["id"]) for kind, row in there for one in self._rows().links(kind, row)[0]}
+        return {key for kind, row in there for key in self._versions(str(row["id"]), kind)}
+
+    def _selected(self, ids: Sequence[str]) -> list[tuple[str, Row]]:
+        """(kind, payload) of those of the contents that are there, in a selected space; for links with the body."""
+        chosen, bodies = {one.space_id for one in self._chosen.spaces}, self._name == "link"
+        chunks = [ids[start : start + MOST_PER_PAGE] for start in range(0, len(ids), MOST_PER_PAGE)]
+        return [
+            (kind, row)
+            for chunk in chunks
+            for kind in KINDS
+            for row in self._client.contents(kind, chunk, bodies=bodies)
+            if str(row["spaceId"]) in chosen
+        ]
 
     def _versions(self, content_id: str, kind: str) -> set[str]:
         try:
@@ -164,4 +174,3 @@ class SiteKeys:
             "Nothing was removed; run again.",
             gaps=[why],
         )
-

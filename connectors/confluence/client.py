@@ -10,13 +10,13 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import quote
 
 import msgspec
 
 from connectors.http import errors as http_errors
 from connectors.http.client import HttpClient, Refusal
-from connectors.http.errors import CHECK_CREDENTIALS
+from connectors.http.errors import CHECK_CREDENTIALS, unexpected_payload
 from connectors.http.json_api import decoded
 from connectors.http.listing import Listing
 from connectors.http.paging import Page, PageRequest
@@ -98,7 +98,7 @@ class ConfluenceClient:
             SourcePageFailedError: A cursor repeats, or an answer is no list.
         """
         given = {name.replace("_", "-"): value for name, value in query.items() if value is not None}
-        listing = Listing(partial(self._page, path, given), PageRequest(path), lambda row: row["id"])
+        listing = Listing(partial(self._page, path, given, "id"), PageRequest(path), lambda row: row["id"])
         yield from listing
         if listing.refusal:
             raise listing.refusal
@@ -106,7 +106,7 @@ class ConfluenceClient:
     def versions_of(self, path: str) -> list[Row]:
         """All versions below a content's path; a version has no id, its number tells it apart."""
         listing = Listing(
-            partial(self._page, path, {"limit": MOST_PER_PAGE}), PageRequest(path), lambda row: row["number"]
+            partial(self._page, path, {"limit": MOST_PER_PAGE}, "number"), PageRequest(path), lambda row: row["number"]
         )
         rows = [row for page in listing for row in page]
         if listing.refusal:
@@ -127,9 +127,7 @@ class ConfluenceClient:
         """These pages or blog posts (at most 250) that are current or archived, in any order."""
         form = "storage" if bodies else None
         return [
-            row
-            for page in self.rows(f"/{kind}s", id=",".join(ids), body_format=form, limit=len(ids))
-            for row in page
+            row for page in self.rows(f"/{kind}s", id=",".join(ids), body_format=form, limit=len(ids)) for row in page
         ]
 
     def restrictions(self, content_id: str) -> dict[str, Any]:
@@ -157,19 +155,23 @@ class ConfluenceClient:
         """Close connections."""
         self.http.close()
 
-    def _page(self, path: str, query: dict[str, Any], request: PageRequest) -> Page:
-        parameters = {**query, "cursor": request.token} if request.token is not None else query
+    def _page(self, path: str, query: dict[str, Any], key: str, request: PageRequest) -> Page:
         try:
-            answer = self.http.get(f"{V2}{path}", _object, parameters)
+            if request.token is None:
+                answer = self.http.get(f"{V2}{path}", _object, query)
+            else:
+                answer = self.http.get(f"{V2}{request.token}", _object)
         except Refusal as refusal:
             if refusal.status == 400 and request.token is not None and "cursor" in refusal.message.lower():
-                # Documented: "You can get a new valid cursor by making the original pagination request again."
+                # The reference says that the first request gives a new cursor: as for a bookmark that is gone.
                 raise Refusal(410, refusal.message, refusal.where) from refusal
             raise
         results = answer.get("results")
-        if not isinstance(results, list) or not all(isinstance(row, dict) for row in results):
+        if not isinstance(results, list):
             raise SourcePageFailedError(f"GET {V2}{path}: the answer holds no list", "Check base_url; run again.")
-        return Page(results, _cursor(answer))
+        if not all(isinstance(row, dict) and row.get(key) is not None for row in results):
+            raise unexpected_payload(path, f"a row has no {key}")
+        return Page(results, _following(answer))
 
     def _look_at(self, answer: httpx.Response) -> None:
         if sent := answer.headers.get("Date"):
@@ -182,8 +184,15 @@ class ConfluenceClient:
 
 
 def moment(text: str) -> datetime:
-    """A moment as v2 writes it (``2024-01-31T07:08:09.123Z``), UTC."""
-    return datetime.fromisoformat(text).astimezone(UTC)
+    """A moment as v2 writes it (``2024-01-31T07:08:09.123Z``), UTC.
+
+    Raises:
+        SourceValueError: It is none, or outside the years 1 to 9999.
+    """
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise unexpected_payload("a moment", error) from error
 
 
 def message_of(body: bytes) -> str:
@@ -202,15 +211,18 @@ def message_of(body: bytes) -> str:
     return body.decode("utf-8", "replace")
 
 
-def _cursor(answer: dict[str, Any]) -> str | None:
-    """The cursor inside ``_links.next``. The rest of that link is relative to the site, also behind the gateway."""
+def _following(answer: dict[str, Any]) -> str | None:
+    """Path and query of the next page below the API.
+
+    The link begins at the site's root, and behind the gateway too, where the API is below another path.
+    """
     following = (answer.get("_links") or {}).get("next")
     if not following:
         return None
-    found = parse_qs(urlsplit(str(following)).query).get("cursor")
+    _, found, below = str(following).partition(V2.removeprefix("/wiki"))
     if not found:
-        raise SourcePageFailedError("A link to the next page has no cursor", "Run again.")
-    return found[0]
+        raise SourcePageFailedError("The link to the next page leads out of the API", "Check base_url; run again.")
+    return below
 
 
 def _object(body: bytes) -> dict[str, Any]:

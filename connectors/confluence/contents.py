@@ -94,7 +94,9 @@ class SpaceContents:
         for kind in KINDS if known else ():
             for names in self._named(known):
                 found += self._down_to(kind, names, begun)
-        return sorted({one.content_id: one for one in found}.values(), key=lambda one: (len(one.content_id), one.content_id))
+        return sorted(
+            {one.content_id: one for one in found}.values(), key=lambda one: (len(one.content_id), one.content_id)
+        )
 
     def _named(self, spaces: Sequence[SpaceName]) -> list[str | None]:
         """Values of ``space-id``; None for a list of the whole site."""

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from connectors.confluence.progress import ConfluenceCheckpoint
 from connectors.confluence.scope import scope_of
 from connectors.confluence.selection import SiteSelection
-from connectors.confluence.units import BY_CONTENT, BY_LIST
+from connectors.confluence.units import BY_CONTENT, BY_LIST, UNITS, VENDOR
 from connectors.http.progress import is_census_due
-from connectors.http.scope import require_mode
+from connectors.http.scope import require_mode, resolve_unit
 from connectors.slicing import key_chunks
 from contracts.plan import IngestionPlan, IngestionSlice
 
@@ -36,7 +36,9 @@ def make_plan(client: ConfluenceClient, request: PlanRequest) -> IngestionPlan:
         SourceAuthError: The login does not count.
         FilterNotSupportedError: The policy selects what the unit does not know.
         ModeUnsupportedError: Incremental, for a unit that is always listed in full.
+        SourceSchemaChangedError: The connector has no such unit, or it has other columns now.
     """
+    resolve_unit(request.unit, VENDOR, UNITS)
     scope_of(request.unit, request.policy)
     require_mode(request, "the API does not say what changed")
     name = request.unit.dataset.name
@@ -82,13 +84,16 @@ def late(client: ConfluenceClient, plan: IngestionPlan, epoch: int) -> tuple[Ing
     return _numbered(made, len(plan.slices))
 
 
-def repairs(client: ConfluenceClient, plan: IngestionPlan, keys: Sequence[Any], epoch: int) -> tuple[IngestionSlice, ...]:
+def repairs(
+    client: ConfluenceClient, plan: IngestionPlan, keys: Sequence[Any], epoch: int
+) -> tuple[IngestionSlice, ...]:
     """Slices that read the rows with these keys, or all rows of the pages they belong to."""
     name, prefix = plan.unit.dataset.name, f"repair-{epoch}"
     ids = sorted({str(key["id"]).split(":")[0] for key in keys})
     if name in BY_LIST:
         made = [
-            _slice(f"{prefix}-{index}", {"one_by_one": [*chunk]}, f"{len(chunk)} missing row(s)")
+            _slice(f"{prefix}-{one}-{index}", {"list": one, "only": [*chunk]}, f"{len(chunk)} missing row(s)")
+            for one in BY_LIST[name]
             for index, chunk in enumerate(key_chunks(ids, client.config.slice_pages))
         ]
     elif name in BY_CONTENT:
@@ -102,9 +107,7 @@ def repairs(client: ConfluenceClient, plan: IngestionPlan, keys: Sequence[Any], 
     return _numbered(made, len(plan.slices))
 
 
-def _incremental(
-    client: ConfluenceClient, request: PlanRequest, chosen: SiteSelection, now: datetime
-) -> IngestionPlan:
+def _incremental(client: ConfluenceClient, request: PlanRequest, chosen: SiteSelection, now: datetime) -> IngestionPlan:
     before = ConfluenceCheckpoint.read(request.checkpoint, chosen.scope.fingerprint(request.unit))
     incremental, name = request.mode == "incremental", request.unit.dataset.name
     census = not incremental or is_census_due(before.census_at, now, request.policy.census_every_s)
@@ -136,7 +139,13 @@ def _of_lists(
 
 
 def _of_heads(
-    client: ConfluenceClient, name: str, heads: Iterable[ContentHead], spaces: Sequence[SpaceName], prefix: str, *, labels: str
+    client: ConfluenceClient,
+    name: str,
+    heads: Iterable[ContentHead],
+    spaces: Sequence[SpaceName],
+    prefix: str,
+    *,
+    labels: str,
 ) -> list[IngestionSlice]:
     """Slices of one space and kind each, of bounded size."""
     keys = {one.space_id: one.key for one in spaces}

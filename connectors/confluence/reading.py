@@ -9,9 +9,10 @@ from connectors.confluence import rows
 from connectors.confluence.client import MOST_PER_PAGE, moment, typed_errors
 from connectors.confluence.labels import every_label, labelled, labels_of
 from connectors.confluence.progress import GAPS_IN
-from connectors.confluence.units import BY_CONTENT, BY_LIST, UNITS
+from connectors.confluence.units import BY_CONTENT, BY_LIST, UNITS, VENDOR
 from connectors.http.client import Refusal
 from connectors.http.rows import RowReader
+from connectors.http.scope import resolve_unit
 from contracts.errors import SourcePageFailedError
 from contracts.plan import SliceReport
 
@@ -37,7 +38,8 @@ class SliceRows:
     Args:
         client: The site.
         plan: Its unit.
-        piece: Its ``params`` say what to read: ``kind`` and ``ids``; or ``list`` and maybe ``since``; or ``one_by_one``.
+        piece: Its ``params`` say what to read: ``kind`` and ``ids``; or ``list``, maybe with ``since``, or with some
+            of its ids as ``only``; or ``one_by_one``.
         chosen: The selected spaces.
         labels: Of the whole site, for slices that do not ask page by page.
     """
@@ -54,7 +56,7 @@ class SliceRows:
         self._name = plan.unit.dataset.name
         self._chosen, self._spaces, self._labels = chosen, chosen.spaces, labels
         self._make = rows.PayloadRows(client.config.base_url, {one.space_id: one.key for one in chosen.spaces})
-        self._reader = RowReader(next(unit for unit in UNITS if unit.name == self._name))
+        self._reader = RowReader(resolve_unit(plan.unit, VENDOR, UNITS))
         self._expected = 0
         self._gaps: list[str] = []
         self._files: dict[str, str | None] = {}
@@ -91,7 +93,8 @@ class SliceRows:
             yield from self._of_contents(str(params["kind"]), [str(one) for one in params["ids"]])  # type: ignore[union-attr]
         elif "list" in params:
             since = datetime_of(params.get("since"))
-            yield from self._listed(str(params["list"]), since)
+            only = {str(one) for one in params.get("only") or ()}  # type: ignore[union-attr]
+            yield from (row for row in self._listed(str(params["list"]), since) if not only or row["id"] in only)
         elif self._name == "space":
             yield from self._space_rows()
         elif self._name == "label":
@@ -241,7 +244,7 @@ class SliceRows:
         return number in self._inside
 
     def _one_by_one(self, ids: Sequence[str]) -> Iterator[Row]:
-        """Comments or files that a census found missing, by id."""
+        """Comments or files by id; single ones have more in ``raw``, so they only tell that they are there."""
         for one in ids:
             for name in BY_LIST[self._name]:
                 form = {} if name == "attachments" else {"body_format": "storage"}

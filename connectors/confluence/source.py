@@ -43,6 +43,7 @@ class ConfluenceSource:
         self._client = ConfluenceClient(config)
         self._lock = Lock()
         self._run: tuple[str, SiteLabels] | None = None
+        self._chosen: tuple[str, SiteSelection] | None = None
 
     def test_connection(self) -> ConnectionReport:
         """Check the login on a resource that knows strangers; say what the account sees and whether v1 is there."""
@@ -87,7 +88,7 @@ class ConfluenceSource:
     ) -> Generator[pl.DataFrame, None, SliceReport]:
         """Batches of about 500 rows; the report names what the site withheld."""
         with typed_errors():
-            chosen = SiteSelection(self._client, plan.unit, plan.policy)
+            chosen = self._selection(plan)
         return (yield from SliceRows(self._client, plan, piece, chosen, self._labels(plan)).frames())
 
     def checkpoint(self, plan: IngestionPlan, receipts: Sequence[UpsertReceipt]) -> Json | None:
@@ -198,6 +199,14 @@ class ConfluenceSource:
             if self._run is None or self._run[0] != name:
                 self._run = (name, SiteLabels(self._client))
             return self._run[1]
+
+    def _selection(self, plan: IngestionPlan) -> SiteSelection:
+        """The selected spaces, asked for once for each run of a unit whose plan says when it was made."""
+        name = _identity(plan)
+        with self._lock:
+            if self._chosen is None or self._chosen[0] != name or plan.checkpoint_after is None:
+                self._chosen = (name, SiteSelection(self._client, plan.unit, plan.policy))
+            return self._chosen[1]
 
 
 def _identity(plan: IngestionPlan) -> str:

@@ -26,7 +26,9 @@ _NAMED = re.compile(r"&([A-Za-z][A-Za-z0-9]*);")
 _XML_OWN = frozenset({"amp", "lt", "gt", "quot", "apos"})
 _UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _TAG = re.compile(r"<[^>]*>")
-_PAGE_PATH = re.compile(r"/wiki/(?:spaces/(?P<space>[^/]+)/(?:pages|blog)(?:/\d{4}/\d\d/\d\d)?/(?P<id>\d+)|pages/viewpage\.action$)")
+_PAGE_PATH = re.compile(
+    r"/wiki/(?:spaces/(?P<space>[^/]+)/(?:pages|blog)(?:/\d{4}/\d\d/\d\d)?/(?P<id>\d+)|pages/viewpage\.action$)"
+)
 
 
 @dataclass(frozen=True)

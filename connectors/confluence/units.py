@@ -103,4 +103,3 @@ def datasets(source_system: str) -> tuple[DatasetDescriptor, ...]:
 def units_of(catalog: CatalogSnapshot, parallel: int) -> tuple[EndpointUnitDescriptor, ...]:
     """One unit per ingestable dataset of the catalog."""
     return http_units.units_of(catalog, VENDOR, UNITS, UnitPolicy(parallel_slices=parallel))
-

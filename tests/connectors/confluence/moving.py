@@ -38,9 +38,7 @@ def source_of(server: SandboxConfluence, **settings: Any) -> ConfluenceSource:
 class ConfluenceIngestion(Ingestion):
     """Runs of a site's units into one database, as raw rows or as a common model's."""
 
-    def __init__(
-        self, server: SandboxConfluence, sink_url: str, data_mode: DataMode = "raw", **settings: Any
-    ) -> None:
+    def __init__(self, server: SandboxConfluence, sink_url: str, data_mode: DataMode = "raw", **settings: Any) -> None:
         sink = (
             CdmSink(CdmJdbcConfig.model_validate({"url": sink_url}))
             if data_mode == "cdm"
@@ -79,7 +77,9 @@ class ConfluenceIngestion(Ingestion):
         columns = self.unit(name).columns
         names = [one.name for one in columns]
         shown = [
-            f"to_char({one.name} AT TIME ZONE 'UTC', '{_MOMENT_SQL}') AS {one.name}" if one.logical_type == "timestamptz" else one.name
+            f"to_char({one.name} AT TIME ZONE 'UTC', '{_MOMENT_SQL}') AS {one.name}"
+            if one.logical_type == "timestamptz"
+            else one.name
             for one in columns
         ]
         found = self.query(f'SELECT {", ".join(shown)} FROM "{self.unit(name).dataset.namespace}".{name}')
@@ -100,7 +100,9 @@ def held(mover: ConfluenceIngestion, name: str) -> dict[Any, dict[str, Any]]:
     if name == "link":
         return {(row["content_id"], row["kind"], row["target"]): row for row in rows.values()}
     if name == "acl":
-        return {key.partition(":")[2] if row["scope"] == "content" else key.split(":")[2]: row for key, row in rows.items()}
+        return {
+            key.partition(":")[2] if row["scope"] == "content" else key.split(":")[2]: row for key, row in rows.items()
+        }
     return rows
 
 

@@ -34,6 +34,15 @@ def everything(mover: ConfluenceIngestion, mode: str, **policy) -> None:
         mover.run(name, mode, **policy)
 
 
+def assert_quiet(mover: ConfluenceIngestion, *names: str) -> None:
+    """Where nothing changed, a census finds no difference; the first of the runs moves the overlap past the changes."""
+    for name in names:
+        mover.server.site.advance(3600)
+        mover.run(name, "incremental")
+        mover.server.site.advance(3600)
+        assert mover.run(name, "incremental", census_every_s=0).rows_staged == 0, name
+
+
 def test_full_then_incremental(wiki, mover):
     """Every unit, after a full run and after incremental ones over changes of every kind."""
     everything(mover, "full")
@@ -44,12 +53,19 @@ def test_full_then_incremental(wiki, mover):
         wiki.site.churn(60, chance)
         everything(mover, "incremental", census_every_s=0)
         assert_equal(mover)
+    assert_quiet(mover, "page", "attachment", "comment", "link", "version")
 
 
 def test_thirty_percent_of_answers_are_faulty(database):
     """429 with and without a pause, 5xx as HTML, connections cut, bodies cut, expired cursors, short and empty pages."""
     faults = ConfluenceFaults(
-        throttled=0.08, failing=0.1, cut=0.06, corrupt=0.06, expire_next=3, short_pages=True, replies_lack_container=True
+        throttled=0.08,
+        failing=0.1,
+        cut=0.06,
+        corrupt=0.06,
+        expire_next=3,
+        short_pages=True,
+        replies_lack_container=True,
     )
     with SandboxConfluence(site_of(seed=2), faults=faults) as wiki:
         wiki.site.step_ms = 0  # ties inside one millisecond
@@ -159,16 +175,15 @@ def test_without_v1(database):
         mover.close()
 
 
-@pytest.mark.parametrize("public", [(), ("OPS",)])
-@pytest.mark.parametrize("v1_gone", [False, True])
+@pytest.mark.parametrize(("public", "v1_gone"), [(("OPS",), False), ((), True)])
 def test_a_login_that_lapses_is_not_believed(public, v1_gone, wiki, mover):
     """The site then answers a stranger: 200 and nothing, or public spaces only; before the run and in its middle."""
-    names = ("page", "comment", "label")
+    names = ("page", "label")
     for name in names:
         mover.run(name)
     held = {name: len(mover.rows(name)) for name in names}
     wiki.faults.anonymous_empty, wiki.faults.public_spaces, wiki.faults.v1_gone = True, frozenset(public), v1_gone
-    for requests in (0, 4, 9):
+    for requests in (0, 6):
         for name in names:
             wiki.expired = False
             left = [requests]
@@ -234,7 +249,8 @@ def test_common_models(wiki, database):
         mover.run(name, "incremental", census_every_s=0)
     alive = "FROM cdm_doc.cdm_{} WHERE deleted_at IS NULL"
     found = mover.query(
-        "SELECT source_id, space_cdm_id, parent_item_cdm_id, tags::text, title " + alive.format("item")
+        "SELECT source_id, space_cdm_id, parent_item_cdm_id, tags::text, title "
+        + alive.format("item")
         + " AND doc_type <> 'attachment'"
     )
     theirs = {
@@ -250,4 +266,5 @@ def test_common_models(wiki, database):
         assert ours == set(wiki.site.truth(name)), name
     count = mover.query(f"SELECT count(*) {alive.format('link')}")[0][0]
     assert count == len(wiki.site.truth("link"))
+    assert_quiet(mover, "page", "attachment", "comment", "link")
     mover.close()

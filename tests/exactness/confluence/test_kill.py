@@ -1,0 +1,71 @@
+"""Proof of issue 14, "Done when" 1: killed at random moments again and again, a run ends equal to the site's truth."""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+from typing import Any
+
+import pytest
+
+from sandbox.confluence import ConfluenceSite, SandboxConfluence
+from tests.connectors.confluence.moving import QUICK, ConfluenceIngestion, assert_equal
+from tests.exactness.confluence import worker
+from tests.exactness.executors import PROVE
+from tests.exactness.processes import RunProcess
+
+KILLS = 30 if PROVE else 3
+"""For each unit; each kill costs a process's start."""
+PATIENCE_S = 60.0
+
+
+class WikiChain:
+    """Processes one after the other, each killed or not, over one site, one sink and one staging area."""
+
+    def __init__(self, server: SandboxConfluence, sink_url: str, staging: str, unit: str) -> None:
+        wiki = {"base_url": server.url, "email": server.email, "api_token": server.token, **QUICK}
+        self.order = {"wiki": wiki, "sink": sink_url, "staging": staging, "unit": unit, "checkpoint": None}
+        self.kills = 0
+
+    def run(self, mode: str, after_s: float | None = None) -> dict[str, Any] | None:
+        """The summary of a run that ended; None of one that was killed."""
+        process = RunProcess(worker.run_once, {**self.order, "mode": mode})
+        assert process.listen(PATIENCE_S) == "ready"
+        if after_s is not None:
+            time.sleep(after_s)
+            process.kill()
+        code = process.wait(PATIENCE_S)
+        if code == -signal.SIGKILL and process.said == ["ready"]:
+            self.kills += 1
+            return None
+        assert code == 0 or after_s is not None, process.said
+        summary = process.said[-1]
+        self.order["checkpoint"] = summary["checkpoint_after"]
+        return summary
+
+
+@pytest.mark.slow(9)
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("unit", ["page", "comment", "link"] if PROVE else ["page", "link"])
+def test_killed_again_and_again(unit, database, tmp_path):
+    chance = random.Random(unit)
+    site = ConfluenceSite(pages=150)
+    with SandboxConfluence(site, latency_s=0.01) as server:
+        chain = WikiChain(server, database, str(tmp_path), unit)
+        mode = "full"
+        while chain.kills < KILLS:
+            summary = chain.run(mode, chance.uniform(0.02, 0.6))
+            if summary is not None:
+                mode = "incremental" if mode == "full" else "full"
+                site.advance(900)
+            site.churn(8, chance)
+        site.advance(900)
+        chain.run(mode)
+        site.churn(8, chance)
+        site.advance(900)
+        chain.run("incremental")
+        mover = ConfluenceIngestion(server, database)
+        assert_equal(mover, unit)
+        mover.close()
+    print(f"\n{unit}: {chain.kills} kills")

@@ -20,6 +20,7 @@ from contracts.endpoint import PlanRequest, SupportsContentHash
 from contracts.errors import IngestionError
 from contracts.unit import UnitPolicy
 from demo.tracker import Tracker
+from demo.wiki import Wiki
 from demo.world import SINK, SOURCE, STAGING, World, world
 from flows.collect_catalog import collect_catalog
 from flows.ingest_unit import ingest_unit
@@ -43,7 +44,7 @@ class Demo:
         self.place, self.console = place, console
         self.moved: list[dict[str, Any]] = []
         self.checks: list[tuple[str, bool, str]] = []
-        self.tracker = Tracker(place, console)
+        self.tracker, self.wiki = Tracker(place, console), Wiki(place, console)
 
     def tell(self) -> bool:
         """The whole story; True when every check passed."""
@@ -61,6 +62,7 @@ class Demo:
         self.move(changing, "full", "a full run finds deletes too")
         self.compare(units)
         self.checks += self.tracker.tell()
+        self.checks += self.wiki.tell()
         return all(passed for _, passed, _ in self.checks)
 
     def say(self, line: str) -> None:
@@ -135,6 +137,7 @@ class Demo:
             result.add_row(name, rows, "[green]yes[/green]" if passed else "[red]NO[/red]")
         self.console.print(result)
         self.tracker.show()
+        self.wiki.show()
 
 
 def main() -> int:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from flows.local.contexts import running_control_plane
 from flows.wiring import Workspace, open_workspace
+from sandbox.confluence import ConfluenceSite, SandboxConfluence
 from sandbox.data import Writer, create_every_type, fill_pgbench
 from sandbox.jira import JiraSite, SandboxJira
 from sandbox.postgres import SandboxPostgres
@@ -21,9 +22,10 @@ if TYPE_CHECKING:
 SOURCE, SINK, BUCKET = "shop", "lake", "nucleus-staging"
 PGBENCH_SCALE = 5
 TYPE_ROWS = 2_000
-SITE, CDM = "site", "common"
+SITE, WIKI, CDM = "site", "wiki", "common"
 STAGING = "demo-staging"
 PROJECTS, ISSUES = ("AND", "OPS", "WEB"), 1_500
+PAGES = 400
 _FILLED = "marks.filled"
 
 
@@ -36,6 +38,7 @@ class World:
         ui_url: Prefect's pages.
         resumed: True when an earlier demo left a filled source behind.
         site: A Jira site.
+        wiki: A Confluence site.
     """
 
     postgres: SandboxPostgres
@@ -43,6 +46,7 @@ class World:
     ui_url: str
     resumed: bool
     site: SandboxJira
+    wiki: SandboxConfluence
 
 
 @contextmanager
@@ -59,9 +63,11 @@ def world(folder: Path) -> Iterator[World]:
         plane = stack.enter_context(running_control_plane(folder / "nucleus"))
         workspace = stack.enter_context(open_workspace(folder / "nucleus"))
         site = stack.enter_context(SandboxJira(JiraSite(projects=PROJECTS, issues=ISSUES, zone="Asia/Kolkata")))
+        wiki = stack.enter_context(SandboxConfluence(ConfluenceSite(spaces=("ENG", "OPS"), pages=PAGES)))
         _register(workspace, postgres, s3)
         _register_site(workspace, postgres, site)
-        yield World(postgres, workspace, plane.ui_url, resumed, site)
+        _register_wiki(workspace, wiki)
+        yield World(postgres, workspace, plane.ui_url, resumed, site, wiki)
 
 
 def _password(folder: Path) -> str:
@@ -114,3 +120,9 @@ def _register_site(workspace: Workspace, postgres: SandboxPostgres, site: Sandbo
     login = {"base_url": site.url, "email": site.email, "api_token": site.token, "slice_issues": 250}
     workspace.endpoints.add(SITE, "http.jira", login, replace=True)
     workspace.endpoints.add(CDM, "cdm.jdbc", {"url": postgres.url(SINK)}, replace=True)
+
+
+def _register_wiki(workspace: Workspace, wiki: SandboxConfluence) -> None:
+    """The Confluence site, as a part of the same system as the Jira site: people and issues then have one id."""
+    login = {"base_url": wiki.url, "email": wiki.email, "api_token": wiki.token, "source_system": "jira"}
+    workspace.endpoints.add(WIKI, "http.confluence", login, replace=True)

@@ -71,9 +71,16 @@ def _change(site: JiraSite) -> None:
 
 def _one(server: SandboxJira, sink: str, unit: str, mode: str, checkpoint: Any) -> tuple[dict[str, Any], Any]:
     login = {"base_url": server.url, "email": server.email, "api_token": server.token, "concurrency": CONCURRENCY}
-    request = {"site": login, "sink": sink, "unit": unit, "mode": mode, "checkpoint": checkpoint}
+    request = {
+        "template": "http.jira",
+        "site": login,
+        "sink": sink,
+        "unit": unit,
+        "mode": mode,
+        "checkpoint": checkpoint,
+    }
     before = len(server.requests)
-    result: Measured = measured([sys.executable, "-m", "benchmarks.issue_tracker_run", json.dumps(request)])
+    result: Measured = measured([sys.executable, "-m", "benchmarks.source_run", json.dumps(request)])
     report = json.loads(result.output.strip().splitlines()[-1])
     made = {**report, "requests": len(server.requests) - before, "peak_mib": result.peak_mib, "cpu_s": result.cpu_s}
     return made, report["checkpoint"]

@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import api_latency, issue_tracker, many_tables, table_copy
+from benchmarks import api_latency, issue_tracker, many_tables, table_copy, wiki
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,6 +26,10 @@ PARTS: dict[str, tuple[str, Callable[[argparse.Namespace], None]]] = {
     "tracker": (
         "issues of a site, 50 ms a request, beside what latency makes unavoidable",
         lambda chosen: issue_tracker.measure(chosen.issues),
+    ),
+    "wiki": (
+        "pages of a site, 50 ms a request, beside what latency makes unavoidable",
+        lambda chosen: wiki.measure(chosen.pages),
     ),
     "api": (
         "acceptance, start and statuses, beside Prefect's own API",
@@ -53,6 +57,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--tables", type=int, default=200, help="many: how many tables")
     made.add_argument("--parallel", type=int, default=8, help="many: tables at the same time")
     made.add_argument("--issues", type=int, default=50_000, help="tracker: issues of the site")
+    made.add_argument("--pages", type=int, default=20_000, help="wiki: pages of the site")
     return made
 
 

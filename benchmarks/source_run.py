@@ -1,4 +1,4 @@
-"""One run of one unit of a site into common-model tables, as a process that is measured: ``python -m … JSON``."""
+"""One run of one unit of a source into common-model tables, as a process that is measured: ``python -m … JSON``."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from cdm_mappers.models import model_of
 from cdm_mappers.registry import CdmMapperRegistry
 from connectors.cdm_jdbc.config import CdmJdbcConfig
 from connectors.cdm_jdbc.sink import CdmSink
-from connectors.jira.config import JiraConfig
-from connectors.jira.source import JiraSource
+from connectors.registry import EndpointRegistry
 from contracts.receipts import RunRef
 from flows.stages.plan import RunRequest
 from flows.stages.run import UnitRun
@@ -24,7 +23,8 @@ from staging.factory import open_staging
 def main() -> None:
     """Run; prints rows, seconds and the checkpoint as one line of JSON."""
     arguments = json.loads(sys.argv[1])
-    source = JiraSource(JiraConfig.model_validate(arguments["site"]))
+    factory = EndpointRegistry().get(arguments["template"])
+    source = factory.source(factory.config_class.model_validate(arguments["site"]))
     sink = CdmSink(CdmJdbcConfig.model_validate({"url": arguments["sink"]}))
     units = {unit.unit_id: unit for unit in source.list_units(source.collect_catalog("site"))}
     unit = units[arguments["unit"]]

@@ -20,7 +20,7 @@ from contracts.endpoint import PlanRequest, SupportsContentHash
 from contracts.errors import IngestionError
 from contracts.unit import UnitPolicy
 from demo.tracker import Tracker
-from demo.wiki import Wiki
+from demo.wiki import WikiChapter
 from demo.world import SINK, SOURCE, STAGING, World, world
 from flows.collect_catalog import collect_catalog
 from flows.ingest_unit import ingest_unit
@@ -44,7 +44,7 @@ class Demo:
         self.place, self.console = place, console
         self.moved: list[dict[str, Any]] = []
         self.checks: list[tuple[str, bool, str]] = []
-        self.tracker, self.wiki = Tracker(place, console), Wiki(place, console)
+        self.tracker, self.wiki = Tracker(place, console), WikiChapter(place, console)
 
     def tell(self) -> bool:
         """The whole story; True when every check passed."""

@@ -29,7 +29,7 @@ WHERE l.deleted_at IS NULL GROUP BY 1, 2 ORDER BY 3 DESC, 1 LIMIT 8
 """
 
 
-class Wiki:
+class WikiChapter:
     """Moves the site's units and compares them with the site."""
 
     def __init__(self, place: World, console: Console) -> None:

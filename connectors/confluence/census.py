@@ -42,7 +42,7 @@ _VERSIONED = {
 """Columns that tell whether a row is as it was read."""
 
 
-class SiteKeys:
+class ContentKeys:
     """The keys of one plan's unit.
 
     Args:
@@ -86,7 +86,7 @@ class SiteKeys:
         """Pages and blog posts whose links or versions an incremental run reads."""
         scope = self._chosen.scope.fingerprint(self._plan.unit)
         before = ConfluenceCheckpoint.read(self._plan.checkpoint_before, scope)
-        if self._name not in {"link", "version"} or not before.transient.spaces:
+        if self._name not in {"link", "version"} or not before.watermarks:
             return None
         return self._parents()
 

@@ -59,8 +59,7 @@ def late(client: ConfluenceClient, plan: IngestionPlan, epoch: int) -> tuple[Ing
     """
     if plan.checkpoint_after is None:
         return ()
-    after = ConfluenceCheckpoint.model_validate(plan.checkpoint_after)
-    marks = [one.last_modified for one in after.transient.spaces.values()]
+    marks = ConfluenceCheckpoint.model_validate(plan.checkpoint_after).watermarks.values()
     if not marks:
         return ()
     since = max(marks) - timedelta(seconds=client.config.overlap_s)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import polars as pl
 
 from connectors.confluence import units
-from connectors.confluence.census import SiteKeys
+from connectors.confluence.census import ContentKeys
 from connectors.confluence.client import MOST_PER_PAGE, ConfluenceClient, typed_errors
 from connectors.confluence.contents import spaces_of
 from connectors.confluence.descriptor import DESCRIPTOR
@@ -188,9 +188,9 @@ class ConfluenceSource:
         ids = [str(row["id"]) for row in rows][:most]
         return IngestionSlice(key="preview", sequence=0, params={"kind": "page", "ids": [*ids], "labels": "each"})
 
-    def _keys(self, plan: IngestionPlan, *, fresh: bool = False) -> SiteKeys:
+    def _keys(self, plan: IngestionPlan, *, fresh: bool = False) -> ContentKeys:
         with typed_errors():
-            return SiteKeys(self._client, plan, SiteLabels(self._client) if fresh else self._labels(plan))
+            return ContentKeys(self._client, plan, SiteLabels(self._client) if fresh else self._labels(plan))
 
     def _labels(self, plan: IngestionPlan) -> SiteLabels:
         """Read once for each run."""

@@ -136,7 +136,7 @@ class SiteKeys:
     def _read_before(self) -> dict[str, datetime]:
         """Watermarks by project of the plan's checkpoint."""
         before = JiraCheckpoint.read(self._plan.checkpoint_before, self._scope.fingerprint(self._plan.unit))
-        return {key: one.last_updated for key, one in before.transient.projects.items()}
+        return before.watermarks
 
     def _deleted_since(self, since_ms: int) -> Iterator[pl.DataFrame]:
         with typed_errors():

@@ -16,7 +16,7 @@ from connectors.jira.errors import typed_errors
 from connectors.jira.names import RENAMED
 from connectors.jira.options import filter_options
 from connectors.jira.planning import check_values, late, make_plan, selected_projects
-from connectors.jira.progress import JiraCheckpoint, with_old_names, with_unread_projects_unchanged
+from connectors.jira.progress import JiraCheckpoint, with_old_names
 from connectors.jira.reading import IssueSliceReader, read_list
 from connectors.jira.scope import scope_of
 from connectors.slicing import key_chunks
@@ -120,7 +120,7 @@ class JiraSource:
         with_gaps = {str(receipt.observed["project"]) for receipt in receipts if "project" in receipt.observed}
         after = plan.checkpoint_after
         if with_gaps:
-            after = with_unread_projects_unchanged(after, with_gaps, plan.checkpoint_before)
+            after = JiraCheckpoint.model_validate(after).with_unread(with_gaps, plan.checkpoint_before)
         if any(RENAMED in receipt.observed for receipt in receipts):
             after = with_old_names(after, plan.checkpoint_before)
         return after

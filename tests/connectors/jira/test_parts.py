@@ -19,7 +19,7 @@ from connectors.jira import jql, units, windows
 from connectors.jira.adf import plain_text
 from connectors.jira.client import moment
 from connectors.jira.config import JiraConfig
-from connectors.jira.progress import JiraCheckpoint, with_unread_projects_unchanged
+from connectors.jira.progress import JiraCheckpoint
 from connectors.jira.rows import IssueReader
 from connectors.jira.scope import scope_of
 from connectors.jira.windows import ProjectWindow
@@ -217,7 +217,7 @@ def test_progress_of_projects():
 def test_projects_with_gaps_stay_where_they_were():
     before = JiraCheckpoint(scope="s").advanced(["A", "B"], NOW, census=False)
     after = JiraCheckpoint.read(before, "s").advanced(["A", "B", "C"], NOW + timedelta(hours=1), census=False)
-    kept = JiraCheckpoint.read(with_unread_projects_unchanged(after, ["B", "C"], before), "s")
+    kept = JiraCheckpoint.read(JiraCheckpoint.model_validate(after).with_unread(["B", "C"], before), "s")
     assert (kept.since("A"), kept.since("B"), kept.since("C")) == (NOW + timedelta(hours=1), NOW, None)
 
 

@@ -1,0 +1,70 @@
+"""Watermarks of the parts of a system (projects, spaces): each goes on from where it was read itself.
+
+A part's watermark is the server's clock when the run that read it was planned. Every change made before that moment was
+listed by that run, or lies inside the overlap that the next one reads again.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime  # noqa: TC003 - pydantic reads the annotation
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from pydantic import Field
+
+from connectors.http.progress import ApiCheckpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from contracts.model import Json
+
+
+class WatermarkedCheckpoint(ApiCheckpoint):
+    """A checkpoint with ``transient.<parts>.<key>.<mark>``: a connector's own says how these two are called.
+
+    Attributes:
+        scope: Fingerprint of the selectors other than the parts, and of the dataset's columns.
+        census_at: When keys were last compared with the system's.
+        transient: The part that is kept beside the checkpoint.
+    """
+
+    parts_name: ClassVar[str]
+    mark_name: ClassVar[str]
+
+    census_at: datetime | None = None
+    transient: dict[str, dict[str, dict[str, datetime]]] = Field(default_factory=dict)
+
+    @property
+    def watermarks(self) -> dict[str, datetime]:
+        """By the part's key."""
+        return {key: marks[self.mark_name] for key, marks in self.transient.get(self.parts_name, {}).items()}
+
+    def since(self, part: str) -> datetime | None:
+        """The part's watermark, or None when it was never read."""
+        return self.watermarks.get(part)
+
+    def advanced(self, parts: Iterable[str], moment: datetime, *, census: bool) -> Json:
+        """The checkpoint after a run that read these parts as of ``moment``.
+
+        A run that compares keys removes what other parts left in the sink, so it forgets how far they were read.
+        """
+        kept = {} if census else self.watermarks
+        after = self._with(kept | dict.fromkeys(parts, moment))
+        return after.model_copy(update={"census_at": moment if census else self.census_at}).dumped()
+
+    def with_unread(self, parts: Iterable[str], before: Json | None) -> Json:
+        """The checkpoint with these parts left where they were before: something in them could not be read."""
+        old = type(self).model_validate(before or {})
+        unread = set(parts)
+        marks = {key: mark for key, mark in self.watermarks.items() if key not in unread}
+        if old.scope == self.scope:
+            marks |= {key: mark for key, mark in old.watermarks.items() if key in unread}
+        return self._with(marks).dumped()
+
+    def dumped(self) -> Json:
+        """As it is saved."""
+        return self.model_dump(mode="json")
+
+    def _with(self, watermarks: dict[str, datetime]) -> Self:
+        marks = {key: {self.mark_name: moment} for key, moment in sorted(watermarks.items())}
+        return self.model_copy(update={"transient": {self.parts_name: marks}})

@@ -139,10 +139,10 @@ class SandboxDriveApi:
         if match := _DELTA.fullmatch(rest):
             token = match.group("token")
             return self._delta(drive, unquote(token) if token else None, query, prefer)
+        if match := re.fullmatch(r"(?:root|items/root):/(.*?):/(children|versions|permissions)", rest):
+            return self._item(self.site.at_path(drive, unquote(match.group(1))), match.group(2), rest, query)
         if match := re.fullmatch(r"(?:root|items/root):/(.*?):?", rest):
             return self._item(self.site.at_path(drive, unquote(match.group(1))), "", "", query)
-        if match := re.fullmatch(r"root:/(.*?):/(children|versions|permissions)", rest):
-            return self._item(self.site.at_path(drive, unquote(match.group(1))), match.group(2), rest, query)
         if match := re.fullmatch(rf"(?:{_ROOT}|items/([^/]+))(?:/(children|versions|permissions))?", rest):
             item = drive.items.get(unquote(match.group(1) or drive.root_id))
             return self._item(item, match.group(2) or "", rest, query)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import random
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -181,12 +182,12 @@ class SandboxFeed:
     ) -> list[tuple[str, str]]:
         hidden = {"silent", "ancestor"} if options.exclude_parents else {"silent"}
         told = [one.item_id for one in drive.log[position:] if one.seen not in hidden]
-        names = list(dict.fromkeys(told))
+        count = Counter(told)
+        names = list(count)
         chance.shuffle(names)
         placed = [(float(index), name, FINAL) for index, name in enumerate(names)]
-        many = {name for name in names if told.count(name) > 1} if len(told) < 2000 else set()
         for index, name in enumerate(names):
-            if name in many and name != drive.root_id and chance.random() < 0.5:
+            if count[name] > 1 and name != drive.root_id and chance.random() < 0.5:
                 how = STALE if chance.random() < 0.6 else TOMBSTONE
                 placed.append((chance.uniform(-1, index - 0.5), name, how))
         placed.sort()

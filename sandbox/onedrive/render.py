@@ -75,14 +75,21 @@ class DriveRenderer:
             if (actor := _identity(by)) is not None:
                 made[name] = actor
         if item.shared:
-            made["shared"] = {"scope": "users"}
+            made["shared"] = {"scope": "users"} if item.number % 2 else {}
         made |= self._facet(item, drive)
         return made
 
     def tombstone(self, item_id: str, item: SandboxItem | None, drive: SandboxDrive) -> Json:
-        """A deleted item: business drives omit ``name`` and ``cTag``, a person's ``cTag`` and ``size``."""
+        """A deleted item: business drives omit ``name`` and ``cTag``, a person's ``cTag`` and ``size``.
+
+        Reported, not documented: the parent is the root, whatever it was. A facet may be empty.
+        """
         parent: Json = {"driveId": drive.drive_id, "driveType": drive.drive_type, "id": drive.root_id}
-        made: Json = {"id": item_id, "deleted": {"state": "deleted"}, "parentReference": parent}
+        made: Json = {
+            "id": item_id,
+            "deleted": {} if drive.personal else {"state": "deleted"},
+            "parentReference": parent,
+        }
         if item is not None and drive.personal:
             made["name"] = item.name
         if item is not None and item.number % 2 and item.kind in {"file", "folder"}:

@@ -31,7 +31,8 @@ ACTORS: list[Actor | None] = [
 
 _NAMES = (
     "Plan {0}.docx", "100% done #{0}.docx", "R&D + ops {0}.xlsx", "Bob's notes {0}.txt", "emoji 😀 {0}.md",
-    "a%20b {0}.pdf", "Größe {0}.pptx", "semi;colon={0}.csv", "no extension {0}", "(token='{0}').json",
+    "a%20b {0}.pdf", "Größe {0}.pptx", "Gro\u0308ße {0}.pptx", "semi;colon={0}.csv",
+    "no extension {0}", "(token='{0}').json",
 )  # fmt: skip
 MIME = {
     "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
@@ -183,14 +184,19 @@ def item_id_of(drive: SandboxDrive, chance: random.Random, number: int) -> str:
 def mime_of(item: SandboxItem) -> str | None:
     """The media type; some files have none."""
     ending = item.name.rpartition(".")[2]
-    return None if item.number % 19 == 0 else MIME.get(ending, "application/octet-stream")
+    return None if item.number % 19 == 0 or item.number % 29 == 0 else MIME.get(ending, "application/octet-stream")
 
 
 def hash_of(item: SandboxItem) -> str | None:
     """The hash of the content as it is; some files have none."""
-    if item.number % 17 == 0:
+    if item.number % 17 == 0 or item.number % 29 == 0:
         return None
-    return f"{item.number:06d}{item.size % 10**9:09d}{item.revision:04d}" + "abcdefg="
+    return f"{item.number:06d}{item.size % 10**9:09d}{content_number(item):04d}" + "abcdefg="
+
+
+def content_number(item: SandboxItem) -> int:
+    """How often its content was written."""
+    return int(item.versions[0].version_id.partition(".")[0]) if item.versions else 1
 
 
 def samples_of_shares(number: int, share_id: str) -> SandboxShare:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _API, _LOGIN, _DOWNLOAD = "/v1.0", "/login", "/download/"
 _CODES = {
     429: ("activityLimitReached", "throttledRequest"), 500: ("generalException", None),
-    502: ("BadGateway", None), 503: ("serviceNotAvailable", None), 504: ("UnknownError", None),
+    503: ("serviceNotAvailable", None), 504: ("UnknownError", None),
     401: ("InvalidAuthenticationToken", None), 403: ("accessDenied", None), 404: ("itemNotFound", None),
 }  # fmt: skip
 
@@ -120,7 +120,9 @@ class SandboxOneDrive(HttpService[OneDriveFaults]):
         return reply
 
     def failed(self, status: int, message: str) -> HttpReply:
-        """In Graph's shape of errors; 503 with the requested pause."""
+        """In Graph's shape of errors, or a gateway's page; 503 with the requested pause."""
+        if status == 502:
+            return HttpReply(b"<html><h2>Our services aren't available</h2></html>", 502, {"Content-Type": "text/html"})
         code, inner = _CODES.get(status, ("generalException", None))
         reply = failed(status, code, message, inner)
         if status == 503:

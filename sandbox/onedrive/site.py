@@ -70,11 +70,7 @@ class DriveSite:
             return list(self._drives.values())
 
     def drive(self, drive: SandboxDrive | str) -> SandboxDrive:
-        """By id.
-
-        Raises:
-            KeyError: It is not there.
-        """
+        """By id; KeyError when it is not there."""
         return self._drives[drive if isinstance(drive, str) else drive.drive_id]
 
     def items(self, drive: SandboxDrive | str, kind: str | None = None) -> list[SandboxItem]:
@@ -149,6 +145,13 @@ class DriveSite:
     ) -> SandboxItem:
         """A new file."""
         return self._create(self.drive(drive), parent, name, "file", size)
+
+    def create_shortcut(self, drive: SandboxDrive | str, parent: SandboxItem | None, to: SandboxItem) -> SandboxItem:
+        """A ``remoteItem`` that stands for an item of another drive."""
+        with self.lock:
+            made = self._create(self.drive(drive), parent, f"Shortcut to {to.name}", "remote", 0)
+            made.remote = (to.drive_id, to.item_id)
+            return made
 
     def edit_file(self, item: SandboxItem, size: int | None = None) -> SandboxVersion:
         """New content: a new version, and the item is modified now."""
@@ -322,8 +325,14 @@ class DriveSite:
         del self._drives[item.drive_id].children[item.parent_id or ""][item.item_id]
 
     def _attach(self, item: SandboxItem) -> None:
+        """Below its parent, under another name when its own is taken there."""
+        drive = self._drives[item.drive_id]
         self._count(item, 1)
-        self._drives[item.drive_id].children.setdefault(item.parent_id or "", {})[item.item_id] = None
+        siblings = drive.children.setdefault(item.parent_id or "", {})
+        taken = {drive.items[one].name.lower() for one in siblings}
+        while item.name.lower() in taken:
+            item.name = f"1 {item.name}"
+        siblings[item.item_id] = None
 
     def _count(self, item: SandboxItem, by: int) -> None:
         """The number of children of a parent is its own change: it is told even without unchanged ancestors."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sandbox.onedrive.samples import ACTORS, SandboxDrive, SandboxItem, hash_of, mime_of, read
+from sandbox.onedrive.samples import ACTORS, SandboxDrive, SandboxItem, content_number, hash_of, mime_of, read
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -137,7 +137,7 @@ def etag_of(item: SandboxItem) -> str:
 
 def ctag_of(item: SandboxItem) -> str:
     """Changes with the content."""
-    return f'"c:{{{item.item_id}}},{len(item.versions or [0])}"'
+    return f'"c:{{{item.item_id}}},{content_number(item)}"'
 
 
 def _actor(index: int) -> tuple[str | None, str | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -193,6 +194,7 @@ def test_items_versions_and_permissions(server, http):
     base = f"/drives/{drive.drive_id}"
     found = get(http, f"{base}/root:/100%25%20%231%20%2B%20%27x%27/e%20%F0%9F%98%80.txt")
     assert found["id"] == file.item_id
+    assert [one["id"] for one in get(http, f"{base}/root:/{quote(folder.name)}:/children")["value"]] == [file.item_id]
     versions = get(http, f"{base}/items/{file.item_id}/versions")["value"]
     assert [one["id"] for one in versions] == ["2.0", "1.0"]
     page = get(http, f"{base}/items/{file.item_id}/permissions?$top=1")
@@ -223,3 +225,23 @@ def test_a_batch_answers_each_request_by_its_id(server, http):
     answers = http.post("/$batch", json={"requests": [*asked[:2], {"id": "x", "method": "GET", "url": "/me"}]})
     assert {one["id"]: one["status"] for one in answers.json()["responses"]} == {"0": 200, "1": 200, "x": 400}
     assert http.post("/$batch", json={"requests": asked}).status_code == 400
+
+
+@pytest.mark.parametrize("index", [1, 2])
+def test_the_truth_is_what_the_endpoints_answer(server, http, index):
+    drive = server.site.drives()[index]
+    files = server.site.items(drive)
+    asked = [(one, what) for one in files for what in ("permissions", *(["versions"] * (one.kind == "file")))]
+    found = {"permissions": {}, "versions": {}}
+    for start in range(0, len(asked), 20):
+        urls = [f"/drives/{drive.drive_id}/items/{one.item_id}/{what}" for one, what in asked[start : start + 20]]
+        batch = [{"id": str(number), "method": "GET", "url": url} for number, url in enumerate(urls)]
+        for answer in http.post("/$batch", json={"requests": batch}).json()["responses"]:
+            item, what = asked[start + int(answer["id"])]
+            for row in answer["body"]["value"]:
+                found[what][f"{drive.drive_id}:{item.item_id}:{row['id']}"] = row
+    permissions, versions = (server.site.truth(unit, [drive.drive_id]) for unit in ("permission", "version"))
+    above = {name: row.get("inheritedFrom", {}).get("id") for name, row in found["permissions"].items()}
+    assert above == {name: row["inherited_from_id"] for name, row in permissions.items()}
+    moments = {name: (row["size"], read(row["lastModifiedDateTime"])) for name, row in found["versions"].items()}
+    assert moments == {name: (row["size"], row["last_modified"]) for name, row in versions.items()}

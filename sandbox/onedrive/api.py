@@ -25,7 +25,7 @@ MOST = 999
 GONE = ("resyncRequired", "resyncChangesApplyDifferences", "resyncChangesUploadDifferences")
 NOT_DELEGATED = "/me request is only valid with delegated authentication flow."
 _ROOT = r"(?:root|items/root)"
-_DELTA = re.compile(rf"{_ROOT}/(?:microsoft\.graph\.)?delta(?:\(token='(?P<token>.*)'\)|\(\))?")
+_DELTA = re.compile(rf"{_ROOT}/(?:microsoft\.graph\.)?delta(?:\(token='?(?P<token>[^']*)'?\)|\(\))?")
 
 
 def as_json(value: Any) -> bytes:
@@ -201,6 +201,7 @@ class SandboxDriveApi:
     # --- delta -------------------------------------------------------------------------------------------------
 
     def _delta(self, drive: SandboxDrive, token: str | None, query: Parameters, prefer: str) -> HttpReply:
+        # The reference names a header ``deltaExcludeParent``, the overview a preference of that name: either counts.
         token = next(iter(query.get("token", [])), None) if token is None else token
         _check_expand(query)
         exclude = self.exclude_parents or "deltaexcludeparent" in prefer.lower()

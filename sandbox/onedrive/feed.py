@@ -1,8 +1,12 @@
 """The delta feed: enumerations over the log of a drive, and the tokens that lead through them.
 
 Documented (driveItem: delta, scan guidance): the order is unspecified, an item may occur several times and its last
-occurrence is the one to use, a page may be empty and not be the last, a token may become too old (410). Assumed: that
-stale occurrences carry a former name and the root as parent, and that an item may be told deleted before it is told.
+occurrence is the one to use, a token may become too old (410 with a Location that starts afresh), a moment is a token
+on business drives, ``deltaExcludeParent`` leaves out unchanged ancestors. The delta query overview says that a page may
+be empty and not be the last, the page of driveItem: delta that an empty set of changes is the end: here the former.
+Assumed: stale occurrences carry a former name and the root as parent; an item may be told deleted before it is told; an
+enumeration's links live an hour, a deltaLink thirty days. What is told up to a deltaLink is exactly the drive at one
+position of its log: of the enumeration's begin, or, for a live enumeration, of its last page.
 """
 
 from __future__ import annotations

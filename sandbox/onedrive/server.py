@@ -114,7 +114,7 @@ class SandboxOneDrive(HttpService[OneDriveFaults]):
                 request.target.removeprefix(_API),
                 request.content,
                 delegated=delegated,
-                prefer=", ".join(request.headers.get_all("Prefer", [])),
+                prefer=", ".join([*request.headers.get_all("Prefer", []), *request.headers.keys()]),
             )
             self.faults.gone_after = self.api.gone_after
         return reply

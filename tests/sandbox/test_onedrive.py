@@ -44,6 +44,16 @@ def get(http, url, status=200, **more):
     return answer.json()
 
 
+def changes(http, link, **more):
+    """Ids told from a link to its end, in order."""
+    names = []
+    while link:
+        page = get(http, link, **more)
+        names += [row["id"] for row in page["value"]]
+        link = page.get("@odata.nextLink")
+    return names
+
+
 class Mirror:
     """A client that follows the documented rules and no more."""
 
@@ -141,10 +151,22 @@ def test_a_moved_folder_is_in_the_feed_and_what_is_in_it_is_not(server, http):
     assert mirror.rows == {}
     modified = top.modified
     site.move(top, there)
-    told = {row["id"] for row in get(http, mirror.link)["value"]}
+    told = set(changes(http, mirror.link))
     assert told == {top.item_id, there.item_id, drive.root_id}
     assert inner.item_id not in told
     assert top.modified == modified
+
+
+def test_without_parents_only_what_changed_is_told(server, http):
+    site, drive = server.site, server.site.drives()[0]
+    file = site.create_file(drive, site.create_folder(drive, None, "above"), "in.txt")
+    link = get(http, f"/drives/{drive.drive_id}/root/delta?token=latest")["@odata.deltaLink"]
+    moment = site.now.isoformat().replace("+", "%2B")
+    site.edit_file(file)
+    assert len(set(changes(http, link))) == 3
+    for headers in ({"Prefer": "deltaExcludeParent"}, {"deltaExcludeParent": "true"}):
+        assert changes(http, link, headers=headers) == [file.item_id]
+    assert file.item_id in changes(http, f"/drives/{drive.drive_id}/root/delta?token={moment}")
 
 
 def test_a_malformed_token_is_refused_and_an_old_one_is_gone(server, http):

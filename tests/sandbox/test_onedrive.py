@@ -186,6 +186,11 @@ def test_client_credentials(server, http):
     assert get(http, "/me/drive", 400)["error"]["message"].startswith("/me request is only valid")
     assert httpx.get(f"{server.url}/v1.0/organization", trust_env=False).status_code == 401
     get(http, "/organization")
+    later = server.monotonic() + server.faults.expires_in
+    server.monotonic = lambda: later + 1
+    assert get(http, "/organization", 401)["error"]["code"] == "InvalidAuthenticationToken"
+    http.headers["Authorization"] = f"Bearer {token(server)['access_token']}"
+    get(http, "/organization")
     server.expire_tokens()
     assert get(http, "/organization", 401)["error"]["code"] == "InvalidAuthenticationToken"
 
@@ -262,6 +267,9 @@ def test_the_truth_is_what_the_endpoints_answer(server, http, index):
             item, what = asked[start + int(answer["id"])]
             for row in answer["body"]["value"]:
                 found[what][f"{drive.drive_id}:{item.item_id}:{row['id']}"] = row
+    told, row = get(http, f"/drives/{drive.drive_id}"), server.site.truth("drive")[drive.drive_id]
+    assert {kind: who["id"] for kind, who in told["owner"].items()} == {row["owner_type"]: row["owner_id"]}
+    assert told.get("quota", {}).get("used") == row["quota_used"]
     permissions, versions = (server.site.truth(unit, [drive.drive_id]) for unit in ("permission", "version"))
     above = {name: row.get("inheritedFrom", {}).get("id") for name, row in found["permissions"].items()}
     assert above == {name: row["inherited_from_id"] for name, row in permissions.items()}

@@ -11,13 +11,10 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from cdm_mappers.models import MODELS, schema_of
+from cdm_mappers.row import SourceRow
 from contracts.catalog import ColumnDescriptor
-from contracts.mapping import DELETED_AT, INGESTED_AT, OWNER
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from contracts.mapping import MapContext
 
 _RAW_KEYS = ("id", "key", "project_id", "project_key", "issue_type_id", "status_id", "priority_id", "parent_id")
@@ -112,24 +109,11 @@ def worklog(frame: pl.LazyFrame, context: MapContext) -> pl.LazyFrame:
     )
 
 
-class _Row:
-    """Expressions over one frame of staged rows; ``row["name"]`` is the column, or null if it is missing."""
+class _Row(SourceRow):
+    """A row of the tracker, with custom fields."""
 
     def __init__(self, frame: pl.LazyFrame, context: MapContext) -> None:
-        self._frame, self._context = frame, context
-        self._columns = frozenset(frame.collect_schema().names())
-        self._system = context.dataset.namespace
-
-    def __getitem__(self, name: str) -> pl.Expr:
-        return pl.col(name) if name in self._columns else pl.lit(None)
-
-    def cdm(self, entity: str, name: str) -> pl.Expr:
-        """An id in the work family; null if the source's id is null."""
-        return pl.lit(f"cdm:work:{entity}:{self._system}:") + self[name].cast(pl.String)
-
-    def json_object(self, names: tuple[str, ...]) -> pl.Expr:
-        """Columns as a JSON object."""
-        return pl.struct(*(self[name].cast(pl.String).alias(name) for name in names)).struct.json_encode()
+        super().__init__(frame, context, "work")
 
     def properties(self) -> pl.Expr:
         """Custom fields that have a value, as ``{id: {name, type, value}}``; null if there are none."""
@@ -144,26 +128,11 @@ class _Row:
 
         Rows that were staged before the catalog was last collected may have a field that it no longer lists.
         """
-        known = [one for one in self._context.dataset.columns if one.name.startswith(_CUSTOM)]
-        present = {name for name in self._columns if name.startswith(_CUSTOM)}
+        known = [one for one in self.context.dataset.columns if one.name.startswith(_CUSTOM)]
+        present = {name for name in self.columns if name.startswith(_CUSTOM)}
         stray = sorted(present - {one.name for one in known})
         unlisted = [ColumnDescriptor(name=name, logical_type="json", declared_type="unknown") for name in stray]
         return [one for one in known if one.name in present] + unlisted
-
-    def mapped(self, model_id: str, columns: Mapping[str, pl.Expr]) -> pl.LazyFrame:
-        """A frame with the model's columns, in its order and with its types."""
-        context = self._context
-        known: dict[str, pl.Expr] = {
-            "source_system": pl.lit(self._system),
-            "source_url": self["url"],
-            "dataset_id": pl.lit(context.dataset.dataset_id),
-            OWNER: pl.lit(context.endpoint_id),
-            INGESTED_AT: pl.lit(context.ingested_at),
-            DELETED_AT: pl.lit(None),
-            **columns,
-        }
-        schema = schema_of(MODELS[model_id])
-        return self._frame.select(known[name].cast(dtype).alias(name) for name, dtype in schema.items())
 
 
 def _property(column: ColumnDescriptor) -> pl.Expr:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from cdm_mappers.doc import DOC
 from cdm_mappers.work import WORK
 from contracts.errors import CdmModelUnsupportedError
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from contracts.catalog import LogicalType
     from contracts.mapping import CdmModel
 
-MODELS: Mapping[str, CdmModel] = MappingProxyType({model.model_id: model for model in WORK})
+MODELS: Mapping[str, CdmModel] = MappingProxyType({model.model_id: model for model in (*DOC, *WORK)})
 _TYPES: Mapping[LogicalType, pl.DataType] = MappingProxyType(
     {
         "string": pl.String(),

@@ -10,9 +10,13 @@ from contracts.model import Contract
 
 IDENTITY = ("source_endpoint_id", "source_id")
 """Columns of every common model that identify the source row. ``source_id`` is the unit's key as text, with several
-columns joined by ``:``. If the ``cdm_id`` of a source row changes (an item that moved), its old row is removed."""
+columns joined by ``:``; it counts within its dataset (``DATASET``). If the ``cdm_id`` of a source row changes (an item
+that moved), its old row is removed."""
 OWNER = "source_endpoint_id"
 """Column with a row's owner. Endpoints share common tables; a run counts and changes only its own rows."""
+DATASET = "dataset_id"
+"""Column with the dataset a row came from. Several units of one endpoint may be mapped to one model (pages and
+attachments are both items); a run of one of them must not take the rows of another for gone."""
 INGESTED_AT = "ingested_at"
 """When the row was last written with new content. Rows that differ only in this column count as equal."""
 DELETED_AT = "deleted_at"
@@ -27,7 +31,7 @@ class CdmColumn(Contract):
     meaning: str
     nullable: bool = True
     references: str | None = None
-    """Id of the model whose ``cdm_id`` this column refers to."""
+    """Id of the model whose ``cdm_id`` this column refers to; a pattern (:func:`matches_model`) if of several."""
     version: bool = False
     """Compared by a census besides the key, where the source lists it: it differs when the row changed or moved."""
 

@@ -135,8 +135,9 @@ class PromotionBuild:
     def _mapper_module(self, draft: Draft, facts: ConnectorFacts) -> str:
         first = draft.cells[0]
         if not self._layout.ours:
-            what = "a third party's mapper could not be found: mappers have no entry points"
-            raise ProblemsFoundError(first.problem(0, what, "Untag the cell; the units are ingested as they are."))
+            what = "a third party's mapper is not promoted: its package registers it"
+            fix = "Untag the cell, and register the mapper by an entry point of the group nucleus.mappers."
+            raise ProblemsFoundError(first.problem(0, what, fix))
         if not facts.bound:
             what = "no unit is bound to a common model"
             raise ProblemsFoundError(first.problem(0, what, "Give a unit its cdm_model_id."))

@@ -30,8 +30,13 @@ class CdmJdbcConfig(PostgresConfig):
         return self.cdm_schema or f"cdm_{model.family}"
 
     def table_of(self, model: CdmModel) -> str:
-        """``cdm_item`` for ``cdm.work.item``."""
-        return self.table_prefix + "_".join(model.model_id.split(".")[2:])
+        """``cdm_item`` for ``cdm.work.item``.
+
+        Families have entities of one name (both work and documents have items). In one schema for all of them the
+        tables of every family but the first, ``work``, have the family's name too: ``cdm_doc_item``.
+        """
+        family = f"{model.family}_" if self.cdm_schema and model.family != "work" else ""
+        return self.table_prefix + family + "_".join(model.model_id.split(".")[2:])
 
 
 def from_environment(environment: Mapping[str, str] = os.environ) -> CdmJdbcConfig | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from connectors.cdm_jdbc import tables
@@ -31,7 +32,7 @@ class CdmSink(TableSink):
     """A ``SinkEndpoint`` with ``SupportsCdm``. Rows of other endpoints in the same table are never touched."""
 
     descriptor: ClassVar[EndpointDescriptor] = DESCRIPTOR
-    supported_cdm_models: tuple[str, ...] = ("cdm.work.*", "cdm.docs.*")
+    supported_cdm_models: tuple[str, ...] = ("cdm.work.*", "cdm.doc.*")
 
     def __init__(self, config: CdmJdbcConfig) -> None:
         super().__init__(config)
@@ -76,18 +77,19 @@ class CdmSink(TableSink):
             yield from session.stream(sql, _BATCH_BYTES, f"reading tombstones of {target.table}")
 
     def _target(self, plan: IngestionPlan) -> TargetTable:
-        return self._table(_model_of(plan), owner=plan.endpoint_id, tombstones=plan.on_gone == "tombstone")
+        table = self._table(_model_of(plan))
+        own = plan.endpoint_id, plan.unit.dataset.dataset_id
+        return replace(table, owner=own[0], dataset=own[1], tombstones=plan.on_gone == "tombstone")
 
-    def _table(self, model: CdmModel, owner: str | None = None, *, tombstones: bool = True) -> TargetTable:
+    def _table(self, model: CdmModel) -> TargetTable:
         return TargetTable(
             schema=self._cdm.schema_of(model),
             name=self._cdm.table_of(model),
             columns=tables.columns_of(model),
             key=model.key,
             made_types=(),
-            tombstones=tombstones,
+            tombstones=True,
             tombstone=DELETED_AT,
-            owner=owner,
             volatile=(INGESTED_AT,),
         )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from connectors.postgres.sql import ident, literal
-from contracts.mapping import OWNER
+from contracts.mapping import DATASET, OWNER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -125,7 +125,12 @@ def missing_keys(target: TargetTable, versions: Sequence[str], limit: int) -> st
     """Keys of the keys table, as text, that the target lacks, or holds as a tombstone or in another version."""
     same = " AND ".join(f"k.{ident(name)} = t.{ident(name)}" for name in target.identity)
     live = "".join(f" AND t.{condition}" for condition in target.live)
-    equal = "".join(f" AND (k.{ident(name)} IS NULL OR k.{ident(name)} = t.{ident(name)})" for name in versions)
+    # json has no ``=``; its text is kept as it was written.
+    kinds = {name: "::text" if target.columns.get(name) == "json" else "" for name in versions}
+    equal = "".join(
+        f" AND (k.{ident(name)} IS NULL OR k.{ident(name)}{kind} = t.{ident(name)}{kind})"
+        for name, kind in kinds.items()
+    )
     texts = ", ".join(f"k.{ident(name)}::text AS k{index}" for index, name in enumerate(target.identity))
     return (
         f"SELECT {texts} FROM pg_temp.{ident(KEYS)} k "
@@ -161,11 +166,14 @@ def remove_gone_sql(target: TargetTable, on_gone: GonePolicy, condition: str) ->
 
 
 def rows_of_other_owners(target: TargetTable) -> str:
-    """Keys of the work table that live rows of another owner hold, with that owner."""
+    """Keys of the work table that live rows of another owner or dataset hold, with both."""
     (key,) = target.key
     same = f"s.{ident(key)} = w.{ident(key)}"
+    mine = f"({literal(target.owner or '')}, {literal(target.dataset or '')})"
     return (
-        f"SELECT t.{ident(key)}::text AS key, t.{ident(OWNER)}::text AS owner FROM pg_temp.{ident(WORK)} w "
+        f"SELECT t.{ident(key)}::text AS key, t.{ident(OWNER)}::text AS owner, "
+        f"t.{ident(DATASET)}::text AS dataset FROM pg_temp.{ident(WORK)} w "
         f"CROSS JOIN {_looked_up(target, 's', same)} t "
-        f"WHERE t.{ident(OWNER)} <> {literal(target.owner or '')} AND t.{ident(target.tombstone)} IS NULL LIMIT 1"
+        f"WHERE (t.{ident(OWNER)}, t.{ident(DATASET)}) <> {mine} "
+        f"AND t.{ident(target.tombstone)} IS NULL LIMIT 1"
     )

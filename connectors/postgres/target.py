@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from connectors.postgres import catalog, types
 from connectors.postgres.sql import ident, literal, qualified
 from contracts.errors import SinkSchemaConflictError
-from contracts.mapping import IDENTITY, OWNER
+from contracts.mapping import DATASET, IDENTITY, OWNER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,6 +47,7 @@ class TargetTable:
         tombstones: Whether gone rows are marked instead of deleted.
         tombstone: The column that says when.
         owner: In a table that several endpoints share: the endpoint whose rows these are.
+        dataset: In such a table: which of the endpoint's datasets they come from.
         volatile: Columns that do not make two rows different.
     """
 
@@ -58,6 +59,7 @@ class TargetTable:
     tombstones: bool
     tombstone: str = TOMBSTONE
     owner: str | None = None
+    dataset: str | None = None
     volatile: tuple[str, ...] = ()
 
     @property
@@ -73,8 +75,9 @@ class TargetTable:
 
     @property
     def owned(self) -> list[str]:
-        """Condition for our own rows, in a shared table."""
-        return [f"{ident(OWNER)} = {literal(self.owner)}"] if self.owner is not None else []
+        """Conditions for our own rows, in a shared table."""
+        own = ((OWNER, self.owner), (DATASET, self.dataset))
+        return [f"{ident(name)} = {literal(value)}" for name, value in own if value is not None]
 
     @property
     def identity(self) -> tuple[str, ...]:

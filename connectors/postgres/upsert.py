@@ -91,12 +91,15 @@ class SliceUpsert:
             merge.rows_of_other_owners(self._target), f"looking for other owners in {self._target.table}"
         )
         if foreign:
-            key, owner = foreign[0]
+            key, owner, dataset = foreign[0]
+            mine = self._target
             raise SinkOwnerError(
-                f"{self._target.table}: {key} belongs to endpoint {owner!r}, not to {self._target.owner!r}",
+                f"{mine.table}: {key} belongs to endpoint {owner!r} ({dataset}), not to {mine.owner!r} "
+                f"({mine.dataset})",
                 "Give one of the two endpoints another source_system; nothing of the slice was written.",
                 owner=owner,
-                endpoint_id=self._target.owner,
+                dataset_id=dataset,
+                endpoint_id=mine.owner,
             )
 
     def _attempt(self, action: Callable[[], None], expected: str) -> bool:

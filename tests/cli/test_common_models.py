@@ -31,7 +31,7 @@ def site(tmp_path, monkeypatch, sink):
 
 def test_models_are_listed_and_provisioned(site, sink):
     assert [one["model_id"] for one in succeeds("cdm", "list")["models"]] == list(MODELS)
-    made = succeeds("cdm", "provision", "common", "cdm.work.*")["datasets"]
+    made = succeeds("cdm", "provision", "common", "cdm.*")["datasets"]
     assert len(made) == len(MODELS)
     assert all(f"cdm_model:{model}" in one["labels"] for one, model in zip(made, MODELS, strict=True))
     assert succeeds("cdm", "provision", "common", "cdm.work.item")["datasets"] == [

@@ -67,10 +67,13 @@ UNIT = EndpointUnitDescriptor(
 )
 
 
-def plan_of(endpoint: str = "one", model: CdmModel | None = MODEL, slices: int = 1, **policy: Any) -> IngestionPlan:
+def plan_of(
+    endpoint: str = "one", model: CdmModel | None = MODEL, slices: int = 1, dataset: str = "things", **policy: Any
+) -> IngestionPlan:
+    described = UNIT.dataset.model_copy(update={"dataset_id": dataset})
     return IngestionPlan(
         endpoint_id=endpoint,
-        unit=UNIT,
+        unit=UNIT.model_copy(update={"dataset": described}),
         mode="full",
         strategy="suite",
         slices=tuple(IngestionSlice(key=f"s{n}", sequence=n) for n in range(slices)),
@@ -79,7 +82,9 @@ def plan_of(endpoint: str = "one", model: CdmModel | None = MODEL, slices: int =
     )
 
 
-def rows_of(*rows: tuple[str, str, str | None], endpoint: str = "one", at: datetime = NOW) -> pl.DataFrame:
+def rows_of(
+    *rows: tuple[str, str, str | None], endpoint: str = "one", at: datetime = NOW, dataset: str = "things"
+) -> pl.DataFrame:
     """(source id, key in the cdm_id, name) as common rows."""
     moment = pl.Datetime("us", "UTC")
     return pl.DataFrame(
@@ -89,7 +94,7 @@ def rows_of(*rows: tuple[str, str, str | None], endpoint: str = "one", at: datet
             "source_id": [source_id for source_id, _, _ in rows],
             "name": [name for _, _, name in rows],
             "extra_json": ['{"a": "\\u0000", "b":  1.0}'] * len(rows),
-            "dataset_id": ["things"] * len(rows),
+            "dataset_id": [dataset] * len(rows),
             "source_endpoint_id": [endpoint] * len(rows),
             "ingested_at": [at] * len(rows),
             "deleted_at": [None] * len(rows),
@@ -296,6 +301,16 @@ class CdmSinkSuite:
             Writing(ready, plan_of("one")).write(rows_of(("1", "A", "ours"), ("2", "B", "ours")))
         assert "'one'" in str(caught.value)
         assert [row[2] for row in lab.rows()] == ["theirs"], "nothing of the slice was written"
+
+    def test_rows_of_another_unit_of_the_endpoint_are_never_touched(self, lab, ready):
+        Writing(ready, plan_of(dataset="files")).write(rows_of(("1", "X", "a file"), dataset="files"))
+        writing = Writing(ready, plan_of(max_delete_fraction=1.0))
+        writing.write(rows_of(("1", "A", "x"), ("2", "B", "y")))
+        assert ready.count_rows(writing.plan) == 2, "no ghost of a row that moved: ids count within a dataset"
+        assert writing.census("2")[0].rows_gone == 1
+        assert [row[2] for row in lab.rows() if row[3]] == ["y", "a file"]
+        with pytest.raises(errors.SinkOwnerError, match="files"):
+            Writing(ready, plan_of()).write(rows_of(("3", "X", "taken")))
 
     def test_an_overtaken_run_does_not_write(self, lab, ready):
         old = Writing(ready, plan_of())

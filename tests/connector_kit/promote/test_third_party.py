@@ -139,8 +139,8 @@ def test_a_check_runs_whatever_lint_has_against_the_connector_and_says_it(theirs
     assert "F841" in problem.what
 
 
-def test_a_mapper_of_theirs_would_not_be_found(theirs):
+def test_a_mapper_of_theirs_is_left_to_their_package(theirs):
     path = saved(theirs, notebook_of(**{**THEIRS, "mapper": MAPPER}, source=SOURCE))
-    with pytest.raises(PromotionRefusedError, match="mapper could not be found") as caught:
+    with pytest.raises(PromotionRefusedError, match="mapper is not promoted") as caught:
         promote(path, theirs, check=None)
     assert caught.value.facts["problems"][0]["cell"] == number("mapper") - 1

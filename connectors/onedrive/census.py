@@ -60,7 +60,9 @@ class DriveKeys:
         for piece in self.plan.slices:
             if "unseen" in piece.params:
                 raise incomplete(self.plan.unit.unit_id, f"{piece.params['unseen']} cannot be seen")
-        return sorted({str(piece.params["drive"]) for piece in self.plan.slices if "drive" in piece.params})
+        # A drive without changes has no slice in a plan of versions or permissions.
+        read = DriveCheckpoint.model_validate(self.plan.checkpoint_after or {}).drives.keys()
+        return sorted({*read, *(str(one.params["drive"]) for one in self.plan.slices if "drive" in one.params)})
 
     def listed(self) -> Iterator[pl.DataFrame]:
         """Keys of everything inside the unit's selectors; the login is proven before and after.
@@ -74,7 +76,7 @@ class DriveKeys:
                 yield self._drive_keys()
             else:
                 yield pl.DataFrame(schema={"id": pl.String}) if self._keys_only else self._empty()
-                for drive in self._all_drives():
+                for drive in self.drives:
                     yield from self._of(drive)
             self._client.login()
 
@@ -118,11 +120,6 @@ class DriveKeys:
         if found.unseen:
             raise incomplete(self.plan.unit.unit_id, f"{next(iter(found.unseen))} cannot be seen")
         return pl.DataFrame({"id": [*found.payloads]}, schema={"id": pl.String})
-
-    def _all_drives(self) -> list[str]:
-        if not is_of_items(self.plan.unit.dataset):
-            return self.drives
-        return [*find_drives(self._client, self._scope).payloads]
 
     def _of(self, drive: str) -> Iterator[pl.DataFrame]:
         if self._unit == "item":

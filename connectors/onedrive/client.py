@@ -13,7 +13,6 @@ from urllib.parse import quote, urlsplit
 import msgspec
 
 from connectors.http.client import HttpClient
-from connectors.http.errors import CHECK_CREDENTIALS
 from connectors.http.tokens import ClientCredentials
 from connectors.onedrive.errors import check_login, message_of
 from contracts.errors import SourceAuthError, SourcePageFailedError
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _API = "/v1.0"
+_MOST_RENEWALS = 2
+"""For one request: between a renewal and its use another may become necessary."""
 _SCOPE = "https://graph.microsoft.com/.default"
 
 
@@ -145,14 +146,12 @@ class GraphClient:
             token = self.config.access_token.get_secret_value() if self.config.access_token else ""
             return self._sent(path, decode, token)
         token = self._tokens.current()
-        try:
-            return self._sent(path, decode, token)
-        except SourceAuthError:
-            renewed = self._tokens.renewed(token)
-        try:
-            return self._sent(path, decode, renewed)
-        except SourceAuthError as error:
-            raise SourceAuthError("Graph does not accept new access tokens either (401)", CHECK_CREDENTIALS) from error
+        for _ in range(_MOST_RENEWALS):
+            try:
+                return self._sent(path, decode, token)
+            except SourceAuthError:
+                token = self._tokens.renewed(token)
+        return self._sent(path, decode, token)
 
     def _sent(self, path: str, decode: Callable[[bytes], T], token: str) -> T:
         return self.http.send("GET", path, decode, headers={"Authorization": f"Bearer {token}"})

@@ -58,8 +58,8 @@ def _drives(client: GraphClient, plan: IngestionPlan) -> Frames:
 def item_frames(
     drive_id: str, reading: DriveReading, tree: FolderTree, roots: tuple[str, ...], wanted: set[str] | None = None
 ) -> Iterator[pl.DataFrame]:
-    """Rows of a reading that are inside the scope; payloads are let go as their rows are made."""
-    for ids in batches([*reading.items], ROWS_PER_BATCH):
+    """Rows of a reading that are inside the scope, ordered by id; payloads are let go as their rows are made."""
+    for ids in batches(sorted(reading.items), ROWS_PER_BATCH):
         rows = []
         for item_id in ids:
             path, payload = reading.path(item_id, tree), reading.items.pop(item_id)

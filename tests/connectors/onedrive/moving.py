@@ -6,6 +6,10 @@ import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from cdm_mappers.models import model_of
+from cdm_mappers.registry import CdmMapperRegistry
+from connectors.cdm_jdbc.config import CdmJdbcConfig
+from connectors.cdm_jdbc.sink import CdmSink
 from connectors.onedrive.config import OneDriveConfig
 from connectors.onedrive.source import OneDriveSource
 from connectors.postgres.config import PostgresConfig
@@ -13,7 +17,9 @@ from connectors.postgres.sink import PostgresSink
 from tests.connectors.ingestion import Ingestion
 
 if TYPE_CHECKING:
-    from contracts.unit import EndpointUnitDescriptor
+    from contracts.receipts import RunSummary
+    from contracts.unit import DataMode, EndpointUnitDescriptor, IngestionMode
+    from flows.stages.plan import RunRequest
     from sandbox.onedrive import SandboxOneDrive
 
 QUICK = {"retry_pause_s": 0.005, "request_timeout_s": 5.0, "concurrency": 4, "max_tries": 30, "slice_items": 20}
@@ -39,10 +45,20 @@ def settings_of(server: SandboxOneDrive, **settings: Any) -> dict[str, Any]:
 class DriveIngestion(Ingestion):
     """Runs of the drives' units into one database."""
 
-    def __init__(self, server: SandboxOneDrive, sink_url: str, endpoint_id: str = "site", **settings: Any) -> None:
+    def __init__(
+        self,
+        server: SandboxOneDrive,
+        sink_url: str,
+        endpoint_id: str = "site",
+        data_mode: DataMode = "raw",
+        **settings: Any,
+    ) -> None:
         source = OneDriveSource(OneDriveConfig.model_validate(settings_of(server, **settings)))
-        sink = PostgresSink(PostgresConfig.model_validate({"url": sink_url}))
-        super().__init__(source, sink, sink_url, endpoint_id=endpoint_id, sink_id="raw")
+        sinks = {
+            "cdm": lambda: CdmSink(CdmJdbcConfig.model_validate({"url": sink_url})),
+            "raw": lambda: PostgresSink(PostgresConfig.model_validate({"url": sink_url})),
+        }
+        super().__init__(source, sinks[data_mode](), sink_url, endpoint_id=endpoint_id, sink_id=data_mode)
         self.server = server
         self._units: dict[str, EndpointUnitDescriptor] = {}
 
@@ -52,6 +68,21 @@ class DriveIngestion(Ingestion):
             catalog = self.source.collect_catalog(self.endpoint_id)
             self._units = {unit.dataset.name: unit for unit in self.source.list_units(catalog)}
         return self._units[name]
+
+    def request(self, name: str, mode: IngestionMode = "full", **policy: Any) -> RunRequest:
+        """What a run of the unit is asked; in data mode cdm its table is made first."""
+        request = super().request(name, mode, **policy)
+        if not isinstance(self.sink, CdmSink):
+            return request
+        model = model_of(request.unit.cdm_model_id or "")
+        self.sink.provision_model(model)
+        return request.model_copy(update={"cdm_model": model})
+
+    def execute(self, request: RunRequest, **how: Any) -> RunSummary:
+        """With the mapper to the common model, if there is one."""
+        if (model := request.cdm_model) is not None:
+            how |= {"mapper": CdmMapperRegistry().find("http", request.unit.kind, model.model_id), "keep_staged": True}
+        return super().execute(request, **how)
 
     def rows(self, name: str) -> dict[str, dict[str, Any]]:
         """Rows in the sink by key, without payload and address."""

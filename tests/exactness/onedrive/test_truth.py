@@ -260,3 +260,26 @@ def test_no_pre_authenticated_address_is_requested_or_stored(graph, mover):
         assert mover.query(
             f'SELECT count(*) FROM "{dataset.namespace}"."{name}" WHERE raw::text LIKE \'%tempauth%\''
         ) == [(0,)]
+
+
+def test_common_models_hold_the_same_rows(database):
+    """Moves, deletions of folders and lost versions reach the documents family too."""
+    rng = random.Random(5)
+    with (
+        SandboxOneDrive(DriveSite(drives=2, items=40)) as server,
+        DriveIngestion(server, database, data_mode="cdm") as mover,
+    ):
+        everything(mover, "full")
+        for _ in range(2):
+            server.site.churn(8, rng)
+            everything(mover, "incremental", **NEVER)
+            for name, table in (
+                ("drive", "space"),
+                ("item", "item"),
+                ("version", "revision"),
+                ("permission", "access"),
+            ):
+                told = mover.query(f"SELECT source_id FROM cdm_doc.cdm_{table} WHERE deleted_at IS NULL")
+                assert {row[0] for row in told} == set(server.site.truth(name)), name
+            paths = dict(mover.query("SELECT source_id, path FROM cdm_doc.cdm_item WHERE deleted_at IS NULL"))
+            assert paths == {key: row["path"] for key, row in server.site.truth("item").items()}

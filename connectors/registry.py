@@ -27,11 +27,14 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
         "cdm.jdbc": "connectors.cdm_jdbc.factory:FACTORY",
         "http.confluence": "connectors.confluence.factory:FACTORY",
         "http.jira": "connectors.jira.factory:FACTORY",
+        "http.onedrive": "connectors.onedrive.factory:FACTORY",
         "http.openshelf": "connectors.openshelf.source:FACTORY",
         "jdbc.postgres": "connectors.postgres.factory:FACTORY",
     }
 )
-ALIASES: Mapping[str, str] = MappingProxyType({"jira.http": "http.jira", "postgres.jdbc": "jdbc.postgres"})
+ALIASES: Mapping[str, str] = MappingProxyType(
+    {"jira.http": "http.jira", "onedrive.http": "http.onedrive", "postgres.jdbc": "jdbc.postgres"}
+)
 
 _log = logging.getLogger(__name__)
 

@@ -1,0 +1,116 @@
+"""Proof of issue 14, "Done when" 1, for drives: ended at any point again and again, runs end equal to the truth."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from typing import Any
+
+import pytest
+
+from sandbox.onedrive import DriveSite, SandboxOneDrive
+from tests.connectors.onedrive.moving import DriveIngestion, assert_equal, settings_of
+from tests.exactness.onedrive import worker
+from tests.exactness.processes import RunProcess
+
+NEVER = {"census_every_s": 1e9, "max_delete_fraction": 1.0}
+STOPS, KILLS = (4, 18)
+PATIENCE_S = 60.0
+
+
+class EndedHereError(Exception):
+    """The end of a run where its process might have been killed."""
+
+
+class Reaper:
+    """An observer that ends the run after so many steps of slices."""
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+
+    def opened(self, opened: object) -> None:
+        """A step too: the plan is frozen and nothing is read."""
+        self._step()
+
+    def staged(self, piece: object, receipt: object) -> None:
+        """In staging, not in the sink."""
+        self._step()
+
+    def upserted(self, piece: object, receipt: object) -> None:
+        """In the sink."""
+        self._step()
+
+    def finished(self, summary: object) -> None:
+        """Not reached by a run that was ended."""
+
+    def _step(self) -> None:
+        if self.steps == 0:
+            raise EndedHereError
+        self.steps -= 1
+
+
+@pytest.mark.parametrize("name", ["item", "version"])
+def test_ended_between_any_two_steps(name, database):
+    """Another process goes on with the frozen plan, while the drives go on changing."""
+    rng = random.Random(name)
+    with SandboxOneDrive(DriveSite(drives=3, items=90)) as server:
+        movers = [DriveIngestion(server, database, slice_items=40)]
+        deaths, steps, mode = 0, 0, "full"
+        while deaths < STOPS:
+            mover = DriveIngestion(server, database, slice_items=40)
+            mover.checkpoints |= movers[-1].checkpoints
+            movers.append(mover)
+            try:
+                mover.run(name, mode, observer=Reaper(steps), **NEVER)
+                mode, steps = "incremental", 0
+            except EndedHereError:
+                deaths, steps = deaths + 1, steps + rng.choice((1, 2))
+            server.site.churn(4, rng)
+        movers[-1].run(name, "incremental", **NEVER)
+        movers[-1].run(name, "incremental", **NEVER)
+        assert_equal(movers[-1], name)
+        for mover in movers:
+            mover.close()
+
+
+@pytest.mark.skipif(not os.environ.get("NUCLEUS_PROVE"), reason="takes minutes: under `make prove`")
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("name", ["item", "permission"])
+def test_killed_again_and_again(name, database, tmp_path):
+    """Processes killed at random moments, over one site, one sink and one staging area."""
+    rng = random.Random(name)
+    with SandboxOneDrive(DriveSite(drives=3, items=150), latency_s=0.02) as server:
+        order: dict[str, Any] = {
+            "onedrive": settings_of(server), "sink": database, "staging": str(tmp_path), "unit": name,
+            "policy": NEVER, "checkpoint": None, "mode": "full",
+        }  # fmt: skip
+        kills = 0
+        while kills < KILLS:
+            summary = _run(order, rng.uniform(0.02, 0.9))
+            kills += summary is None
+            if summary is not None:
+                order["mode"] = "incremental"
+            server.site.churn(4, rng)
+        order["mode"] = "incremental"
+        for _ in range(2):
+            assert _run(order) is not None
+        with DriveIngestion(server, database) as mover:
+            assert_equal(mover, name)
+
+
+def _run(order: dict[str, Any], after_s: float | None = None) -> dict[str, Any] | None:
+    """The summary of a run that ended; None of one that was killed."""
+    process = RunProcess(worker.run_once, order)
+    assert process.listen(PATIENCE_S) == "ready"
+    if after_s is not None:
+        time.sleep(after_s)
+        process.kill()
+    code = process.wait(PATIENCE_S)
+    if code == -signal.SIGKILL and process.said == ["ready"]:
+        return None
+    assert code == 0 or after_s is not None, process.said
+    summary: dict[str, Any] = process.said[-1]
+    order["checkpoint"] = summary["checkpoint_after"]
+    return summary

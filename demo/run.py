@@ -19,6 +19,7 @@ os.environ.setdefault("PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW", "ignore")
 from contracts.endpoint import PlanRequest, SupportsContentHash
 from contracts.errors import IngestionError
 from contracts.unit import UnitPolicy
+from demo.drives import DrivesChapter
 from demo.tracker import Tracker
 from demo.wiki import WikiChapter
 from demo.world import SINK, SOURCE, STAGING, World, world
@@ -63,6 +64,7 @@ class Demo:
         self.compare(units)
         self.checks += self.tracker.tell()
         self.checks += self.wiki.tell()
+        self.checks += DrivesChapter(self.place, self.console).tell()
         return all(passed for _, passed, _ in self.checks)
 
     def say(self, line: str) -> None:

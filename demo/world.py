@@ -12,6 +12,7 @@ from flows.wiring import Workspace, open_workspace
 from sandbox.confluence import ConfluenceSite, SandboxConfluence
 from sandbox.data import Writer, create_every_type, fill_pgbench
 from sandbox.jira import JiraSite, SandboxJira
+from sandbox.onedrive import DriveSite, SandboxOneDrive
 from sandbox.postgres import SandboxPostgres
 from sandbox.s3 import SandboxS3
 
@@ -22,10 +23,10 @@ if TYPE_CHECKING:
 SOURCE, SINK, BUCKET = "shop", "lake", "nucleus-staging"
 PGBENCH_SCALE = 5
 TYPE_ROWS = 2_000
-SITE, WIKI, CDM = "site", "wiki", "common"
+SITE, WIKI, DRIVES, CDM = "site", "wiki", "drives", "common"
 STAGING = "demo-staging"
 PROJECTS, ISSUES = ("AND", "OPS", "WEB"), 1_500
-PAGES = 400
+PAGES, FILES = 400, 400
 _FILLED = "marks.filled"
 
 
@@ -39,6 +40,7 @@ class World:
         resumed: True when an earlier demo left a filled source behind.
         site: A Jira site.
         wiki: A Confluence site.
+        drives: Two drives.
     """
 
     postgres: SandboxPostgres
@@ -47,6 +49,7 @@ class World:
     resumed: bool
     site: SandboxJira
     wiki: SandboxConfluence
+    drives: SandboxOneDrive
 
 
 @contextmanager
@@ -64,10 +67,12 @@ def world(folder: Path) -> Iterator[World]:
         workspace = stack.enter_context(open_workspace(folder / "nucleus"))
         site = stack.enter_context(SandboxJira(JiraSite(projects=PROJECTS, issues=ISSUES, zone="Asia/Kolkata")))
         wiki = stack.enter_context(SandboxConfluence(ConfluenceSite(spaces=("ENG", "OPS"), pages=PAGES)))
+        drives = stack.enter_context(SandboxOneDrive(DriveSite(drives=2, items=FILES)))
         _register(workspace, postgres, s3)
         _register_site(workspace, postgres, site)
         _register_wiki(workspace, wiki)
-        yield World(postgres, workspace, plane.ui_url, resumed, site, wiki)
+        _register_drives(workspace, drives)
+        yield World(postgres, workspace, plane.ui_url, resumed, site, wiki, drives)
 
 
 def _password(folder: Path) -> str:
@@ -126,3 +131,16 @@ def _register_wiki(workspace: Workspace, wiki: SandboxConfluence) -> None:
     """The Confluence site, as a part of the same system as the Jira site: people and issues then have one id."""
     login = {"base_url": wiki.url, "email": wiki.email, "api_token": wiki.token, "source_system": "jira"}
     workspace.endpoints.add(WIKI, "http.confluence", login, replace=True)
+
+
+def _register_drives(workspace: Workspace, drives: SandboxOneDrive) -> None:
+    """Two drives, by id, as an application of the tenant."""
+    login = {
+        "base_url": drives.url,
+        "login_url": drives.login_url,
+        "tenant": drives.tenant,
+        "client_id": drives.client_id,
+        "client_secret": drives.client_secret,
+        "drive_ids": [one.drive_id for one in drives.site.drives()],
+    }
+    workspace.endpoints.add(DRIVES, "http.onedrive", login, replace=True)

@@ -1,4 +1,4 @@
-"""The systems that the tours talk to, here: a shop's database, a lake, a lending service, a tracker, a wiki."""
+"""What the tours talk to, on this machine: a shop's database, a lake, a lending service, a tracker, a wiki, drives."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sandbox.confluence import ConfluenceSite, SandboxConfluence
 from sandbox.data import create_every_type
 from sandbox.jira import JiraSite, SandboxJira
+from sandbox.onedrive import DriveSite, SandboxOneDrive
 from sandbox.openshelf import SandboxOpenshelf, ShelfSite
 from sandbox.postgres import SandboxPostgres
 
@@ -69,6 +70,7 @@ def sandboxes() -> Iterator[dict[str, str]]:
         SandboxOpenshelf(ShelfSite(), latency_s=0.003) as shelf,
         SandboxJira(JiraSite(projects=("AND", "OPS", "WEB"), issues=600, zone="Asia/Kolkata")) as site,
         SandboxConfluence(ConfluenceSite(pages=150)) as wiki,
+        SandboxOneDrive(DriveSite(drives=3, items=120)) as drives,
     ):
         shop, lake = postgres.create_database(SHOP), postgres.create_database(LAKE)
         postgres.psql(_SHOP, database=SHOP)
@@ -84,4 +86,10 @@ def sandboxes() -> Iterator[dict[str, str]]:
             "confluence_url": wiki.url,
             "confluence_email": wiki.email,
             "confluence_token": wiki.token,
+            "onedrive_url": drives.url,
+            "onedrive_login_url": drives.login_url,
+            "onedrive_tenant": drives.tenant,
+            "onedrive_client_id": drives.client_id,
+            "onedrive_client_secret": drives.client_secret,
+            "onedrive_drive_ids": ",".join(one.drive_id for one in drives.site.drives()),
         }

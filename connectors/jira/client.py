@@ -12,10 +12,10 @@ from urllib.parse import quote
 
 import msgspec
 
+from connectors.http.characters import decoder
 from connectors.http.client import HttpClient, Refusal
 from connectors.http.listing import Listing
 from connectors.http.paging import Page, PageRequest
-from connectors.jira.characters import decoder
 from connectors.jira.errors import check_login, message_of, typed_errors
 from contracts.errors import SourcePageFailedError
 

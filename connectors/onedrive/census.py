@@ -99,7 +99,7 @@ class DriveKeys:
         with typed_errors(what=self._unit):
             texts = keys["id"].cast(pl.String).to_list()
             if self._unit == "drive":
-                there = set(find_drives(self._client, self._scope).payloads)
+                there = set(self._drive_keys()["id"])
             elif self._unit == "item":
                 there = {one for one in texts if self._is_live(*one.partition(":")[::2])}
             else:

@@ -17,6 +17,8 @@ from connectors.onedrive.rows import kind_of
 from connectors.onedrive.scope import is_inside
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from connectors.onedrive.client import GraphClient
 
 
@@ -26,7 +28,7 @@ class ChangedItems(NamedTuple):
     Attributes:
         items: Ids of items to ask.
         gone: Ids of items that are deleted or left the scope.
-        whole: All of the drive is asked again, so keys have to be compared.
+        whole: Something went without a word, so keys have to be compared.
         progress: The state that this stands for.
     """
 
@@ -46,25 +48,49 @@ def changed_items(
     """
     marked = unit == "permission"
     changes = read_changes(client, drive_id, known.delta_link, marked=marked) if known is not None else None
-    if known is not None and changes is not None:
-        old = FolderTree.decoded(known.folders)
-        tree = old.after(changes.folders, changes.gone)
-        if not old.is_moved(changes.folders, changes.gone) and changes.is_whole(tree):
-            touched = old.touched(changes.folders) if marked else set()
-            if not touched:
-                return _of(changes, tree, unit, roots, gone=True)
-    reading, tree = read_everything(client, drive_id, marked=marked)
-    return _of(reading, tree, unit, roots, gone=False)
+    if known is None or changes is None:
+        reading, tree = read_everything(client, drive_id, marked=marked)
+        asked, _ = _inside(reading, tree, reading.items, unit, roots)
+        return ChangedItems(asked, [], known is not None, DriveProgress(deltaLink=reading.link, folders=tree.encoded()))
+    old = FolderTree.decoded(known.folders)
+    tree = old.after(changes.folders, changes.gone)
+    moved = old.is_moved(changes.folders, changes.gone)
+    touched = old.touched(changes.folders) if marked else set()
+    if moved or touched or not changes.is_whole(tree):
+        return _with_what_is_below(client, drive_id, changes, old, unit, roots)
+    asked, outside = _inside(changes, tree, changes.items, unit, roots)
+    progress = DriveProgress(deltaLink=changes.link, folders=tree.encoded())
+    return ChangedItems(asked, sorted([*changes.gone, *outside]), whole=False, progress=progress)
 
 
-def _of(reading: DriveReading, tree: FolderTree, unit: str, roots: tuple[str, ...], *, gone: bool) -> ChangedItems:
-    """Items inside the scope; with ``gone``, also what the reading says is gone."""
+def _with_what_is_below(
+    client: GraphClient, drive_id: str, changes: DriveReading, old: FolderTree, unit: str, roots: tuple[str, ...]
+) -> ChangedItems:
+    """What changed, and what is below folders that changed themselves, found by an enumeration.
+
+    The state is that of the changes, not of the enumeration: what changed between the two is read by the next run.
+    """
+    reading, now = read_everything(client, drive_id, marked=unit == "permission")
+    tops = old.moved(changes.folders) if unit == "permission" or roots else set()
+    if unit == "permission":
+        tops |= old.touched(changes.folders)
+    below = now.below(tops)
+    wanted = [one for one in reading.items if one in changes.items or one in below or reading.parents[one] in below]
+    asked, outside = _inside(reading, now, wanted, unit, roots)
+    lost = {*changes.gone, *outside, *(changes.items.keys() - reading.items.keys())}
+    tree = FolderTree({**now.folders, **old.after(changes.folders, changes.gone).folders})
+    progress = DriveProgress(deltaLink=changes.link, folders=tree.encoded())
+    return ChangedItems(asked, sorted(lost), old.is_moved(changes.folders, changes.gone), progress)
+
+
+def _inside(
+    reading: DriveReading, tree: FolderTree, ids: Iterable[str], unit: str, roots: tuple[str, ...]
+) -> tuple[list[str], list[str]]:
+    """Items to ask, in order, and items outside the scope."""
     inside: list[str] = []
     outside: list[str] = []
-    for item_id in reading.items:
+    for item_id in ids:
         path = reading.path(item_id, tree)
         (inside if path is not None and is_inside(path, roots) else outside).append(item_id)
-    asked = [one for one in inside if unit != "version" or kind_of(decoded(reading.items[one])) == "file"]
-    lost = sorted([*reading.gone, *outside]) if gone else []
-    progress = DriveProgress(deltaLink=reading.link, folders=tree.encoded())
-    return ChangedItems(sorted(asked), lost, not gone, progress)
+    # Only files have versions; what they are asked for is known from the payload.
+    return sorted(one for one in inside if unit != "version" or kind_of(decoded(reading.items[one])) == "file"), outside

@@ -12,6 +12,7 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
+from connectors.http.characters import decoder
 from connectors.http.client import HttpClient
 from connectors.http.tokens import ClientCredentials
 from connectors.onedrive.errors import check_login, message_of
@@ -43,9 +44,9 @@ class _Account(msgspec.Struct):
     userPrincipalName: str | None = None  # noqa: N815 - Graph's name
 
 
-_page = msgspec.json.Decoder(GraphPage).decode
-_account = msgspec.json.Decoder(_Account).decode
-_raw = msgspec.json.Decoder(msgspec.Raw).decode
+_page = decoder(GraphPage)
+_account = decoder(_Account)
+_raw = decoder(msgspec.Raw)
 
 
 class GraphClient:

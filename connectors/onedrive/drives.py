@@ -50,7 +50,8 @@ def find_drives(client: GraphClient, scope: DriveScope | None = None) -> FoundDr
         owners = ["me"]
     for drive_id in config.drive_ids:
         try:
-            found[drive_id] = client.drive(drive_id)
+            payload = client.drive(drive_id)
+            found[msgspec.json.decode(payload, type=_DriveName).id] = payload
         except Refusal as refusal:
             _note(unseen, drive_id, refusal)
     for owner in owners:

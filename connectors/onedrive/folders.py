@@ -77,12 +77,13 @@ class FolderTree:
         lost = set(gone)
         return FolderTree({one: what for one, what in {**self.folders, **changed}.items() if one not in lost})
 
+    def moved(self, changed: Mapping[str, Folder]) -> set[str]:
+        """Known folders that were renamed or moved."""
+        return {one for one, what in changed.items() if one in self.folders and self.folders[one][:2] != what[:2]}
+
     def is_moved(self, changed: Mapping[str, Folder], gone: Iterable[str]) -> bool:
         """True when a folder that is known was renamed, moved or deleted: what is below it changed without a word."""
-        known = self.folders
-        return any(one in known for one in gone) or any(
-            one in known and known[one][:2] != what[:2] for one, what in changed.items()
-        )
+        return any(one in self.folders for one in gone) or bool(self.moved(changed))
 
     def touched(self, changed: Mapping[str, Folder]) -> set[str]:
         """Known folders that changed themselves, by their marks."""

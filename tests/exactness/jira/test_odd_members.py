@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from connectors.jira.characters import with_whole_characters
+from connectors.http.characters import with_whole_characters
 from contracts.errors import CompletenessGapError
 from sandbox.jira import JiraFaults, JiraSite, SandboxJira
 from tests.connectors.jira.moving import UNITS, JiraIngestion, assert_equal, truth

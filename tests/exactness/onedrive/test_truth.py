@@ -102,6 +102,11 @@ def test_an_incremental_run_reads_what_changed(graph, mover):
         assert 0 < summary.rows_staged <= most, name
         assert len(graph.requests) - before < 40, name
     assert_equal(mover, "item", "version", "permission")
+    graph.site.rename(next(graph.site.ancestors(file)), "renamed")
+    before = len(graph.requests)
+    mover.run("version", "incremental", **NEVER)
+    assert len(graph.requests) - before < 40, "a path is no reason to ask for versions"
+    assert_equal(mover, "version")
 
 
 def test_tombstones_come_before_their_items_and_of_items_never_seen(graph, mover):
@@ -283,3 +288,28 @@ def test_common_models_hold_the_same_rows(database):
                 assert {row[0] for row in told} == set(server.site.truth(name)), name
             paths = dict(mover.query("SELECT source_id, path FROM cdm_doc.cdm_item WHERE deleted_at IS NULL"))
             assert paths == {key: row["path"] for key, row in server.site.truth("item").items()}
+
+
+def test_what_no_feed_told_is_found_by_the_census(graph, mover):
+    """Deletions have been reported missing from feeds, and so may a change be: a daily enumeration finds both."""
+    mover.run("item")
+    site, drive = graph.site, graph.site.drives()[2]
+    gone, renamed, *_ = site.items(drive, "file")
+    site._detach(gone)
+    gone.deleted = True
+    renamed.name = "renamed without a word"
+    mover.run("item", "incremental", **NEVER)
+    assert mover.differences("item")
+    summary = mover.run("item", "incremental", census_every_s=0)
+    assert summary.rows_deleted == 1
+    assert_equal(mover, "item")
+
+
+def test_deleted_versions_are_found_by_a_full_run(graph, mover):
+    """No feed tells that an old version was deleted."""
+    file = graph.site.items(graph.site.drives()[0], "file")[0]
+    graph.site.edit_file(file)
+    mover.run("version")
+    graph.site.delete_version(file, graph.site.versions(file)[-1])
+    assert mover.run("version").rows_deleted == 1
+    assert_equal(mover, "version")

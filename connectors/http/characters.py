@@ -1,7 +1,7 @@
 """Answers whose text is not whole: halves of surrogate pairs and bytes that are no UTF-8 become U+FFFD.
 
-Jira stores what a user pasted, so one issue can hold half an emoji. JSON allows its escape, but no text column can hold
-it; without a repair the page that contains it could never be read.
+Services store what a user pasted, so one text can hold half an emoji. JSON allows its escape, but no text column can
+hold it; without a repair the page that contains it could never be read.
 """
 
 from __future__ import annotations

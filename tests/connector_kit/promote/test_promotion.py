@@ -68,8 +68,8 @@ def test_a_notebook_becomes_modules_that_are_registered(root):
     run(root, path)
 
 
-def test_imports_go_where_they_are_used_and_words_stay(root):
-    promote(saved(root, notebook_of()), root, check=None)
+def test_imports_go_where_they_are_used_and_words_stay(promoted):
+    root, _ = promoted
     assert text(root, "connectors/acme/client.py") == dedent(
         '''\
         """Talks to an Acme site."""
@@ -115,10 +115,9 @@ def test_imports_go_where_they_are_used_and_words_stay(root):
     )
 
 
-def test_the_notebook_keeps_everything_but_the_code(root):
-    path = saved(root, notebook_of())
-    before = json.loads(path.read_text())
-    promote(path, root, check=None)
+def test_the_notebook_keeps_everything_but_the_code(promoted):
+    _, path = promoted
+    before = notebook_of()
     after = json.loads(path.read_text())
     assert path.read_text() == json.dumps(after, indent=1, ensure_ascii=False) + "\n"
     assert [*before] == [*after]
@@ -187,9 +186,8 @@ def test_types_that_are_needed_at_run_time_are_imported_at_run_time(root):
     assert output.split() == ["2026-01-01", "00:00:00", "2026-01-02"]
 
 
-def test_promoting_again_changes_nothing_and_says_so(root):
-    path = saved(root, notebook_of())
-    assert promote(path, root, check=None).changed
+def test_promoting_again_changes_nothing_and_says_so(promoted):
+    root, path = promoted
     before = contents(root)
     again = promote(path, root, check=None)
     assert not again.changed
@@ -335,8 +333,8 @@ def test_what_is_no_notebook_is_refused(root):
     assert refused(path, root)
 
 
-def test_a_template_id_is_not_taken_twice(root):
-    promote(saved(root, notebook_of()), root, check=None)
+def test_a_template_id_is_not_taken_twice(promoted):
+    root, _ = promoted
     (problem,) = refused(
         saved(
             root,
@@ -357,9 +355,8 @@ def test_a_file_of_somebody_else_is_not_written_over(root):
     assert (problem["cell"], "is there already" in problem["what"]) == (number("client"), True)
 
 
-def test_code_put_back_into_a_cell_is_promoted_alone(root):
-    path = saved(root, notebook_of())
-    promote(path, root, check=None)
+def test_code_put_back_into_a_cell_is_promoted_alone(promoted):
+    root, path = promoted
     data = json.loads(path.read_text())
     longer = dedent(CELLS["client"]).strip("\n").replace("/v1/things", "/v2/things")
     data["cells"][number("client") - 1]["source"] = longer.splitlines(keepends=True)
@@ -378,18 +375,16 @@ def put_back(path, root, name, old, new):
     saved(root, data)
 
 
-def test_what_is_promoted_must_fit_what_was(root):
-    path = saved(root, notebook_of())
-    promote(path, root, check=None)
+def test_what_is_promoted_must_fit_what_was(promoted):
+    root, path = promoted
     put_back(path, root, "config", "page_size:", "rows_of_a_page:")
     (problem,) = refused(path, root)
     assert "connectors/acme/client.py" in problem["what"]
     assert "page_size" in problem["what"]
 
 
-def test_a_new_binding_is_registered_with_the_mapper_that_is_there(root):
-    path = saved(root, notebook_of())
-    promote(path, root, check=None)
+def test_a_new_binding_is_registered_with_the_mapper_that_is_there(promoted):
+    root, path = promoted
     put_back(path, root, "units", 'Unit("boxes")', 'Unit("boxes", "cdm.work.project")')
     (problem,) = refused(path, root)
     assert (problem["cell"], "neither boxes nor project" in problem["what"]) == (number("units"), True)
@@ -404,9 +399,8 @@ def test_a_new_binding_is_registered_with_the_mapper_that_is_there(root):
     ).split() == ["cdm_mappers.acme_work"]
 
 
-def test_edits_of_a_module_are_kept(root):
-    path = saved(root, notebook_of())
-    promote(path, root, check=None)
+def test_edits_of_a_module_are_kept(promoted):
+    root, path = promoted
     module = root / "connectors" / "acme" / "client.py"
     module.write_text(module.read_text().replace("/v1/", "/v3/"))
     before = contents(root)
@@ -424,9 +418,8 @@ def test_edits_of_a_module_are_kept(root):
     }
 
 
-def test_new_code_beside_a_module_is_refused(root):
-    path = saved(root, notebook_of())
-    promote(path, root, check=None)
+def test_new_code_beside_a_module_is_refused(promoted):
+    root, path = promoted
     data = json.loads(path.read_text())
     data["cells"].append({**data["cells"][number("units") - 1], "id": "more", "source": ["MORE = 1"]})
     saved(root, data)
@@ -439,12 +432,10 @@ def test_new_code_beside_a_module_is_refused(root):
     assert (problem["cell"], "is gone" in problem["what"]) == (number("units"), True)
 
 
-def test_a_promotion_that_was_killed_is_finished(root):
-    path = saved(root, notebook_of())
-    draft = path.read_bytes()
-    promote(path, root, check=None)
+def test_a_promotion_that_was_killed_is_finished(promoted):
+    root, _ = promoted
     done = contents(root)
-    path.write_bytes(draft)
+    path = saved(root, notebook_of())
     (root / "connectors" / "acme" / "source.py").unlink()
     assert promote(path, root, check=None).written == ("connectors/acme/source.py", "notebooks/prototypes/acme.ipynb")
     assert contents(root) == done

@@ -33,7 +33,7 @@ class OneDriveConfig(HttpSettings):
     @field_validator("drive_ids", "user_ids", "site_ids", mode="before")
     @classmethod
     def _one_or_several(cls, value: object) -> object:
-        return tuple(filter(None, value.split(","))) if isinstance(value, str) else value
+        return (value,) if isinstance(value, str) else value  # ids of sites hold commas
 
     @model_validator(mode="after")
     def _one_way_to_log_in(self) -> Self:

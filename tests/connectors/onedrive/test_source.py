@@ -26,6 +26,7 @@ from contracts.errors import (
 )
 from contracts.unit import Predicate
 from sandbox.onedrive import DriveSite, SandboxOneDrive
+from sandbox.onedrive.site import SITE_ID
 from tests.connectors.onedrive.moving import settings_of
 
 
@@ -239,3 +240,10 @@ def test_half_a_character_in_a_name_stops_no_drive(graph):
         frame, _ = exported(source, plan_of(source, "item"))
         assert any(name.startswith("\ufffd ") for name in frame["name"])
         assert frame.height == 5
+
+
+def test_the_id_of_a_site_stays_whole(graph):
+    """It holds commas."""
+    source = source_of(graph, drive_ids=[], site_ids=SITE_ID)
+    libraries = {one.drive_id for one in graph.site.drives() if one.site_id}
+    assert {one.value for one in source.filter_options()["driveIds"]} == libraries

@@ -18,7 +18,7 @@ NEVER = {"census_every_s": 1e9, "max_delete_fraction": 1.0}
 
 @pytest.fixture
 def graph():
-    with SandboxOneDrive(DriveSite(drives=3, items=75)) as server:
+    with SandboxOneDrive(DriveSite(drives=3, items=48)) as server:
         yield server
 
 
@@ -38,7 +38,7 @@ def test_rounds_of_changes_end_with_the_truth(seed, database):
     """Every kind of change by chance, and each incremental run ends equal."""
     rng = random.Random(seed)
     with (
-        SandboxOneDrive(DriveSite(drives=3, items=75, seed=seed)) as server,
+        SandboxOneDrive(DriveSite(drives=3, items=48, seed=seed)) as server,
         DriveIngestion(server, database) as mover,
     ):
         everything(mover, "full")
@@ -167,7 +167,7 @@ def test_tokens_expire_during_a_run(graph, mover):
     """Before their time and in it: new ones are asked for, once for all workers."""
     mover.unit("item")
     served = iter(range(1, 10_000))
-    graph.on_request = lambda path: graph.expire_tokens() if next(served) % 25 == 0 else None
+    graph.on_request = lambda path: graph.expire_tokens() if next(served) % 15 == 0 else None
     everything(mover, "full", "item", "version")
     graph.on_request = lambda path: None
     assert_equal(mover, "item", "version")
@@ -197,7 +197,7 @@ def test_a_login_that_does_not_count_deletes_nothing(what, graph, database):
 def test_a_third_of_all_requests_fail(seed, database):
     """429, 500s, cut and corrupt bodies: 30 % of requests."""
     with (
-        SandboxOneDrive(DriveSite(drives=3, items=60, seed=seed)) as server,
+        SandboxOneDrive(DriveSite(drives=3, items=45, seed=seed)) as server,
         DriveIngestion(server, database) as mover,
     ):
         mover.unit("item")

@@ -11,6 +11,7 @@ from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settin
 from flows.local.contexts import using
 from flows.local.control_plane import read_record
 from tests.cli.command import ended, fails, half_way, process, start, succeeds
+from tests.control_plane import send_queued_logs
 from tests.flows.conftest import NAP
 from tests.prefect_template import seed
 
@@ -40,6 +41,7 @@ def installation(tmp_path_factory):
         assert "Warning" not in started.err, "what it started outlives it, and nobody is to be warned of that"
         with using(read_record(home)), temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
             yield environ
+            send_queued_logs()
     finally:
         ended_all = process("down", "--json", **environ)
     assert ended_all.data == {"ended": True}

@@ -12,6 +12,8 @@ import httpx
 import pytest
 
 from flows.local.up import up
+from flows.prefect_api.client import connect
+from flows.prefect_api.runs import ENDED
 from metadata_api.signing import SIGNATURE, TIMESTAMP, sign
 from tests.control_plane import locked
 from tests.flows.conftest import pair, plane, workspace
@@ -102,3 +104,9 @@ def until(condition: Any, timeout_s: float = 60.0) -> Any:
         time.sleep(pause_s)
         pause_s = min(pause_s * 1.5, 0.5)
     return value
+
+
+def wait_for_end(run_id: str, timeout_s: float = 60.0) -> None:
+    """Returns when Prefect says that the run has ended: asking the API for whole lists costs the servers far more."""
+    with connect() as plane:
+        until(lambda: plane.call("GET", f"/flow_runs/{run_id}")["state_type"] in ENDED, timeout_s)

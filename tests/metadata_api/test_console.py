@@ -17,7 +17,7 @@ from graphql.language import FragmentDefinitionNode, OperationDefinitionNode
 from metadata_api.graphql_view import execute
 from metadata_api.services import ApiServices
 from sandbox.jira import JiraSite, SandboxJira
-from tests.metadata_api.conftest import until
+from tests.metadata_api.conftest import until, wait_for_end
 
 if TYPE_CHECKING:
     from flows.wiring import Workspace
@@ -135,6 +135,7 @@ def _collected(console: Console, site_id: str) -> None:
         (run,) = site["runs"]
         return run if run["status"] not in {"QUEUED", "RUNNING"} else None
 
+    wait_for_end(started["id"])
     run = until(ended)
     assert (run["id"], run["status"], run["error"]) == (started["id"], "SUCCEEDED", None)
     units = {each["unitId"]: each for each in console.caller.data(UNITS, e=site_id)["ingestionUnits"]}
@@ -204,6 +205,7 @@ def _moved(console: Console, site_id: str, sink_id: str) -> None:
     assert (again["sinkId"], again["policy"]) == (sink_id, saved["policy"])
     started = console("Start", **place)
     assert (started["ok"], started["state"]) == (True, "RUNNING")
+    wait_for_end(started["runId"])
     status = until(lambda: _ended(console.unit(site_id, "jira.issues")["status"]))
     assert status["lastRunId"] == started["runId"]
     assert (status["state"], status["lastError"], status["sinkId"]) == ("SUCCEEDED", None, sink_id)

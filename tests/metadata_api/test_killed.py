@@ -20,7 +20,7 @@ from flows.local.up import down, up
 from flows.operations.dead_runs import watch_zombies
 from flows.prefect_api.client import connect
 from flows.wiring import close_live, open_workspace
-from tests.metadata_api.conftest import ENVIRONMENT, Caller, signed_post, until
+from tests.metadata_api.conftest import ENVIRONMENT, Caller, signed_post, until, wait_for_end
 from tests.prefect_template import seed
 
 if TYPE_CHECKING:
@@ -184,6 +184,7 @@ def test_a_run_whose_worker_died_is_not_running_for_ever(installation: Installat
         assert status()["state"] == "RUNNING", "nobody knows yet"
         left = [*(installation.home / WORKER_FILES).glob("prefect-workspace-attempt-*")]
         assert left, "Prefect keeps the run's environment there, secrets included"
+        wait_for_end(run_id, timeout_s=120)
         until(lambda: status() == {"state": "FAILED", "lastErrorDetail": {"code": "E_RUN_STOPPED"}}, timeout_s=120)
     with connect() as plane:  # or the next worker would continue it
         plane.call("DELETE", f"/flow_runs/{run_id}")
@@ -221,6 +222,8 @@ def test_nothing_is_lost_and_nothing_doubled(installation: Installation, tables:
             runs = [run for run in every if run["parameters"]["endpoint_id"] == tables.source_id]
             return runs if all(run["state_type"] == "COMPLETED" for run in runs) else None
 
+        for run_id in ids:  # each asked for alone: the list of all runs costs the server far more
+            wait_for_end(run_id, timeout_s=400)
         runs = until(ended, timeout_s=400)
         assert sorted(run["id"] for run in runs) == sorted(ids), "one run for each key, and no other"
     assert [installation.accepted(request) for request in requests] == ids, "repeated requests get the same runs"

@@ -17,10 +17,19 @@ HELD: dict[str, dict[str, Any]] = {
     "jdbc.postgres": POSTGRES,
     "cdm.jdbc": POSTGRES,
     "http.jira": JIRA,
+    "http.confluence": JIRA,
+    "http.onedrive": {
+        "base_url": "https://graph.microsoft.com",
+        "login_url": "https://login.microsoftonline.com",
+        "tenant": "contoso.example",
+        "client_id": "app",
+        "client_secret": SECRET,
+        "drive_ids": ("b!1",),
+    },
     "http.openshelf": {"base_url": "https://shelf.example.com", "token": SECRET},
 }
 ELSEWHERE: dict[str, Any] = {
-    "connection_options": "hostaddr=203.0.113.1", "host": "attacker.example", "port": 1, "ssl_mode": "disable", "ssl_root_cert": "ca.pem", "base_url": "https://attacker.example",
+    "connection_options": "hostaddr=203.0.113.1", "host": "attacker.example", "port": 1, "ssl_mode": "disable", "ssl_root_cert": "ca.pem", "base_url": "https://attacker.example", "login_url": "https://attacker.example",
     "gateway_url": "https://attacker.example", "proxy": "http://attacker.example", "ca_file": "ca.pem", "verify_tls": False,
 }  # fmt: skip
 CASES = [

@@ -10,10 +10,14 @@ import pytest
 from contracts.errors import CompletenessGapError, FilterNotSupportedError, SourceAuthError
 from sandbox.confluence import ConfluenceFaults, ConfluenceSite, SandboxConfluence
 from tests.connectors.confluence.moving import UNITS, ConfluenceIngestion, assert_equal
+from tests.exactness.executors import PROVE
+
+ROUNDS = 6 if PROVE else 1
+"""Of changes and incremental runs; more of them under `make prove`."""
 
 
 def site_of(**changes) -> ConfluenceSite:
-    return ConfluenceSite(**{"pages": 60, **changes})
+    return ConfluenceSite(**{"pages": 60 if PROVE else 45, **changes})
 
 
 @pytest.fixture
@@ -48,7 +52,7 @@ def test_full_then_incremental(wiki, mover):
     everything(mover, "full")
     assert_equal(mover)
     chance = random.Random(3)
-    for _ in range(2):
+    for _ in range(ROUNDS):
         wiki.site.advance(3600)
         wiki.site.churn(60, chance)
         everything(mover, "incremental", census_every_s=0)
@@ -79,7 +83,7 @@ def test_thirty_percent_of_answers_are_faulty(database):
         mover.close()
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", range(8 if PROVE else 1))
 def test_changes_during_the_run(seed, database):
     """The site changes between requests; a quiet incremental run later both sides are equal."""
     with SandboxConfluence(site_of(seed=seed, spaces=("ENG", "OPS", "DOC", "~ada"))) as wiki:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _ROWS_PER_BATCH = 500
 _LISTED = ("current", "archived")
+_TIMES_ASKED = 2
 
 
 class SliceRows:
@@ -57,8 +58,9 @@ class SliceRows:
         self._chosen, self._spaces, self._labels = chosen, chosen.spaces, labels
         self._make = rows.PayloadRows(client.config.base_url, {one.space_id: one.key for one in chosen.spaces})
         self._reader = RowReader(resolve_unit(plan.unit, VENDOR, UNITS))
-        self._expected = 0
         self._gaps: list[str] = []
+        self._broken: set[str] = set()
+        """Contents that made every page fail that held them."""
         self._files: dict[str, str | None] = {}
         """What attachments that have comments hang on."""
 
@@ -118,31 +120,40 @@ class SliceRows:
                 yield from self._with_bodies(kind, chunk)
 
     def _with_bodies(self, kind: str, ids: Sequence[str]) -> Iterator[Row]:
-        arrived: set[str] = set()
         names = self._labels.names() if self._name == "page" and self._params.get("labels") == "site" else None
-        for row in self._fetched(kind, ids):
-            arrived.add(str(row["id"]))
-            if not self._is_wanted(row):
-                continue
-            if self._name == "page":
-                number = str(row["id"])
-                labels = names.get(number, []) if names is not None else labels_of(self._client, kind, number)
-                yield self._make.page(kind, row, labels)
-                continue
-            links, fault = self._make.links(kind, row)
-            if fault:
-                self._gaps.append(f"the links of {kind} {row['id']} could not be read: {fault}")
-            yield from links
-        for one in ids:
-            if one not in arrived:
-                self._account_for(kind, one)
+        asked, missing = list(ids), {*ids}
+        # One that was in the trash for a moment is there when it is asked for once more.
+        for _ in range(_TIMES_ASKED):
+            for row in self._fetched(kind, asked):
+                missing.discard(str(row["id"]))
+                yield from self._rows_of(kind, row, names)
+            missing -= self._broken
+            asked = [one for one in sorted(missing) if self._is_there(kind, one)]
+        self._gaps += [f"{kind} {one} is there and does not arrive" for one in asked]
+
+    def _rows_of(self, kind: str, row: Row, names: dict[str, list[str]] | None) -> Iterator[Row]:
+        """Rows of one payload with its body; ``names`` are the site's labels, None: they are asked for."""
+        if not self._is_wanted(row):
+            return
+        if self._name == "page":
+            number = str(row["id"])
+            labels = names.get(number, []) if names is not None else labels_of(self._client, kind, number)
+            yield self._make.page(kind, row, labels)
+            return
+        links, fault = self._make.links(kind, row)
+        if fault:
+            self._gaps.append(f"the links of {kind} {row['id']} could not be read: {fault}")
+        yield from links
 
     def _fetched(self, kind: str, ids: Sequence[str]) -> Iterator[Row]:
         """Payloads with bodies; a member that makes its page fail is found by halves and named."""
         try:
-            yield from self._client.contents(kind, ids, bodies=True)
-        except SourcePageFailedError:
+            # All of them before the first is given: what fails is asked for again by halves.
+            yield from list(self._client.contents(kind, ids, bodies=True))
+        except SourcePageFailedError as error:
             if len(ids) == 1:
+                self._broken.add(ids[0])
+                self._gaps.append(f"{kind} {ids[0]} could not be read ({error})")
                 return
             middle = len(ids) // 2
             yield from self._fetched(kind, ids[:middle])
@@ -153,14 +164,18 @@ class SliceRows:
         return self._chosen.whole_site or any(one.space_id == str(row["spaceId"]) for one in self._spaces)
 
     def _account_for(self, kind: str, content_id: str) -> None:
-        """Listed and not arrived: gone meanwhile, or a gap."""
+        """What hangs on it was not found: it is gone, or that is a gap."""
+        if self._is_there(kind, content_id):
+            self._gaps.append(f"{kind} {content_id} is there and does not arrive")
+
+    def _is_there(self, kind: str, content_id: str) -> bool:
+        """Whether the site has it and lists it; one that the site does not tell of is a gap."""
         try:
-            there = self._client.one(f"/{kind}s/{content_id}")
+            found = self._client.one(f"/{kind}s/{content_id}")
         except (Refusal, SourcePageFailedError) as error:
             self._gaps.append(f"{kind} {content_id} could not be read ({error})")
-            return
-        if there is not None and there.get("status") in _LISTED:
-            self._gaps.append(f"{kind} {content_id} is there and does not arrive")
+            return False
+        return found is not None and found.get("status") in _LISTED
 
     def _versions(self, kind: str, content_id: str) -> Iterator[Row]:
         try:

@@ -242,6 +242,22 @@ def test_one_broken_page_does_not_stop_the_others(wiki, database):
     quick.close()
 
 
+def test_a_page_that_is_in_the_trash_for_a_moment(wiki, mover):
+    """Out when its body is fetched, back when it is looked up: it arrives, and is no gap."""
+    page = next(key for key, row in wiki.site.truth("page").items() if row["type"] == "page")
+    fates = ["trash", "restore"]
+
+    def play(target: str) -> None:
+        fetched, looked_up = "body-format" in target and "/pages" in target, target.endswith(f"/pages/{page}")
+        if (fetched and fates == ["trash", "restore"]) or (looked_up and fates == ["restore"]):
+            getattr(wiki.site, fates.pop(0))(int(page))
+
+    wiki.on_request = play
+    mover.run("page", parallel_slices=1)
+    assert not fates
+    assert_equal(mover, "page")
+
+
 def test_common_models(wiki, database):
     """Through the documents family: ids, parents and tags equal the truth after a census too."""
     mover = ConfluenceIngestion(wiki, database, data_mode="cdm")

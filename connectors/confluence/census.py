@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from connectors.confluence import rows
-from connectors.confluence.client import MOST_PER_PAGE, typed_errors
+from connectors.confluence.client import typed_errors
 from connectors.confluence.contents import KINDS
 from connectors.confluence.planning import make_plan
 from connectors.confluence.progress import ConfluenceCheckpoint
 from connectors.confluence.reading import SliceRows
+from connectors.confluence.scope import scope_of
 from connectors.confluence.selection import SiteSelection
 from connectors.confluence.units import ATTACHMENT, BY_CONTENT, BY_LIST, PAGE, ConfluenceUnit
 from connectors.http.client import Refusal
@@ -40,6 +41,17 @@ _VERSIONED = {
     "link": ("id", "space_key", "last_modified"),
 }
 """Columns that tell whether a row is as it was read."""
+
+
+def parents_read(plan: IngestionPlan) -> Iterator[pl.DataFrame] | None:
+    """Pages and blog posts whose links or versions an incremental run reads; None for other units."""
+    if plan.unit.dataset.name not in {"link", "version"}:
+        return None
+    scope = scope_of(plan.unit, plan.policy).fingerprint(plan.unit)
+    if not ConfluenceCheckpoint.read(plan.checkpoint_before, scope).watermarks:
+        return None
+    slices = ([str(one) for one in piece.params.get("ids") or ()] for piece in plan.slices)  # type: ignore[union-attr]
+    return (pl.DataFrame({"content_id": ids}, schema={"content_id": pl.String}) for ids in slices)
 
 
 class ContentKeys:
@@ -82,19 +94,6 @@ class ContentKeys:
         self._client.prove_login()
         return keys.filter(~pl.col("id").is_in(sorted(there)))
 
-    def parents(self) -> Iterator[pl.DataFrame] | None:
-        """Pages and blog posts whose links or versions an incremental run reads."""
-        scope = self._chosen.scope.fingerprint(self._plan.unit)
-        before = ConfluenceCheckpoint.read(self._plan.checkpoint_before, scope)
-        if self._name not in {"link", "version"} or not before.watermarks:
-            return None
-        return self._parents()
-
-    def _parents(self) -> Iterator[pl.DataFrame]:
-        for piece in self._plan.slices:
-            ids = [str(one) for one in piece.params.get("ids") or ()]  # type: ignore[union-attr]
-            yield pl.DataFrame({"content_id": ids}, schema={"content_id": pl.String})
-
     def _pages(self) -> Iterator[pl.DataFrame]:
         names, make = self._labels.names(), self._rows()
         reader = RowReader(PAGE)
@@ -108,11 +107,8 @@ class ContentKeys:
                 if str(row["id"]) not in seen
             ]
             seen |= {str(row["id"]) for _, row in page}
-            frame = reader.frame(heads).select(shown)
-            recent = self._chosen.scope.updated_from
-            yield (
-                frame if recent is None else reader.frame(heads).filter(pl.col("last_modified") >= recent).select(shown)
-            )
+            frame, recent = reader.frame(heads), self._chosen.scope.updated_from
+            yield (frame if recent is None else frame.filter(pl.col("last_modified") >= recent)).select(shown)
 
     def _by_reading(self) -> Iterator[pl.DataFrame]:
         """Units whose keys no list has alone are read as a full run reads them."""
@@ -141,12 +137,10 @@ class ContentKeys:
     def _selected(self, ids: Sequence[str]) -> list[tuple[str, Row]]:
         """(kind, payload) of those of the contents that are there, in a selected space; for links with the body."""
         chosen, bodies = {one.space_id for one in self._chosen.spaces}, self._name == "link"
-        chunks = [ids[start : start + MOST_PER_PAGE] for start in range(0, len(ids), MOST_PER_PAGE)]
         return [
             (kind, row)
-            for chunk in chunks
             for kind in KINDS
-            for row in self._client.contents(kind, chunk, bodies=bodies)
+            for row in self._client.contents(kind, ids, bodies=bodies)
             if str(row["spaceId"]) in chosen
         ]
 

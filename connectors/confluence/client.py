@@ -74,12 +74,8 @@ class ConfluenceClient:
         return {}
 
     def has_v1(self) -> bool:
-        """Whether REST v1 is still there."""
-        try:
-            self.http.get(f"{V1}/user/current", _object)
-        except Refusal as refusal:
-            return refusal.status not in GONE
-        return True
+        """Whether REST v1 is still there: only it says whom the login belongs to."""
+        return bool(self.prove_login())
 
     def now(self) -> datetime:
         """The server's clock, UTC: the ``Date`` header of an answer (RFC 9110, 6.6.1)."""
@@ -123,12 +119,13 @@ class ConfluenceClient:
                 return None
             raise
 
-    def contents(self, kind: str, ids: Sequence[str], *, bodies: bool) -> list[Row]:
-        """These pages or blog posts (at most 250) that are current or archived, in any order."""
+    def contents(self, kind: str, ids: Sequence[str], *, bodies: bool) -> Iterator[Row]:
+        """These pages or blog posts, those that are current or archived, in any order."""
         form = "storage" if bodies else None
-        return [
-            row for page in self.rows(f"/{kind}s", id=",".join(ids), body_format=form, limit=len(ids)) for row in page
-        ]
+        for start in range(0, len(ids), MOST_PER_PAGE):
+            chunk = ids[start : start + MOST_PER_PAGE]
+            for page in self.rows(f"/{kind}s", id=",".join(chunk), body_format=form, limit=len(chunk)):
+                yield from page
 
     def restrictions(self, content_id: str) -> dict[str, Any]:
         """Who may read and who may update a content, by operation: ``{read: [(type, id)]}`` (REST v1)."""

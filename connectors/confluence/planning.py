@@ -47,7 +47,7 @@ def make_plan(client: ConfluenceClient, request: PlanRequest) -> IngestionPlan:
     if name not in BY_CONTENT | set(BY_LIST):
         made = _listed_in_full(client, request, chosen)
     else:
-        made = _incremental(client, request, chosen, now)
+        made = _by_modification(client, request, chosen, now)
     client.prove_login()
     return made
 
@@ -106,7 +106,9 @@ def repairs(
     return _numbered(made, len(plan.slices))
 
 
-def _incremental(client: ConfluenceClient, request: PlanRequest, chosen: SiteSelection, now: datetime) -> IngestionPlan:
+def _by_modification(
+    client: ConfluenceClient, request: PlanRequest, chosen: SiteSelection, now: datetime
+) -> IngestionPlan:
     before = ConfluenceCheckpoint.read(request.checkpoint, chosen.scope.fingerprint(request.unit))
     incremental, name = request.mode == "incremental", request.unit.dataset.name
     census = not incremental or is_census_due(before.census_at, now, request.policy.census_every_s)
@@ -183,9 +185,7 @@ def _listed_in_full_slices(
 
 def _by_kind(client: ConfluenceClient, ids: Sequence[str]) -> dict[str, list[str]]:
     """Which of the ids are pages; the others are asked for as blog posts."""
-    pages: set[str] = set()
-    for start in range(0, len(ids), 250):
-        pages |= {str(row["id"]) for row in client.contents("page", ids[start : start + 250], bodies=False)}
+    pages = {str(row["id"]) for row in client.contents("page", ids, bodies=False)}
     return {"page": [one for one in ids if one in pages], "blogpost": [one for one in ids if one not in pages]}
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from typing import TYPE_CHECKING, Any
 
 from connectors.confluence import storage_format
+from connectors.http.progress import fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -53,8 +53,7 @@ class PayloadRows:
             "version_author_id": version.get("authorId"), "version_message": version.get("message"),
             "minor_edit": version.get("minorEdit"), "labels": sorted(labels),
         }  # fmt: skip
-        told = json.dumps(made, sort_keys=True, default=str).encode()
-        return {**made, "fingerprint": hashlib.sha256(told).hexdigest()[:16]}
+        return {**made, "fingerprint": fingerprint(made)}
 
     def page(self, kind: str, row: Row, labels: Sequence[str]) -> Row:
         """A page or a blog post."""

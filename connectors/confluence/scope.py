@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, field_validator
 
 from connectors.confluence.units import BY_CONTENT, BY_LIST
+from connectors.http.progress import fingerprint
+from connectors.http.scope import read_selectors
 from contracts.errors import FilterNotSupportedError
 from contracts.model import Contract
 
@@ -47,8 +47,7 @@ class SpaceScope(Contract):
 
     def fingerprint(self, unit: EndpointUnitDescriptor) -> str:
         """Changes when what was read before must be read again. Spaces have watermarks of their own."""
-        parts = [str(self.updated_from), sorted(column.name for column in unit.columns)]
-        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+        return fingerprint(self.updated_from, sorted(column.name for column in unit.columns))
 
 
 def scope_of(unit: EndpointUnitDescriptor, policy: UnitPolicy) -> SpaceScope:
@@ -66,10 +65,4 @@ def scope_of(unit: EndpointUnitDescriptor, policy: UnitPolicy) -> SpaceScope:
             f"Use selectors: {', '.join(known)}.",
             unit_id=unit.unit_id,
         )
-    try:
-        return SpaceScope.model_validate(policy.selectors)
-    except ValidationError as error:
-        problems = [f"{each['loc'][0]}: {each['msg']}" for each in error.errors(include_input=False)]
-        raise FilterNotSupportedError(
-            f"{unit.unit_id}: {'; '.join(problems)}", "Correct the selectors.", unit_id=unit.unit_id
-        ) from error
+    return read_selectors(SpaceScope, unit, policy)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import polars as pl
 
 from connectors.confluence import units
-from connectors.confluence.census import ContentKeys
+from connectors.confluence.census import ContentKeys, parents_read
 from connectors.confluence.client import MOST_PER_PAGE, ConfluenceClient, typed_errors
 from connectors.confluence.contents import spaces_of
 from connectors.confluence.descriptor import DESCRIPTOR
@@ -19,6 +19,7 @@ from connectors.confluence.progress import ConfluenceCheckpoint, checkpoint_from
 from connectors.confluence.reading import SliceRows
 from connectors.confluence.scope import scope_of
 from connectors.confluence.selection import SiteSelection
+from connectors.http.watermarks import watermark_of
 from contracts.catalog import CatalogSnapshot
 from contracts.endpoint import ConnectionReport, EndpointDescriptor, FilterOption
 from contracts.errors import CursorUnsupportedError
@@ -50,7 +51,7 @@ class ConfluenceSource:
         with typed_errors():
             account = self._client.prove_login()
             spaces, unseen = spaces_of(self._client, self._client.config.space_keys)
-            has_v1 = self._client.has_v1()
+        has_v1 = bool(account)
         warnings = [f"space {key} is not there, or the account may not see it" for key in unseen]
         warnings += [] if has_v1 else ["REST v1 is gone: restrictions of pages cannot be read"]
         return ConnectionReport(
@@ -105,15 +106,12 @@ class ConfluenceSource:
         """
         if not unit.cursor_candidates:
             raise CursorUnsupportedError(f"{unit.unit_id} has no watermark: it is listed in full", "Leave it as it is.")
-        try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
-            raise CursorUnsupportedError(f"{value[:60]!r} is no moment", "Write 2026-01-31T12:00:00+00:00.") from None
+        moment = watermark_of(value)
         with typed_errors():
             self._client.prove_login()
             chosen = SiteSelection(self._client, unit, policy)
         begun = ConfluenceCheckpoint(scope=chosen.scope.fingerprint(unit), census_at=datetime.now(UTC))
-        return begun.advanced(chosen.keys, moment if moment.tzinfo else moment.replace(tzinfo=UTC), census=False)
+        return begun.advanced(chosen.keys, moment, census=False)
 
     def late_slices(self, plan: IngestionPlan, epoch: int) -> tuple[IngestionSlice, ...]:
         """What was modified since the plan was made, and after a full run what moved between its lists."""
@@ -138,7 +136,7 @@ class ConfluenceSource:
 
     def parents_read(self, plan: IngestionPlan) -> Iterator[pl.DataFrame] | None:
         """Pages and blog posts that an incremental run of links or versions reads."""
-        return self._keys(plan).parents()
+        return parents_read(plan)
 
     def repair_slices(self, plan: IngestionPlan, keys: Sequence[Json], epoch: int) -> tuple[IngestionSlice, ...]:
         """Pages by id, with all their links and versions; comments and attachments one by one."""

@@ -7,6 +7,7 @@ reached. Every change up to it was read by that run or lies inside the overlap t
 from __future__ import annotations
 
 import hashlib
+import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Self
 
@@ -73,6 +74,11 @@ class PagedCheckpoint(ApiCheckpoint):
 def columns_fingerprint(unit: EndpointUnitDescriptor) -> str:
     """Changes with the unit's columns."""
     return hashlib.sha256(structure(unit.dataset).encode()).hexdigest()[:16]
+
+
+def fingerprint(*parts: object) -> str:
+    """A short fingerprint of JSON values."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def is_census_due(census_at: datetime | None, now: datetime, every_s: float) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+
+from pydantic import ValidationError
 
 from connectors.http.units import datasets
 from contracts.catalog import structure
@@ -18,7 +20,10 @@ if TYPE_CHECKING:
 
     from connectors.http.units import ApiUnit
     from contracts.endpoint import PlanRequest
+    from contracts.model import Contract
     from contracts.unit import EndpointUnitDescriptor, UnitPolicy
+
+SelectionT = TypeVar("SelectionT", bound="Contract")
 
 
 def find_unit(unit: EndpointUnitDescriptor, vendor: str, units: Sequence[ApiUnit]) -> ApiUnit:
@@ -76,6 +81,21 @@ def reject_selection(unit: EndpointUnitDescriptor, policy: UnitPolicy) -> None:
             f"Leave cursor_columns empty; the API filters by {', '.join(unit.cursor_candidates) or 'nothing'}.",
             unit_id=unit.unit_id,
         )
+
+
+def read_selectors(kind: type[SelectionT], unit: EndpointUnitDescriptor, policy: UnitPolicy) -> SelectionT:
+    """The policy's selectors as their model; which of them the unit knows was looked at before.
+
+    Raises:
+        FilterNotSupportedError: A value is of the wrong kind.
+    """
+    try:
+        return kind.model_validate(policy.selectors)
+    except ValidationError as error:
+        problems = [f"{each['loc'][0]}: {each['msg']}" for each in error.errors(include_input=False)]
+        raise FilterNotSupportedError(
+            f"{unit.unit_id}: {'; '.join(problems)}", "Correct the selectors.", unit_id=unit.unit_id
+        ) from error
 
 
 def _changed(unit: EndpointUnitDescriptor, what: str) -> SourceSchemaChangedError:

@@ -6,12 +6,13 @@ listed by that run, or lies inside the overlap that the next one reads again.
 
 from __future__ import annotations
 
-from datetime import datetime  # noqa: TC003 - pydantic reads the annotation
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from pydantic import Field
 
 from connectors.http.progress import ApiCheckpoint
+from contracts.errors import CursorUnsupportedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -68,3 +69,16 @@ class WatermarkedCheckpoint(ApiCheckpoint):
     def _with(self, watermarks: dict[str, datetime]) -> Self:
         marks = {key: {self.mark_name: moment} for key, moment in sorted(watermarks.items())}
         return self.model_copy(update={"transient": {self.parts_name: marks}})
+
+
+def watermark_of(value: str) -> datetime:
+    """The moment that an operator sets, an ISO 8601 text; UTC where it names no zone.
+
+    Raises:
+        CursorUnsupportedError: It is none.
+    """
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        raise CursorUnsupportedError(f"{value[:60]!r} is no moment", "Write 2026-01-31T12:00:00+00:00.") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

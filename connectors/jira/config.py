@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-from typing import Self
+from typing import ClassVar
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field
 
-from connectors.http.settings import HttpSettings, Url
+from connectors.http.site_login import SiteLogin
 
 
-class JiraConfig(HttpSettings):
+class JiraConfig(SiteLogin):
     """A Jira Cloud site and an account on it."""
 
-    base_url: Url = Field(description="The site as people open it: https://example.atlassian.net")
-    email: str | None = Field(None, description="Account of the API token.")
-    api_token: SecretStr | None = Field(None, description="API token of that account.")
-    bearer_token: SecretStr | None = Field(None, description="OAuth or scoped token; needs cloud_id.")
-    cloud_id: str | None = Field(None, description="Id of the site, for bearer tokens.")
-    gateway_url: Url = Field("https://api.atlassian.com", description="Where bearer tokens are accepted.")
+    product: ClassVar[str] = "jira"
+
     source_system: str = Field(
         "jira",
         pattern=r"^[a-z][a-z0-9_]{0,30}$",
@@ -30,25 +25,3 @@ class JiraConfig(HttpSettings):
     overlap_s: int = Field(
         300, ge=60, description="An incremental run reads this far back before its watermark: the search index lags."
     )
-
-    @model_validator(mode="after")
-    def _one_way_to_log_in(self) -> Self:
-        basic, bearer = self.email and self.api_token, self.bearer_token and self.cloud_id
-        if bool(basic) == bool(bearer):
-            raise ValueError("give email and api_token, or bearer_token and cloud_id")
-        return self
-
-    @property
-    def api_url(self) -> str:
-        """Where the API is, for the way of logging in."""
-        if self.bearer_token is not None:
-            return f"{self.gateway_url}/ex/jira/{self.cloud_id}"
-        return self.base_url
-
-    @property
-    def authorization(self) -> str:
-        """The ``Authorization`` header: a secret."""
-        if self.bearer_token is not None:
-            return f"Bearer {self.bearer_token.get_secret_value()}"
-        token = self.api_token.get_secret_value() if self.api_token else ""
-        return "Basic " + base64.b64encode(f"{self.email}:{token}".encode()).decode()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
@@ -33,8 +31,3 @@ def with_old_names(checkpoint: Json, before: Json | None) -> Json:
     """The checkpoint with the names it had before: some issues that carry changed ones could not be read."""
     old = JiraCheckpoint.model_validate(before) if before else JiraCheckpoint()
     return JiraCheckpoint.model_validate(checkpoint).model_copy(update={"names": old.names}).dumped()
-
-
-def fingerprint(*parts: object) -> str:
-    """A short fingerprint of JSON values."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, field_validator
 
+from connectors.http.progress import fingerprint
+from connectors.http.scope import read_selectors
 from connectors.jira import jql
-from connectors.jira.progress import fingerprint
 from contracts.errors import FilterNotSupportedError
 from contracts.model import Contract
 
@@ -91,10 +92,4 @@ def scope_of(unit: EndpointUnitDescriptor, policy: UnitPolicy, *, selectable: bo
             f"Issues, comments and worklogs know {', '.join(SELECTORS)}; leave out the others.",
             unit_id=unit.unit_id,
         )
-    try:
-        return Scope.model_validate(policy.selectors)
-    except ValidationError as error:
-        problems = [f"{each['loc'][0]}: {each['msg']}" for each in error.errors(include_input=False)]
-        raise FilterNotSupportedError(
-            f"{unit.unit_id}: {'; '.join(problems)}", "Correct the selectors.", unit_id=unit.unit_id
-        ) from error
+    return read_selectors(Scope, unit, policy)

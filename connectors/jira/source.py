@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import msgspec
 import polars as pl
 
+from connectors.http.watermarks import watermark_of
 from connectors.jira import jql, units
 from connectors.jira.census import SiteKeys
 from connectors.jira.client import JiraClient
@@ -134,13 +135,10 @@ class JiraSource:
         scope = scope_of(unit, policy, selectable=True)
         if not units.is_found_by_issue(unit.dataset):
             raise CursorUnsupportedError(f"{unit.unit_id} has no watermark: it is listed in full", "Leave it as it is.")
-        try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
-            raise CursorUnsupportedError(f"{value[:60]!r} is no moment", "Write 2026-01-31T12:00:00+00:00.") from None
+        moment = watermark_of(value)
         projects, _ = selected_projects(self._client, scope)
         begun = JiraCheckpoint(scope=scope.fingerprint(unit), census_at=datetime.now(UTC))
-        return begun.advanced(projects, moment if moment.tzinfo else moment.replace(tzinfo=UTC), census=False)
+        return begun.advanced(projects, moment, census=False)
 
     def late_slices(self, plan: IngestionPlan, epoch: int) -> tuple[IngestionSlice, ...]:
         """What changed since the plan was made: an issue that moved meanwhile may have been in no slice's project."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, field_validator
 
-from connectors.http.progress import columns_fingerprint
+from connectors.http.progress import columns_fingerprint, fingerprint
+from connectors.http.scope import read_selectors
 from contracts.errors import FilterNotSupportedError
 from contracts.model import Contract
 
@@ -46,8 +46,7 @@ class DriveScope(Contract):
 
         Which drives does not belong to it: each has its own link, and one that was not read before has none.
         """
-        parts = "\n".join((config.base_url, *self.roots(config), columns_fingerprint(unit)))
-        return hashlib.sha256(parts.encode()).hexdigest()[:16]
+        return fingerprint(config.base_url, self.roots(config), columns_fingerprint(unit))
 
     def roots(self, config: OneDriveConfig) -> tuple[str, ...]:
         """Paths that a row must be at or below, in the service's way of comparing names; none for everything."""
@@ -80,10 +79,4 @@ def scope_of(unit: EndpointUnitDescriptor, policy: UnitPolicy) -> DriveScope:
             f"There are {', '.join(known)}; leave out the others.",
             unit_id=unit.unit_id,
         )
-    try:
-        return DriveScope.model_validate(policy.selectors)
-    except ValidationError as error:
-        problems = [f"{each['loc'][0]}: {each['msg']}" for each in error.errors(include_input=False)]
-        raise FilterNotSupportedError(
-            f"{unit.unit_id}: {'; '.join(problems)}", "Correct the selectors.", unit_id=unit.unit_id
-        ) from error
+    return read_selectors(DriveScope, unit, policy)

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
+from cdm_mappers.models import model_of
+from cdm_mappers.registry import CdmMapperRegistry
+from connectors.cdm_jdbc.config import CdmJdbcConfig
+from connectors.cdm_jdbc.sink import CdmSink
 from connectors.postgres.client import PostgresClient
 from connectors.postgres.config import PostgresConfig
+from connectors.postgres.sink import PostgresSink
 from contracts.receipts import RunRef
 from contracts.unit import UnitPolicy
 from flows.stages.plan import RunRequest
@@ -16,7 +21,7 @@ if TYPE_CHECKING:
     from contracts.endpoint import SinkEndpoint, SourceEndpoint
     from contracts.model import Json
     from contracts.receipts import RunSummary
-    from contracts.unit import EndpointUnitDescriptor, IngestionMode
+    from contracts.unit import DataMode, EndpointUnitDescriptor, IngestionMode
 
 
 class Ingestion:
@@ -84,3 +89,39 @@ class Ingestion:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class SiteIngestion(Ingestion):
+    """Runs of an API's units into one database, as raw rows or as rows of the common model that a unit has."""
+
+    def __init__(self, source: SourceEndpoint, sink_url: str, *, endpoint_id: str, data_mode: DataMode = "raw") -> None:
+        sink = (
+            CdmSink(CdmJdbcConfig.model_validate({"url": sink_url}))
+            if data_mode == "cdm"
+            else PostgresSink(PostgresConfig.model_validate({"url": sink_url}))
+        )
+        super().__init__(source, sink, sink_url, endpoint_id=endpoint_id, sink_id=data_mode)
+        self.data_mode = data_mode
+        self._units: dict[str, EndpointUnitDescriptor] = {}
+
+    def unit(self, name: str) -> EndpointUnitDescriptor:
+        """A unit of a catalog collected once."""
+        if not self._units:
+            catalog = self.source.collect_catalog(self.endpoint_id)
+            self._units = {unit.dataset.name: unit for unit in self.source.list_units(catalog)}
+        return self._units[name]
+
+    def request(self, name: str, mode: IngestionMode = "full", **policy: Any) -> RunRequest:
+        """What a run of the unit is asked; in data mode cdm its table is made first."""
+        request = super().request(name, mode, **policy)
+        if not isinstance(self.sink, CdmSink) or request.unit.cdm_model_id is None:
+            return request
+        model = model_of(request.unit.cdm_model_id)
+        self.sink.provision_model(model)
+        return request.model_copy(update={"cdm_model": model})
+
+    def execute(self, request: RunRequest, **how: Any) -> RunSummary:
+        """With the mapper to the common model, if there is one."""
+        if (model := request.cdm_model) is not None:
+            how |= {"mapper": CdmMapperRegistry().find("http", request.unit.kind, model.model_id), "keep_staged": True}
+        return super().execute(request, **how)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import sys
 import time
 import traceback
@@ -30,6 +31,7 @@ _PRELOADED = [*_OURS, *_LOADED_BY_RUNS]
 _CONTEXT = multiprocessing.get_context("forkserver")
 _FAILED = 3
 _CRASHED = 4
+_PATIENCE_S = 60.0
 
 
 class RunProcess:
@@ -81,6 +83,27 @@ def _run(work: Callable[[dict[str, Any], Callable[[Any], None]], int], order: di
     sys.stderr.flush()
     say.close()
     os._exit(code)
+
+
+def run_or_kill(
+    work: Callable[[dict[str, Any], Callable[[Any], None]], int], order: dict[str, Any], after_s: float | None = None
+) -> dict[str, Any] | None:
+    """One run in a process, killed ``after_s`` seconds after it is ready; the order goes on from its checkpoint.
+
+    ``work`` says "ready", then the summary. None when the kill came before the run had ended.
+    """
+    process = RunProcess(work, order)
+    assert process.listen(_PATIENCE_S) == "ready"
+    if after_s is not None:
+        time.sleep(after_s)
+        process.kill()
+    code = process.wait(_PATIENCE_S)
+    if code == -signal.SIGKILL and process.said == ["ready"]:
+        return None
+    assert code == 0 or after_s is not None, process.said
+    summary: dict[str, Any] = process.said[-1]
+    order["checkpoint"] = summary["checkpoint_after"]
+    return summary
 
 
 def _ensure_server() -> None:

@@ -6,21 +6,14 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from cdm_mappers.models import model_of
-from cdm_mappers.registry import CdmMapperRegistry
-from connectors.cdm_jdbc.config import CdmJdbcConfig
-from connectors.cdm_jdbc.sink import CdmSink
 from connectors.confluence.config import ConfluenceConfig
 from connectors.confluence.source import ConfluenceSource
-from connectors.postgres.config import PostgresConfig
-from connectors.postgres.sink import PostgresSink
-from tests.connectors.ingestion import Ingestion
+from tests.connectors.ingestion import SiteIngestion
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from contracts.receipts import RunSummary
-    from contracts.unit import DataMode, EndpointUnitDescriptor, IngestionMode
+    from contracts.unit import DataMode, IngestionMode
     from flows.stages.plan import RunRequest
     from sandbox.confluence import SandboxConfluence
 
@@ -35,42 +28,16 @@ def source_of(server: SandboxConfluence, **settings: Any) -> ConfluenceSource:
     return ConfluenceSource(ConfluenceConfig.model_validate(given))
 
 
-class ConfluenceIngestion(Ingestion):
+class ConfluenceIngestion(SiteIngestion):
     """Runs of a site's units into one database, as raw rows or as a common model's."""
 
     def __init__(self, server: SandboxConfluence, sink_url: str, data_mode: DataMode = "raw", **settings: Any) -> None:
-        sink = (
-            CdmSink(CdmJdbcConfig.model_validate({"url": sink_url}))
-            if data_mode == "cdm"
-            else PostgresSink(PostgresConfig.model_validate({"url": sink_url}))
-        )
-        super().__init__(source_of(server, **settings), sink, sink_url, endpoint_id="wiki", sink_id=data_mode)
-        self.server, self.data_mode = server, data_mode
-        self._units: dict[str, EndpointUnitDescriptor] = {}
-
-    def unit(self, name: str) -> EndpointUnitDescriptor:
-        """A unit of a catalog collected once."""
-        if not self._units:
-            catalog = self.source.collect_catalog(self.endpoint_id)
-            self._units = {unit.dataset.name: unit for unit in self.source.list_units(catalog)}
-        return self._units[name]
+        super().__init__(source_of(server, **settings), sink_url, endpoint_id="wiki", data_mode=data_mode)
+        self.server = server
 
     def request(self, name: str, mode: IngestionMode = "full", **policy: Any) -> RunRequest:
-        """What a run of the unit is asked; in data mode cdm its table is made first."""
-        if mode not in self.unit(name).supported_modes:
-            mode = "full"
-        request = super().request(name, mode, **policy)
-        if not isinstance(self.sink, CdmSink) or request.unit.cdm_model_id is None:
-            return request
-        model = model_of(request.unit.cdm_model_id)
-        self.sink.provision_model(model)
-        return request.model_copy(update={"cdm_model": model})
-
-    def execute(self, request: RunRequest, **how: Any) -> RunSummary:
-        """With the mapper to the common model, if there is one."""
-        if (model := request.cdm_model) is not None:
-            how |= {"mapper": CdmMapperRegistry().find("http", request.unit.kind, model.model_id)}
-        return super().execute(request, **how)
+        """A unit that is always listed in full is, whatever the mode."""
+        return super().request(name, mode if mode in self.unit(name).supported_modes else "full", **policy)
 
     def rows(self, name: str) -> dict[str, dict[str, Any]]:
         """Raw rows in the sink by key."""

@@ -5,21 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from cdm_mappers.models import model_of
-from cdm_mappers.registry import CdmMapperRegistry
-from connectors.cdm_jdbc.config import CdmJdbcConfig
-from connectors.cdm_jdbc.sink import CdmSink
 from connectors.jira.config import JiraConfig
 from connectors.jira.source import JiraSource
-from connectors.postgres.config import PostgresConfig
-from connectors.postgres.sink import PostgresSink
 from sandbox.jira.render import Renderer
-from tests.connectors.ingestion import Ingestion
+from tests.connectors.ingestion import SiteIngestion
 
 if TYPE_CHECKING:
-    from contracts.receipts import RunSummary
-    from contracts.unit import DataMode, EndpointUnitDescriptor, IngestionMode
-    from flows.stages.plan import RunRequest
+    from contracts.unit import DataMode
     from sandbox.jira import JiraSite, SandboxJira
 
 QUICK = {"retry_pause_s": 0.005, "request_timeout_s": 5.0, "slice_issues": 20, "concurrency": 4, "max_tries": 30}
@@ -32,7 +24,7 @@ def source_of(server: SandboxJira, **settings: Any) -> JiraSource:
     return JiraSource(JiraConfig.model_validate(given))
 
 
-class JiraIngestion(Ingestion):
+class JiraIngestion(SiteIngestion):
     """Runs of a site's units into one database, as raw rows or as a common model's."""
 
     def __init__(
@@ -43,36 +35,8 @@ class JiraIngestion(Ingestion):
         data_mode: DataMode = "raw",
         **settings: Any,
     ) -> None:
-        sinks = {
-            "cdm": lambda: CdmSink(CdmJdbcConfig.model_validate({"url": sink_url})),
-            "raw": lambda: PostgresSink(PostgresConfig.model_validate({"url": sink_url})),
-        }
-        source = source_of(server, **settings)
-        super().__init__(source, sinks[data_mode](), sink_url, endpoint_id=endpoint_id, sink_id=data_mode)
-        self.server, self.data_mode = server, data_mode
-        self._units: dict[str, EndpointUnitDescriptor] = {}
-
-    def unit(self, name: str) -> EndpointUnitDescriptor:
-        """A unit of a catalog collected once."""
-        if not self._units:
-            catalog = self.source.collect_catalog(self.endpoint_id)
-            self._units = {unit.dataset.name: unit for unit in self.source.list_units(catalog)}
-        return self._units[name]
-
-    def request(self, name: str, mode: IngestionMode = "full", **policy: Any) -> RunRequest:
-        """What a run of the unit is asked; in data mode cdm its table is made first."""
-        request = super().request(name, mode, **policy)
-        if not isinstance(self.sink, CdmSink) or request.unit.cdm_model_id is None:
-            return request
-        model = model_of(request.unit.cdm_model_id)
-        self.sink.provision_model(model)
-        return request.model_copy(update={"cdm_model": model})
-
-    def execute(self, request: RunRequest, **how: Any) -> RunSummary:
-        """With the mapper to the common model, if there is one."""
-        if (model := request.cdm_model) is not None:
-            how |= {"mapper": CdmMapperRegistry().find("http", request.unit.kind, model.model_id), "keep_staged": True}
-        return super().execute(request, **how)
+        super().__init__(source_of(server, **settings), sink_url, endpoint_id=endpoint_id, data_mode=data_mode)
+        self.server = server
 
     def raw(self, name: str) -> dict[str, Any]:
         """Raw payloads in the sink by key."""

@@ -6,20 +6,12 @@ import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from cdm_mappers.models import model_of
-from cdm_mappers.registry import CdmMapperRegistry
-from connectors.cdm_jdbc.config import CdmJdbcConfig
-from connectors.cdm_jdbc.sink import CdmSink
 from connectors.onedrive.config import OneDriveConfig
 from connectors.onedrive.source import OneDriveSource
-from connectors.postgres.config import PostgresConfig
-from connectors.postgres.sink import PostgresSink
-from tests.connectors.ingestion import Ingestion
+from tests.connectors.ingestion import SiteIngestion
 
 if TYPE_CHECKING:
-    from contracts.receipts import RunSummary
-    from contracts.unit import DataMode, EndpointUnitDescriptor, IngestionMode
-    from flows.stages.plan import RunRequest
+    from contracts.unit import DataMode
     from sandbox.onedrive import SandboxOneDrive
 
 QUICK = {"retry_pause_s": 0.005, "request_timeout_s": 5.0, "concurrency": 4, "max_tries": 30, "slice_items": 20}
@@ -42,7 +34,7 @@ def settings_of(server: SandboxOneDrive, **settings: Any) -> dict[str, Any]:
     }
 
 
-class DriveIngestion(Ingestion):
+class DriveIngestion(SiteIngestion):
     """Runs of the drives' units into one database."""
 
     def __init__(
@@ -54,35 +46,8 @@ class DriveIngestion(Ingestion):
         **settings: Any,
     ) -> None:
         source = OneDriveSource(OneDriveConfig.model_validate(settings_of(server, **settings)))
-        sinks = {
-            "cdm": lambda: CdmSink(CdmJdbcConfig.model_validate({"url": sink_url})),
-            "raw": lambda: PostgresSink(PostgresConfig.model_validate({"url": sink_url})),
-        }
-        super().__init__(source, sinks[data_mode](), sink_url, endpoint_id=endpoint_id, sink_id=data_mode)
+        super().__init__(source, sink_url, endpoint_id=endpoint_id, data_mode=data_mode)
         self.server = server
-        self._units: dict[str, EndpointUnitDescriptor] = {}
-
-    def unit(self, name: str) -> EndpointUnitDescriptor:
-        """A unit of a catalog collected once."""
-        if not self._units:
-            catalog = self.source.collect_catalog(self.endpoint_id)
-            self._units = {unit.dataset.name: unit for unit in self.source.list_units(catalog)}
-        return self._units[name]
-
-    def request(self, name: str, mode: IngestionMode = "full", **policy: Any) -> RunRequest:
-        """What a run of the unit is asked; in data mode cdm its table is made first."""
-        request = super().request(name, mode, **policy)
-        if not isinstance(self.sink, CdmSink):
-            return request
-        model = model_of(request.unit.cdm_model_id or "")
-        self.sink.provision_model(model)
-        return request.model_copy(update={"cdm_model": model})
-
-    def execute(self, request: RunRequest, **how: Any) -> RunSummary:
-        """With the mapper to the common model, if there is one."""
-        if (model := request.cdm_model) is not None:
-            how |= {"mapper": CdmMapperRegistry().find("http", request.unit.kind, model.model_id), "keep_staged": True}
-        return super().execute(request, **how)
 
     def rows(self, name: str) -> dict[str, dict[str, Any]]:
         """Rows in the sink by key, without payload and address."""

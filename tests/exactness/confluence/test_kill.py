@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import random
-import signal
-import time
 from typing import Any
 
 import pytest
@@ -13,11 +11,10 @@ from sandbox.confluence import ConfluenceSite, SandboxConfluence
 from tests.connectors.confluence.moving import QUICK, ConfluenceIngestion, assert_equal
 from tests.exactness.confluence import worker
 from tests.exactness.executors import PROVE
-from tests.exactness.processes import RunProcess
+from tests.exactness.processes import run_or_kill
 
 KILLS = 30 if PROVE else 3
 """For each unit; each kill costs a process's start."""
-PATIENCE_S = 60.0
 
 
 class WikiChain:
@@ -30,18 +27,11 @@ class WikiChain:
 
     def run(self, mode: str, after_s: float | None = None) -> dict[str, Any] | None:
         """The summary of a run that ended; None of one that was killed."""
-        process = RunProcess(worker.run_once, {**self.order, "mode": mode})
-        assert process.listen(PATIENCE_S) == "ready"
-        if after_s is not None:
-            time.sleep(after_s)
-            process.kill()
-        code = process.wait(PATIENCE_S)
-        if code == -signal.SIGKILL and process.said == ["ready"]:
+        summary = run_or_kill(worker.run_once, {**self.order, "mode": mode}, after_s)
+        if summary is None:
             self.kills += 1
-            return None
-        assert code == 0 or after_s is not None, process.said
-        summary = process.said[-1]
-        self.order["checkpoint"] = summary["checkpoint_after"]
+        else:
+            self.order["checkpoint"] = summary["checkpoint_after"]
         return summary
 
 

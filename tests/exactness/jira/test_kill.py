@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import random
-import signal
-import time
 from typing import Any
 
 import pytest
@@ -13,12 +11,11 @@ from sandbox.jira import JiraSite, SandboxJira
 from tests.connectors.jira.moving import QUICK
 from tests.exactness.executors import PROVE, ExecutorName, server_environment
 from tests.exactness.jira import worker
-from tests.exactness.processes import RunProcess
+from tests.exactness.processes import run_or_kill
 
 KILLS: dict[ExecutorName, int] = {"threads": 16 if PROVE else 8, "prefect": 16 if PROVE else 3}
 """For each of two units; 16 of them under `make prove`. On Prefect a run costs seconds."""
 LONGEST_S: dict[ExecutorName, float] = {"threads": 0.4, "prefect": 1.5}
-PATIENCE_S = 60.0
 
 
 class SiteChain:
@@ -32,18 +29,11 @@ class SiteChain:
 
     def run(self, mode: str, after_s: float | None = None) -> dict[str, Any] | None:
         """The summary of a run that ended; None of one that was killed."""
-        process = RunProcess(worker.run_once, {**self.order, "mode": mode})
-        assert process.listen(PATIENCE_S) == "ready"
-        if after_s is not None:
-            time.sleep(after_s)
-            process.kill()
-        code = process.wait(PATIENCE_S)
-        if code == -signal.SIGKILL and process.said == ["ready"]:
+        summary = run_or_kill(worker.run_once, {**self.order, "mode": mode}, after_s)
+        if summary is None:
             self.kills += 1
-            return None
-        assert code == 0 or after_s is not None, process.said
-        summary = process.said[-1]
-        self.order["checkpoint"] = summary["checkpoint_after"]
+        else:
+            self.order["checkpoint"] = summary["checkpoint_after"]
         return summary
 
 

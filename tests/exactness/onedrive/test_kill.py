@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import random
-import signal
-import time
 from typing import Any
 
 import pytest
 
 from sandbox.onedrive import DriveSite, SandboxOneDrive
 from tests.connectors.onedrive.moving import DriveIngestion, assert_equal, settings_of
+from tests.exactness.executors import PROVE
 from tests.exactness.onedrive import worker
-from tests.exactness.processes import RunProcess
+from tests.exactness.processes import run_or_kill
 
 NEVER = {"census_every_s": 1e9, "max_delete_fraction": 1.0}
 STOPS, KILLS = (4, 18)
-PATIENCE_S = 60.0
 
 
 class EndedHereError(Exception):
@@ -75,7 +72,7 @@ def test_ended_between_any_two_steps(name, database):
             mover.close()
 
 
-@pytest.mark.skipif(not os.environ.get("NUCLEUS_PROVE"), reason="takes minutes: under `make prove`")
+@pytest.mark.skipif(not PROVE, reason="takes minutes: under `make prove`")
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", ["item", "permission"])
 def test_killed_again_and_again(name, database, tmp_path):
@@ -88,29 +85,13 @@ def test_killed_again_and_again(name, database, tmp_path):
         }  # fmt: skip
         kills = 0
         while kills < KILLS:
-            summary = _run(order, rng.uniform(0.02, 0.9))
+            summary = run_or_kill(worker.run_once, order, rng.uniform(0.02, 0.9))
             kills += summary is None
             if summary is not None:
                 order["mode"] = "incremental"
             server.site.churn(4, rng)
         order["mode"] = "incremental"
         for _ in range(2):
-            assert _run(order) is not None
+            assert run_or_kill(worker.run_once, order) is not None
         with DriveIngestion(server, database) as mover:
             assert_equal(mover, name)
-
-
-def _run(order: dict[str, Any], after_s: float | None = None) -> dict[str, Any] | None:
-    """The summary of a run that ended; None of one that was killed."""
-    process = RunProcess(worker.run_once, order)
-    assert process.listen(PATIENCE_S) == "ready"
-    if after_s is not None:
-        time.sleep(after_s)
-        process.kill()
-    code = process.wait(PATIENCE_S)
-    if code == -signal.SIGKILL and process.said == ["ready"]:
-        return None
-    assert code == 0 or after_s is not None, process.said
-    summary: dict[str, Any] = process.said[-1]
-    order["checkpoint"] = summary["checkpoint_after"]
-    return summary

@@ -322,6 +322,15 @@ class SupportsAdoption(Protocol):
 
 
 @runtime_checkable
+class SupportsLockCheck(Protocol):
+    """The sink can be asked for a run's lock without taking it, so that asking never stands in a run's way."""
+
+    def is_locked(self, ref: RunRef) -> bool:
+        """True while a run holds the lock of (endpoint, unit, sink)."""
+        ...
+
+
+@runtime_checkable
 class SupportsReconcile(Protocol):
     """The sink can find rows that are gone at the source (``sink.delete_detection``)."""
 

@@ -73,7 +73,7 @@ class TableSink:
     def exclusive(self, ref: RunRef) -> Iterator[None]:
         """Hold a session lock on a connection of its own: it ends with the process, whatever ends the process."""
         holder = self._client.connect()
-        key = f"hashtextextended({literal(f'nucleus run {ref}')}, 0)"
+        key = _lock_key(ref)
         try:
             locked = holder.value(f"SELECT pg_try_advisory_lock({key}) AS locked", f"locking {ref}")
             if not locked:
@@ -86,6 +86,19 @@ class TableSink:
                 holder.value(f"SELECT pg_advisory_unlock({key}) AS unlocked", f"unlocking {ref}")
         finally:
             holder.close()
+
+    def is_locked(self, ref: RunRef) -> bool:
+        """Whether a session holds the lock, from the view pg_locks (PostgreSQL manual, 54.12): nothing is taken.
+
+        It shows the two halves of the key as ``classid`` and ``objid``, which are unsigned.
+        """
+        sql = (
+            "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND granted "
+            "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
+            f"AND (classid::bigint << 32) | objid::bigint = {_lock_key(ref)}) AS locked"
+        )
+        with self._client.session() as session:
+            return bool(session.value(sql, f"looking for the lock of {ref}"))
 
     def last_run(self, ref: RunRef) -> FrozenRun | None:
         """The run that took the newest epoch of this sink."""
@@ -262,6 +275,10 @@ class PostgresSink(TableSink):
 
     def _require_own(self, session: Session, target: TargetTable, plan: IngestionPlan) -> None:
         self._owners.require(session, target, plan)
+
+
+def _lock_key(ref: RunRef) -> str:
+    return f"hashtextextended({literal(f'nucleus run {ref}')}, 0)"
 
 
 def _lacking(session: Session, target: TargetTable) -> list[str]:

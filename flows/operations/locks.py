@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from contracts.endpoint import SupportsLockCheck
 from contracts.errors import IngestionError, RunInProgressError
 
 if TYPE_CHECKING:
@@ -12,9 +13,15 @@ if TYPE_CHECKING:
 
 
 def is_locked(workspace: Workspace, ref: RunRef) -> bool:
-    """True while a run holds the sink's lock of the unit; False when it does not, or the sink does not say."""
+    """True while a run holds the sink's lock of the unit; False when it does not, or the sink does not say.
+
+    A sink that cannot be asked has its lock taken for a moment: a run that begins just then is told to wait its turn.
+    """
     try:
-        with workspace.sink(ref.sink_id).exclusive(ref):
+        sink = workspace.sink(ref.sink_id)
+        if isinstance(sink, SupportsLockCheck):
+            return sink.is_locked(ref)
+        with sink.exclusive(ref):
             return False
     except RunInProgressError:
         return True

@@ -16,7 +16,7 @@ from contracts.receipts import RunRef
 from flows.prefect_api.client import AlreadyThereError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from flows.prefect_api.client import ControlPlane
 
@@ -179,8 +179,11 @@ class Runs:
 
         Being put back to wait for its turn asks for nothing new.
         """
-        states = self._plane.call("GET", "/flow_run_states/", params={"flow_run_id": run.run_id}) or ()
-        asked = [each for each in states if each["type"] == "SCHEDULED" and each["name"] not in {AWAITING_TURN, "Late"}]
+        asked = [
+            each
+            for each in self._states(run)
+            if each["type"] == "SCHEDULED" and each["name"] not in {AWAITING_TURN, "Late"}
+        ]
         return max((max(filter(None, map(_moment, _moments_of(each)))) for each in asked), default=None)
 
     def schedule_again(self, run: Run) -> bool:
@@ -188,10 +191,18 @@ class Runs:
         return self._set_state(run, {"type": "SCHEDULED", "name": AWAITING_RETRY, "message": "Its worker was gone."})
 
     def revive(self, run: Run) -> bool:
-        """Say that the run works, whatever it was taken for; whoever calls is its process."""
+        """Say that the run works, whatever it was taken for; whoever calls is its process.
+
+        The server lets nothing leave an end unless it is forced to, and then asks nothing: a cancellation that came
+        since ``run`` was read is therefore asked for once more.
+        """
         self.label(run, {REVIVALS: int(run.labels.get(REVIVALS, 0)) + 1})
         state = {"type": "RUNNING", "message": "It was taken for dead while the server heard nothing of it."}
-        return self._set_state(run, state, force=True)
+        if not self._set_state(run, state, force=True):
+            return False
+        if self._cancelled_since(run):
+            self.cancel(run._replace(state="RUNNING"))
+        return True
 
     def put_back(self, run: Run, message: str, at: datetime) -> bool:
         """Let the run wait for its turn, at most until ``at``; False when it went on and the server said no."""
@@ -226,6 +237,14 @@ class Runs:
         """Put one tag in place of another."""
         tags = [*dict.fromkeys(new if tag == old else tag for tag in run.tags)]
         self._plane.call("PATCH", f"/flow_runs/{run.run_id}", {"tags": tags})
+
+    def _states(self, run: Run) -> Sequence[Mapping[str, Any]]:
+        """Every state that the run was in."""
+        return self._plane.call("GET", "/flow_run_states/", params={"flow_run_id": run.run_id}) or ()
+
+    def _cancelled_since(self, run: Run) -> bool:
+        cancelled = [each for each in self._states(run) if each["type"] in {"CANCELLING", "CANCELLED"}]
+        return any((_moment(each["timestamp"]) or run.state_at) > run.state_at for each in cancelled)
 
     def _set_state(self, run: Run, state: dict[str, Any], *, force: bool = False) -> bool:
         answer = self._plane.call("POST", f"/flow_runs/{run.run_id}/set_state", {"state": state, "force": force})

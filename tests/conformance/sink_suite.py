@@ -15,7 +15,7 @@ import pytest
 
 from contracts import errors
 from contracts.catalog import ColumnDescriptor, DatasetDescriptor
-from contracts.endpoint import SupportsContentHash, SupportsReconcile
+from contracts.endpoint import SupportsContentHash, SupportsLockCheck, SupportsReconcile
 from contracts.lookup import SupportsKeySearch
 from contracts.plan import IngestionPlan, IngestionSlice
 from contracts.receipts import RunRef
@@ -319,6 +319,29 @@ class SinkSuite:
                 pass
         with other.exclusive(REF):
             pass
+        other.close()
+
+    def test_asking_for_the_lock_never_takes_it(self, lab, sink):
+        if not isinstance(sink, SupportsLockCheck):
+            return
+        other, asked, over = lab.sink(), [], threading.Event()
+
+        def ask() -> None:
+            while not over.is_set():
+                asked.append(other.is_locked(REF))
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        try:
+            for _ in range(20):
+                with sink.exclusive(REF):
+                    assert sink.is_locked(REF)
+                    assert not sink.is_locked(REF.model_copy(update={"unit_id": "another"}))
+        finally:
+            over.set()
+            asking.join()
+        assert asked
+        assert not sink.is_locked(REF)
         other.close()
 
     def test_a_resumed_run_keeps_its_receipts_and_a_new_one_forgets_them(self, lab, sink):

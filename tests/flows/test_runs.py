@@ -76,3 +76,21 @@ def test_a_server_that_refuses_says_where_to_look(server: Server, runs: Runs) ->
     server.conflict = True
     with pytest.raises(ControlPlaneError, match="job variables"):
         runs.start(DEPLOYMENT, PARAMETERS, key="1")
+
+
+def test_a_cancellation_that_came_before_a_revival_is_kept(plane: ControlPlane) -> None:
+    flow = plane.call("POST", "/flows/", {"name": "ingest-unit"})
+    crashed = {"type": "CRASHED", "message": "No heartbeat."}
+    made = plane.call("POST", "/flow_runs/", {"flow_id": flow["id"], "parameters": PARAMETERS, "state": crashed})
+    runs = Runs(plane)
+    for cancelled, expected in ((False, "RUNNING"), (True, "CANCELLING")):
+        plane.call("POST", f"/flow_runs/{made['id']}/set_state", {"state": crashed, "force": True})
+        seen = runs.get(made["id"])
+        assert seen is not None
+        if cancelled:
+            state = {"type": "CANCELLED"}
+            assert plane.call("POST", f"/flow_runs/{made['id']}/set_state", {"state": state, "force": True})
+        assert runs.revive(seen)
+        now = runs.get(made["id"])
+        assert now is not None
+        assert now.state == expected

@@ -17,9 +17,11 @@ import pytest
 from flows.local.commands import WORKER_FILES
 from flows.local.contexts import using
 from flows.local.up import down, up
-from flows.operations.dead_runs import watch_zombies
+from flows.operations.dead_runs import ZOMBIE_AFTER_S, watch_zombies
 from flows.prefect_api.client import connect
 from flows.wiring import close_live, open_workspace
+from tests.exactness.executors import PROVE
+from tests.flows.conftest import NAP
 from tests.metadata_api.conftest import ENVIRONMENT, Caller, signed_post, until, wait_for_end
 from tests.prefect_template import seed
 
@@ -128,12 +130,12 @@ class Tables(NamedTuple):
 
     def has_begun(self, *numbers: int) -> bool:
         """True when the sink holds a slice of each of these tables."""
-        if self._sink_sql("SELECT to_regclass('nucleus.receipts') IS NOT NULL") != "t":
+        if self.sink_sql("SELECT to_regclass('nucleus.receipts') IS NOT NULL") != "t":
             return False
         tables = [f"public.t{number}" for number in numbers]
         return all(
-            self._sink_sql(f"SELECT to_regclass('{table}') IS NOT NULL") == "t"
-            and self._sink_sql(f"SELECT EXISTS (SELECT FROM {table})") == "t"
+            self.sink_sql(f"SELECT to_regclass('{table}') IS NOT NULL") == "t"
+            and self.sink_sql(f"SELECT EXISTS (SELECT FROM {table})") == "t"
             for table in tables
         )
 
@@ -145,7 +147,7 @@ class Tables(NamedTuple):
     def source_sql(self, sql: str) -> None:
         self.postgres.psql(sql, database=self.databases[0].rpartition("/")[2])
 
-    def _sink_sql(self, sql: str) -> str:
+    def sink_sql(self, sql: str) -> str:
         return self.postgres.psql(sql, database=self.databases[1].rpartition("/")[2])
 
 
@@ -190,6 +192,34 @@ def test_a_run_whose_worker_died_is_not_running_for_ever(installation: Installat
         plane.call("DELETE", f"/flow_runs/{run_id}")
     installation.restart()
     assert not [each for each in left if each.exists()]
+
+
+@pytest.mark.skipif(not PROVE, reason="takes five minutes: under `make prove`")
+@pytest.mark.timeout(900)
+def test_a_run_outlives_a_server_that_was_away_for_two_minutes(installation: Installation, tables: Tables) -> None:
+    """With the watch as `nucleus up` sets it: it crashes the run when the server is back, and the run says otherwise."""
+    tables.source_sql("INSERT INTO public.t0 SELECT g, repeat('x', 200) FROM generate_series(10000, 100000) g")
+    query = 'query($e: ID!) { ingestionStatus(endpointId: $e, unitId: "public.t0") { state } }'
+    run_id = installation.accepted(tables.requests()[0])
+    until(lambda: tables.has_begun(0))
+    tables.sink_sql(NAP)
+    time.sleep(ZOMBIE_AFTER_S / 2)  # the server has to know the run's heartbeat before it can miss it
+    installation.kill("server")
+    time.sleep(120)
+    installation.restart()
+    caller, seen = Caller(str(installation.plane.nucleus_api_url)), set()
+    with closing(caller.client), connect() as plane:
+        back = time.monotonic()
+        while time.monotonic() < back + ZOMBIE_AFTER_S + 60:
+            seen.add(caller.data(query, e=tables.source_id)["ingestionStatus"]["state"])
+            time.sleep(0.5)
+        tables.sink_sql("DROP TRIGGER nap ON nucleus.receipts")
+        wait_for_end(run_id, timeout_s=300)
+        until(lambda: caller.data(query, e=tables.source_id)["ingestionStatus"]["state"] == "SUCCEEDED")
+        assert seen == {"RUNNING"}
+        every = plane.call("POST", "/flow_runs/filter", {"flows": {"name": {"any_": ["ingest-unit"]}}})
+        assert [run["id"] for run in every if run["parameters"]["endpoint_id"] == tables.source_id] == [run_id]
+    tables.assert_same(0)
 
 
 @pytest.mark.slow(60)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from pydantic import JsonValue
 
@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from contracts.catalog import CatalogSnapshot
-    from contracts.mapping import CdmModel
     from contracts.plan import IngestionPlan, IngestionSlice
-    from contracts.receipts import CensusReceipt, FrozenRun, RunHandle, RunRef, UpsertReceipt
+    from contracts.receipts import FrozenRun, RunHandle, RunRef, UpsertReceipt
     from contracts.staging import Batch, RecordReader
 
 Capability = Literal[
@@ -159,53 +158,6 @@ class SourceEndpoint(Protocol):
         ...
 
 
-@runtime_checkable
-class SupportsConsistentView(Protocol):
-    """The source can show the same moment to several readers (``ingest.consistent_view``)."""
-
-    def open_view(self) -> AbstractContextManager[str]:
-        """A token that ``plan``, ``export`` and ``export_keys`` accept while the context is open."""
-        ...
-
-    def catch_up(self, plan: IngestionPlan, epoch: int) -> tuple[IngestionSlice, ...]:
-        """Slices to add when a run goes on under a new view, for rows that moved between old slices."""
-        ...
-
-
-@runtime_checkable
-class SupportsLateSlices(Protocol):
-    """The source has no view: rows can move from a slice that is still unread to one that was read already."""
-
-    def late_slices(self, plan: IngestionPlan, epoch: int) -> tuple[IngestionSlice, ...]:
-        """Slices to read after all others: they cover what changed since the plan was made."""
-        ...
-
-
-@runtime_checkable
-class SupportsDeleteDetection(Protocol):
-    """The source can list the keys of all its rows (``ingest.delete_detection``)."""
-
-    def export_keys(self, plan: IngestionPlan, view: str | None = None) -> Iterator[Batch]:
-        """Key columns of every row inside the plan's filter.
-
-        An incremental run's may have more of the unit's columns: they differ when a row is there in another version.
-        """
-        ...
-
-    def repair_slices(self, plan: IngestionPlan, keys: Sequence[Json], epoch: int) -> tuple[IngestionSlice, ...]:
-        """Slices that read exactly the rows with these keys. Each key maps column names to values as text."""
-        ...
-
-
-@runtime_checkable
-class SupportsSelectionCheck(Protocol):
-    """The source can refuse a unit's filter and selectors when they are set, before any run."""
-
-    def check_selection(self, unit: EndpointUnitDescriptor, policy: UnitPolicy) -> None:
-        """Raise ``FilterNotSupportedError`` for what a plan would refuse; asks nothing of the system."""
-        ...
-
-
 class FilterOption(Contract):
     """One possible value of a selector."""
 
@@ -213,37 +165,6 @@ class FilterOption(Contract):
     label: str
     details: dict[str, str] = {}
     """What else the source says of it: ``id``, ``category``, ``email``."""
-
-
-@runtime_checkable
-class SupportsFilterOptions(Protocol):
-    """The source can list the possible values of its selectors (``ingest.filter_options``)."""
-
-    def filter_options(self) -> dict[str, tuple[FilterOption, ...]]:
-        """Selector name to its options, ordered by label."""
-        ...
-
-
-@runtime_checkable
-class SupportsWatermark(Protocol):
-    """An operator can set where the next incremental run begins (``ingest.set_watermark``)."""
-
-    def checkpoint_at(self, unit: EndpointUnitDescriptor, policy: UnitPolicy, value: str) -> Json:
-        """A checkpoint that says that every change up to ``value`` (a cursor value or a time) is in the sink.
-
-        Raises:
-            CursorUnsupportedError: The unit has no cursor under this policy, or the value does not fit its type.
-        """
-        ...
-
-
-@runtime_checkable
-class SupportsContentHash(Protocol):
-    """Content can be compared without transferring it (``verify.content``). For sources and sinks."""
-
-    def content_hash(self, plan: IngestionPlan, piece: IngestionSlice) -> ContentHash:
-        """Hash of the rows that this endpoint now has in the slice's range."""
-        ...
 
 
 class SinkEndpoint(Protocol):
@@ -309,82 +230,6 @@ class SinkEndpoint(Protocol):
 
     def close(self) -> None:
         """Release connections. The endpoint can be used again afterwards."""
-        ...
-
-
-@runtime_checkable
-class SupportsAdoption(Protocol):
-    """Each target of the sink has one owner, and an operator can make another unit the owner."""
-
-    def adopt(self, ref: RunRef, run_id: str, plan: IngestionPlan) -> tuple[str, ...]:
-        """Make the unit the owner and begin this run, in one transaction; () if the target was free or its own."""
-        ...
-
-
-@runtime_checkable
-class SupportsLockCheck(Protocol):
-    """The sink can be asked for a run's lock without taking it, so that asking never stands in a run's way."""
-
-    def is_locked(self, ref: RunRef) -> bool:
-        """True while a run holds the lock of (endpoint, unit, sink)."""
-        ...
-
-
-@runtime_checkable
-class SupportsReconcile(Protocol):
-    """The sink can find rows that are gone at the source (``sink.delete_detection``)."""
-
-    def count_rows(self, plan: IngestionPlan) -> int:
-        """Live rows of the unit's table now (tombstoned ones do not count)."""
-        ...
-
-    def reconcile(
-        self, run: RunHandle, plan: IngestionPlan, keys: RecordReader
-    ) -> tuple[CensusReceipt, tuple[Json, ...]]:
-        """Compare the sink's keys with the source's, apply ``on_gone`` to gone rows, and return the missing keys.
-
-        Columns besides the key are a version: a row that holds another one is missing too; null says nothing.
-        Each missing key maps column names to values as text. There are at most 10,000.
-
-        Raises:
-            DeleteGuardError: More rows would be removed than ``max_delete_fraction`` allows; nothing was removed.
-            CompletenessGapError: More than 10,000 keys are missing.
-        """
-        ...
-
-    def remove(self, run: RunHandle, plan: IngestionPlan, keys: RecordReader) -> CensusReceipt:
-        """Apply ``on_gone`` to the rows with exactly these keys. Keys that the sink does not have are ignored.
-
-        Raises:
-            DeleteGuardError: As ``reconcile``.
-        """
-        ...
-
-
-@runtime_checkable
-class SupportsCdm(Protocol):
-    """The sink accepts rows of common models (``sink.cdm``) once their tables have been provisioned."""
-
-    def provision_model(self, model: CdmModel) -> ProvisionedModel:
-        """Create the model's table, or add columns to one of an older version. Idempotent.
-
-        Raises:
-            CdmModelUnsupportedError: The sink does not accept this model.
-            SinkSchemaConflictError: An existing table of that name cannot be adapted; nothing was changed.
-        """
-        ...
-
-    def tombstones(self, plan: IngestionPlan) -> Iterator[Batch]:
-        """The ``source_id`` of every tombstoned row of the plan's endpoint, in batches; at least one batch."""
-        ...
-
-    def require_model(self, model: CdmModel) -> None:
-        """Check that a run may write rows of the model.
-
-        Raises:
-            CdmModelUnsupportedError: The sink does not accept this model.
-            SinkNotProvisionedError: Its table is missing or older than the model.
-        """
         ...
 
 

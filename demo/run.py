@@ -16,8 +16,9 @@ from rich.table import Table
 os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
 os.environ.setdefault("PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW", "ignore")
 
-from contracts.endpoint import PlanRequest, SupportsContentHash
+from contracts.endpoint import PlanRequest
 from contracts.errors import IngestionError
+from contracts.traits import SupportsContentHash
 from contracts.unit import UnitPolicy
 from demo.drives import DrivesChapter
 from demo.tracker import Tracker

@@ -126,8 +126,8 @@ def configure(  # noqa: PLR0913 - every one is an option of the command
 @app.command()
 def options(endpoint_id: EndpointId, *, as_json: JsonFlag = False) -> None:
     """Show what the selectors of the endpoint's units may hold now."""
-    from contracts.endpoint import SupportsFilterOptions
     from contracts.errors import FilterNotSupportedError
+    from contracts.traits import SupportsFilterOptions
 
     def read_options(ws: "Workspace") -> "dict[str, tuple[FilterOption, ...]]":
         source = ws.source(endpoint_id)

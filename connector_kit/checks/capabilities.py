@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from connector_kit.checks.check import CheckObservation, Group, failed, passed
 from connector_kit.checks.expectations import describe_error
 from connector_kit.checks.rows import frame_of
-from contracts.endpoint import (
+from contracts.errors import IngestionError
+from contracts.traits import (
     SupportsConsistentView,
     SupportsContentHash,
     SupportsDeleteDetection,
     SupportsFilterOptions,
     SupportsWatermark,
 )
-from contracts.errors import IngestionError
 
 if TYPE_CHECKING:
     from connector_kit.checks.context import CheckContext

@@ -12,10 +12,11 @@ from connector_kit.checks.system import SkippedError, UntriedError
 from connector_kit.recording.proxy import RecordingProxy
 from connector_kit.recording.scrubbing import SHORTEST, Scrubber, secrets_of
 from connectors.http.settings import HttpSettings
-from contracts.endpoint import PlanRequest, SupportsLateSlices
+from contracts.endpoint import PlanRequest
 from contracts.errors import IngestionError
 from contracts.plan import SliceReport
 from contracts.receipts import UpsertReceipt
+from contracts.traits import SupportsLateSlices
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -23,8 +23,8 @@ from connector_kit.recording.faults import (
     RespondWithStatus,
     TruncateBody,
 )
-from contracts.endpoint import SupportsDeleteDetection
 from contracts.errors import IngestionError
+from contracts.traits import SupportsDeleteDetection
 
 if TYPE_CHECKING:
     from collections.abc import Callable

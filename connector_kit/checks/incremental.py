@@ -11,8 +11,8 @@ from connector_kit.checks.expectations import describe_error, same_rows
 from connector_kit.checks.observed_keys import listed_keys
 from connector_kit.checks.rows import ReadResult, Row, SliceRead, bare, difference, frame_of, keys_of
 from connector_kit.checks.system import SkippedError
-from contracts.endpoint import SupportsConsistentView, SupportsDeleteDetection
 from contracts.plan import IngestionPlan, SliceReport
+from contracts.traits import SupportsConsistentView, SupportsDeleteDetection
 
 if TYPE_CHECKING:
     import polars as pl

@@ -9,7 +9,7 @@ from connector_kit.checks.rows import frame_of, keys_of
 from connector_kit.checks.system import HookMissingError, SkippedError, UntriedError
 from connector_kit.recording.page_faults import PageFault
 from connector_kit.recording.page_shape import get
-from contracts.endpoint import SupportsDeleteDetection
+from contracts.traits import SupportsDeleteDetection
 
 if TYPE_CHECKING:
     from connector_kit.checks.context import CheckContext, ConnectedSource

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from cdm_mappers.registry import mapper_for, model_for
 from contracts.catalog import CatalogSnapshot
-from contracts.endpoint import SupportsCdm
 from contracts.errors import CatalogMissingError, CdmModelUnsupportedError
 from contracts.receipts import RunRef
+from contracts.traits import SupportsCdm
 from flows.stages.plan import RunRequest
 from flows.stages.remap import RemapSummary, remap
 from state.units import effective_policy

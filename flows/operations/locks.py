@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from contracts.endpoint import SupportsLockCheck
 from contracts.errors import IngestionError, RunInProgressError
+from contracts.traits import SupportsLockCheck
 
 if TYPE_CHECKING:
     from contracts.receipts import RunRef

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import uuid4
 
-from contracts.endpoint import SupportsSelectionCheck
 from contracts.errors import ConfigInvalidError, EndpointInUseError
+from contracts.traits import SupportsSelectionCheck
 from flows.prefect_api.runs import ACCEPTED, ALIVE, AWAITING_RETRY, AWAITING_TURN, DEPLOYMENT, key_of, same_parameters
 from flows.prefect_api.schedules import prefect_schedule, sync_schedules
 from state.units import stored

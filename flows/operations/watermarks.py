@@ -6,9 +6,9 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from contracts.endpoint import SupportsWatermark
 from contracts.errors import CursorUnsupportedError
 from contracts.state import Checkpoint
+from contracts.traits import SupportsWatermark
 from state.units import effective_policy
 
 if TYPE_CHECKING:

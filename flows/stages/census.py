@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from contracts.endpoint import SupportsDeleteDetection, SupportsLateSlices, SupportsReconcile
 from contracts.lookup import SupportsChildren, SupportsGoneFeed, SupportsKeyLookup, SupportsKeySearch
 from contracts.plan import IngestionSlice
 from contracts.receipts import CensusReceipt
+from contracts.traits import SupportsDeleteDetection, SupportsLateSlices, SupportsReconcile
 from flows.stages.export import RunStopped, close_batches
 from flows.stages.map import map_frame
 from flows.stages.stage import staging_context

@@ -7,19 +7,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from contracts.endpoint import (
-    PlanRequest,
-    SinkEndpoint,
-    SourceEndpoint,
-    SupportsAdoption,
-    SupportsCdm,
-    SupportsConsistentView,
-)
+from contracts.endpoint import PlanRequest, SinkEndpoint, SourceEndpoint
 from contracts.errors import ConfigInvalidError
 from contracts.mapping import CdmModel
 from contracts.model import Contract, Json
 from contracts.plan import IngestionPlan, IngestionSlice, fingerprint
 from contracts.receipts import FrozenRun, RunHandle, RunRef, UpsertReceipt
+from contracts.traits import SupportsAdoption, SupportsCdm, SupportsConsistentView
 from contracts.unit import EndpointUnitDescriptor, IngestionMode, UnitPolicy
 from flows.stages.width import fitted
 from state.admission import require_fitting_sink

@@ -12,18 +12,19 @@ from uuid import uuid4
 
 import polars as pl
 
-from contracts.endpoint import SinkEndpoint, SupportsCdm
 from contracts.errors import CdmModelUnsupportedError, StageUnsealedError
 from contracts.mapping import IDENTITY
 from contracts.model import Contract
 from contracts.plan import IngestionPlan, IngestionSlice
 from contracts.receipts import RunRef
+from contracts.traits import SupportsCdm
 from flows.stages.map import map_slice
 from flows.stages.plan import RunRequest, require_sink
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from contracts.endpoint import SinkEndpoint
     from contracts.mapping import CdmMapper
     from contracts.staging import RecordReader, StagingHandle, StagingManifest, StagingProvider
 

@@ -11,14 +11,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from contracts.endpoint import (
-    SinkEndpoint,
-    SourceEndpoint,
-    SupportsConsistentView,
-    SupportsDeleteDetection,
-    SupportsLateSlices,
-)
 from contracts.receipts import RunSummary, StageReceipt, UpsertReceipt
+from contracts.traits import SupportsConsistentView, SupportsDeleteDetection, SupportsLateSlices
 from flows.stages.census import take_census
 from flows.stages.executor import SliceContext, SliceExecutor, ThreadExecutor
 from flows.stages.plan import OpenRun, RunRequest, open_run
@@ -29,6 +23,7 @@ from flows.stages.upsert import refuse_gaps
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from contracts.endpoint import SinkEndpoint, SourceEndpoint
     from contracts.mapping import CdmMapper
     from contracts.model import Json
     from contracts.plan import IngestionSlice

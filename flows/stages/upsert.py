@@ -12,9 +12,7 @@ from flows.stages.map import map_slice
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from contracts.endpoint import (
-        SinkEndpoint,
-    )
+    from contracts.endpoint import SinkEndpoint
     from contracts.mapping import CdmMapper
     from contracts.plan import IngestionPlan, IngestionSlice
     from contracts.receipts import RunHandle, StageReceipt, UpsertReceipt

@@ -5,9 +5,10 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from contracts.endpoint import ContentHash, SinkEndpoint, SourceEndpoint, SupportsContentHash
+from contracts.endpoint import ContentHash, SinkEndpoint, SourceEndpoint
 from contracts.errors import ModeUnsupportedError, VerifyMismatchError
 from contracts.model import Contract
+from contracts.traits import SupportsContentHash
 
 if TYPE_CHECKING:
     from contracts.plan import IngestionPlan, IngestionSlice

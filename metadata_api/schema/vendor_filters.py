@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 
 import strawberry
 
-from contracts.endpoint import FilterOption, SupportsFilterOptions
+from contracts.endpoint import FilterOption
 from contracts.errors import FilterNotSupportedError
+from contracts.traits import SupportsFilterOptions
 from flows.wiring import Workspace
 from metadata_api.metadata_cache import descriptor
 from metadata_api.schema.context import Context

@@ -16,11 +16,11 @@ import pytest
 
 from contracts import errors
 from contracts.catalog import ColumnDescriptor, DatasetDescriptor
-from contracts.endpoint import SupportsCdm, SupportsContentHash, SupportsReconcile
 from contracts.mapping import CdmColumn, CdmModel
 from contracts.plan import IngestionPlan, IngestionSlice
 from contracts.receipts import RunRef
 from contracts.staging import StagingContext
+from contracts.traits import SupportsCdm, SupportsContentHash, SupportsReconcile
 from contracts.unit import EndpointUnitDescriptor, UnitPolicy
 from staging.memory import MemoryStaging
 

@@ -15,11 +15,11 @@ import pytest
 
 from contracts import errors
 from contracts.catalog import ColumnDescriptor, DatasetDescriptor
-from contracts.endpoint import SupportsContentHash, SupportsLockCheck, SupportsReconcile
 from contracts.lookup import SupportsKeySearch
 from contracts.plan import IngestionPlan, IngestionSlice
 from contracts.receipts import RunRef
 from contracts.staging import StagingContext
+from contracts.traits import SupportsContentHash, SupportsLockCheck, SupportsReconcile
 from contracts.unit import EndpointUnitDescriptor, UnitPolicy
 from staging.memory import MemoryStaging
 

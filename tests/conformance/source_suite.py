@@ -16,14 +16,9 @@ import polars as pl
 import pytest
 
 from contracts import errors
-from contracts.endpoint import (
-    PlanRequest,
-    SupportsConsistentView,
-    SupportsContentHash,
-    SupportsDeleteDetection,
-    SupportsWatermark,
-)
+from contracts.endpoint import PlanRequest
 from contracts.plan import IngestionPlan, IngestionSlice, explain
+from contracts.traits import SupportsConsistentView, SupportsContentHash, SupportsDeleteDetection, SupportsWatermark
 from contracts.unit import MIB, Predicate, UnitPolicy
 from flows.stages.run import reading_view
 

@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import api_latency, issue_tracker, many_tables, table_copy, wiki
+from benchmarks import api_latency, burst, issue_tracker, many_tables, table_copy, wiki
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,6 +34,10 @@ PARTS: dict[str, tuple[str, Callable[[argparse.Namespace], None]]] = {
     "api": (
         "acceptance, start and statuses, beside Prefect's own API",
         lambda _: api_latency.measure(),
+    ),
+    "burst": (
+        "twelve runs asked for at once on one worker, beside one after the other",
+        lambda _: burst.measure(),
     ),
 }
 

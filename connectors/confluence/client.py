@@ -187,7 +187,8 @@ def moment(text: str) -> datetime:
         SourceValueError: It is none, or outside the years 1 to 9999.
     """
     try:
-        return datetime.fromisoformat(text).astimezone(UTC)
+        found = datetime.fromisoformat(text)
+        return found if found.tzinfo is UTC else found.astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise unexpected_payload("a moment", error) from error
 

@@ -22,6 +22,6 @@ class ConfluenceConfig(SiteLogin):
         description="Name of this site in tables and ids. Jira of the same site may share it: people then have one id.",
     )
     space_keys: tuple[str, ...] = Field((), description="Only these spaces; all that the account sees when empty.")
-    page_size: int = Field(100, ge=1, le=250, description="Pages with bodies fetched by one request.")
+    page_size: int = Field(250, ge=1, le=250, description="Pages with bodies fetched by one request.")
     slice_pages: int = Field(500, ge=10, le=2000, description="Most pages that a slice holds.")
     overlap_s: int = Field(300, ge=60, description="An incremental run reads this far back before its watermark.")

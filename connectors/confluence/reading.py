@@ -147,17 +147,21 @@ class SliceRows:
 
     def _fetched(self, kind: str, ids: Sequence[str]) -> Iterator[Row]:
         """Payloads with bodies; a member that makes its page fail is found by halves and named."""
+        left = dict.fromkeys(ids)
         try:
-            # All of them before the first is given: what fails is asked for again by halves.
-            yield from list(self._client.contents(kind, ids, bodies=True))
+            for row in self._client.contents(kind, ids, bodies=True):
+                left.pop(str(row["id"]), None)
+                yield row
         except SourcePageFailedError as error:
-            if len(ids) == 1:
-                self._broken.add(ids[0])
-                self._gaps.append(f"{kind} {ids[0]} could not be read ({error})")
+            rest = [*left]
+            if len(rest) == 1:
+                self._broken.add(rest[0])
+                self._gaps.append(f"{kind} {rest[0]} could not be read ({error})")
                 return
-            middle = len(ids) // 2
-            yield from self._fetched(kind, ids[:middle])
-            yield from self._fetched(kind, ids[middle:])
+            middle = len(rest) // 2
+            for half in (rest[:middle], rest[middle:]):
+                if half:
+                    yield from self._fetched(kind, half)
 
     def _is_wanted(self, row: Row) -> bool:
         """Still inside the selection: it may have been moved since it was listed."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from connectors.confluence import storage_format
-from connectors.http.progress import fingerprint
+from connectors.confluence.storage_format import links_of, text_of
+from connectors.http.values import as_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -53,19 +53,20 @@ class PayloadRows:
             "version_author_id": version.get("authorId"), "version_message": version.get("message"),
             "minor_edit": version.get("minorEdit"), "labels": sorted(labels),
         }  # fmt: skip
-        return {**made, "fingerprint": fingerprint(made)}
+        made["fingerprint"] = hashlib.sha256(as_json(list(made.values())).encode()).hexdigest()[:16]
+        return made
 
     def page(self, kind: str, row: Row, labels: Sequence[str]) -> Row:
         """A page or a blog post."""
         head = self.page_head(kind, row, labels)
         body = _body(row, "body", "storage")
-        read = storage_format.read(body, self._site, head["space_key"])
-        return {**head, "body": body, "body_text": read.text, "url": self._url(row), "raw": _without(row, "body")}
+        head.update(body=body, body_text=text_of(body), url=self._url(row), raw=_without(row, "body"))
+        return head
 
     def links(self, kind: str, row: Row) -> tuple[list[Row], str | None]:
         """(a row per target of the body; why the body could not be read)."""
         space = self._keys.get(str(row.get("spaceId")))
-        read = storage_format.read(_body(row, "body", "storage"), self._site, space)
+        read = links_of(_body(row, "body", "storage"), self._site, space)
         rows = [
             {
                 "id": link_id(str(row["id"]), target.kind, target.target), "content_id": row["id"],
@@ -74,7 +75,7 @@ class PayloadRows:
                 "url": target.url, "text": read.words.get(target), "occurrences": times,
                 "last_modified": (row.get("version") or {}).get("createdAt"),
             }
-            for target, times in read.links.items()
+            for target, times in read.times.items()
         ]  # fmt: skip
         return rows, read.fault
 
@@ -88,7 +89,7 @@ class PayloadRows:
             "version": version.get("number"), "last_modified": version.get("createdAt"),
             "author_id": version.get("authorId"), "resolution_status": row.get("resolutionStatus"),
             "inline_text": properties.get("inlineOriginalSelection", properties.get("inline-original-selection")),
-            "body": body, "body_text": storage_format.read(body, self._site, None).text, "url": self._url(row),
+            "body": body, "body_text": text_of(body), "url": self._url(row),
             "raw": _without(row, "body"),
         }  # fmt: skip
 

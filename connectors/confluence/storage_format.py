@@ -7,20 +7,27 @@ named characters, and CDATA in macros. Text in macros counts; their parameters d
 from __future__ import annotations
 
 import re
-from collections import Counter
-from dataclasses import dataclass, field
+from functools import lru_cache
 from html import unescape
 from html.entities import html5
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from urllib.parse import parse_qs, urlsplit
 from xml.parsers import expat
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ParserT = TypeVar("ParserT", bound="_BodyParser")
 _BLOCKS = frozenset(
     {
         "p", "h1", "h2", "h3", "h4", "h5", "h6", "li", "tr", "pre", "blockquote", "hr", "ul", "ol", "table", "div",
         "ac:task", "ac:task-body", "ac:layout-cell", "ac:plain-text-body", "ac:rich-text-body", "ac:structured-macro",
     }
 )  # fmt: skip
-_CELLS = frozenset({"td", "th"})
+_ENDS = {**dict.fromkeys(_BLOCKS, "\n"), "td": "\t", "th": "\t"}
+_BREAKS = frozenset(_ENDS.values())
+_LINKS = frozenset({"a", "ac:link"})
+_MACROS = frozenset({"ac:structured-macro", "ac:macro"})
 _SILENT = frozenset({"ac:parameter", "ac:task-id", "ac:task-status", "ac:placeholder"})
 _NAMED = re.compile(r"&([A-Za-z][A-Za-z0-9]*);")
 _XML_OWN = frozenset({"amp", "lt", "gt", "quot", "apos"})
@@ -31,8 +38,7 @@ _PAGE_PATH = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(NamedTuple):
     """What a body points at, in the columns of a link.
 
     Attributes:
@@ -48,25 +54,32 @@ class Target:
     url: str | None = None
 
 
-@dataclass
-class Reading:
-    """What was read of one body.
+class LinksRead(NamedTuple):
+    """The links of one body.
 
     Attributes:
-        text: One line per block, cells separated by a tab.
-        links: How often each target is pointed at.
+        times: How often each target is pointed at.
         words: The words of the first link to a target, where it has some.
         fault: Why the body could not be parsed; None: it could.
     """
 
-    text: str = ""
-    links: Counter[Target] = field(default_factory=Counter)
-    words: dict[Target, str] = field(default_factory=dict)
+    times: dict[Target, int]
+    words: dict[Target, str]
     fault: str | None = None
 
 
-def read(body: str | None, site_url: str, space_key: str | None) -> Reading:
-    """Text and links of a body.
+def text_of(body: str | None) -> str:
+    """What a person would read: one line per block, cells separated by a tab. Of a body that is no XML, its words."""
+    if not body:
+        return ""
+    try:
+        return _fed(_TextParser, body).text()
+    except expat.ExpatError:
+        return unescape(_TAG.sub(" ", _writable(body))).strip()
+
+
+def links_of(body: str | None, site_url: str, space_key: str | None) -> LinksRead:
+    """What a body points at.
 
     Args:
         body: Storage format.
@@ -74,29 +87,45 @@ def read(body: str | None, site_url: str, space_key: str | None) -> Reading:
         space_key: Of the content: a page that is named without a space is in the same one.
     """
     if not body:
-        return Reading()
-    parser = _Parser(site_url, space_key)
+        return LinksRead({}, {})
     try:
-        parser.feed(_UNWRITABLE.sub("\ufffd", body))
+        return _fed(lambda: _LinkParser(site_url, space_key), body).links()
     except expat.ExpatError as error:
-        return Reading(text=unescape(_TAG.sub(" ", body)).strip(), fault=str(error))
-    return parser.reading()
+        return LinksRead({}, {}, str(error))
 
 
-class _Parser:
+def _writable(body: str) -> str:
+    """Without the characters that XML cannot hold."""
+    return _UNWRITABLE.sub("\ufffd", body)
+
+
+def _fed(make: Callable[[], ParserT], body: str) -> ParserT:
+    """A parser that has read the body; raises ``ExpatError`` for what is not well-formed."""
+    parser = make()
+    try:
+        parser.feed(body)
+    except (expat.ExpatError, UnicodeEncodeError):
+        # Looked for only now: few bodies hold such characters, and looking takes as long as parsing.
+        mended = _writable(body)
+        if mended == body:
+            raise
+        parser = make()
+        parser.feed(mended)
+    return parser
+
+
+@lru_cache(maxsize=1024)
+def _declared(names: frozenset[str]) -> tuple[str, tuple[str, ...]]:
+    """(a document type that declares HTML's named characters among the names, the names that are none)."""
+    known = {name: html5[f"{name};"] for name in sorted(names) if f"{name};" in html5}
+    entities = "".join(
+        f'<!ENTITY {name} "{"".join(f"&#38;#{ord(one)};" for one in text)}">' for name, text in known.items()
+    )
+    return f"<!DOCTYPE body [{entities}]>" if entities else "", tuple(names - set(known))
+
+
+class _BodyParser:
     """One pass over one body."""
-
-    def __init__(self, site_url: str, space_key: str | None) -> None:
-        self._site, self._space_key = site_url.rstrip("/"), space_key
-        self._parts: list[str] = []
-        self._links: Counter[Target] = Counter()
-        self._words: dict[Target, str] = {}
-        self._open: list[tuple[Target | None, int]] = []
-        """Links that are open: what they point at, and where their words begin."""
-        self._macro: list[str] = []
-        self._parameter: list[str] | None = None
-        self._named = ""
-        self._silent = 0
 
     def feed(self, body: str) -> None:
         """Parse; raises ``ExpatError`` for what is not well-formed."""
@@ -104,42 +133,97 @@ class _Parser:
         parser.buffer_text = True
         parser.StartElementHandler, parser.EndElementHandler = self._start, self._end
         parser.CharacterDataHandler = self._text
-        names = set(_NAMED.findall(body)) - _XML_OWN
-        known = {name: html5[f"{name};"] for name in names if f"{name};" in html5}
-        entities = "".join(
-            f'<!ENTITY {name} "{"".join(f"&#38;#{ord(one)};" for one in text)}">' for name, text in known.items()
-        )
-        for name in names - set(known):
+        names = frozenset(_NAMED.findall(body)) - _XML_OWN
+        declared, unknown = _declared(names) if names else ("", ())
+        for name in unknown:
             body = body.replace(f"&{name};", f"&amp;{name};")
-        parser.Parse(f"<!DOCTYPE body [{entities}]><body>{body}</body>", True)  # noqa: FBT003 - the library's signature
+        parser.Parse(f"{declared}<body>{body}</body>", True)  # noqa: FBT003 - the library's signature
 
-    def reading(self) -> Reading:
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
+        raise NotImplementedError
+
+    def _end(self, name: str) -> None:
+        raise NotImplementedError
+
+    def _text(self, text: str) -> None:
+        raise NotImplementedError
+
+
+class _TextParser(_BodyParser):
+    """Text in macros counts, their parameters do not."""
+
+    def __init__(self) -> None:
+        self._parts: list[str] = []
+        self._silent = 0
+
+    def text(self) -> str:
+        """Lines that hold something."""
+        text = "".join(self._parts).replace("\u00a0", " ")
+        return "\n".join([line for each in text.split("\n") if (line := each.rstrip())])
+
+    def _start(self, name: str, attributes: dict[str, str]) -> None:  # noqa: ARG002 - the library's signature
+        if name == "br":
+            self._parts.append("\n")
+        elif name in _SILENT:
+            self._silent += 1
+
+    def _end(self, name: str) -> None:
+        end = _ENDS.get(name)
+        if end is not None:
+            parts = self._parts
+            while parts and parts[-1] in _BREAKS:
+                parts.pop()
+            if parts:
+                parts.append(end)
+        elif name in _SILENT:
+            self._silent -= 1
+
+    def _text(self, text: str) -> None:
+        if not self._silent:
+            self._parts.append(text)
+
+
+class _LinkParser(_BodyParser):
+    """Links, resources that stand alone, and issues that macros name."""
+
+    def __init__(self, site_url: str, space_key: str | None) -> None:
+        self._site, self._space_key = site_url.rstrip("/"), space_key
+        self._times: dict[Target, int] = {}
+        self._words: dict[Target, str] = {}
+        self._open: list[tuple[Target | None, list[str]]] = []
+        """Links that are open: what they point at, and their words."""
+        self._macro: list[str] = []
+        self._parameter: list[str] | None = None
+        self._named = ""
+        self._silent = 0
+
+    def links(self) -> LinksRead:
         """What was found."""
-        lines = "".join(self._parts).replace("\u00a0", " ").split("\n")
-        text = "\n".join(line.rstrip() for line in lines)
-        return Reading(re.sub(r"\n{2,}", "\n", text).strip("\n"), self._links, self._words)
+        return LinksRead(self._times, self._words)
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         if name == "a":
-            self._open.append((self._address(attributes.get("href", "")), len(self._parts)))
+            self._open.append((self._address(attributes.get("href", "")), []))
         elif name == "ac:link":
-            self._open.append((None, len(self._parts)))
+            self._open.append((None, []))
         elif name.startswith("ri:"):
             self._point(_resource(name, attributes, self._space_key))
-        elif name in {"ac:structured-macro", "ac:macro"}:
+        elif name in _MACROS:
             self._macro.append(attributes.get("ac:name", ""))
         elif name == "ac:parameter":
             self._parameter, self._named = [], attributes.get("ac:name", "")
         elif name == "br":
-            self._parts.append("\n")
+            self._add("\n")
         self._silent += name in _SILENT
 
     def _end(self, name: str) -> None:
-        if name in {"a", "ac:link"}:
-            target, begin = self._open.pop()
+        if name in _LINKS:
+            target, words = self._open.pop()
             if target is not None:
-                self._count(target, "".join(self._parts[begin:]).strip())
-        elif name in {"ac:structured-macro", "ac:macro"}:
+                self._count(target, "".join(words).strip())
+            if self._open:
+                self._open[-1][1].extend(words)
+        elif name in _MACROS:
             self._macro.pop()
         elif name == "ac:parameter" and self._parameter is not None:
             value = "".join(self._parameter).strip()
@@ -147,22 +231,23 @@ class _Parser:
                 self._count(Target("issue", value), "")
             self._parameter = None
         self._silent -= name in _SILENT
-        if name in _CELLS:
-            self._break("\t")
-        elif name in _BLOCKS:
-            self._break("\n")
+        if self._open and name in _ENDS:
+            words = self._open[-1][1]
+            while words and words[-1] in _BREAKS:
+                words.pop()
+            if words:
+                words.append(_ENDS[name])
 
     def _text(self, text: str) -> None:
         if self._parameter is not None:
             self._parameter.append(text)
         if not self._silent:
-            self._parts.append(text)
+            self._add(text)
 
-    def _break(self, end: str) -> None:
-        while self._parts and self._parts[-1] in {"\n", "\t"}:
-            self._parts.pop()
-        if self._parts:
-            self._parts.append(end)
+    def _add(self, text: str) -> None:
+        """To the words of the link that is open."""
+        if self._open:
+            self._open[-1][1].append(text)
 
     def _address(self, href: str) -> Target | None:
         if not href.lower().startswith(("http://", "https://")):
@@ -184,7 +269,7 @@ class _Parser:
             self._count(target, "")
 
     def _count(self, target: Target, words: str) -> None:
-        self._links[target] += 1
+        self._times[target] = self._times.get(target, 0) + 1
         if words:
             self._words.setdefault(target, words)
 

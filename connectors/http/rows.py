@@ -51,9 +51,7 @@ class RowReader:
         Raises:
             SourceValueError: A value has no faithful reading; the error names row and column, not the value.
         """
-        read = self._value
-        columns = {cell.column.name: [read(row, cell) for row in rows] for cell in self._shown}
-        return pl.DataFrame(columns, schema=self.schema)
+        return pl.DataFrame({cell.column.name: self._values(rows, cell) for cell in self._shown}, schema=self.schema)
 
     def key(self, row: Row) -> Key:
         """The row's key."""
@@ -62,6 +60,20 @@ class RowReader:
     def moment(self, row: Row) -> datetime | None:
         """When the row changed last; None for a unit without a cursor."""
         return None if self._cursor is None else self._value(row, self._cursor)
+
+    def _values(self, rows: Sequence[Row], cell: _ColumnPath) -> list[Any]:
+        """A column of them; a value that does not fit is looked for only when there is one."""
+        convert = cell.convert
+        try:
+            if len(cell.path) == 1:
+                name = cell.path[0]
+                found = [None if (value := row.get(name)) is None else convert(value) for row in rows]
+            else:
+                path = cell.path
+                found = [None if (value := _at(row, path)) is None else convert(value) for row in rows]
+        except UnfitError:
+            return [self._value(row, cell) for row in rows]
+        return found if cell.nullable or None not in found else [self._value(row, cell) for row in rows]
 
     def _value(self, row: Row, cell: _ColumnPath) -> Any:
         value = row.get(cell.path[0]) if len(cell.path) == 1 else _at(row, cell.path)

@@ -84,14 +84,21 @@ def _what_was_found(value: Any) -> str:
 def _text(value: Any) -> str:
     if isinstance(value, str):
         # Databases cannot hold NUL in text.
-        return _whole(value).replace("\0", "\ufffd")
+        whole = _whole(value)
+        return whole.replace("\0", "\ufffd") if "\0" in whole else whole
     if isinstance(value, int | Decimal) and not isinstance(value, bool):
         return str(value)
     raise UnfitError(f"a text is expected, {_what_was_found(value)}")
 
 
 def _whole(text: str) -> str:
-    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # halves of surrogate pairs; two that belong together become one character
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
 
 
 def _without_halves(value: Any) -> Any:
@@ -192,6 +199,8 @@ def _moment_in(zone: ZoneInfo) -> Convert:
 
 
 def _utc(moment: datetime) -> datetime:
+    if moment.tzinfo is UTC:
+        return moment
     try:
         return moment.astimezone(UTC)
     except OverflowError as error:

@@ -21,7 +21,7 @@ from staging.factory import open_staging
 
 
 def main() -> None:
-    """Run; prints rows, seconds and the checkpoint as one line of JSON."""
+    """Run; prints rows, seconds, CPU seconds without those of starting, and the checkpoint as one line of JSON."""
     arguments = json.loads(sys.argv[1])
     factory = EndpointRegistry().get(arguments["template"])
     source = factory.source(factory.config_class.model_validate(arguments["site"]))
@@ -41,10 +41,11 @@ def main() -> None:
     mapper = CdmMapperRegistry().find("http", unit.kind, model.model_id)
     with tempfile.TemporaryDirectory() as folder:
         staging = open_staging(LocalStagingConfig(path=Path(folder)))
-        started = time.monotonic()
+        started, cpu = time.monotonic(), time.process_time()
         summary = UnitRun(source, sink, staging, request, mapper=mapper, keep_staged=False).execute()
-        seconds = time.monotonic() - started
-    print(json.dumps({"rows": summary.rows_read, "seconds": seconds, "checkpoint": summary.checkpoint_after}))
+        seconds, cpu_s = time.monotonic() - started, time.process_time() - cpu
+    made = {"rows": summary.rows_read, "seconds": seconds, "cpu_s": cpu_s, "stages": summary.seconds_by_stage}
+    print(json.dumps({**made, "checkpoint": summary.checkpoint_after}))
 
 
 if __name__ == "__main__":

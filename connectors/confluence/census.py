@@ -99,16 +99,15 @@ class ContentKeys:
         reader = RowReader(PAGE)
         seen: set[str] = set()
         shown = _VERSIONED["page"] if self._plan.mode == "incremental" else ("id",)
+
+        def read(kind: str, page: list[Row]) -> pl.DataFrame:
+            return reader.frame([make.page_head(kind, row, names.get(str(row["id"]), [])) for row in page])
+
         yield reader.frame([]).select(shown)
-        for page in self._chosen.contents.payloads():
-            heads = [
-                make.page_head(kind, row, names.get(str(row["id"]), []))
-                for kind, row in page
-                if str(row["id"]) not in seen
-            ]
-            seen |= {str(row["id"]) for _, row in page}
-            frame, recent = reader.frame(heads), self._chosen.scope.updated_from
-            yield (frame if recent is None else frame.filter(pl.col("last_modified") >= recent)).select(shown)
+        for frame in self._chosen.contents.pages(read):
+            fresh, recent = frame.filter(~pl.col("id").is_in(seen)), self._chosen.scope.updated_from
+            seen.update(fresh["id"])
+            yield (fresh if recent is None else fresh.filter(pl.col("last_modified") >= recent)).select(shown)
 
     def _by_reading(self) -> Iterator[pl.DataFrame]:
         """Units whose keys no list has alone are read as a full run reads them."""

@@ -9,18 +9,21 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import TYPE_CHECKING
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
 
 from connectors.confluence.client import MOST_PER_PAGE, MOST_SPACES, moment
+from connectors.http.errors import unexpected_payload
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from datetime import datetime
 
-    from connectors.confluence.client import ConfluenceClient
+    from connectors.confluence.client import Brief, ConfluenceClient
     from connectors.http.paging import Row
 
+ResultT = TypeVar("ResultT")
 KINDS = ("page", "blogpost")
 
 
@@ -32,9 +35,8 @@ class SpaceName:
     key: str
 
 
-@dataclass(frozen=True, slots=True)
-class ContentHead:
-    """What a list says of a page or a blog post besides its texts."""
+class ContentHead(msgspec.Struct, frozen=True, gc=False):
+    """What a list says of a page or a blog post besides its texts; a site has many, so they are kept small."""
 
     content_id: str
     kind: str
@@ -65,18 +67,32 @@ class SpaceContents:
         self._client, self._spaces, self._whole_site = client, list(spaces), whole_site
         self._ids = {one.space_id for one in spaces}
 
-    def payloads(self) -> Iterator[list[tuple[str, Row]]]:
-        """(kind, payload without a body) of everything, page by page; several lists are read at the same time."""
-        at_once = max(1, self._client.config.concurrency)
-        size = min(MOST_SPACES, max(1, -(-len(self._spaces) // at_once)))
-        groups = [self._spaces[start : start + size] for start in range(0, len(self._spaces), size)]
-        lists = [(kind, group) for group in groups for kind in KINDS]
-        yield from side_by_side(lambda one: list(self._of_spaces(*one)), lists, at_once)
+    def pages(self, read: Callable[[str, list[Row]], ResultT]) -> Iterator[ResultT]:
+        """What ``read`` makes of (kind, payloads without a body) of each page of the lists, in their threads."""
+
+        def each(kind: str, names: str) -> list[ResultT]:
+            listed = self._client.rows(f"/{kind}s", space_id=names, limit=MOST_PER_PAGE)
+            return [read(kind, [row for row in page if str(row["spaceId"]) in self._ids]) for page in listed]
+
+        return self._side_by_side(each)
 
     def heads(self) -> list[ContentHead]:
         """Everything, each once, ordered by id. A page that was moved meanwhile may be in two lists."""
-        found = {str(row["id"]): _head(kind, row) for page in self.payloads() for kind, row in page}
+
+        def each(kind: str, names: str) -> list[ContentHead]:
+            listed = self._client.briefs(f"/{kind}s", space_id=names, limit=MOST_PER_PAGE)
+            return [_head(kind, one) for page in listed for one in page if str(one.spaceId) in self._ids]
+
+        found = {one.content_id: one for one in self._side_by_side(each)}
         return sorted(found.values(), key=lambda one: (len(one.content_id), one.content_id))
+
+    def _side_by_side(self, each: Callable[[str, str], list[ResultT]]) -> Iterator[ResultT]:
+        """What ``each`` gives for a kind and some spaces; many lists, as the longest is waited for."""
+        at_once = max(1, self._client.config.concurrency)
+        size = min(MOST_SPACES, max(1, -(-len(self._spaces) // (2 * at_once))))
+        groups = [self._spaces[start : start + size] for start in range(0, len(self._spaces), size)]
+        lists = [(kind, ",".join(one.space_id for one in group)) for kind in KINDS for group in groups]
+        yield from side_by_side(lambda one: each(*one), lists, at_once)
 
     def modified(self, since: Callable[[str], datetime | None], overlap_s: float) -> list[ContentHead]:
         """What was modified since the watermark of its space; of a space without one, everything.
@@ -107,16 +123,11 @@ class SpaceContents:
 
     def _down_to(self, kind: str, names: str | None, begun: dict[str, datetime]) -> Iterator[ContentHead]:
         oldest = min(begun.values())
-        for page in self._client.rows(f"/{kind}s", space_id=names, sort="-modified-date", limit=MOST_PER_PAGE):
-            heads = [_head(kind, row) for row in page]
+        for page in self._client.briefs(f"/{kind}s", space_id=names, sort="-modified-date", limit=MOST_PER_PAGE):
+            heads = [_head(kind, one) for one in page]
             yield from (one for one in heads if one.space_id in begun and one.modified >= begun[one.space_id])
             if heads and heads[-1].modified < oldest:
                 return
-
-    def _of_spaces(self, kind: str, spaces: Sequence[SpaceName]) -> Iterator[list[tuple[str, Row]]]:
-        names = ",".join(one.space_id for one in spaces)
-        for page in self._client.rows(f"/{kind}s", space_id=names, limit=MOST_PER_PAGE):
-            yield [(kind, row) for row in page if str(row["spaceId"]) in self._ids]
 
 
 def side_by_side(read: Callable[..., Iterable[object]], items: Sequence[object], at_once: int) -> Iterator:  # type: ignore[type-arg]
@@ -131,5 +142,7 @@ def side_by_side(read: Callable[..., Iterable[object]], items: Sequence[object],
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _head(kind: str, row: Row) -> ContentHead:
-    return ContentHead(str(row["id"]), kind, str(row["spaceId"]), moment(row["version"]["createdAt"]))
+def _head(kind: str, brief: Brief) -> ContentHead:
+    if brief.version is None or brief.spaceId is None:
+        raise unexpected_payload(f"/{kind}s", "a row has no space or no version")
+    return ContentHead(str(brief.id), kind, str(brief.spaceId), moment(brief.version.createdAt))

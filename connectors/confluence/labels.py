@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from threading import Lock
+from contextlib import suppress
+from threading import Lock, Thread
 from typing import TYPE_CHECKING
 
 from connectors.confluence.client import MOST_PER_PAGE
 from connectors.confluence.contents import side_by_side
 from connectors.http.client import Refusal
+from contracts.errors import IngestionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -30,6 +32,14 @@ class SiteLabels:
     def __init__(self, client: ConfluenceClient) -> None:
         self._client, self._lock = client, Lock()
         self._names: dict[str, list[str]] | None = None
+
+    def begin(self) -> None:
+        """List them in a thread of its own; whoever asks meanwhile waits. What fails is listed again when asked for."""
+        Thread(target=self._early, name="labels", daemon=True).start()
+
+    def _early(self) -> None:
+        with suppress(IngestionError, Refusal):  # raised to whoever asks for them
+            self.names()
 
     def names(self) -> dict[str, list[str]]:
         """Names by the id of a page or a blog post; what has no label is not in it."""

@@ -81,8 +81,14 @@ class ConfluenceSource:
 
     def plan(self, request: PlanRequest) -> IngestionPlan:
         """Pages by space in slices of bounded size; comments and attachments by the lists that the site has."""
+        labels = SiteLabels(self._client)
+        if request.mode == "full" and request.unit.dataset.name == "page":
+            labels.begin()
         with typed_errors():
-            return make_plan(self._client, request)
+            made = make_plan(self._client, request)
+        with self._lock:
+            self._run = (_identity(made), labels)
+        return made
 
     def export(
         self, plan: IngestionPlan, piece: IngestionSlice, view: str | None = None

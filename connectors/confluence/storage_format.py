@@ -170,11 +170,7 @@ class _TextParser(_BodyParser):
     def _end(self, name: str) -> None:
         end = _ENDS.get(name)
         if end is not None:
-            parts = self._parts
-            while parts and parts[-1] in _BREAKS:
-                parts.pop()
-            if parts:
-                parts.append(end)
+            _end_block(self._parts, end)
         elif name in _SILENT:
             self._silent -= 1
 
@@ -225,18 +221,17 @@ class _LinkParser(_BodyParser):
                 self._open[-1][1].extend(words)
         elif name in _MACROS:
             self._macro.pop()
-        elif name == "ac:parameter" and self._parameter is not None:
-            value = "".join(self._parameter).strip()
-            if self._macro[-1:] == ["jira"] and self._named == "key" and value:
-                self._count(Target("issue", value), "")
-            self._parameter = None
+        elif name == "ac:parameter":
+            self._end_parameter()
         self._silent -= name in _SILENT
         if self._open and name in _ENDS:
-            words = self._open[-1][1]
-            while words and words[-1] in _BREAKS:
-                words.pop()
-            if words:
-                words.append(_ENDS[name])
+            _end_block(self._open[-1][1], _ENDS[name])
+
+    def _end_parameter(self) -> None:
+        value = "".join(self._parameter or ()).strip()
+        if self._macro[-1:] == ["jira"] and self._named == "key" and value:
+            self._count(Target("issue", value), "")
+        self._parameter = None
 
     def _text(self, text: str) -> None:
         if self._parameter is not None:
@@ -272,6 +267,14 @@ class _LinkParser(_BodyParser):
         self._times[target] = self._times.get(target, 0) + 1
         if words:
             self._words.setdefault(target, words)
+
+
+def _end_block(parts: list[str], end: str) -> None:
+    """One break where blocks end, however many of them."""
+    while parts and parts[-1] in _BREAKS:
+        parts.pop()
+    if parts:
+        parts.append(end)
 
 
 def _resource(name: str, attributes: dict[str, str], own_space: str | None) -> Target | None:

@@ -80,7 +80,7 @@ def _one(server: SandboxJira, sink: str, unit: str, mode: str, checkpoint: Any) 
         "checkpoint": checkpoint,
     }
     before = len(server.requests)
-    result: Measured = measured([sys.executable, "-m", "benchmarks.source_run", json.dumps(request)])
+    result: Measured = measured([sys.executable, "-m", "benchmarks.source_run"], text=json.dumps(request))
     report = json.loads(result.output.strip().splitlines()[-1])
     made = {**report, "requests": len(server.requests) - before, "peak_mib": result.peak_mib, "cpu_s": result.cpu_s}
     return made, report["checkpoint"]

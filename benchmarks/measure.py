@@ -34,17 +34,25 @@ class Measured:
     output: str
 
 
-def measured(command: Sequence[str], env: Mapping[str, str] | None = None) -> Measured:
-    """Run a command to its end and measure it.
+def measured(command: Sequence[str], env: Mapping[str, str] | None = None, text: str = "") -> Measured:
+    """Run a command to its end, with ``text`` as its input, and measure it.
 
     Raises:
         RuntimeError: It exited with another code than 0; the message ends with what it printed.
     """
     started = time.monotonic()
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, **(env or {})}
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, **(env or {})},
     )
     peak = _Peak(process.pid)
+    if process.stdin:
+        process.stdin.write(text)
+        process.stdin.close()
     output = process.stdout.read() if process.stdout else ""
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.monotonic() - started

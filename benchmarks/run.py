@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import api_latency, burst, issue_tracker, many_tables, table_copy, wiki
+from benchmarks import api_latency, burst, drives, issue_tracker, many_tables, table_copy, wiki
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,6 +30,10 @@ PARTS: dict[str, tuple[str, Callable[[argparse.Namespace], None]]] = {
     "wiki": (
         "pages of a site, 50 ms a request, beside what latency makes unavoidable",
         lambda chosen: wiki.measure(chosen.pages),
+    ),
+    "drives": (
+        "items of drives, 50 ms a request, beside what latency makes unavoidable",
+        lambda chosen: drives.measure(chosen.items),
     ),
     "api": (
         "acceptance, start and statuses, beside Prefect's own API",
@@ -62,6 +66,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--parallel", type=int, default=8, help="many: tables at the same time")
     made.add_argument("--issues", type=int, default=50_000, help="tracker: issues of the site")
     made.add_argument("--pages", type=int, default=20_000, help="wiki: pages of the site")
+    made.add_argument("--items", type=int, default=100_000, help="drives: items of all drives together")
     return made
 
 

@@ -1,4 +1,4 @@
-"""One run of one unit of a source into common-model tables, as a process that is measured: ``python -m … JSON``."""
+"""One run of one unit of a source into common-model tables, as a process that is measured; its input is JSON."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from staging.factory import open_staging
 
 def main() -> None:
     """Run; prints rows, seconds, CPU seconds without those of starting, and the checkpoint as one line of JSON."""
-    arguments = json.loads(sys.argv[1])
+    arguments = json.load(sys.stdin)
     factory = EndpointRegistry().get(arguments["template"])
     source = factory.source(factory.config_class.model_validate(arguments["site"]))
     sink = CdmSink(CdmJdbcConfig.model_validate({"url": arguments["sink"]}))

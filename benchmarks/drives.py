@@ -1,0 +1,55 @@
+"""Drives of 100,000 items, 50 ms a request: ours beside what latency and CPU make unavoidable.
+
+A drive's feed is one list that is read page by page, so as many requests are under way as there are drives.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from typing import Any
+
+from rich.console import Console
+
+from benchmarks.source_case import LATENCY_S, SourceCases
+from benchmarks.stand_in import StandInProcess
+from sandbox.onedrive import DriveSite, SandboxOneDrive
+from sandbox.postgres import SandboxPostgres
+
+DRIVES = 4
+
+
+def measure(items: int) -> None:
+    """Run over drives of so many items together and print the table."""
+    console = Console(width=None if sys.stdout.isatty() else 180)
+    with SandboxPostgres() as postgres, StandInProcess(serving, items) as server:
+        cases = SourceCases("http.onedrive", server.ask(login), server, postgres)
+        cases.measure("onedrive.item", change_items, at_once=DRIVES)
+    latency = f"{LATENCY_S * 1000:.0f} ms a request, a feed each"
+    console.print(cases.table(f"{DRIVES} drives of {items:,} items together, {latency}"))
+
+
+def serving(items: int) -> SandboxOneDrive:
+    """The drives."""
+    return SandboxOneDrive(DriveSite(drives=DRIVES, items=items), latency_s=LATENCY_S)
+
+
+def login(server: SandboxOneDrive) -> dict[str, Any]:
+    """How they are reached."""
+    return {
+        "base_url": server.url,
+        "login_url": server.login_url,
+        "tenant": server.tenant,
+        "client_id": server.client_id,
+        "client_secret": server.client_secret,
+        "drive_ids": [one.drive_id for one in server.site.drives()],
+    }
+
+
+def change_items(server: SandboxOneDrive) -> None:
+    """One file in a hundred has other content."""
+    site, chance = server.site, random.Random(1)  # noqa: S311 - repeatable
+    for drive in site.drives():
+        files = site.items(drive, "file")
+        for item in chance.sample(files, max(1, len(files) // 100)):
+            site.edit_file(item)

@@ -31,6 +31,7 @@ Capability = Literal[
     "sink.upsert",
     "sink.delete_detection",
     "sink.cdm",
+    "sink.raw",  # beside sink.cdm: takes raw rows too, as every sink without sink.cdm does
     "verify.content",
 ]
 

@@ -125,7 +125,8 @@ def require_data_mode(unit: EndpointUnitDescriptor, sink: SinkMetadata, mode: Da
     if "sink" not in sink.about.roles:
         raise EndpointUnknownError(f"Endpoint {sink.sink_id!r} is no sink", "`ingestionSinks` lists them.")
     model = model_for(unit, mode)
-    require_fitting_sink(sink.sink_id, model, takes_cdm="sink.cdm" in sink.about.capabilities)
+    able = sink.about.capabilities
+    require_fitting_sink(sink.sink_id, model, takes_cdm="sink.cdm" in able, takes_raw="sink.raw" in able)
     if model is None:
         return
     model_id = model.model_id

@@ -98,18 +98,21 @@ def require_runnable(
     return dataset
 
 
-def require_fitting_sink(sink_id: str, model: CdmModel | None, *, takes_cdm: bool) -> None:
-    """Rows of a common model go to a sink of common models, raw rows to any other.
+def require_fitting_sink(
+    sink_id: str, model: CdmModel | None, *, takes_cdm: bool, takes_raw: bool = False
+) -> None:
+    """Rows of a common model go to a sink of common models, raw rows to any other, and to one that says it takes both.
 
     Args:
         sink_id: Of the sink, for the message.
         model: What the rows are mapped to; None for raw rows.
         takes_cdm: Whether the sink has the capability ``sink.cdm``.
+        takes_raw: Whether it has ``sink.raw``; without common models, every sink takes raw rows.
 
     Raises:
         CdmModelUnsupportedError: The two do not fit.
     """
-    if model is None and takes_cdm:
+    if model is None and takes_cdm and not takes_raw:
         raise CdmModelUnsupportedError(
             f"Sink {sink_id!r} takes common-model rows only, and this run makes raw ones",
             "Use data mode `cdm`, or a raw sink.",

@@ -156,7 +156,12 @@ def require_sink(sink: SinkEndpoint, request: RunRequest) -> None:
         CdmModelUnsupportedError: The sink takes no rows of this model, or no raw rows.
         SinkNotProvisionedError: The model's table is missing or older than the model.
     """
-    require_fitting_sink(request.ref.sink_id, request.cdm_model, takes_cdm=isinstance(sink, SupportsCdm))
+    require_fitting_sink(
+        request.ref.sink_id,
+        request.cdm_model,
+        takes_cdm=isinstance(sink, SupportsCdm),
+        takes_raw="sink.raw" in sink.descriptor.capabilities,
+    )
     if request.cdm_model is not None and isinstance(sink, SupportsCdm):
         sink.require_model(request.cdm_model)
 

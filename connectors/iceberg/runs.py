@@ -1,0 +1,158 @@
+"""What the sink remembers of the run that holds each (endpoint, unit, sink), and the lock on it.
+
+The epoch is taken here first and then put into the target table (:mod:`connectors.iceberg.commits`), whose commits
+check it there. A process that dies between the two has taken an epoch that nobody writes with.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import threading
+import time
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from connectors.iceberg.records import CatalogRecords, Record, conflicting
+from contracts.errors import RunInProgressError, RunSupersededError
+from contracts.receipts import FrozenRun, RunHandle, RunRef
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from connectors.iceberg.catalog import IcebergCatalog
+    from connectors.iceberg.names import Identifier
+    from contracts.model import Json
+    from contracts.plan import IngestionPlan
+
+LEASE_S = 60.0
+_TRIES = 30
+
+
+def ref_key(ref: RunRef) -> str:
+    """32 hexadecimal digits that stand for the (endpoint, unit, sink)."""
+    return hashlib.sha256("\0".join((ref.endpoint_id, ref.unit_id, ref.sink_id)).encode()).hexdigest()[:32]
+
+
+class RunRecords:
+    """Frozen runs and locks, one record each."""
+
+    def __init__(self, catalog: IcebergCatalog, namespace: str) -> None:
+        self._catalog, self._namespace = catalog, namespace
+        self._records = CatalogRecords(catalog)
+
+    def last_run(self, ref: RunRef) -> FrozenRun | None:
+        """The run that took the newest epoch, finished or not."""
+        return _run_in(self._records.read(self._name("run", ref)))
+
+    def begin(self, ref: RunRef, run_id: str, plan: IngestionPlan, *, empty: bool) -> RunHandle:
+        """Take the next epoch; another run id begins anew, the same one resumes."""
+        for _ in range(_TRIES):
+            before = self._records.read(self._name("run", ref))
+            last = _run_in(before)
+            same = last if last is not None and last.run_id == run_id else None
+            begun = FrozenRun(
+                ref=ref,
+                run_id=run_id,
+                epoch=last.epoch + 1 if last is not None else 1,
+                plan=plan,
+                started_at=same.started_at if same else datetime.now(UTC),
+                target_was_empty=same.target_was_empty if same else empty,
+                checkpoint=same.checkpoint if same else None,
+            )
+            if self._records.replace(self._name("run", ref), before, begun.model_dump(mode="json")):
+                return RunHandle(
+                    ref=ref,
+                    run_id=run_id,
+                    epoch=begun.epoch,
+                    target_was_empty=begun.target_was_empty,
+                    target_is_empty=empty,
+                )
+        raise conflicting(f"the run of {ref}")
+
+    def finish(self, run: RunHandle, checkpoint: Json | None) -> None:
+        """Note the end of the run and its checkpoint, under the fence."""
+        for _ in range(_TRIES):
+            before = self._records.read(self._name("run", run.ref))
+            last = _run_in(before)
+            if last is None or last.epoch != run.epoch:
+                raise superseded(run, last.epoch if last is not None else 0)
+            ended = last.model_copy(update={"finished_at": datetime.now(UTC), "checkpoint": checkpoint})
+            if self._records.replace(self._name("run", run.ref), before, ended.model_dump(mode="json")):
+                return
+        raise conflicting(f"the run of {run.ref}")
+
+    @contextmanager
+    def exclusive(self, ref: RunRef) -> Iterator[None]:
+        """Hold the lock of the (endpoint, unit, sink): a file's where the warehouse is a folder, else a lease."""
+        place = self._catalog.local_folder
+        with _file_lock(place, ref) if place is not None else self._lease(ref):
+            yield
+
+    @contextmanager
+    def _lease(self, ref: RunRef) -> Iterator[None]:
+        """A lease in the catalog, renewed by a thread. Only politeness: the epoch is the fence."""
+        name, holder = self._name("lock", ref), uuid4().hex
+        before = self._records.read(name)
+        held = before.content or {}
+        if held.get("until", 0.0) > time.time() or not self._keep(name, before, holder, LEASE_S):
+            raise in_progress(ref)
+        over = threading.Event()
+        renewing = threading.Thread(target=self._renew, args=(name, holder, over), name="nucleus-lease", daemon=True)
+        renewing.start()
+        try:
+            yield
+        finally:
+            over.set()
+            renewing.join()
+            now = self._records.read(name)
+            if (now.content or {}).get("holder") == holder:
+                self._keep(name, now, holder, 0.0)
+
+    def _renew(self, name: Identifier, holder: str, over: threading.Event) -> None:
+        while not over.wait(LEASE_S / 3):
+            now = self._records.read(name)
+            if (now.content or {}).get("holder") != holder or not self._keep(name, now, holder, LEASE_S):
+                return  # taken over: the epoch decides from here on
+
+    def _keep(self, name: Identifier, before: Record, holder: str, lease_s: float) -> bool:
+        return self._records.replace(name, before, {"holder": holder, "until": time.time() + lease_s})
+
+    def _name(self, kind: str, ref: RunRef) -> Identifier:
+        return self._namespace, f"{kind}_{ref_key(ref)}"
+
+
+def superseded(run: RunHandle, newer_epoch: int) -> RunSupersededError:
+    """What an overtaken run is told."""
+    return RunSupersededError(
+        f"Run {run.run_id} of {run.ref} held epoch {run.epoch}, and a newer run holds {newer_epoch}",
+        "Nothing of this slice was written; look at the newer run.",
+        epoch=run.epoch,
+        newer_epoch=newer_epoch,
+    )
+
+
+def in_progress(ref: RunRef) -> RunInProgressError:
+    """What a second run is told."""
+    return RunInProgressError(
+        f"A run of {ref} is in progress", "Wait for it to end, or cancel it; then run again.", ref=str(ref)
+    )
+
+
+def _run_in(record: Record) -> FrozenRun | None:
+    return FrozenRun.model_validate(record.content) if record.content is not None else None
+
+
+@contextmanager
+def _file_lock(place: Path, ref: RunRef) -> Iterator[None]:
+    locks = place / ".locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    with (locks / ref_key(ref)).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise in_progress(ref) from None
+        yield

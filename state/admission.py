@@ -98,9 +98,7 @@ def require_runnable(
     return dataset
 
 
-def require_fitting_sink(
-    sink_id: str, model: CdmModel | None, *, takes_cdm: bool, takes_raw: bool = False
-) -> None:
+def require_fitting_sink(sink_id: str, model: CdmModel | None, *, takes_cdm: bool, takes_raw: bool = False) -> None:
     """Rows of a common model go to a sink of common models, raw rows to any other, and to one that says it takes both.
 
     Args:

@@ -42,7 +42,12 @@ class Census:
     """
 
     def __init__(
-        self, target: IcebergTarget, plan: IngestionPlan, table: Table, cache: ManifestCache, reader: RecordReader | None
+        self,
+        target: IcebergTarget,
+        plan: IngestionPlan,
+        table: Table,
+        cache: ManifestCache,
+        reader: RecordReader | None,
     ) -> None:
         self._target, self._plan, self._table = target, plan, table
         self._live_files = cache.live_files(table)

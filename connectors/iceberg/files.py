@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections import OrderedDict
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import uuid4
 
 import polars as pl
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 _CACHED_FILES = 200_000
 _DAYS = (-719_162, 2_932_896)
-_MICROSECONDS = tuple(day * 86_400_000_000 for day in _DAYS)
+_MICROSECONDS = (_DAYS[0] * 86_400_000_000, _DAYS[1] * 86_400_000_000)
 """Python's years 1 to 9999, as Iceberg's integers: pyiceberg makes bounds of dates and times through ``datetime``."""
 
 
@@ -92,8 +92,8 @@ class Bounds(NamedTuple):
 
     field_id: int
     kind: PrimitiveType
-    low: object
-    high: object
+    low: Any
+    high: Any
 
 
 def bounds_of(table: Table, frame: pl.DataFrame, names: Sequence[str]) -> list[Bounds]:
@@ -125,7 +125,7 @@ def _overlaps(data: DataFile, bounds: Bounds) -> bool:
     return not (above or below)
 
 
-def _value(kind: PrimitiveType, said: bytes) -> object:
+def _value(kind: PrimitiveType, said: bytes) -> Any:
     # A file from before a promotion has bounds of the narrower type.
     if isinstance(kind, LongType) and len(said) == 4:
         return from_bytes(IntegerType(), said)
@@ -169,7 +169,7 @@ def _without_bounds(metadata: TableMetadata, frame: pl.DataFrame) -> TableMetada
     far = {}
     for name, dtype in frame.schema.items():
         ends = _DAYS if dtype == pl.Date else _MICROSECONDS if isinstance(dtype, pl.Datetime) else None
-        if ends is not None and not frame[name].to_physical().is_between(*ends).fill_null(value=True).all():
+        if ends is not None and not frame[name].to_physical().is_between(ends[0], ends[1]).fill_null(value=True).all():
             far[f"write.metadata.metrics.column.{name}"] = "counts"
     if not far:
         return metadata

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import random
 import threading
 import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 from uuid import uuid4
 
+from connectors.iceberg.errors import translated
 from connectors.iceberg.records import CatalogRecords, Record, conflicting
 from contracts.errors import RunInProgressError, RunSupersededError
 from contracts.receipts import FrozenRun, RunHandle, RunRef
@@ -34,7 +36,7 @@ _TRIES = 30
 
 def ref_key(ref: RunRef) -> str:
     """32 hexadecimal digits that stand for the (endpoint, unit, sink)."""
-    return hashlib.sha256("\0".join((ref.endpoint_id, ref.unit_id, ref.sink_id)).encode()).hexdigest()[:32]
+    return hashlib.sha256(ref.model_dump_json().encode()).hexdigest()[:32]
 
 
 class RunRecords:
@@ -92,6 +94,15 @@ class RunRecords:
         with _file_lock(place, ref) if place is not None else self._lease(ref):
             yield
 
+    def is_locked(self, ref: RunRef) -> bool:
+        """Whether a run holds the lock; asking takes nothing that would stand in a run's way."""
+        place = self._catalog.local_folder
+        if place is None:
+            held = self._records.read(self._name("lock", ref)).content or {}
+            return bool(held.get("until", 0.0) > time.time())
+        with _lock_file(place, ref) as file:
+            return not _try(file, fcntl.LOCK_SH)
+
     @contextmanager
     def _lease(self, ref: RunRef) -> Iterator[None]:
         """A lease in the catalog, renewed by a thread. Only politeness: the epoch is the fence."""
@@ -148,11 +159,26 @@ def _run_in(record: Record) -> FrozenRun | None:
 
 @contextmanager
 def _file_lock(place: Path, ref: RunRef) -> Iterator[None]:
-    locks = place / ".locks"
-    locks.mkdir(parents=True, exist_ok=True)
-    with (locks / ref_key(ref)).open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise in_progress(ref) from None
+    """An exclusive lock on a file; it ends with the process. Those who ask hold a shared one for a moment."""
+    with _lock_file(place, ref) as file:
+        while not _try(file, fcntl.LOCK_EX):
+            if not _try(file, fcntl.LOCK_SH):
+                raise in_progress(ref)
+            fcntl.flock(file, fcntl.LOCK_UN)
+            time.sleep(random.uniform(0, 0.002))  # noqa: S311 — two runs that begin at once do not keep in step
         yield
+
+
+def _lock_file(place: Path, ref: RunRef) -> IO[str]:
+    locks = place / ".locks"
+    with translated("opening a lock file"):
+        locks.mkdir(parents=True, exist_ok=True)
+        return (locks / ref_key(ref)).open("w")
+
+
+def _try(file: IO[str], kind: int) -> bool:
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

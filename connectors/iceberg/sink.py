@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict
-from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, ClassVar
 
 from pyiceberg.exceptions import CommitFailedException
@@ -38,6 +37,7 @@ from contracts.receipts import CensusReceipt, FrozenRun, RunHandle, RunRef, Upse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     import polars as pl
     from pyiceberg.manifest import DataFile
@@ -80,6 +80,10 @@ class IcebergSink:
     def exclusive(self, ref: RunRef) -> AbstractContextManager[None]:
         """The lock of the (endpoint, unit, sink)."""
         return self._runs.exclusive(ref)
+
+    def is_locked(self, ref: RunRef) -> bool:
+        """Whether a run holds that lock."""
+        return self._runs.is_locked(ref)
 
     def last_run(self, ref: RunRef) -> FrozenRun | None:
         """The run that took the newest epoch of this sink."""
@@ -158,9 +162,8 @@ class IcebergSink:
             with self._locks[target.table]:
                 self._commits.repeat(lambda: self._held(target, plan, run), prepare)
         except Exception as error:
-            table = self._catalog.load(target.table) if not isinstance(error, OutcomeUnknown) else None
-            if table is not None:
-                write.discard(table)
+            if not isinstance(error, OutcomeUnknown) and (there := self._catalog.load(target.table)) is not None:
+                write.discard(there)
             raise
         return kept[0]
 

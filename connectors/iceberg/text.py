@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def as_text(column: pl.Expr, dtype: pl.DataType | DataTypeClass) -> pl.Expr:
-    """The column as text: dates and times in ISO 8601 with a blank, bytes as ``\\x`` and hexadecimal digits."""
+    """The column as text: dates and times in ISO 8601 with a blank, bytes in hexadecimal as PostgreSQL writes them."""
     if isinstance(dtype, pl.Datetime):
         zone = "+00" if dtype.time_zone else ""
         return column.dt.strftime(f"%Y-%m-%d %H:%M:%S%.6f{zone}")

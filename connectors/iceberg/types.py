@@ -88,7 +88,9 @@ def _integer_digits(kind: iceberg.IcebergType) -> tuple[int, int] | None:
     """Digits before and after the point that exact numbers of the type can have; None for other types."""
     if isinstance(kind, iceberg.DecimalType):
         return kind.precision - kind.scale, kind.scale
-    return {iceberg.IntegerType: (10, 0), iceberg.LongType: (19, 0)}.get(type(kind))
+    if isinstance(kind, iceberg.IntegerType):
+        return 10, 0
+    return (19, 0) if isinstance(kind, iceberg.LongType) else None
 
 
 def converted(frame: pl.DataFrame, wanted: Mapping[str, pl.DataType], table: str) -> pl.DataFrame:

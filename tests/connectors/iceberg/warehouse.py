@@ -64,7 +64,11 @@ class Warehouse:
         return {row[0]: row for row in self.rows(plan)}
 
     def make_without_key(self, plan: IngestionPlan) -> None:
-        schema = Schema(NestedField(1, "id", LongType()), NestedField(2, "name", StringType()), NestedField(3, "changed", LongType()))
+        schema = Schema(
+            NestedField(1, "id", LongType()),
+            NestedField(2, "name", StringType()),
+            NestedField(3, "changed", LongType()),
+        )
         self.catalog.create_namespace_if_not_exists((plan.unit.dataset.namespace,))
         self.catalog.create_table(
             (plan.unit.dataset.namespace, plan.unit.dataset.name), schema, location=f"file://{self.folder}/someones"

@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 from pyiceberg.catalog import Catalog, load_catalog
 from pyiceberg.exceptions import NamespaceAlreadyExistsError, NoSuchNamespaceError, NoSuchTableError
 from pyiceberg.exceptions import TableAlreadyExistsError as TableExists
+from pyiceberg.table import Transaction
 from pyiceberg.table.update import AssertTableUUID
 from sqlalchemy.exc import IntegrityError
 
@@ -23,12 +24,31 @@ if TYPE_CHECKING:
 
     from pyiceberg.partitioning import PartitionSpec
     from pyiceberg.schema import Schema
-    from pyiceberg.table import Table, Transaction
+    from pyiceberg.table import Table
+    from pyiceberg.table.metadata import TableMetadata
 
     from connectors.iceberg.config import IcebergConfig
     from connectors.iceberg.names import Identifier
 
 _OLD_METADATA = {"write.metadata.delete-after-commit.enabled": "true", "write.metadata.previous-versions-max": "20"}
+
+
+class OneCommit(Transaction):
+    """A transaction that applies its updates once for each change of them, and not each time it is looked at.
+
+    pyiceberg copies the whole metadata, every snapshot in it, about fourteen times per commit.
+    """
+
+    def __init__(self, table: Table) -> None:
+        self._applied: tuple[Any, TableMetadata] | None = None
+        super().__init__(table, autocommit=False)
+
+    @property
+    def table_metadata(self) -> TableMetadata:
+        """The metadata as the updates so far make it."""
+        if self._applied is None or self._applied[0] is not self._updates:
+            self._applied = (self._updates, super().table_metadata)
+        return self._applied[1]
 
 
 class IcebergCatalog:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from pyiceberg.exceptions import CommitFailedException
 
+from connectors.iceberg.catalog import OneCommit
 from connectors.iceberg.records import conflicting
 from connectors.iceberg.runs import ref_key, superseded
 from connectors.iceberg.target import provisioned
@@ -68,7 +69,7 @@ class TableCommits:
         Raises:
             SinkUnreachableError: The outcome is unknown, and a look at the table did not show the snapshot.
         """
-        transaction = table.transaction()
+        transaction = OneCommit(table)
         if change.properties:
             transaction.set_properties(dict(change.properties))
         update = transaction.update_snapshot(snapshot_properties=dict(change.summary))

@@ -18,6 +18,7 @@ from pyiceberg.schema import Schema
 from pyiceberg.types import NestedField
 
 from connectors.iceberg import files
+from connectors.iceberg.catalog import OneCommit
 from connectors.iceberg.target import COLUMNS, KEYED_BY
 from connectors.iceberg.types import dtype_of, holds, promotes, widens
 from contracts.errors import ConfigInvalidError, SinkSchemaConflictError
@@ -144,7 +145,7 @@ def lacking(table: Table, target: IcebergTarget) -> Evolution:
 
 def evolved(table: Table, target: IcebergTarget, evolution: Evolution, cache: ManifestCache) -> Transaction:
     """A transaction that makes the table fit; it is not committed."""
-    transaction = table.transaction()
+    transaction = OneCommit(table)
     with transaction.update_schema(allow_incompatible_changes=True) as update:
         for column in evolution.promoted:
             update.update_column((column.name,), target.wanted[column.name])

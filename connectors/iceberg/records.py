@@ -14,6 +14,7 @@ from pyiceberg.schema import Schema
 from pyiceberg.table.update import RemoveSnapshotsUpdate
 from pyiceberg.types import NestedField, StringType
 
+from connectors.iceberg.catalog import OneCommit
 from contracts.errors import SinkLockedError
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class CatalogRecords:
         table = before.table or self._catalog.create(name, _SCHEMA, {})
         if table is None:
             return False
-        transaction = table.transaction()
+        transaction = OneCommit(table)
         said = {_SAID: json.dumps(content)}
         transaction.update_snapshot(snapshot_properties=said).fast_append().commit()
         if old := [snapshot.snapshot_id for snapshot in table.metadata.snapshots]:

@@ -111,7 +111,11 @@ class CensusReceipt(Contract):
 
 
 class RunSummary(Contract):
-    """The result of one run, for people and programs."""
+    """The result of one run, for people and programs.
+
+    ``slices_done_before`` and ``slices_done`` together are the slices that the sink holds: planned ones, late ones and
+    repairs, so they may be more than ``slices_planned``.
+    """
 
     ref: RunRef
     run_id: str

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def summary_table(summary: RunSummary) -> Table:
     """One line per fact; what was done by an earlier process of the same run is counted in."""
-    again = f", {summary.slices_done_before} of them before this process" if summary.resumed else ""
+    again = f", {summary.slices_done_before} written before this process" if summary.resumed else ""
     speed = f" ({summary.rows_read / summary.seconds:,.0f} rows/s)" if summary.seconds else ""
     stages = ", ".join(f"{name} {value:.2f}" for name, value in summary.seconds_by_stage.items())
     facts: list[tuple[str, object]] = [

@@ -222,7 +222,7 @@ def summarise(
         strategy=opened.plan.strategy,
         resumed=opened.run.resumed,
         slices_planned=len(opened.plan.slices),
-        slices_done_before=opened.slices_done,
+        slices_done_before=len(slices) - len(done_now),
         slices_done=len(done_now),
         rows_read=sum(receipt.rows_staged for receipt in done_now),
         rows_staged=sum(receipt.rows_staged for receipt in slices),

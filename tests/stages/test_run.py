@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from unittest.mock import Mock
 
 import pytest
 
@@ -315,6 +316,20 @@ def test_a_census_that_is_tried_again_counts_nothing_twice():
     assert summary.slices_done == len(slices) == 4, "two planned, one late, one repair"
     assert summary.rows_read == sum(receipt.rows_staged for receipt in slices)
     assert summary.rows_deleted == 5
+
+
+def test_late_and_repair_slices_of_an_earlier_process_are_counted():
+    """Killed when everything was written: what continues has nothing to write, and says how much was there."""
+    source, sink = CensusSource(slices=2), CensusSink()
+    finish, sink.finish_run = sink.finish_run, Mock(side_effect=SinkUnreachableError("killed at finishing"))
+    with pytest.raises(SinkUnreachableError):
+        run_of(source, sink).execute()
+    held = [key for key, receipt in sink.filed.items() if not receipt.is_census]
+    assert len(held) == 4, "two planned, one late, one repair"
+    sink.finish_run = finish
+    source.late_slices, source.repair_slices = lambda *_: (), lambda *_: ()
+    summary = run_of(source, sink).execute()
+    assert (summary.resumed, summary.slices_done_before, summary.slices_done, summary.rows_read) == (True, 4, 0, 0)
 
 
 def test_a_receipt_that_the_sink_does_not_hold_is_a_gap():

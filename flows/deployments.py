@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -10,6 +11,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
 from prefect.exceptions import ObjectAlreadyExists
 from prefect.types.entrypoint import EntrypointType
+from prefect.utilities.processutils import command_to_string
 from prefect.workers.process import ProcessWorker
 
 from flows.blocks.types import CheckpointBlock, LocalStagingBlock, MemoryStagingBlock, StateEntryBlock, endpoint_blocks
@@ -110,23 +112,41 @@ def make_pool() -> None:
     The server checks the schema of the pool's variables whenever a run is created, which is a third of that call's
     cost; so the pool has only those that a person changes: environment and working folder. Its limit is for one worker
     on a machine like this one: what exceeds it waits, and Prefect shows it as late.
+
+    The command is the one that Prefect's worker ends up with, and it is named: without one, the worker (read in Prefect
+    3.8) first starts a process that imports the flow to see where it lies, and writes the run's environment, secrets
+    included, into a file for it. That is as much work again as starting the run.
     """
     with get_client(sync_client=True) as client:
         whole = ProcessWorker.get_default_base_job_template()
-        properties = whole["variables"]["properties"]
-        template = {
-            "job_configuration": {name: f"{{{{ {name} }}}}" for name in _POOL_VARIABLES},
-            "variables": {"type": "object", "properties": {name: properties[name] for name in _POOL_VARIABLES}},
-        }
-        ours = {"base_job_template": template, "concurrency_limit": most_runs()}
+        template, limit = _job_template(whole), most_runs()
         try:
-            client.create_work_pool(WorkPoolCreate(name=POOL, type="process", **ours))
+            client.create_work_pool(
+                WorkPoolCreate(name=POOL, type="process", base_job_template=template, concurrency_limit=limit)
+            )
         except (
             ObjectAlreadyExists
         ):  # an earlier `nucleus up` made it, and a person may have changed it; or a worker did
             pool = client.read_work_pool(POOL)
             if pool.base_job_template == whole and pool.concurrency_limit is None:
-                client.update_work_pool(POOL, WorkPoolUpdate(**ours))
+                client.update_work_pool(POOL, WorkPoolUpdate(base_job_template=template, concurrency_limit=limit))
+            elif _without_command(pool.base_job_template) == _without_command(template):
+                client.update_work_pool(POOL, WorkPoolUpdate(base_job_template=template))
+
+
+def _job_template(whole: dict[str, Any]) -> dict[str, Any]:
+    properties = whole["variables"]["properties"]
+    variables = {name: f"{{{{ {name} }}}}" for name in _POOL_VARIABLES}
+    return {
+        "job_configuration": {"command": command_to_string([sys.executable, "-m", "prefect.engine"]), **variables},
+        "variables": {"type": "object", "properties": {name: properties[name] for name in _POOL_VARIABLES}},
+    }
+
+
+def _without_command(template: dict[str, Any]) -> dict[str, Any]:
+    """To compare: an older version named none, and another interpreter has another."""
+    kept = {name: value for name, value in template.get("job_configuration", {}).items() if name != "command"}
+    return {**template, "job_configuration": kept}
 
 
 def most_runs() -> int:

@@ -124,7 +124,14 @@ def test_a_worker_that_makes_the_pool_first_does_not_make_it_unlimited(
         assert made["concurrency_limit"] == most_runs()
         assert made["base_job_template"] != template
         plane.call("PATCH", f"/work_pools/{name}", {"concurrency_limit": 9})
+        job = made["base_job_template"]["job_configuration"]
+        assert job["command"].endswith(" -m prefect.engine"), "or each run begins with a process that finds its flow"
+        older = {name: value for name, value in job.items() if name != "command"}
+        template = {**made["base_job_template"], "job_configuration": older}
+        plane.call("PATCH", f"/work_pools/{name}", {"base_job_template": template})
         deployments.make_pool()
-        assert plane.call("GET", f"/work_pools/{name}")["concurrency_limit"] == 9, "what a person changed stays"
+        again = plane.call("GET", f"/work_pools/{name}")
+        assert again["concurrency_limit"] == 9, "what a person changed stays"
+        assert again["base_job_template"] == made["base_job_template"], "an older version's pool gets the command"
     finally:
         plane.call("DELETE", f"/work_pools/{name}")

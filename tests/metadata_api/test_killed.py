@@ -179,19 +179,22 @@ def test_a_run_whose_worker_died_is_not_running_for_ever(installation: Installat
         def status() -> dict[str, Any]:
             return dict(caller.data(query, e=tables.source_id)["ingestionStatus"])
 
+        def written() -> list[Path]:
+            return [*(installation.home / WORKER_FILES).glob("prefect-workspace-attempt-*")]
+
         run_id = installation.accepted(tables.requests()[0])
         until(lambda: status()["state"] == "RUNNING")
         until(lambda: tables.has_begun(0))
         installation.kill_worker_with_its_runs()
         assert status()["state"] == "RUNNING", "nobody knows yet"
-        left = [*(installation.home / WORKER_FILES).glob("prefect-workspace-attempt-*")]
-        assert left, "Prefect keeps the run's environment there, secrets included"
+        assert not written(), "the run's environment, secrets included, is on no disk"
         wait_for_end(run_id, timeout_s=120)
         until(lambda: status() == {"state": "FAILED", "lastErrorDetail": {"code": "E_RUN_STOPPED"}}, timeout_s=120)
     with connect() as plane:  # or the next worker would continue it
         plane.call("DELETE", f"/flow_runs/{run_id}")
+    (installation.home / WORKER_FILES / "prefect-workspace-attempt-of-an-older-version").mkdir()
     installation.restart()
-    assert not [each for each in left if each.exists()]
+    assert not written()
 
 
 @pytest.mark.skipif(not PROVE, reason="takes five minutes: under `make prove`")

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from contracts.errors import IngestionError
 from flows.operations.locks import is_locked
 from flows.prefect_api.runs import ENDED
+from flows.prefect_api.workers import is_worker_silent
 from metadata_api.callbacks import CallbackOutcome, deliver
 from metadata_api.errors import CallbackRefusedError
 from metadata_api.orphaned_runs import restart_orphaned_runs, will_be_restarted
@@ -142,7 +143,8 @@ class Dispatcher:
                     self._guarded("sweep", sweep)
 
     def _restart_orphaned_runs(self) -> list[str]:
-        return restart_orphaned_runs(self._runs, partial(is_locked, self._workspace))
+        is_silent = partial(is_worker_silent, self._workspace.plane)
+        return restart_orphaned_runs(self._runs, partial(is_locked, self._workspace), is_silent)
 
     def _guarded(self, what: str, work: Callable[[], object]) -> None:
         """A server that is away for a while ends nothing: the next look comes."""

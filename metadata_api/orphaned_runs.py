@@ -19,24 +19,34 @@ if TYPE_CHECKING:
     from flows.prefect_api.runs import Run, Runs
 
 CLAIMED_FOR_S = 120.0
-"""A worker that took a run and did not begin it for so long is gone."""
+"""A worker that took a run and did not begin it for so long is gone, even if nobody can say which worker it was."""
 QUIET_S = 15.0
-"""Prefect's worker reports a crash twice, two seconds apart, and the second report overwrites a retry."""
+"""Prefect's worker reports a crash twice, two seconds apart, and the second report overwrites a retry. A process that a
+worker started may outlive it by as much before it begins the run."""
 MOST_STARTS = 3
 RESTART_WITHIN_S = 3_600.0
 
 
-def restart_orphaned_runs(runs: Runs, is_locked: Callable[[RunRef], bool], now: datetime | None = None) -> list[str]:
+def restart_orphaned_runs(
+    runs: Runs,
+    is_locked: Callable[[RunRef], bool],
+    is_worker_silent: Callable[[Run, datetime], bool],
+    now: datetime | None = None,
+) -> list[str]:
     """Restart accepted runs whose worker died; returns their ids.
 
     Args:
         runs: Of the server in use.
         is_locked: Whether a process holds the unit. A run whose process works revives itself.
+        is_worker_silent: Whether the worker that took the run has missed its heartbeats.
         now: The time.
     """
     now = now or datetime.now(UTC)
     claimed = [
-        run for run in runs.find(("PENDING",), tag=ACCEPTED) if (now - run.state_at).total_seconds() > CLAIMED_FOR_S
+        run
+        for run in runs.find(("PENDING",), tag=ACCEPTED)
+        if (now - run.state_at).total_seconds() > CLAIMED_FOR_S
+        or ((now - run.state_at).total_seconds() > QUIET_S and is_worker_silent(run, now))
     ]
     crashed = [
         run

@@ -21,6 +21,9 @@ ROOT = Path(__file__).resolve().parents[2]
 WORKER_FILES = "worker-files"
 """Folder under the home for temporary files of the worker and its runs."""
 
+CSRF = "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED"
+"""Whether clients ask for a token before their first write. Each client does: one more call for every run of a unit."""
+
 SERVER: dict[str, str] = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     # In memory, a restarted server would forget leases and leave their slots taken for good.
@@ -57,6 +60,7 @@ def environment(home: Path, api_url: str) -> dict[str, str]:
         "NUCLEUS_HOME": str(home),
         "PREFECT_API_AUTH_STRING": kept_secret(login_file(home), _new_login),
         "PREFECT_API_URL": api_url,
+        CSRF: asks_for_csrf_tokens(),
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
         "PREFECT_HOME": str(home / "prefect"),
         "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",
@@ -65,11 +69,16 @@ def environment(home: Path, api_url: str) -> dict[str, str]:
     }
 
 
+def asks_for_csrf_tokens() -> str:
+    """As the server of ``nucleus up`` wants it: Prefect's own default, which is no protection by such tokens."""
+    return os.environ.get("PREFECT_SERVER_API_CSRF_PROTECTION_ENABLED") or "false"
+
+
 def worker_environment(home: Path, api_url: str) -> dict[str, str]:
-    """The worker's: with a folder of its own for temporary files, as Prefect writes a run's whole environment there."""
+    """The worker's: with a folder of its own for temporary files, and heartbeats that show soon that it is gone."""
     folder = home / WORKER_FILES
     folder.mkdir(mode=0o700, exist_ok=True)
-    return {**environment(home, api_url), "TMPDIR": str(folder)}
+    return {**environment(home, api_url), "TMPDIR": str(folder), "PREFECT_WORKER_HEARTBEAT_SECONDS": "10"}
 
 
 def remove_leftovers(home: Path) -> None:

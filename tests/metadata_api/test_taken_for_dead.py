@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
+from unittest.mock import Mock
 
 from flows.operations.locks import is_locked
 from flows.operations.statuses import state_of
@@ -50,7 +51,7 @@ def test_a_run_that_works_is_running_and_is_no_second_one(
     assert run is not None
     assert is_locked(workspace, pair.ref)
     later = run.state_at + timedelta(seconds=60)
-    assert restart_orphaned_runs(workspace.runs, partial(is_locked, workspace), later) == []
+    assert restart_orphaned_runs(workspace.runs, partial(is_locked, workspace), Mock(), later) == []
     until(lambda: (seen := workspace.runs.get(run_id)) and seen.state == "RUNNING")
     take_for_dead()
     pair.sink_sql("DROP TRIGGER nap ON nucleus.receipts")

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from connectors.postgres.client import PostgresClient, Session
     from tests.exactness.executors import ExecutorName
 
-ROUNDS: dict[ExecutorName, int] = {"threads": 255 if PROVE else 80, "prefect": 255 if PROVE else 10}
+ROUNDS: dict[ExecutorName, int] = {"threads": 255 if PROVE else 40, "prefect": 255 if PROVE else 10}
 """For each of two kinds of cursor, 500 together under `make prove`; on Prefect a round costs half a second."""
 NAIVE_ROUNDS = 120
 

@@ -13,7 +13,7 @@ from tests.exactness.executors import PROVE, ExecutorName, server_environment
 from tests.exactness.jira import worker
 from tests.exactness.processes import run_or_kill
 
-KILLS: dict[ExecutorName, int] = {"threads": 16 if PROVE else 8, "prefect": 16 if PROVE else 3}
+KILLS: dict[ExecutorName, int] = {"threads": 16 if PROVE else 4, "prefect": 16 if PROVE else 3}
 """For each of two units; 16 of them under `make prove`. On Prefect a run costs seconds."""
 LONGEST_S: dict[ExecutorName, float] = {"threads": 0.4, "prefect": 1.5}
 

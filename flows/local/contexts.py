@@ -6,6 +6,7 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from flows.local.commands import CSRF, asks_for_csrf_tokens
 from flows.local.up import down, up
 from flows.prefect_api.client import LOGIN, saved_login
 
@@ -33,6 +34,7 @@ def using(plane: LocalControlPlane) -> Iterator[None]:
     from prefect.settings import (  # noqa: PLC0415
         PREFECT_API_AUTH_STRING,
         PREFECT_API_URL,
+        PREFECT_CLIENT_CSRF_SUPPORT_ENABLED,
         PREFECT_HOME,
         temporary_settings,
     )
@@ -40,6 +42,7 @@ def using(plane: LocalControlPlane) -> Iterator[None]:
     login = saved_login(plane.home)
     names = {
         **({LOGIN: login} if login else {}),
+        CSRF: asks_for_csrf_tokens(),
         "PREFECT_API_URL": plane.api_url,
         "PREFECT_HOME": str(plane.home / "prefect"),
         "NUCLEUS_HOME": str(plane.home),
@@ -51,6 +54,7 @@ def using(plane: LocalControlPlane) -> Iterator[None]:
             {
                 PREFECT_API_URL: plane.api_url,
                 PREFECT_API_AUTH_STRING: login,
+                PREFECT_CLIENT_CSRF_SUPPORT_ENABLED: asks_for_csrf_tokens(),
                 PREFECT_HOME: plane.home / "prefect",
             }
         ):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from contracts.catalog import ColumnDescriptor, DatasetDescriptor
+from contracts.endpoint import EndpointDescriptor
 from contracts.plan import IngestionPlan, IngestionSlice
 from contracts.receipts import CensusReceipt, FrozenRun, RunHandle, RunRef, UpsertReceipt
 from contracts.unit import EndpointUnitDescriptor, UnitPolicy
@@ -86,6 +87,11 @@ class FakeSource:
 
 class FakeSink:
     """Rows and receipts in dictionaries; ``loses`` rows of every slice, when told to."""
+
+    descriptor = EndpointDescriptor(
+        template_id="fake.sink", family="fake", vendor="fake", title="Fake", description="In memory",
+        fields=(), capabilities=("sink.raw",), roles=("sink",),
+    )  # fmt: skip
 
     def __init__(self, loses: int = 0) -> None:
         self.table: set[int] = set()

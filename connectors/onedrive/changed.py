@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from connectors.http.json_api import decoded
 from connectors.onedrive.feed import DriveReading, read_changes, read_everything
 from connectors.onedrive.folders import FolderTree
+from connectors.onedrive.item_payload import item_of
 from connectors.onedrive.progress import DriveProgress
-from connectors.onedrive.rows import kind_of
 from connectors.onedrive.scope import is_inside
 
 if TYPE_CHECKING:
@@ -93,4 +92,4 @@ def _inside(
         path = reading.path(item_id, tree)
         (inside if path is not None and is_inside(path, roots) else outside).append(item_id)
     # Only files have versions; what they are asked for is known from the payload.
-    return sorted(one for one in inside if unit != "version" or kind_of(decoded(reading.items[one])) == "file"), outside
+    return sorted(one for one in inside if unit != "version" or item_of(reading.items[one]).kind == "file"), outside

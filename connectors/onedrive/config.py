@@ -27,7 +27,7 @@ class OneDriveConfig(HttpSettings):
         pattern=r"^[a-z][a-z0-9_]{0,30}$",
         description="Name of this system in tables and ids; two systems must not share one.",
     )
-    page_size: int = Field(500, ge=1, le=999, description="Items asked for by one request; the service may give less.")
+    page_size: int = Field(999, ge=1, le=999, description="Items asked for by one request; the service may give less.")
     slice_items: int = Field(200, ge=10, le=1000, description="Items whose versions or permissions a slice holds.")
 
     @field_validator("drive_ids", "user_ids", "site_ids", mode="before")

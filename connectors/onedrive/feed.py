@@ -12,6 +12,7 @@ import msgspec
 
 from connectors.http.client import Refusal
 from connectors.onedrive.folders import Folder, FolderTree, joined
+from connectors.onedrive.rows import stripped
 from contracts.errors import SourcePageFailedError
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class DriveReading:
             self.gone.add(one.id)
             return
         self.gone.discard(one.id)
-        self.items[one.id] = bytes(payload)
+        self.items[one.id] = stripped(payload)
         parent = "" if one.root is not None else one.parentReference.id
         self.parents[one.id], self._names[one.id] = parent, one.name
         if one.folder is not None or one.package is not None or one.root is not None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from connectors.onedrive.drives import find_drives
 from connectors.onedrive.reading import children_of
-from connectors.onedrive.rows import drive_row, frame_of, item_row, permission_row, version_row
+from connectors.onedrive.rows import drive_row, frame_of, item_row, permission_row, stripped, version_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,8 +49,8 @@ def _rows(client: GraphClient, unit: str, scope: DriveScope) -> Iterator[Payload
 
 
 def _top(client: GraphClient, drive_id: str) -> Iterator[Payload]:
-    yield item_row(drive_id, bytes(client.item(drive_id, "root")), "/")
+    yield item_row(drive_id, stripped(client.item(drive_id, "root")), "/")
     for page in client.of_item(drive_id, "root", "children"):
         for payload in page:
-            row = item_row(drive_id, bytes(payload), "/")
+            row = item_row(drive_id, stripped(payload), "/")
             yield row | {"path": f"/{row['name']}"}

@@ -62,9 +62,8 @@ def drive_row(payload: bytes) -> Payload:
 
 
 def item_row(drive_id: str, payload: bytes, path: str) -> Payload:
-    """An item with its path."""
-    raw = stripped(payload)
-    item = item_of(raw)
+    """An item with its path; the payload is stripped."""
+    item = item_of(payload)
     creator, modifier = _actor(item.createdBy), _actor(item.lastModifiedBy)
     file, remote = item.file or _NO_FILE, item.remoteItem or _NO_REMOTE
     return {
@@ -91,7 +90,7 @@ def item_row(drive_id: str, payload: bytes, path: str) -> Payload:
         "remote_drive_id": remote.parentReference and remote.parentReference.driveId,
         "remote_item_id": remote.id,
         "url": item.webUrl,
-        "raw": msgspec.Raw(raw),
+        "raw": msgspec.Raw(payload),
     }
 
 

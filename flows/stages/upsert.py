@@ -33,6 +33,9 @@ def upsert_slice(
 ) -> UpsertReceipt:
     """Write one staged slice with its receipt; afterwards its session is consumed, or removed.
 
+    What the source observed is not in the receipt that is returned, which may cross a process boundary (I5): it can be
+    a whole tree of folders. The sink keeps it, and the end of the run reads it there.
+
     Raises:
         UpsertError: Nothing was written, or the receipts know.
         RunSupersededError: A newer run holds the epoch.
@@ -45,7 +48,7 @@ def upsert_slice(
         staging.mark_consumed(staged.handle)
     else:
         staging.delete(staged.handle.key)
-    return receipt
+    return receipt.model_copy(update={"observed": {}})
 
 
 def gaps(plan: IngestionPlan, receipts: Iterable[UpsertReceipt], written: Iterable[str] = ()) -> tuple[str, ...]:

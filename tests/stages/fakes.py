@@ -146,6 +146,7 @@ class FakeSink:
                 rows_unchanged=len(ids) - len(fresh),
                 bytes_staged=reader.manifest.bytes,
                 expected_rows=piece.expected_rows,
+                observed=reader.manifest.report.observed,
                 strategy="fake",
             )
             self.filed[piece.key] = receipt

@@ -22,6 +22,7 @@ from contracts.errors import (
     StageUnsealedError,
     StagingUnavailableError,
 )
+from contracts.plan import SliceReport
 from contracts.receipts import UpsertReceipt
 from flows.stages import retries
 from flows.stages.export import RunStopped
@@ -330,6 +331,32 @@ def test_late_and_repair_slices_of_an_earlier_process_are_counted():
     source.late_slices, source.repair_slices = lambda *_: (), lambda *_: ()
     summary = run_of(source, sink).execute()
     assert (summary.resumed, summary.slices_done_before, summary.slices_done, summary.rows_read) == (True, 4, 0, 0)
+
+
+def test_what_a_source_observed_is_read_from_the_sink_and_crosses_no_boundary():
+    """A drive of 100,000 items has a tree of folders of some hundred KiB, which its checkpoint needs (I5)."""
+    tree = "x" * 600_000
+
+    class TreeSource(FakeSource):
+        def export(self, plan, piece, view=None):
+            yield from super().export(plan, piece, view)
+            return SliceReport(observed={"tree": tree})
+
+        def checkpoint(self, plan, receipts):
+            return {"trees": [one.observed["tree"] for one in receipts]}
+
+    class ReceiptSizes(Notes):
+        def staged(self, piece, receipt):
+            sizes.append(len(receipt.model_dump_json()))
+
+        def upserted(self, piece, receipt):
+            sizes.append(len(receipt.model_dump_json()))
+
+    sizes: list[int] = []
+    run = UnitRun(TreeSource(slices=2), FakeSink(), MemoryStaging(), request_of(), observer=ReceiptSizes())
+    assert run.execute().checkpoint_after == {"trees": [tree, tree]}
+    assert len(sizes) == 4
+    assert max(sizes) < 64 * 1024
 
 
 def test_a_receipt_that_the_sink_does_not_hold_is_a_gap():

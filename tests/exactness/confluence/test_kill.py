@@ -9,7 +9,7 @@ import pytest
 
 from sandbox.confluence import ConfluenceSite, SandboxConfluence
 from tests.connectors.confluence.moving import QUICK, ConfluenceIngestion, assert_equal
-from tests.exactness.confluence import worker
+from tests.exactness import site_worker
 from tests.exactness.executors import PROVE
 from tests.exactness.processes import run_or_kill
 
@@ -22,12 +22,15 @@ class WikiChain:
 
     def __init__(self, server: SandboxConfluence, sink_url: str, staging: str, unit: str) -> None:
         wiki = {"base_url": server.url, "email": server.email, "api_token": server.token, **QUICK}
-        self.order = {"wiki": wiki, "sink": sink_url, "staging": staging, "unit": unit, "checkpoint": None}
+        self.order = {
+            "template": "http.confluence", "site": wiki, "sink": sink_url, "staging": staging, "unit": unit,
+            "policy": {"census_every_s": 0}, "checkpoint": None,
+        }  # fmt: skip
         self.kills = 0
 
     def run(self, mode: str, after_s: float | None = None) -> dict[str, Any] | None:
         """The summary of a run that ended; None of one that was killed."""
-        summary = run_or_kill(worker.run_once, {**self.order, "mode": mode}, after_s)
+        summary = run_or_kill(site_worker.run_once, {**self.order, "mode": mode}, after_s)
         if summary is None:
             self.kills += 1
         else:

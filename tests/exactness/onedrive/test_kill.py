@@ -9,8 +9,8 @@ import pytest
 
 from sandbox.onedrive import DriveSite, SandboxOneDrive
 from tests.connectors.onedrive.moving import DriveIngestion, assert_equal, settings_of
+from tests.exactness import site_worker
 from tests.exactness.executors import PROVE
-from tests.exactness.onedrive import worker
 from tests.exactness.processes import run_or_kill
 
 NEVER = {"census_every_s": 1e9, "max_delete_fraction": 1.0}
@@ -80,18 +80,18 @@ def test_killed_again_and_again(name, database, tmp_path):
     rng = random.Random(name)
     with SandboxOneDrive(DriveSite(drives=3, items=150), latency_s=0.02) as server:
         order: dict[str, Any] = {
-            "onedrive": settings_of(server), "sink": database, "staging": str(tmp_path), "unit": name,
+            "template": "http.onedrive", "site": settings_of(server), "sink": database, "staging": str(tmp_path), "unit": name,
             "policy": NEVER, "checkpoint": None, "mode": "full",
         }  # fmt: skip
         kills = 0
         while kills < KILLS:
-            summary = run_or_kill(worker.run_once, order, rng.uniform(0.02, 0.9))
+            summary = run_or_kill(site_worker.run_once, order, rng.uniform(0.02, 0.9))
             kills += summary is None
             if summary is not None:
                 order["mode"] = "incremental"
             server.site.churn(4, rng)
         order["mode"] = "incremental"
         for _ in range(2):
-            assert run_or_kill(worker.run_once, order) is not None
+            assert run_or_kill(site_worker.run_once, order) is not None
         with DriveIngestion(server, database) as mover:
             assert_equal(mover, name)

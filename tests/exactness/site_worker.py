@@ -1,15 +1,15 @@
-"""One run of one unit in a process of its own, so that it can be killed."""
+"""One run of one unit of a site into raw tables, in a process of its own, so that it can be killed."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from connectors.confluence.config import ConfluenceConfig
-from connectors.confluence.source import ConfluenceSource
 from connectors.postgres.config import PostgresConfig
 from connectors.postgres.sink import PostgresSink
+from connectors.registry import EndpointRegistry
 from contracts.receipts import RunRef
+from contracts.unit import UnitPolicy
 from flows.stages.plan import RunRequest
 from flows.stages.run import UnitRun
 from staging.config import LocalStagingConfig
@@ -20,17 +20,21 @@ if TYPE_CHECKING:
 
 
 def run_once(order: dict[str, Any], say: Callable[[Any], None]) -> int:
-    """Run; say "ready", then what became of it."""
-    source = ConfluenceSource(ConfluenceConfig.model_validate(order["wiki"]))
+    """Run ``order``: template, site (its configuration), unit, mode, policy, checkpoint, sink (URL), staging (folder).
+
+    Says "ready", then what became of it.
+    """
+    factory = EndpointRegistry().get(order["template"])
+    source = factory.source(factory.config_class.model_validate(order["site"]))
     sink = PostgresSink(PostgresConfig.model_validate({"url": order["sink"]}))
     staging = open_staging(LocalStagingConfig(path=Path(order["staging"])))
-    units = source.list_units(source.collect_catalog("wiki"))
+    units = source.list_units(source.collect_catalog("site"))
     unit = next(one for one in units if one.dataset.name == order["unit"])
     request = RunRequest(
-        ref=RunRef(endpoint_id="wiki", unit_id=unit.unit_id, sink_id="raw"),
+        ref=RunRef(endpoint_id="site", unit_id=unit.unit_id, sink_id="raw"),
         unit=unit,
         mode=order["mode"],
-        policy=unit.default_policy.model_copy(update={"census_every_s": 0}),
+        policy=UnitPolicy.model_validate({**unit.default_policy.model_dump(), **order["policy"]}),
         checkpoint=order["checkpoint"],
     )
     run = UnitRun(source, sink, staging, request)

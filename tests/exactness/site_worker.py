@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from flows.stages.plan import RunRequest
 from flows.stages.run import UnitRun
 from staging.config import LocalStagingConfig
 from staging.factory import open_staging
+from tests.exactness.executors import executed, executor_named, server_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 def run_once(order: dict[str, Any], say: Callable[[Any], None]) -> int:
     """Run ``order``: template, site (its configuration), unit, mode, policy, checkpoint, sink (URL), staging (folder).
+
+    ``executor`` says where; on Prefect with the server that ``environment`` names.
 
     Says "ready", then what became of it.
     """
@@ -37,7 +41,9 @@ def run_once(order: dict[str, Any], say: Callable[[Any], None]) -> int:
         policy=UnitPolicy.model_validate({**unit.default_policy.model_dump(), **order["policy"]}),
         checkpoint=order["checkpoint"],
     )
-    run = UnitRun(source, sink, staging, request)
-    say("ready")
-    say(run.execute().model_dump(mode="json"))
+    name = order["executor"]
+    with server_of(order["environment"]) if name == "prefect" else nullcontext():
+        run = UnitRun(source, sink, staging, request, executor=executor_named(name))
+        say("ready")
+        say(executed(run, name).model_dump(mode="json"))
     return 0

@@ -10,21 +10,26 @@ import pytest
 from sandbox.confluence import ConfluenceSite, SandboxConfluence
 from tests.connectors.confluence.moving import QUICK, ConfluenceIngestion, assert_equal
 from tests.exactness import site_worker
-from tests.exactness.executors import PROVE
+from tests.exactness.executors import PROVE, ExecutorName, each_on, server_environment
 from tests.exactness.processes import run_or_kill
 
-KILLS = 30 if PROVE else 3
-"""For each unit; each kill costs a process's start."""
+KILLS: dict[ExecutorName, int] = {"threads": 30 if PROVE else 3, "prefect": 15 if PROVE else 1}
+"""For each unit; each kill costs a process's start, on Prefect a flow run's too."""
+LONGEST_S: dict[ExecutorName, float] = {"threads": 0.6, "prefect": 1.5}
+UNITS = ("page", "comment", "link") if PROVE else ("page", "link")
 
 
 class WikiChain:
     """Processes one after the other, each killed or not, over one site, one sink and one staging area."""
 
-    def __init__(self, server: SandboxConfluence, sink_url: str, staging: str, unit: str) -> None:
+    def __init__(
+        self, server: SandboxConfluence, sink_url: str, staging: str, unit: str, executor: ExecutorName
+    ) -> None:
         wiki = {"base_url": server.url, "email": server.email, "api_token": server.token, **QUICK}
         self.order = {
             "template": "http.confluence", "site": wiki, "sink": sink_url, "staging": staging, "unit": unit,
-            "policy": {"census_every_s": 0}, "checkpoint": None,
+            "policy": {"census_every_s": 0}, "checkpoint": None, "executor": executor,
+            "environment": server_environment(),
         }  # fmt: skip
         self.kills = 0
 
@@ -40,15 +45,17 @@ class WikiChain:
 
 @pytest.mark.slow(9)
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("unit", ["page", "comment", "link"] if PROVE else ["page", "link"])
-def test_killed_again_and_again(unit, database, tmp_path):
+@pytest.mark.parametrize(
+    ("executor", "unit"), each_on(threads=UNITS, prefect=UNITS if PROVE else ["page"]), indirect=["executor"]
+)
+def test_killed_again_and_again(executor, unit, database, tmp_path):
     chance = random.Random(unit)
     site = ConfluenceSite(pages=150)
     with SandboxConfluence(site, latency_s=0.01) as server:
-        chain = WikiChain(server, database, str(tmp_path), unit)
+        chain = WikiChain(server, database, str(tmp_path), unit, executor)
         mode = "full"
-        while chain.kills < KILLS:
-            summary = chain.run(mode, chance.uniform(0.02, 0.6))
+        while chain.kills < KILLS[executor]:
+            summary = chain.run(mode, chance.uniform(0.02, LONGEST_S[executor]))
             if summary is not None:
                 mode = "incremental" if mode == "full" else "full"
                 site.advance(900)
@@ -61,4 +68,4 @@ def test_killed_again_and_again(unit, database, tmp_path):
         mover = ConfluenceIngestion(server, database)
         assert_equal(mover, unit)
         mover.close()
-    print(f"\n{unit}: {chain.kills} kills")
+    print(f"\n{unit} on {executor}: {chain.kills} kills")

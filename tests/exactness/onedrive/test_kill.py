@@ -10,11 +10,14 @@ import pytest
 from sandbox.onedrive import DriveSite, SandboxOneDrive
 from tests.connectors.onedrive.moving import DriveIngestion, assert_equal, settings_of
 from tests.exactness import site_worker
-from tests.exactness.executors import PROVE
+from tests.exactness.executors import PROVE, ExecutorName, each_on, server_environment
 from tests.exactness.processes import run_or_kill
 
 NEVER = {"census_every_s": 1e9, "max_delete_fraction": 1.0}
-STOPS, KILLS = (4, 18)
+STOPS = 4
+KILLS: dict[ExecutorName, int] = {"threads": 18, "prefect": 15 if PROVE else 1}
+LONGEST_S: dict[ExecutorName, float] = {"threads": 0.9, "prefect": 1.8}
+UNITS = ("item", "permission") if PROVE else ()
 
 
 class EndedHereError(Exception):
@@ -72,20 +75,21 @@ def test_ended_between_any_two_steps(name, database):
             mover.close()
 
 
-@pytest.mark.skipif(not PROVE, reason="takes minutes: under `make prove`")
+@pytest.mark.slow(9)
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("name", ["item", "permission"])
-def test_killed_again_and_again(name, database, tmp_path):
-    """Processes killed at random moments, over one site, one sink and one staging area."""
+@pytest.mark.parametrize(("executor", "name"), each_on(threads=UNITS, prefect=UNITS or ["item"]), indirect=["executor"])
+def test_killed_again_and_again(executor, name, database, tmp_path):
+    """Processes killed at random moments, over one site, one sink and one staging area; many under `make prove`."""
     rng = random.Random(name)
     with SandboxOneDrive(DriveSite(drives=3, items=150), latency_s=0.02) as server:
         order: dict[str, Any] = {
             "template": "http.onedrive", "site": settings_of(server), "sink": database, "staging": str(tmp_path), "unit": name,
             "policy": NEVER, "checkpoint": None, "mode": "full",
+            "executor": executor, "environment": server_environment(),
         }  # fmt: skip
         kills = 0
-        while kills < KILLS:
-            summary = run_or_kill(site_worker.run_once, order, rng.uniform(0.02, 0.9))
+        while kills < KILLS[executor]:
+            summary = run_or_kill(site_worker.run_once, order, rng.uniform(0.02, LONGEST_S[executor]))
             kills += summary is None
             if summary is not None:
                 order["mode"] = "incremental"

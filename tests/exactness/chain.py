@@ -127,6 +127,7 @@ class Chain:
             "delays_s": retries.DELAYS_S,
             "source": self.pair.source_url,
             "sink": self.pair.sink_url,
+            "maker": self.pair.maker,
             "folder": str(self.folder / "staged"),
             "checkpoint": str(self.folder / "checkpoint.json"),
             "mode": self.mode,
@@ -151,7 +152,7 @@ class Chain:
     def _state(self) -> tuple[str, bool, dict[str, int]]:
         """(run id, whether it is finished, epoch by slice)."""
         run = self.pair.run_id()
-        finished = bool(run) and self.pair.look("SELECT finished_at IS NOT NULL FROM nucleus.runs") == "t"
+        finished = bool(run) and self.pair.finished()
         return run, finished, self.pair.receipts()
 
     def _after_kill(self, before: tuple[str, bool, dict[str, int]]) -> None:
@@ -171,11 +172,9 @@ class Chain:
         assert all(epoch > newest for key, epoch in after.items() if key not in before), f"seed {self.seed}: {after}"
 
     def _lock_is_free(self) -> None:
-        """The server lets the dead holder's lock go as soon as it reads the end of its connection."""
+        """The dead holder's lock goes as soon as the other side notices its end: a connection's, or a file's."""
         began = time.monotonic()
-        held = f"SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database WHERE locktype = 'advisory' \
-            AND datname = '{self.pair.sink}'"
-        while self.pair.look(held) != "0":
+        while self.pair.is_locked():
             assert time.monotonic() < began + 5.0, f"seed {self.seed}: the run lock outlives its process"
             time.sleep(0.01)
         self.slowest_unlock_s = max(self.slowest_unlock_s, time.monotonic() - began)

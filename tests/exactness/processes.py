@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _OURS = [
     *("flows.ingest_unit", "tests.exactness.worker", "tests.exactness.jira.worker"),
     *("connectors.postgres.factory", "connectors.jira.factory", "flows.blocks", "polars._utils.parquet"),
+    *("connectors.iceberg.sink", "pyiceberg.catalog.sql", "pyarrow.parquet", "pyarrow.dataset"),
 ]
 # What Prefect loads only when a flow runs: half of what a short run would take. A module that is gone is passed over.
 _LOADED_BY_RUNS = [

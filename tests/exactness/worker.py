@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 from connectors.postgres.config import PostgresConfig
@@ -124,7 +125,40 @@ def fuse_upserts(sink: PostgresSink, fuse: Any) -> PostgresSink:
     return sink
 
 
-class FusedSink(PostgresSink):
+class FusedCalls:
+    """What a sink of any kind tells the fuse; it comes before the sink's own class."""
+
+    _fuse: Fuse
+
+    def begin_run(self, ref: RunRef, run_id: str, plan: IngestionPlan) -> RunHandle:
+        """Take the epoch, then tell."""
+        run: RunHandle = super().begin_run(ref, run_id, plan)  # type: ignore[misc]
+        self._fuse.at("epoch-taken")
+        return run
+
+    def upsert(self, run: RunHandle, plan: IngestionPlan, piece: IngestionSlice, reader: RecordReader) -> UpsertReceipt:
+        """Tell before, within and after."""
+        self._fuse.at("before-upsert")
+        receipt: UpsertReceipt = super().upsert(run, plan, piece, FusedReader(reader, self._fuse))  # type: ignore[misc]
+        self._fuse.at("receipt-committed")
+        return receipt
+
+    def reconcile(
+        self, run: RunHandle, plan: IngestionPlan, keys: RecordReader
+    ) -> tuple[CensusReceipt, tuple[Json, ...]]:
+        """Compare, then tell."""
+        found: tuple[CensusReceipt, tuple[Json, ...]] = super().reconcile(run, plan, keys)  # type: ignore[misc]
+        self._fuse.at("census-done")
+        return found
+
+    def finish_run(self, run: RunHandle, checkpoint: Json | None) -> None:
+        """Tell before and after."""
+        self._fuse.at("finishing")
+        super().finish_run(run, checkpoint)  # type: ignore[misc]
+        self._fuse.at("run-finished")
+
+
+class FusedSink(FusedCalls, PostgresSink):
     """A sink that tells the fuse, also between the receipt and the COMMIT."""
 
     def __init__(self, url: str, fuse: Fuse) -> None:
@@ -137,33 +171,6 @@ class FusedSink(PostgresSink):
             fuse.at("census-filed" if receipt.strategy == "census" else "receipt-filed")
 
         self._ledger.file = filed  # type: ignore[method-assign]
-
-    def begin_run(self, ref: RunRef, run_id: str, plan: IngestionPlan) -> RunHandle:
-        """Take the epoch, then tell."""
-        run = super().begin_run(ref, run_id, plan)
-        self._fuse.at("epoch-taken")
-        return run
-
-    def upsert(self, run: RunHandle, plan: IngestionPlan, piece: IngestionSlice, reader: RecordReader) -> UpsertReceipt:
-        """Tell before, within and after."""
-        self._fuse.at("before-upsert")
-        receipt = super().upsert(run, plan, piece, FusedReader(reader, self._fuse))
-        self._fuse.at("receipt-committed")
-        return receipt
-
-    def reconcile(
-        self, run: RunHandle, plan: IngestionPlan, keys: RecordReader
-    ) -> tuple[CensusReceipt, tuple[Json, ...]]:
-        """Compare, then tell."""
-        found = super().reconcile(run, plan, keys)
-        self._fuse.at("census-done")
-        return found
-
-    def finish_run(self, run: RunHandle, checkpoint: Json | None) -> None:
-        """Tell before and after."""
-        self._fuse.at("finishing")
-        super().finish_run(run, checkpoint)
-        self._fuse.at("run-finished")
 
 
 def fused_staging(folder: str, fuse: Fuse) -> LocalStaging:
@@ -193,7 +200,7 @@ def run_once(order: dict[str, Any], say: Callable[[Any], None]) -> int:
         # keeps what it compiled, and every later process fails at the half of it.
         sys.dont_write_bytecode = True
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
-    source, sink = FusedSource(order["source"], fuse), FusedSink(order["sink"], fuse)
+    source, sink = FusedSource(order["source"], fuse), resolve_name(order["maker"])(order["sink"], fuse)
     staging = fused_staging(order["folder"], fuse)
     say("ready")
     try:
@@ -206,7 +213,7 @@ def run_once(order: dict[str, Any], say: Callable[[Any], None]) -> int:
     return 0
 
 
-def on_threads(order: dict[str, Any], source: FusedSource, sink: FusedSink, staging: LocalStaging, fuse: Fuse) -> Any:
+def on_threads(order: dict[str, Any], source: FusedSource, sink: Any, staging: LocalStaging, fuse: Fuse) -> Any:
     """The bare stages."""
     saved = Path(order["checkpoint"])
     checkpoint = json.loads(saved.read_text()) if saved.exists() else None
@@ -220,7 +227,7 @@ def on_threads(order: dict[str, Any], source: FusedSource, sink: FusedSink, stag
     return summary.model_dump(mode="json")
 
 
-def on_prefect(order: dict[str, Any], source: FusedSource, sink: FusedSink, staging: LocalStaging, fuse: Fuse) -> Any:
+def on_prefect(order: dict[str, Any], source: FusedSource, sink: Any, staging: LocalStaging, fuse: Fuse) -> Any:
     """The flow that a deployment runs, against the server of the tests; only what the fuse needs is put in its way."""
     succeeded = UnitStates.succeeded
 

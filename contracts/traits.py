@@ -105,6 +105,18 @@ class SupportsAdoption(Protocol):
 
 
 @runtime_checkable
+class SupportsCompaction(Protocol):
+    """The sink's tables gather small files, old versions and remains of runs that were cut off."""
+
+    def compact(self, ref: RunRef) -> tuple[str, ...]:
+        """Tidy the table that the last run of the (endpoint, unit, sink) wrote; one line per thing that was done.
+
+        Safe at any time, beside a run too: no row and no receipt is lost. Idempotent.
+        """
+        ...
+
+
+@runtime_checkable
 class SupportsLockCheck(Protocol):
     """The sink can be asked for a run's lock without taking it, so that asking never stands in a run's way."""
 

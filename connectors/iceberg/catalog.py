@@ -13,14 +13,14 @@ from pyiceberg.catalog import Catalog, load_catalog
 from pyiceberg.exceptions import NamespaceAlreadyExistsError, NoSuchNamespaceError, NoSuchTableError
 from pyiceberg.exceptions import TableAlreadyExistsError as TableExists
 from pyiceberg.table import Transaction
-from pyiceberg.table.update import AssertTableUUID
+from pyiceberg.table.update import AssertTableUUID, RemoveSnapshotsUpdate
 from sqlalchemy.exc import IntegrityError
 
 from connectors.iceberg.errors import translated
 from connectors.iceberg.names import folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from pyiceberg.partitioning import PartitionSpec
     from pyiceberg.schema import Schema
@@ -49,6 +49,10 @@ class OneCommit(Transaction):
         if self._applied is None or self._applied[0] is not self._updates:
             self._applied = (self._updates, super().table_metadata)
         return self._applied[1]
+
+    def forget(self, snapshot_ids: Sequence[int]) -> None:
+        """Take snapshots out of the table's metadata, in the same commit."""
+        self._updates += (RemoveSnapshotsUpdate(snapshot_ids=list(snapshot_ids)),)
 
 
 class IcebergCatalog:

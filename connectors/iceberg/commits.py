@@ -12,7 +12,7 @@ import random
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pyiceberg.exceptions import CommitFailedException
 
@@ -21,20 +21,20 @@ from connectors.iceberg.records import conflicting
 from connectors.iceberg.runs import ref_key, superseded
 from connectors.iceberg.target import provisioned
 from contracts.errors import IngestionError, SinkNotProvisionedError, SinkUnreachableError
-from contracts.receipts import UpsertReceipt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from pyiceberg.manifest import DataFile
     from pyiceberg.table import Table
+    from pyiceberg.table.update.snapshot import _SnapshotProducer
 
     from connectors.iceberg.catalog import IcebergCatalog
     from connectors.iceberg.target import IcebergTarget
     from contracts.receipts import RunHandle, RunRef
 
-RUN, EPOCH, SLICE, RECEIPT = "nucleus.run-id", "nucleus.epoch", "nucleus.slice", "nucleus.receipt"
-REF = "nucleus.ref"
+REF, RUN, EPOCH = "nucleus.ref", "nucleus.run-id", "nucleus.epoch"
+"""In the summary of every snapshot of a run."""
 LAST_REF = "nucleus.last-ref"
 """Table property: whose run began last."""
 _TRIES = 50
@@ -49,12 +49,14 @@ class Change:
         removed: Files that are no longer part of the table.
         summary: What is said in the snapshot.
         properties: Table properties that change with it.
+        forgotten: Snapshots that the table need not remember any more.
     """
 
     added: Sequence[DataFile] = ()
     removed: Sequence[DataFile] = ()
     summary: Mapping[str, str] = field(default_factory=dict)
     properties: Mapping[str, str] = field(default_factory=dict)
+    forgotten: Sequence[int] = ()
 
 
 class TableCommits:
@@ -69,16 +71,7 @@ class TableCommits:
         Raises:
             SinkUnreachableError: The outcome is unknown, and a look at the table did not show the snapshot.
         """
-        transaction = OneCommit(table)
-        if change.properties:
-            transaction.set_properties(dict(change.properties))
-        update = transaction.update_snapshot(snapshot_properties=dict(change.summary))
-        producer = update.overwrite() if change.removed else update.fast_append()
-        for file in change.removed:
-            producer.delete_data_file(file)
-        for file in change.added:
-            producer.append_data_file(file)
-        producer.commit()
+        transaction, producer = _staged(table, change)
         try:
             self._catalog.commit(table, transaction)
         except CommitFailedException:
@@ -141,40 +134,26 @@ def fenced(table: Table | None, target: IcebergTarget, run: RunHandle) -> Table:
 def beginning(run: RunHandle, properties: Mapping[str, str] | None = None) -> Change:
     """The snapshot that makes the run's epoch the table's."""
     said = {epoch_property(run.ref): str(run.epoch), LAST_REF: run.ref.model_dump_json()}
-    return Change(summary=_said(run), properties={**(properties or {}), **said})
+    return Change(summary=run_summary(run), properties={**(properties or {}), **said})
 
 
-def receipt_summary(run: RunHandle, receipt: UpsertReceipt) -> dict[str, str]:
-    """What the snapshot of a slice says."""
-    return {**_said(run), SLICE: receipt.slice_key, RECEIPT: receipt.model_dump_json()}
-
-
-def receipts_in(table: Table, run: RunHandle) -> dict[str, UpsertReceipt]:
-    """Receipts of the run by slice key, from the snapshots that led to the table's present state."""
-    found: dict[str, str] = {}
-    for key, text in _receipts(table, run):
-        found.setdefault(key, text)
-    return {key: UpsertReceipt.model_validate_json(text) for key, text in found.items()}
-
-
-def receipt_in(table: Table, run: RunHandle, slice_key: str) -> UpsertReceipt | None:
-    """The receipt of one slice, or None."""
-    text = next((text for key, text in _receipts(table, run) if key == slice_key), None)
-    return UpsertReceipt.model_validate_json(text) if text is not None else None
-
-
-def _receipts(table: Table, run: RunHandle) -> Iterator[tuple[str, str]]:
-    """Slice keys and receipts of the run, newest first."""
-    wanted = ref_key(run.ref)
-    snapshots = {snapshot.snapshot_id: snapshot for snapshot in table.metadata.snapshots}
-    snapshot = table.current_snapshot()
-    while snapshot is not None:
-        said = snapshot.summary
-        if said is not None and said[REF] == wanted and said[RUN] == run.run_id and said[RECEIPT]:
-            yield str(said[SLICE]), str(said[RECEIPT])
-        parent = snapshot.parent_snapshot_id
-        snapshot = snapshots.get(parent) if parent is not None else None
-
-
-def _said(run: RunHandle) -> dict[str, str]:
+def run_summary(run: RunHandle) -> dict[str, str]:
+    """What each snapshot of a run says."""
     return {REF: ref_key(run.ref), RUN: run.run_id, EPOCH: str(run.epoch)}
+
+
+def _staged(table: Table, change: Change) -> tuple[OneCommit, _SnapshotProducer[Any]]:
+    """A transaction that holds the change, and what wrote its manifests."""
+    transaction = OneCommit(table)
+    if change.properties:
+        transaction.set_properties(dict(change.properties))
+    update = transaction.update_snapshot(snapshot_properties=dict(change.summary))
+    producer: _SnapshotProducer[Any] = update.overwrite() if change.removed else update.fast_append()
+    for file in change.removed:
+        producer.delete_data_file(file)
+    for file in change.added:
+        producer.append_data_file(file)
+    producer.commit()
+    if change.forgotten:
+        transaction.forget(change.forgotten)
+    return transaction, producer

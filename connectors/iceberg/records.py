@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.schema import Schema
-from pyiceberg.table.update import RemoveSnapshotsUpdate
 from pyiceberg.types import NestedField, StringType
 
 from connectors.iceberg.catalog import OneCommit
@@ -56,7 +55,7 @@ class CatalogRecords:
         said = {_SAID: json.dumps(content)}
         transaction.update_snapshot(snapshot_properties=said).fast_append().commit()
         if old := [snapshot.snapshot_id for snapshot in table.metadata.snapshots]:
-            transaction._updates += (RemoveSnapshotsUpdate(snapshot_ids=old),)  # noqa: SLF001 — in the same commit
+            transaction.forget(old)
         try:
             self._catalog.commit(table, transaction)
         except CommitFailedException:

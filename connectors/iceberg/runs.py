@@ -87,6 +87,11 @@ class RunRecords:
                 return
         raise conflicting(f"the run of {run.ref}")
 
+    def is_unfinished(self, key: str | None, run_id: str | None) -> bool:
+        """Whether that run (``ref_key``, run id) holds its (endpoint, unit, sink) and has not ended."""
+        last = _run_in(self._records.read((self._namespace, f"run_{key}"))) if key else None
+        return last is not None and last.run_id == run_id and last.finished_at is None
+
     @contextmanager
     def exclusive(self, ref: RunRef) -> Iterator[None]:
         """Hold the lock of the (endpoint, unit, sink): a file's where the warehouse is a folder, else a lease."""

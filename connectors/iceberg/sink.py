@@ -12,20 +12,13 @@ from pyiceberg.exceptions import CommitFailedException
 from connectors.iceberg import evolution, models
 from connectors.iceberg.catalog import IcebergCatalog
 from connectors.iceberg.census import Census
-from connectors.iceberg.commits import (
-    Change,
-    TableCommits,
-    beginning,
-    epoch_property,
-    fenced,
-    receipt_in,
-    receipt_summary,
-    receipts_in,
-)
+from connectors.iceberg.commits import Change, TableCommits, beginning, epoch_property, fenced
 from connectors.iceberg.descriptor import DESCRIPTOR
 from connectors.iceberg.errors import translated
 from connectors.iceberg.files import ManifestCache
+from connectors.iceberg.maintenance import Maintenance
 from connectors.iceberg.owners import has_rows, owning, require_free, require_owner
+from connectors.iceberg.receipts import receipt_in, receipts_in, with_receipt
 from connectors.iceberg.records import conflicting
 from connectors.iceberg.runs import RunRecords, superseded
 from connectors.iceberg.target import IcebergTarget, UnitOwner, owner_in, provisioned, target_of
@@ -151,7 +144,7 @@ class IcebergSink:
                 return None
             written = write.against(table)
             kept[:] = [_receipt(run, piece, reader, written, time.monotonic() - started)]
-            return Change(written.added, written.removed, receipt_summary(run, kept[0]))
+            return with_receipt(table, run, kept[0], written)
 
         if run.target_was_empty and target.key:
             # What a first load writes is mostly new files: they are written side by side, and checked under the lock.
@@ -217,6 +210,20 @@ class IcebergSink:
         target = self._target(plan)
         return models.tombstoned_ids(self._loaded(target), target, self._cache)
 
+    def compact(self, ref: RunRef) -> tuple[str, ...]:
+        """Merge small files, forget old snapshots, remove stray files; what was done, one line each."""
+        last = self._runs.last_run(ref)
+        if last is None:
+            return ()
+        name, config = self._target(last.plan).table, self._config
+        upkeep = Maintenance(self._catalog, self._commits, self._cache, self._runs, config.target_file_bytes)
+        done = (
+            upkeep.merge_files(name),
+            upkeep.expire(name, config.keep_snapshots_s),
+            upkeep.remove_strays(name, config.orphan_grace_s),
+        )
+        return tuple(f"{'.'.join(name)}: {line}" for line in done if line is not None)
+
     def close(self) -> None:
         """Close the catalog's connections."""
         self._catalog.close()
@@ -243,9 +250,11 @@ class IcebergSink:
                 "census",
                 deleted=found.rows_deleted + (earlier.rows_deleted if earlier else 0),
                 tombstoned=found.rows_tombstoned + (earlier.rows_tombstoned if earlier else 0),
+                added=added,
+                removed=removed,
             )
             receipt = _receipt(run, piece, keys, written, time.monotonic() - started)
-            return Change(added, removed, receipt_summary(run, receipt))
+            return with_receipt(table, run, receipt, written)
 
         with self._locks[target.table]:
             self._commits.repeat(lambda: self._held(target, plan, run), prepare)

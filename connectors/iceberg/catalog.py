@@ -143,6 +143,9 @@ class IcebergCatalog:
         if warehouse is not None and config.catalog_type != "rest":
             warehouse = _root(warehouse)
         named = {"uri": uri, "warehouse": warehouse}
+        if config.catalog_type == "rest" and config.credential is not None and uri is not None:
+            # The specification's own place for tokens, which pyiceberg would take too, with a warning.
+            named["oauth2-server-uri"] = f"{uri.rstrip('/')}/v1/oauth/tokens"
         secrets = {"credential": config.credential, "token": config.token, **config.secret_properties}
         return {
             "type": config.catalog_type,

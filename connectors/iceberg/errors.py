@@ -17,6 +17,7 @@ from sqlalchemy import exc as sql
 from contracts.errors import (
     SinkAuthError,
     SinkLockedError,
+    SinkNameError,
     SinkPrivilegeError,
     SinkTlsError,
     SinkUnreachableError,
@@ -25,7 +26,7 @@ from contracts.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _CAUGHT = (iceberg.RESTError, http.RequestException, sql.DBAPIError, OSError)
 _DENIED = ("ACCESS_DENIED", "AccessDenied", "readonly database", "read-only", "permission denied", "Forbidden")
@@ -48,16 +49,39 @@ def translated(doing: str) -> Iterator[None]:
 def _typed(doing: str, error: Exception) -> UpsertError:
     text = str(error.orig) if isinstance(error, sql.DBAPIError) else str(error)
     what = f"The warehouse failed while {doing}: {text.splitlines()[0][:300] if text else type(error).__name__}"
-    if isinstance(error, (iceberg.UnauthorizedError, iceberg.AuthorizationExpiredError, iceberg.OAuthError)) or any(
-        sign in text for sign in _UNAUTHORISED
-    ):
-        return SinkAuthError(what, "Check the catalog's and the storage's credentials.")
-    if isinstance(error, (iceberg.ForbiddenError, PermissionError)) or any(sign in text for sign in _DENIED):
-        return SinkPrivilegeError(what, "Grant the right to write there.")
-    if isinstance(error, http.SSLError):
-        return SinkTlsError(what, "Check the certificates.")
-    if isinstance(error, sql.OperationalError) and "database is locked" in text:
-        return SinkLockedError(what, "Run again; another process is writing the catalog.")
-    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return SinkWriteFailedError(what, "Make room, then run again.")
-    return SinkUnreachableError(what, "Run again; the receipts tell what was committed.")
+    kind, next_step = next((kind, step) for means, kind, step in _MEANINGS if means(error, text))
+    return kind(what, next_step)
+
+
+def _is_unauthorised(error: Exception, text: str) -> bool:
+    refused = (iceberg.UnauthorizedError, iceberg.AuthorizationExpiredError, iceberg.OAuthError)
+    return isinstance(error, refused) or any(sign in text for sign in _UNAUTHORISED)
+
+
+def _is_denied(error: Exception, text: str) -> bool:
+    denied = (iceberg.ForbiddenError, PermissionError)
+    return isinstance(error, denied) or any(sign in text for sign in _DENIED)
+
+
+def _is_full(error: Exception, _text: str) -> bool:
+    return isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
+
+
+_MEANINGS: tuple[tuple[Callable[[Exception, str], bool], type[UpsertError], str], ...] = (
+    (_is_unauthorised, SinkAuthError, "Check the catalog's and the storage's credentials."),
+    (_is_denied, SinkPrivilegeError, "Grant the right to write there."),
+    (
+        lambda error, text: isinstance(error, iceberg.BadRequestError) and "name" in text,
+        SinkNameError,
+        "Set target_namespace and target_name to names that the catalog takes.",
+    ),
+    (lambda error, _: isinstance(error, http.SSLError), SinkTlsError, "Check the certificates."),
+    (
+        lambda _, text: "database is locked" in text,
+        SinkLockedError,
+        "Run again; another process is writing the catalog.",
+    ),
+    (_is_full, SinkWriteFailedError, "Make room, then run again."),
+    (lambda _error, _text: True, SinkUnreachableError, "Run again; the receipts tell what was committed."),
+)
+"""What an error and its text mean, the first that fits."""

@@ -20,7 +20,7 @@ from connectors.iceberg import files
 from connectors.iceberg.catalog import OneCommit
 from connectors.iceberg.commits import REF, RUN, Change
 from connectors.iceberg.errors import translated
-from connectors.iceberg.receipts import FOLDED, history, said_in
+from connectors.iceberg.receipts import history, said_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -163,8 +163,6 @@ def _named(table: Table) -> Iterator[str]:
     yield from (each.statistics_path for each in metadata.partition_statistics)
     for snapshot in metadata.snapshots:
         yield snapshot.manifest_list
-        if (path := said_in(snapshot, FOLDED)) is not None:
-            yield path
         for manifest in snapshot.manifests(table.io):
             yield manifest.manifest_path
             yield from (entry.data_file.file_path for entry in manifest.fetch_manifest_entry(table.io))

@@ -1,18 +1,18 @@
 """Receipts in the summaries of a table's snapshots: written with the rows, read back from the branch's history.
 
-A table's metadata holds all its snapshots, and each commit writes it again. So a run of many slices folds: now and then
-the receipts so far go into one file beside the table's metadata, the next snapshot names it, and the same commit
-forgets the snapshots they came from. What stays to be read is the file and the receipts since.
+A table's metadata holds all its snapshots, and each commit reads and writes it again. So a run of many slices folds:
+now and then a snapshot takes over the receipts so far, compressed, and the same commit forgets the snapshots they came
+from. (A file beside the metadata would be smaller, but catalogs that own the storage take no files of other names.)
 """
 
 from __future__ import annotations
 
 import json
+import zlib
+from base64 import b64decode, b64encode
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 from connectors.iceberg.commits import REF, RUN, Change, run_summary
-from connectors.iceberg.errors import translated
 from connectors.iceberg.runs import ref_key
 from contracts.receipts import UpsertReceipt
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from connectors.iceberg.upsert import WrittenSlice
     from contracts.receipts import RunHandle
 
-SLICE, RECEIPT, FOLDED = "nucleus.slice", "nucleus.receipt", "nucleus.receipts-file"
+SLICE, RECEIPT, FOLDED = "nucleus.slice", "nucleus.receipt", "nucleus.receipts"
 FOLD_AT = 100
 """Snapshots of a run that a table remembers at most, about."""
 
@@ -47,10 +47,8 @@ def with_receipt(table: Table, run: RunHandle, receipt: UpsertReceipt, written: 
     old = _own_history(table, run)
     if len(old) < FOLD_AT:
         return Change(written.added, written.removed, said)
-    path = f"{table.location()}/metadata/nucleus-receipts-{uuid4()}.json"
-    with translated("writing receipts"), table.io.new_output(path).create() as file:
-        file.write(json.dumps(_texts(table, run)).encode())
-    return Change(written.added, written.removed, {**said, FOLDED: path}, forgotten=[each.snapshot_id for each in old])
+    folded = {FOLDED: _packed(_texts(table, run))}
+    return Change(written.added, written.removed, {**said, **folded}, forgotten=[each.snapshot_id for each in old])
 
 
 def history(table: Table) -> Iterator[Snapshot]:
@@ -78,14 +76,17 @@ def _texts(table: Table, run: RunHandle) -> dict[str, str]:
         receipt = said_in(snapshot, RECEIPT)
         if receipt is not None:
             found.setdefault(said_in(snapshot, SLICE) or "", receipt)
-        if (path := said_in(snapshot, FOLDED)) is not None:
-            return {**_folded(table, path), **found}
+        if (packed := said_in(snapshot, FOLDED)) is not None:
+            return {**_unpacked(packed), **found}
     return found
 
 
-def _folded(table: Table, path: str) -> dict[str, str]:
-    with translated("reading receipts"), table.io.new_input(path).open() as file:
-        texts: dict[str, str] = json.loads(file.read())
+def _packed(texts: dict[str, str]) -> str:
+    return b64encode(zlib.compress(json.dumps(texts).encode())).decode()
+
+
+def _unpacked(packed: str) -> dict[str, str]:
+    texts: dict[str, str] = json.loads(zlib.decompress(b64decode(packed)))
     return texts
 
 

@@ -207,7 +207,7 @@ class SinkSuite:
     def test_duplicates_in_a_slice(self, lab, sink, prefilled):
         rows = [(1, "late", 9), (1, "early", 3), (2, "first", 5), (2, "second", 5), (3, "none", None), (3, "some", 1)]
         for cursor, expected in ((("changed",), "late"), ((), "early")):
-            plan = plan_of(cursor_columns=cursor, target_name=f"things_{prefilled}_{len(cursor)}")
+            plan = plan_of(cursor_columns=cursor, target_name=f"things_{prefilled}_{len(cursor)}".lower())
             if prefilled:
                 write(sink, plan, [(0, "there", 0), (1, "there", 0)])
             receipt = write(sink, plan, rows)

@@ -70,9 +70,11 @@ class Warehouse:
             NestedField(3, "changed", LongType()),
         )
         self.catalog.create_namespace_if_not_exists((plan.unit.dataset.namespace,))
-        self.catalog.create_table(
-            (plan.unit.dataset.namespace, plan.unit.dataset.name), schema, location=f"file://{self.folder}/someones"
-        )
+        name = plan.unit.dataset.namespace, plan.unit.dataset.name
+        self.catalog.create_table(name, schema, **self.place())
+
+    def place(self) -> dict[str, Any]:
+        return {"location": f"file://{self.folder}/someones"}
 
     def drop(self, plan: IngestionPlan) -> None:
         self.catalog.drop_table(self.table(plan).name())

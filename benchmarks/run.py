@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import api_latency, burst, drives, issue_tracker, many_tables, table_copy, wiki
+from benchmarks import api_latency, burst, drives, issue_tracker, lake, many_tables, table_copy, wiki
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,6 +18,10 @@ PARTS: dict[str, tuple[str, Callable[[argparse.Namespace], None]]] = {
     "tables": (
         "a table from one Postgres to another, beside psql and dlt; Prefect's cost per slice",
         lambda chosen: table_copy.measure(chosen.scale, chosen.memory_scales, dlt=not chosen.no_dlt, file=chosen.json),
+    ),
+    "lake": (
+        "the same table into lake sinks, beside the read side alone and pyiceberg",
+        lambda chosen: lake.measure(chosen.scale),
     ),
     "many": (
         "many tiny tables through one flow: seconds, API calls, threads and memory",

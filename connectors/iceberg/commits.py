@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pyiceberg.exceptions import CommitFailedException
 
 from connectors.iceberg.catalog import OneCommit
+from connectors.iceberg.errors import translated
 from connectors.iceberg.records import conflicting
 from connectors.iceberg.runs import ref_key, superseded
 from connectors.iceberg.target import provisioned
@@ -71,7 +72,8 @@ class TableCommits:
         Raises:
             SinkUnreachableError: The outcome is unknown, and a look at the table did not show the snapshot.
         """
-        transaction, producer = _staged(table, change)
+        with translated(f"writing manifests of {'.'.join(table.name())}"):
+            transaction, producer = _staged(table, change)
         try:
             self._catalog.commit(table, transaction)
         except CommitFailedException:

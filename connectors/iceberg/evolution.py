@@ -19,6 +19,7 @@ from pyiceberg.types import NestedField
 
 from connectors.iceberg import files
 from connectors.iceberg.catalog import OneCommit
+from connectors.iceberg.errors import translated
 from connectors.iceberg.target import COLUMNS, KEYED_BY
 from connectors.iceberg.types import dtype_of, holds, promotes, widens
 from contracts.errors import ConfigInvalidError, SinkSchemaConflictError
@@ -174,7 +175,8 @@ def _rewrite(
         for made in files.write(table, rows.with_columns(casts), transaction.table_metadata):
             producer.append_data_file(made)
         producer.delete_data_file(file.data)
-    producer.commit()
+    with translated(f"writing manifests of {target}"):
+        producer.commit()
 
 
 def _way_of_widening(there: IcebergType, wanted: IcebergType, before: LogicalType | None, now: LogicalType) -> str:

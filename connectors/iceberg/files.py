@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections import OrderedDict
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import uuid4
 
@@ -179,7 +180,5 @@ def _without_bounds(metadata: TableMetadata, frame: pl.DataFrame) -> TableMetada
 def discard(table: Table, files: Iterable[DataFile]) -> None:
     """Remove files that never became part of the table; what cannot be removed is left to the orphan removal."""
     for file in files:
-        try:
+        with suppress(OSError):
             table.io.delete(file.file_path)
-        except OSError:
-            continue

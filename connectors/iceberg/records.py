@@ -14,6 +14,7 @@ from pyiceberg.schema import Schema
 from pyiceberg.types import NestedField, StringType
 
 from connectors.iceberg.catalog import OneCommit
+from connectors.iceberg.errors import translated
 from contracts.errors import SinkLockedError
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ class CatalogRecords:
             return False
         transaction = OneCommit(table)
         said = {_SAID: json.dumps(content)}
-        transaction.update_snapshot(snapshot_properties=said).fast_append().commit()
+        with translated(f"writing manifests of {'.'.join(name)}"):
+            transaction.update_snapshot(snapshot_properties=said).fast_append().commit()
         if old := [snapshot.snapshot_id for snapshot in table.metadata.snapshots]:
             transaction.forget(old)
         try:

@@ -61,6 +61,11 @@ class SandboxSeaweed(Startable):
         return f"http://{LOOPBACK}:{self._ports['s3.port']}"
 
     @property
+    def s3_port(self) -> int:
+        """The port of S3, to put something in front of it."""
+        return self._ports["s3.port"]
+
+    @property
     def catalog_url(self) -> str:
         """Of the Iceberg REST catalog; its warehouse is ``s3://tables``."""
         return f"http://{LOOPBACK}:{self._ports['s3.port.iceberg']}"

@@ -12,6 +12,7 @@ from requests.exceptions import ConnectionError as ConnectionLostError
 from connectors.iceberg import receipts, runs
 from connectors.iceberg.config import IcebergConfig
 from contracts import errors
+from sandbox.faults import CuttableTcp, FaultyProxy
 from sandbox.seaweedfs.server import SandboxSeaweed
 from tests.conformance.sink_suite import REF, SinkSuite, begin, keys_of, plan_of, reader_of, write
 from tests.connectors.iceberg.warehouse import Warehouse
@@ -104,6 +105,47 @@ def test_a_life_of_a_table(lab, monkeypatch):
     assert {row[0]: row[1] for row in lab.rows(plan)} == expected
     for each in (sink, newer):
         each.close()
+
+
+_FAULTS = {
+    "a commit's answer is cut": lambda catalog, _: catalog.cut_after(10, 1),
+    "the catalog fails once": lambda catalog, _: catalog.fail_next(1, 500, "POST"),
+    "the catalog is overloaded": lambda catalog, _: catalog.fail_next(2, 503),
+    "the catalog is gone": lambda catalog, _: catalog.drop_everything(),
+    "connections to storage are cut": lambda _, storage: storage.cut(),
+    "storage is gone for a moment": lambda _, storage: (storage.refuse(0.3), storage.cut()),
+}
+
+
+@pytest.mark.slow(10)
+def test_faults_of_catalog_and_storage(server):
+    """What fails says so with a typed error; tried again until it works, no row is lost or doubled."""
+    plan, failed = plan_of(slices=len(_FAULTS)), {}
+    with FaultyProxy(server.catalog_url) as catalog, CuttableTcp(server.s3_port) as storage:
+        plain = RestWarehouse(server)
+        properties = {**plain.config.properties, "s3.endpoint": f"http://127.0.0.1:{storage.port}"}
+        sink = RestWarehouse(server, uri=catalog.url, properties=properties).looking
+        write(sink, plan, [(0, "old", 0), (99, "old", 0)])
+        run = begin(sink, plan)
+        for piece, (name, break_it) in zip(plan.slices, _FAULTS.items(), strict=True):
+            rows = [(0, name, piece.sequence), (piece.sequence + 1, name, 1), (piece.sequence + 50, name, 1)]
+            break_it(catalog, storage)
+            for _ in range(10):
+                try:
+                    receipt = sink.upsert(run, plan, piece, reader_of(rows))
+                    break
+                except errors.UpsertError as error:
+                    failed[name] = error
+                    catalog.heal()
+            assert (receipt.rows_inserted, receipt.rows_updated) == (2, 1), name
+        assert set(sink.receipts(run)) == {piece.key for piece in plan.slices}
+        found = plain.rows(plan)
+        assert [row[0] for row in found] == [*range(len(_FAULTS) + 1), *range(50, 50 + len(_FAULTS)), 99]
+        assert found[0] == (0, name, len(_FAULTS) - 1)
+        assert isinstance(failed["the catalog is gone"], errors.SinkUnreachableError)
+        plain.empty()
+        for each in (plain.looking, sink):
+            each.close()
 
 
 if PROVE:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from contracts.model import Contract, Json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class KvKey(Contract):
@@ -52,6 +55,26 @@ class KvStore(Protocol):
 
     def list(self, namespace: str, scope_id: str | None = None) -> tuple[KvEntry, ...]:
         """All entries of the namespace (of one scope if given), ordered by scope and key."""
+        ...
+
+
+class SqlDatabase(Protocol):
+    """A few tables, asked in portable SQL with parameters ``$1``, ``$2``. Thread-safe."""
+
+    def create(self) -> None:
+        """Create the tables if they are missing. Several processes may do so concurrently."""
+        ...
+
+    def run(self, statement: str, values: tuple[str | int | None, ...]) -> Sequence[tuple[Any, ...]]:
+        """Execute and commit one statement; return its rows.
+
+        Raises:
+            StateUnavailableError: The database did not respond or refused the statement.
+        """
+        ...
+
+    def close(self) -> None:
+        """Close idle connections. The database can be used again afterwards."""
         ...
 
 

@@ -8,18 +8,21 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from contracts.errors import ConfigInvalidError
 from contracts.state import KvEntry, KvKey
 from state.entries import conflict, decode, encode
+from state.layout import KV_LAYOUT
 from state.table_postgres import PostgresTable
 from state.table_sqlite import SqliteTable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from contracts.model import Json
+    from contracts.state import SqlDatabase
+    from state.layout import TableLayout
 
 # Both databases understand these statements: a dialect replaces only the table's name and the parameter marker.
 # Postgres needs the casts to know the type of each parameter.
@@ -42,33 +45,13 @@ _LIST_ALL = f"{_LIST} ORDER BY scope_id, key"
 _LIST_SCOPE = f"{_LIST} AND scope_id = CAST($2 AS text) ORDER BY scope_id, key"
 
 
-class KvTable(Protocol):
-    """A database with the table, in one SQL dialect. Thread-safe."""
-
-    def create(self) -> None:
-        """Create the table if it is missing. Several processes may do so concurrently."""
-        ...
-
-    def run(self, statement: str, values: tuple[str | int, ...]) -> Sequence[tuple[Any, ...]]:
-        """Execute and commit one statement; return its rows.
-
-        Raises:
-            StateUnavailableError: The database did not respond or refused the statement.
-        """
-        ...
-
-    def close(self) -> None:
-        """Close idle connections. The table can be used again afterwards."""
-        ...
-
-
 class TableKvStore:
     """Values as JSON text in ``kv_entries (namespace, scope_id, key, value, version, updated_at)``.
 
     The first call opens the database. Safe for several threads and processes, but not across a fork.
     """
 
-    def __init__(self, table: KvTable) -> None:
+    def __init__(self, table: SqlDatabase) -> None:
         self._table = table
         self._created = False
         self._lock = Lock()
@@ -138,42 +121,32 @@ class TableKvStore:
 
 
 def open_table_store(url: str, schema: str = "nucleus") -> TableKvStore:
-    """A store over ``sqlite:///relative/path``, ``sqlite:////absolute/path`` or ``postgresql://…``.
+    """A store over a database; see :func:`open_database`."""
+    return TableKvStore(open_database(url, KV_LAYOUT, schema))
+
+
+def open_database(url: str, layout: TableLayout, schema: str = "nucleus") -> SqlDatabase:
+    """``sqlite:///relative/path``, ``sqlite:////absolute/path`` or ``postgresql://…``; nothing is contacted yet.
 
     Args:
         url: The database; it may contain a password, which no error repeats.
-        schema: Postgres schema of the table; SQLite has none.
+        layout: The tables that it has.
+        schema: Postgres schema of the tables; SQLite has none.
 
     Raises:
         ConfigInvalidError: The URL has none of these forms.
     """
     scheme, _, location = url.partition("://")
-    opener = _OPENERS.get(scheme)
-    table = None if opener is None else opener(url, location, schema)
-    if table is None:
-        raise ConfigInvalidError(
-            "The URL of the state store is neither sqlite:///path nor postgresql://host/database",
-            "Use one of the two. A SQLite store needs a file, because one in memory cannot be shared.",
-            field="url",
-        )
-    return TableKvStore(table)
-
-
-def _sqlite(_url: str, location: str, _schema: str) -> KvTable | None:
+    if scheme in {"postgresql", "postgres"}:
+        return PostgresTable(url, schema, layout)
     path = location.removeprefix("/")
-    usable = location.startswith("/") and path not in {"", ":memory:"}
-    return SqliteTable(Path(path)) if usable else None
-
-
-def _postgres(url: str, _location: str, schema: str) -> KvTable:
-    return PostgresTable(url, schema)
-
-
-_OPENERS: dict[str, Callable[[str, str, str], KvTable | None]] = {
-    "sqlite": _sqlite,
-    "postgresql": _postgres,
-    "postgres": _postgres,
-}
+    if scheme == "sqlite" and location.startswith("/") and path not in {"", ":memory:"}:
+        return SqliteTable(Path(path), layout=layout)
+    raise ConfigInvalidError(
+        "The URL of the state store is neither sqlite:///path nor postgresql://host/database",
+        "Use one of the two. A SQLite store needs a file, because one in memory cannot be shared.",
+        field="url",
+    )
 
 
 def _address(key: KvKey) -> tuple[str, str, str]:

@@ -1,62 +1,64 @@
-"""The table ``kv_entries`` in Postgres, for workers on several machines."""
+"""Tables in Postgres, for workers on several machines."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from contracts.errors import StateUnavailableError
 from state.connections import IdleConnections
+from state.layout import KV_LAYOUT
 
 if TYPE_CHECKING:
     from adbc_driver_manager.dbapi import Connection
+
+    from state.layout import TableLayout
 
 _CONNECT_TIMEOUT_S = 10
 
 # IF NOT EXISTS is not safe if another process creates the same object concurrently (a sink may use the same schema),
 # and it requires the CREATE privilege even if everything exists.
-_DDL = """DO $body$ BEGIN
-    IF to_regclass({table_text}) IS NULL THEN
-        BEGIN
-            IF to_regnamespace({schema_text}) IS NULL THEN CREATE SCHEMA {schema}; END IF;
-        EXCEPTION WHEN duplicate_schema OR unique_violation THEN NULL;
-        END;
-        BEGIN
-            CREATE TABLE {table} (
-                namespace text COLLATE "C" NOT NULL,
-                scope_id text COLLATE "C" NOT NULL,
-                key text COLLATE "C" NOT NULL,
-                value text NOT NULL, version bigint NOT NULL, updated_at text NOT NULL,
-                PRIMARY KEY (namespace, scope_id, key)
-            );
+_SCHEMA_DDL = """DO $body$ BEGIN
+    IF to_regnamespace({schema_text}) IS NULL THEN CREATE SCHEMA {schema}; END IF;
+EXCEPTION WHEN duplicate_schema OR unique_violation THEN NULL;
+END $body$"""
+_TABLE_DDL = """DO $body$ BEGIN
+    IF to_regclass({name_text}) IS NULL THEN
+        BEGIN {statement};
         EXCEPTION WHEN duplicate_table OR duplicate_object OR unique_violation THEN NULL;
         END;
     END IF;
 END $body$"""
+_TEXT = 'text COLLATE "C"'
 
 
 class PostgresTable:
-    """A table in ``schema`` of the database at ``url``, in autocommit mode."""
+    """Tables in ``schema`` of the database at ``url``, in autocommit mode."""
 
-    def __init__(self, url: str, schema: str = "nucleus") -> None:
+    def __init__(self, url: str, schema: str = "nucleus", layout: TableLayout = KV_LAYOUT) -> None:
         self._url = url
+        self._layout = layout
         self._place = _place(url)
         self._schema = _quoted(schema)
-        self._table = f"{self._schema}.kv_entries"
         self._connections: IdleConnections[Connection] = IdleConnections(self._open, _answers)
 
     def create(self) -> None:
-        """Create schema and table if they are missing.
+        """Create schema and tables if they are missing.
 
         Raises:
             StateUnavailableError: The database did not respond, or the account lacks the CREATE privilege.
         """
-        names = {"schema": self._schema, "table": self._table}
-        texts = {f"{name}_text": "'" + value.replace("'", "''") + "'" for name, value in names.items()}
-        self.run(_DDL.format(**names, **texts), ())
+        if all(self._exists(name) for name in (*self._layout.tables, *self._layout.indexes)):
+            return
+        self.run(_SCHEMA_DDL.format(schema=self._schema, schema_text=_literal(self._schema)), ())
+        for name, columns in self._layout.tables.items():
+            self._make(name, f"CREATE TABLE {self._schema}.{name} ({columns.format(text=_TEXT)})")
+        for name, place in self._layout.indexes.items():
+            self._make(name, f"CREATE INDEX {name} ON {self._schema}.{place}")
 
-    def run(self, statement: str, values: tuple[str | int, ...]) -> list[tuple[Any, ...]]:
-        """Execute and commit one statement, which names the table ``kv_entries``; return its rows.
+    def run(self, statement: str, values: tuple[str | int | None, ...]) -> list[tuple[Any, ...]]:
+        """Execute and commit one statement; the layout's tables are named without their schema. Return its rows.
 
         Raises:
             StateUnavailableError: The database did not respond or refused the statement; a write may have happened.
@@ -64,7 +66,7 @@ class PostgresTable:
         import adbc_driver_manager as adbc  # noqa: PLC0415 - heavy, and other stores do not need it
         import polars as pl  # noqa: PLC0415
 
-        qualified = statement if not values else statement.replace("kv_entries", self._table)
+        qualified = statement if not values else self._qualified(statement)
         with self._connections.lend() as connection:
             try:
                 with connection.cursor() as cursor:
@@ -76,6 +78,16 @@ class PostgresTable:
     def close(self) -> None:
         """Close idle connections."""
         self._connections.close()
+
+    def _exists(self, name: str) -> bool:
+        found = self.run(f"SELECT to_regclass({_literal(f'{self._schema}.{name}')}) IS NOT NULL AS found", ())
+        return bool(found[0][0])
+
+    def _make(self, name: str, statement: str) -> None:
+        self.run(_TABLE_DDL.format(name_text=_literal(f"{self._schema}.{name}"), statement=statement), ())
+
+    def _qualified(self, statement: str) -> str:
+        return re.sub("|".join(self._layout.tables), lambda found: f"{self._schema}.{found[0]}", statement)
 
     def _open(self) -> Connection:
         from adbc_driver_manager import Error  # noqa: PLC0415
@@ -131,6 +143,10 @@ def _place(url: str) -> str:
     if url.count("@") > 1 or ("@" in url) != ("@" in parts.netloc) or not parts.hostname:
         return "the given URL"
     return f"{parts.hostname}:{port}{parts.path}"
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _quoted(name: str) -> str:

@@ -1,4 +1,4 @@
-"""The table ``kv_entries`` in a SQLite file: the default for a single machine."""
+"""Tables in a SQLite file: the default for a single machine."""
 
 from __future__ import annotations
 
@@ -8,15 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from contracts.errors import StateUnavailableError
 from state.connections import IdleConnections
+from state.layout import KV_LAYOUT
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_DDL = """CREATE TABLE IF NOT EXISTS kv_entries (
-    namespace TEXT NOT NULL, scope_id TEXT NOT NULL, key TEXT NOT NULL,
-    value TEXT NOT NULL, version INTEGER NOT NULL, updated_at TEXT NOT NULL,
-    PRIMARY KEY (namespace, scope_id, key)
-) WITHOUT ROWID"""
+    from state.layout import TableLayout
 
 
 class SqliteTable:
@@ -25,13 +22,14 @@ class SqliteTable:
     The file must be on a local disk; several processes of that machine may use it.
     """
 
-    def __init__(self, path: Path, busy_timeout_s: float = 30.0) -> None:
+    def __init__(self, path: Path, busy_timeout_s: float = 30.0, layout: TableLayout = KV_LAYOUT) -> None:
         self._path = path
+        self._layout = layout
         self._busy_timeout_s = busy_timeout_s
         self._connections = IdleConnections(self._open, usable=lambda _: True)
 
     def create(self) -> None:
-        """Create folder, file and table if they are missing.
+        """Create folder, file and tables if they are missing.
 
         Raises:
             StateUnavailableError: The folder is not writable, or the file is not a SQLite database.
@@ -40,9 +38,12 @@ class SqliteTable:
             self._path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise self._unavailable(error) from error
-        self.run(_DDL, ())
+        for name, columns in self._layout.tables.items():
+            self.run(f"CREATE TABLE IF NOT EXISTS {name} ({columns.format(text='TEXT')}) WITHOUT ROWID", ())
+        for name, place in self._layout.indexes.items():
+            self.run(f"CREATE INDEX IF NOT EXISTS {name} ON {place}", ())
 
-    def run(self, statement: str, values: tuple[str | int, ...]) -> list[tuple[Any, ...]]:
+    def run(self, statement: str, values: tuple[str | int | None, ...]) -> list[tuple[Any, ...]]:
         """Execute and commit one statement with parameters ``$1``, ``$2``, …; return its rows.
 
         Raises:

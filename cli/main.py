@@ -11,6 +11,7 @@ from cli.commands.api import api
 from cli.commands.copy import copy
 from cli.commands.explore import plan, preview
 from cli.commands.ingest import ingest
+from cli.commands.lineage import lineage
 from cli.commands.remap import remap
 from cli.commands.run_control import pause, resume, watch
 from cli.commands.status import status
@@ -27,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Move tables and API data from sources to sinks: exact, restartable, bounded.",
 )
-for command in (copy, up, down, api, preview, plan, ingest, pause, resume, watch, remap, verify, status):
+for command in (copy, up, down, api, preview, plan, ingest, pause, resume, watch, remap, verify, lineage, status):
     app.command()(command)
 for name, group in (
     ("template", templates),

@@ -8,6 +8,7 @@ from prefect import flow, get_run_logger
 
 from flows.execution.artifacts import show_table
 from flows.execution.outcome import to_flow_state
+from flows.knowledge_feed import save_catalog
 from flows.prefect_api.collection_runs import COLLECT_FLOW, collection_name
 from flows.wiring import open_workspace
 
@@ -29,7 +30,7 @@ def collect_catalog(endpoint_id: str) -> Any:
     def body() -> dict[str, Any]:
         with open_workspace() as workspace:
             snapshot = workspace.source(endpoint_id).collect_catalog(endpoint_id)
-            diff = workspace.catalogs.save(snapshot)
+            diff = save_catalog(workspace, snapshot)
         rows = catalog_rows(snapshot, diff)
         show_table(f"catalog-{endpoint_id}", rows[:MOST_LINES], catalog_words(snapshot, diff, len(rows)), log)
         counts = {"added": len(diff.added), "removed": len(diff.removed), "changed": len(diff.changed)}

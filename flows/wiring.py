@@ -3,7 +3,8 @@
 Live objects are kept per process and keyed by what they were made from, so that tasks in threads share connections
 and a rotated secret is used by the next run.
 
-Settings: ``NUCLEUS_KV_URL`` (``sqlite:///…`` or ``postgresql://…``; blocks when empty), ``NUCLEUS_STAGING`` (a
+Settings: ``NUCLEUS_KV_URL`` (``sqlite:///…`` or ``postgresql://…``; blocks when empty), ``NUCLEUS_KB_URL`` (the
+knowledge graph, likewise; beside the state, or ``knowledge.db`` under the home when empty), ``NUCLEUS_STAGING`` (a
 folder or a staging URL; ``staging`` under the home when empty), ``CDM_DATABASE_URL`` or ``CDM_WORK_DATABASE_URL`` (a
 common-model sink for development, as endpoint ``local-cdm``), ``NUCLEUS_HOME`` (``~/.nucleus``) and Prefect's own
 ``PREFECT_API_URL``.
@@ -26,9 +27,10 @@ from staging.factory import open_staging, staging_config
 from state.admission import find_unit, require_runnable
 from state.catalogs import Catalogs
 from state.checkpoints import Checkpoints
+from state.layout import TableLayout
 from state.profiles import EndpointProfiles
 from state.switches import EndpointSwitches, UnitHolds
-from state.table import open_table_store
+from state.table import open_database, open_table_store
 from state.units import UnitConfigs, UnitStates
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
     from contracts.catalog import CatalogSnapshot
     from contracts.endpoint import SinkEndpoint, SourceEndpoint
+    from contracts.knowledge import GraphStore
     from contracts.staging import StagingProvider
     from contracts.state import KvStore
     from contracts.unit import EndpointUnitDescriptor, UnitConfig
@@ -97,6 +100,16 @@ class Workspace:
         from flows.blocks.kv_store import BlockKvStore  # noqa: PLC0415 - loads Prefect
 
         return BlockKvStore(self.plane)
+
+    @cached_property
+    def graph(self) -> GraphStore:
+        """The knowledge graph: where NUCLEUS_KB_URL says, else beside the state, else in a file of the home."""
+        from knowledge.layout import INDEXES, TABLES  # noqa: PLC0415 - needed by few
+        from knowledge.sql_graph import SqlGraphStore  # noqa: PLC0415
+
+        url = os.environ.get("NUCLEUS_KB_URL") or os.environ.get("NUCLEUS_KV_URL")
+        url = url or f"sqlite:///{self.home / 'knowledge.db'}"
+        return SqlGraphStore(open_database(url, TableLayout(TABLES, INDEXES)))
 
     @cached_property
     def catalogs(self) -> Catalogs:
@@ -196,9 +209,10 @@ class Workspace:
 
     def close(self) -> None:
         """Close what this workspace opened. Live endpoints belong to the process: see :func:`close_live`."""
-        store = self.__dict__.get("store")
-        if store is not None and hasattr(store, "close"):
-            store.close()
+        for name in ("store", "graph"):
+            made = self.__dict__.get(name)
+            if made is not None and hasattr(made, "close"):
+                made.close()
         if "plane" in self.__dict__:
             self.plane.close()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+from flows.knowledge_feed import tell_again
 from flows.operations import run_control
 from flows.operations.dead_runs import keep_watch
 from flows.prefect_api.client import home_folder
@@ -75,7 +76,7 @@ class ApiServices:
             self.workspace,
             self.runs,
             self.settings,
-            (self.replays.sweep, self.sync_schedules, self.keep_watch),
+            (self.replays.sweep, self.sync_schedules, self.keep_watch, self.tell_graph),
             self.unit_states.refresh,
         )
 
@@ -86,6 +87,10 @@ class ApiServices:
     def keep_watch(self) -> bool:
         """See :func:`flows.operations.dead_runs.keep_watch`."""
         return keep_watch(self.workspace.plane)
+
+    def tell_graph(self) -> int:
+        """See :func:`flows.knowledge_feed.tell_again`."""
+        return tell_again(self.workspace)
 
     def close(self) -> None:
         """Close connections."""

@@ -10,6 +10,7 @@ namespace        scope         key                                        value
 ``unit_holds``   endpoint id   ``unit::<unit>::sink::<sink>``             paused: runs to end
 ``endpoints``    endpoint id   ``switch``                                 on or off
 ``endpoints``    endpoint id   ``profile``                                name, labels
+``knowledge``    ``outbox``    who speaks                                 what the graph is to be told
 ===============  ============  =========================================  =======================
 """
 
@@ -30,6 +31,7 @@ UNIT_CONFIGS = "unit_configs"
 UNIT_STATES = "unit_states"
 UNIT_HOLDS = "unit_holds"
 ENDPOINTS = "endpoints"
+OUTBOX = "knowledge"
 
 
 def catalog_key(endpoint_id: str) -> KvKey:
@@ -61,6 +63,11 @@ def endpoint_switch_key(endpoint_id: str) -> KvKey:
 def endpoint_profile_key(endpoint_id: str) -> KvKey:
     """Key of what people call an endpoint."""
     return KvKey(namespace=ENDPOINTS, scope_id=endpoint_id, key="profile")
+
+
+def outbox_key(source_ref: str) -> KvKey:
+    """Key of what the knowledge graph is still to be told by one who speaks; a later word replaces an earlier one."""
+    return KvKey(namespace=OUTBOX, scope_id="outbox", key=source_ref)
 
 
 def _part(name: str) -> str:

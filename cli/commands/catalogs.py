@@ -20,8 +20,10 @@ def collect(endpoint_id: EndpointId, *, as_json: JsonFlag = False) -> None:
     """Read the endpoint's metadata and keep it; prints what changed since the last time."""
 
     def collected(ws: "Workspace") -> "tuple[CatalogSnapshot, CatalogDiff]":
+        from flows.knowledge_feed import save_catalog
+
         snapshot = ws.source(endpoint_id).collect_catalog(endpoint_id)
-        return snapshot, ws.catalogs.save(snapshot)
+        return snapshot, save_catalog(ws, snapshot)
 
     snapshot, diff = workspace.in_workspace(collected)
     data = {"endpoint_id": endpoint_id, "version": snapshot.version, "datasets": len(snapshot.datasets)}

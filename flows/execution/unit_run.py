@@ -15,6 +15,7 @@ from flows.execution.events import emit_started
 from flows.execution.exclusive import exclusive_run
 from flows.execution.outcome import ANOTHER_RUNS, record_failure, record_success, stats_of
 from flows.execution.tasks import WORKSPACE_ID, PrefectExecutor
+from flows.knowledge_feed import run_finished
 from flows.stages.plan import RunRequest, require_sink
 from flows.stages.run import SilentObserver, UnitRun
 from flows.stages.slices import RunControl
@@ -165,6 +166,7 @@ class FlowUnitRun(SilentObserver):
             self._artifacts.show_staged()
         self._save(checkpoints, summary)
         record_success(states, summary)
+        run_finished(self._workspace, summary)
         self._artifacts.show_summary(summary)
         self._log.info("Done: %s", in_words(summary))
         return summary

@@ -10,6 +10,7 @@ from contracts.catalog import CatalogSnapshot
 from contracts.errors import CatalogMissingError, CdmModelUnsupportedError
 from contracts.receipts import RunRef
 from contracts.traits import SupportsCdm
+from flows.knowledge_feed import save_catalog
 from flows.stages.plan import RunRequest
 from flows.stages.remap import RemapSummary, remap
 from state.units import effective_policy
@@ -53,12 +54,13 @@ def _catalogue(workspace: Workspace, endpoint_id: str, dataset: DatasetDescripto
     others = [one for one in catalogued if one.dataset_id != dataset.dataset_id]
     if dataset in catalogued:
         return
-    workspace.catalogs.save(
+    save_catalog(
+        workspace,
         CatalogSnapshot(
             endpoint_id=endpoint_id,
             collected_at=datetime.now(UTC),
             datasets=tuple(sorted([*others, dataset], key=lambda one: one.dataset_id)),
-        )
+        ),
     )
 
 

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 from contracts.errors import ConfigInvalidError, EndpointInUseError
 from contracts.traits import SupportsSelectionCheck
+from flows.knowledge_feed import endpoint_removed
 from flows.prefect_api.runs import ACCEPTED, ALIVE, AWAITING_RETRY, AWAITING_TURN, DEPLOYMENT, key_of, same_parameters
 from flows.prefect_api.schedules import prefect_schedule, sync_schedules
 from state.units import stored
@@ -134,6 +135,7 @@ def remove_endpoint(workspace: Workspace, endpoint_id: str) -> bool:
     removed = workspace.endpoints.remove(endpoint_id)
     workspace.switches.forget(endpoint_id)
     workspace.profiles.forget(endpoint_id)
+    endpoint_removed(workspace, endpoint_id)
     return removed
 
 

@@ -9,6 +9,7 @@ from metadata_api.schema import showing, types
 from metadata_api.schema.context import Context
 from metadata_api.schema.dataset_queries import DatasetQueries
 from metadata_api.schema.endpoint_queries import EndpointQueries
+from metadata_api.schema.knowledge_queries import KnowledgeQueries
 from metadata_api.schema.unit_lookups import configs_of, last_status, plain_config, sink_in_use, states_by_unit
 from metadata_api.schema.vendor_filters import FilterQueries
 
@@ -16,7 +17,7 @@ Info = strawberry.Info[Context, None]
 
 
 @strawberry.type(name="Query")
-class QueryRoot(EndpointQueries, DatasetQueries, FilterQueries):
+class QueryRoot(EndpointQueries, DatasetQueries, FilterQueries, KnowledgeQueries):
     """Read-only operations."""
 
     @strawberry.field

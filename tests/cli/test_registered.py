@@ -123,6 +123,15 @@ def test_catalog(shop, source):
     fails("E_DATASET_NOT_IN_CATALOG", "catalog", "show", "shop", "public.nothing")
 
 
+def test_lineage(shop):
+    known = succeeds("catalog", "collect", "shop") and succeeds("lineage", "shop", REF.unit_id)
+    edges = [(each["edge_type"], each["from_id"], each["to_id"]) for each in known["edges"]]
+    assert ("produces", f"kb:dataset:shop:{REF.unit_id}", f"kb:unit:shop:{REF.unit_id}") in edges
+    assert {"contains"} < {kind for kind, *_ in edges}
+    assert "produces" in nucleus("lineage", "shop", REF.unit_id).out
+    fails("E_DATASET_NOT_IN_CATALOG", "lineage", "shop", "public.nothing")
+
+
 def test_every_field_of_a_policy_can_be_set(shop):
     given = {
         "--where": "id>5", "--selector": "a=b", "--cursor": "changed", "--key": "id", "--slice-size": "32MiB",

@@ -48,6 +48,11 @@ def test_a_webhook_moves_rows_and_calls_back(caller: Caller, pair: RegisteredPai
     assert pair.server.password not in str(runs) + call.body.decode()
     assert call.path == "/done?token=canary"
     assert (runs[0]["labels"]["nucleus.callback.host"], "canary" in str(runs)) == ("127.0.0.1", False)
+    query = "query($d: ID!) { lineage(datasetId: $d) { nodes { nodeType title properties } } }"
+    known = caller.data(query, d=f"{pair.source_id}/public.orders")["lineage"]["nodes"]
+    assert known == [], "its catalog was put there by the test, past what tells the graph"
+    ran = caller.data("query($s: String!) { kbNodes(nodeType: RUN, search: $s) { properties } }", s=pair.source_id)
+    assert [each["properties"]["rows_inserted"] for each in ran["kbNodes"]] == [ROWS]
     names = {each["event"] for each in events(plane, run_id)}
     assert {"nucleus.ingestion.started", "nucleus.ingestion.ended"} <= names
 

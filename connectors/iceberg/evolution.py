@@ -68,6 +68,16 @@ class Evolution(NamedTuple):
         )
 
 
+def is_keyed(table: Table) -> bool:
+    """Whether the table says that its rows have a key."""
+    return table.properties.get(KEYED_BY, "[]") != "[]"
+
+
+def unkeyed() -> dict[str, str]:
+    """What a table says from the moment on at which rows without a key may come into it."""
+    return {KEYED_BY: "[]"}
+
+
 def schema_for(target: IcebergTarget) -> Schema:
     """The schema of a new table."""
     meanings = {column.name: column.comment for column in target.all_columns}

@@ -274,6 +274,9 @@ class IcebergSink:
                 self._commits.once(table, Change(properties=owning(owner)))
                 continue
             lacking = evolution.lacking(table, target)
+            if not target.key and evolution.is_keyed(table):
+                self._commits.once(table, Change(properties=evolution.unkeyed()))
+                continue
             if not lacking.lines:
                 return ()
             try:

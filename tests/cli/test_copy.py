@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import duckdb
 import pytest
+from pyiceberg.catalog.sql import SqlCatalog
 
 from tests.cli.command import ended, fails, process, start, succeeds
 
@@ -20,6 +23,22 @@ def test_full(source, sink, numbers):
     run = succeeds("copy", source.url, numbers, sink.url)["run"]
     assert (run["rows_updated"], run["rows_unchanged"], run["rows_deleted"]) == (1, 98, 1)
     assert sink.rows(numbers) == source.rows(numbers)
+
+
+def test_into_a_warehouse_in_a_folder(source, numbers, tmp_path):
+    """Iceberg without any server; DuckDB reads what pyiceberg says is there."""
+    warehouse = tmp_path / "lake"
+    command = ("copy", source.url, numbers, f"iceberg+sqlite://{warehouse}")
+    assert succeeds(*command)["run"]["rows_inserted"] == 100
+    source.run("DELETE FROM numbers WHERE id = 1; UPDATE numbers SET word = 'new' WHERE id = 2")
+    run = succeeds(*command)["run"]
+    assert (run["rows_updated"], run["rows_unchanged"], run["rows_deleted"]) == (1, 98, 1)
+    with closing(SqlCatalog("nucleus", uri=f"sqlite:///{warehouse}/catalog.db")) as catalog:
+        files = [task.file.file_path for task in catalog.load_table(("public", "numbers")).scan().plan_files()]
+    with duckdb.connect() as connection:
+        found = connection.execute("SELECT id, word FROM read_parquet(?) ORDER BY id", [files]).fetchall()
+    theirs = source.run("SELECT id, word FROM numbers ORDER BY id").splitlines()
+    assert [f"{number}|{word}" for number, word in found] == theirs
 
 
 def test_words_for_people(source, sink, numbers):

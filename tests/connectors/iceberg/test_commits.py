@@ -13,6 +13,8 @@ from sqlalchemy.exc import OperationalError
 
 from connectors.iceberg import receipts
 from contracts import errors
+from flows.stages.plan import RunRequest, require_sink
+from tests.conformance.cdm_sink_suite import MODEL
 from tests.conformance.sink_suite import REF, begin, keys_of, plan_of, reader_of, write
 from tests.connectors.iceberg.staged import staged
 from tests.connectors.iceberg.warehouse import Warehouse
@@ -158,6 +160,25 @@ def test_a_compaction_beside_a_run_loses_neither_rows_nor_receipts(lab):
     assert len(there) == len([*table.scan().plan_files()]) == 1, "no file that nobody names"
     assert lab.rows(plan) == [(0, "new", 1), (1, "new", 1), (2, "new", 1), (3, "new", 1), (10, "old", 0)]
     sink.close()
+
+
+def test_a_table_that_was_filled_without_its_key_has_none_any_more(lab, sink):
+    write(sink, plan_of(), [(1, "a", 1)])
+    assert write(sink, plan_of(key=()), [(1, "a", 1), (1, "b", 1)]).rows_deleted == 1
+    with pytest.raises(errors.SinkSchemaConflictError, match="unique key"):
+        sink.provision(plan_of())
+    assert lab.rows(plan_of()) == [(1, "a", 1), (1, "b", 1)]
+
+
+@pytest.mark.parametrize("model", [None, MODEL])
+def test_one_sink_takes_raw_rows_and_those_of_common_models(sink, model):
+    plan = plan_of()
+    request = RunRequest(ref=REF, unit=plan.unit, mode="full", policy=plan.policy, cdm_model=model)
+    if model is not None:
+        with pytest.raises(errors.SinkNotProvisionedError):
+            require_sink(sink, request)
+        sink.provision_model(model)
+    require_sink(sink, request)
 
 
 def test_partitions(tmp_path):

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 _ROWS_PER_BATCH = 500
 _LISTED = ("current", "archived")
 _TIMES_ASKED = 2
+_MOST_BROKEN = 3
+"""Contents of a slice that may fail by themselves; when more do, it is the site that fails."""
 
 
 class SliceRows:
@@ -154,6 +156,8 @@ class SliceRows:
                 yield row
         except SourcePageFailedError as error:
             rest = [*left]
+            if len(self._broken) >= _MOST_BROKEN or error.facts.get("status") == 429:
+                raise
             if len(rest) == 1:
                 self._broken.add(rest[0])
                 self._gaps.append(f"{kind} {rest[0]} could not be read ({error})")

@@ -98,3 +98,97 @@ class AttachmentsTestSystem(SpacesTestSystem):
         removed = sorted(site.truth("attachment"))[4]
         site.delete_attachment(removed)
         return removed
+
+
+class WikiCommentsTestSystem(AttachmentsTestSystem):
+    """Comments: two lists of the whole site, read down to the watermark; the kit looks into the longer one."""
+
+    unit_id = "confluence.comment"
+    pages = PageLocation("/api/v2/footer-comments", PageShape("results", next=_NEXT))
+    fields = {
+        "text": FieldLocation("title", "title"),
+        "integer": FieldLocation("version.number", "version"),
+        "timestamp": FieldLocation("version.createdAt", "last_modified"),
+    }
+    site: dict[str, Any] = {"pages": 300}
+    budget = 9_000
+    exceptions = dict.fromkeys(
+        ("schema.field-gone", "pages.every-row"),
+        "comments beside the text are a list of their own, which the kit does not see",
+    )
+
+    def start(self) -> SandboxConfluence:
+        site = ConfluenceSite(**self.site)
+        site.edit_comment(min(site.comments), "the newest change is as late as the clock")
+        return SandboxConfluence(site, faults=ConfluenceFaults(size_budget=self.budget)).start()
+
+    def change(self, count: int) -> set[str]:
+        site = self.server_to_change.site
+        site.advance(3600)
+        changed = sorted(site.truth("comment").values(), key=lambda row: row["last_modified"])[:count]
+        for row in changed:
+            site.edit_comment(row["id"], "changed")
+        return {row["id"] for row in changed}
+
+    def change_late(self, seconds: float) -> str:
+        site = self.server_to_change.site
+        changed = sorted(site.truth("comment"))[1]
+        with site.lock:
+            newest = max(one.last.created_ms for one in site.comments.values())
+            site.edit_comment(changed, "changed")
+            record = site.comments[int(changed)]
+            record.versions[-1] = replace(record.last, created_ms=newest - int(seconds * 1000))
+            site.revision += 1
+        return changed
+
+    def remove(self) -> str:
+        site = self.server_to_change.site
+        removed = next(key for key in sorted(site.truth("comment")) if site.comments[int(key)].parent_id is None)
+        site.delete_comment(removed)
+        return removed
+
+
+class PagesTestSystem(SpacesTestSystem):
+    """Pages and blog posts: listed without bodies, then fetched by id, from the same path."""
+
+    unit_id = "confluence.page"
+    pages = PageLocation("/api/v2/pages", PageShape("results", next=_NEXT))
+    fields = {
+        "text": FieldLocation("title", "title"),
+        "integer": FieldLocation("position", "position"),
+        "timestamp": FieldLocation("version.createdAt", "last_modified"),
+    }
+    smallest_overlap = {"overlap_s": 60}
+    settings = {"page_size": 30, "slice_pages": 60}
+    site: dict[str, Any] = {"pages": 200}
+    budget = 5_000_000
+
+    def start(self) -> SandboxConfluence:
+        site = ConfluenceSite(**self.site)
+        site.edit(min(site.truth("page")))
+        return SandboxConfluence(site, faults=ConfluenceFaults(size_budget=self.budget)).start()
+
+    def change(self, count: int) -> set[str]:
+        site = self.server_to_change.site
+        site.advance(3600)
+        changed = sorted(site.truth("page").values(), key=lambda row: row["last_modified"])[:count]
+        for row in changed:
+            site.edit(row["id"], title=f"changed {row['id']}")
+        return {row["id"] for row in changed}
+
+    def change_late(self, seconds: float) -> str:
+        site = self.server_to_change.site
+        changed = sorted(site.truth("page"))[1]
+        with site.lock:
+            newest = max(one.last.created_ms for one in site.content.values())
+            site.edit(changed, title="changed")
+            record = site.content[int(changed)]
+            record.versions[-1] = replace(record.last, created_ms=newest - int(seconds * 1000))
+            site.revision += 1
+        return changed
+
+    def remove(self) -> str:
+        site = self.server_to_change.site
+        removed = sorted(site.truth("page"))[4]
+        site.trash(removed)
+        return removed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,8 @@ __all__ = [
     "pytest_collection_modifyitems",
 ]
 
+# The database that servers of the tests begin with has Prefect's own block types (tests/prefect_template.py).
+os.environ.setdefault("PREFECT_API_BLOCKS_REGISTER_ON_START", "false")
 _numbers = count(1)
 
 # How long an example takes depends on what else the machine does: no test of ours asserts it.

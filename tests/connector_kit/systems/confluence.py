@@ -100,7 +100,7 @@ class AttachmentsTestSystem(SpacesTestSystem):
         return removed
 
 
-class WikiCommentsTestSystem(AttachmentsTestSystem):
+class ConfluenceCommentsTestSystem(AttachmentsTestSystem):
     """Comments: two lists of the whole site, read down to the watermark; the kit looks into the longer one."""
 
     unit_id = "confluence.comment"
@@ -148,7 +148,7 @@ class WikiCommentsTestSystem(AttachmentsTestSystem):
         return removed
 
 
-class PagesTestSystem(SpacesTestSystem):
+class ConfluencePagesTestSystem(SpacesTestSystem):
     """Pages and blog posts: listed without bodies, then fetched by id, from the same path."""
 
     unit_id = "confluence.page"

@@ -3,8 +3,8 @@ from __future__ import annotations
 from connector_kit.checks.pytest_suite import ConnectorSuite
 from tests.connector_kit.systems.confluence import (
     AttachmentsTestSystem,
-    WikiCommentsTestSystem,
-    PagesTestSystem,
+    ConfluenceCommentsTestSystem,
+    ConfluencePagesTestSystem,
     SpacesTestSystem,
 )
 
@@ -22,13 +22,13 @@ class TestAttachments(ConnectorSuite):
     system_class = AttachmentsTestSystem
 
 
-class TestWikiComments(ConnectorSuite):
+class TestConfluenceComments(ConnectorSuite):
     """Two lists of the whole site."""
 
-    system_class = WikiCommentsTestSystem
+    system_class = ConfluenceCommentsTestSystem
 
 
-class TestPages(ConnectorSuite):
+class TestConfluencePages(ConnectorSuite):
     """Listed without bodies, then fetched by id.
 
     Checks that put something into a row or a page of the list are left out: what is listed is not what is given, and
@@ -36,5 +36,5 @@ class TestPages(ConnectorSuite):
     bodies of the same answers, so the kit would find no field of theirs; they stand in the proofs too.
     """
 
-    system_class = PagesTestSystem
+    system_class = ConfluencePagesTestSystem
     only = ("catalog", "plan", "incremental", "state", "secrets", "errors.login", "errors.retries-end")

@@ -84,8 +84,10 @@ class TableCommits:
                 producer._clean_all_uncommitted()  # noqa: SLF001 — the commit is known to have failed
             return False
         except SinkUnreachableError:
-            if not self._has_snapshot(table, producer.snapshot_id):
-                raise
+            with suppress(IngestionError):
+                if self._has_snapshot(table, producer.snapshot_id):
+                    return True
+            raise
         return True
 
     def repeat(self, load: Callable[[], Table], prepare: Callable[[Table], Change | None]) -> Table:
@@ -104,10 +106,8 @@ class TableCommits:
         raise conflicting("the table")
 
     def _has_snapshot(self, table: Table, snapshot_id: int) -> bool:
-        with suppress(IngestionError):
-            now = self._catalog.load((table.name()[0], table.name()[1]))
-            return now is not None and now.metadata.snapshot_by_id(snapshot_id) is not None
-        return False
+        now = self._catalog.load((table.name()[0], table.name()[1]))
+        return now is not None and now.metadata.snapshot_by_id(snapshot_id) is not None
 
 
 def epoch_property(ref: RunRef) -> str:

@@ -86,4 +86,6 @@ class IcebergConfig(BaseModel):
             raise ValueError(f"a catalog of type {self.catalog_type} needs a warehouse")
         if self.catalog_type in {"rest", "hive"} and self.uri is None:
             raise ValueError(f"a catalog of type {self.catalog_type} needs a uri")
+        if self.catalog_type == "sql" and self.uri is None and "://" in (self.warehouse or "").removeprefix("file://"):
+            raise ValueError("a catalog in a file needs a warehouse in a folder: give the uri of a database")
         return self

@@ -12,6 +12,8 @@ import zlib
 from base64 import b64decode, b64encode
 from typing import TYPE_CHECKING
 
+from pyiceberg.table.refs import MAIN_BRANCH
+
 from connectors.iceberg.commits import REF, RUN, Change, run_summary
 from connectors.iceberg.runs import ref_key
 from contracts.receipts import UpsertReceipt
@@ -48,7 +50,9 @@ def with_receipt(table: Table, run: RunHandle, receipt: UpsertReceipt, written: 
     if len(old) < FOLD_AT:
         return Change(written.added, written.removed, said)
     folded = {FOLDED: _packed(_texts(table, run))}
-    return Change(written.added, written.removed, {**said, **folded}, forgotten=[each.snapshot_id for each in old])
+    named = {ref.snapshot_id for name, ref in table.metadata.refs.items() if name != MAIN_BRANCH}
+    forgotten = [each.snapshot_id for each in old if each.snapshot_id not in named]
+    return Change(written.added, written.removed, {**said, **folded}, forgotten=forgotten)
 
 
 def history(table: Table) -> Iterator[Snapshot]:

@@ -24,7 +24,7 @@ from connectors.iceberg.runs import RunRecords, superseded
 from connectors.iceberg.target import IcebergTarget, UnitOwner, owner_in, provisioned, target_of
 from connectors.iceberg.upsert import SliceWrite, WrittenSlice
 from contracts.endpoint import ConnectionReport, EndpointDescriptor
-from contracts.errors import OutcomeUnknown, SinkOwnerError
+from contracts.errors import RunSupersededError, SinkOwnerError
 from contracts.plan import IngestionPlan, IngestionSlice
 from contracts.receipts import CensusReceipt, FrozenRun, RunHandle, RunRef, UpsertReceipt
 
@@ -154,8 +154,9 @@ class IcebergSink:
         try:
             with self._locks[target.table]:
                 self._commits.repeat(lambda: self._held(target, plan, run), prepare)
-        except Exception as error:
-            if not isinstance(error, OutcomeUnknown) and (there := self._catalog.load(target.table)) is not None:
+        except (RunSupersededError, SinkOwnerError):
+            # Met when the table was looked at, after each commit before was refused: nothing of the slice is in it.
+            if (there := self._catalog.load(target.table)) is not None:
                 write.discard(there)
             raise
         return kept[0]

@@ -119,6 +119,25 @@ def test_a_commit_whose_answer_was_lost(lab, sink, answer):
     assert sink.receipts(run) == {"00000": receipt}
 
 
+def test_nothing_is_cleaned_up_after_a_refusal_that_nobody_can_check(lab, sink):
+    """The commit landed, its retry was refused, and then the catalog was gone: its files must stay."""
+    plan = plan_of()
+    run = begin(sink, plan)
+    with Between(lambda: None, then=CommitFailedException("409 of a retry")):
+        load, lost = sink._catalog.load, iter([None, None])
+
+        def gone(table):
+            if table[0] == "suite" and next(lost, "lost") == "lost":
+                raise errors.SinkUnreachableError("gone")
+            return load(table)
+
+        with mock.patch.object(sink._catalog, "load", gone), pytest.raises(errors.SinkUnreachableError):
+            sink.upsert(run, plan, plan.slices[0], reader_of([(1, "a", 1)]))
+    assert lab.rows(plan) == [(1, "a", 1)]
+    assert sink.upsert(run, plan, plan.slices[0], reader_of([(1, "b", 1)])).rows_inserted == 1
+    assert lab.rows(plan) == [(1, "a", 1)]
+
+
 def test_receipts_of_a_long_run_are_folded(lab, sink, monkeypatch):
     monkeypatch.setattr(receipts, "FOLD_AT", 3)
     plan = plan_of(slices=9)
@@ -126,6 +145,19 @@ def test_receipts_of_a_long_run_are_folded(lab, sink, monkeypatch):
     made = {piece.key: sink.upsert(run, plan, piece, reader_of([(piece.sequence, "a", 1)])) for piece in plan.slices}
     assert sink.receipts(run) == made
     assert len(lab.table(plan).metadata.snapshots) < 6
+    tagged = lab.table(plan)
+    with tagged.manage_snapshots() as manage:
+        manage.create_tag(tagged.current_snapshot().snapshot_id, "kept")
+    for epoch in (2, 3, 4, 5):
+        assert sink.begin_run(REF, run.run_id, plan).epoch == epoch
+    run = sink.begin_run(REF, run.run_id, plan)
+    made["extra"] = sink.upsert(
+        run, plan, plan.slices[0].model_copy(update={"key": "extra"}), reader_of([(20, "a", 1)])
+    )
+    assert sink.receipts(run) == made
+    assert (
+        lab.table(plan).scan(snapshot_id=lab.table(plan).snapshot_by_name("kept").snapshot_id).to_arrow().num_rows == 9
+    )
     resumed = lab.sink()
     again = resumed.begin_run(REF, run.run_id, plan)
     assert resumed.receipts(again) == made

@@ -17,7 +17,7 @@ from pyiceberg.table.update import AssertTableUUID, RemoveSnapshotsUpdate
 from sqlalchemy.exc import IntegrityError
 
 from connectors.iceberg.errors import translated
-from connectors.iceberg.names import folder
+from connectors.lake.names import folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pyiceberg.table.metadata import TableMetadata
 
     from connectors.iceberg.config import IcebergConfig
-    from connectors.iceberg.names import Identifier
+    from connectors.lake.names import Identifier
 
 _OLD_METADATA = {"write.metadata.delete-after-commit.enabled": "true", "write.metadata.previous-versions-max": "20"}
 

@@ -21,7 +21,8 @@ from connectors.iceberg import files
 from connectors.iceberg.catalog import OneCommit
 from connectors.iceberg.errors import translated
 from connectors.iceberg.target import COLUMNS, KEYED_BY
-from connectors.iceberg.types import dtype_of, holds, promotes, widens
+from connectors.iceberg.types import dtype_of, holds, promotes
+from connectors.lake.values import widens
 from contracts.errors import ConfigInvalidError, SinkSchemaConflictError
 
 if TYPE_CHECKING:

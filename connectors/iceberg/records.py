@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
     from connectors.iceberg.catalog import IcebergCatalog
-    from connectors.iceberg.names import Identifier
+    from connectors.lake.names import Identifier
 
 _SCHEMA = Schema(NestedField(1, "note", StringType(), required=False, doc="The record is in the snapshot's summary"))
 _SAID = "nucleus.record"

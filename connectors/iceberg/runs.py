@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from connectors.iceberg.catalog import IcebergCatalog
-    from connectors.iceberg.names import Identifier
+    from connectors.lake.names import Identifier
     from contracts.model import Json
     from contracts.plan import IngestionPlan
 

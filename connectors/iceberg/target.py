@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 import polars as pl
 
-from connectors.iceberg.names import Identifier, check_names, identifier
 from connectors.iceberg.types import dtype_of, table_type
+from connectors.lake.names import Identifier, check_names, identifier
 from contracts.catalog import ColumnDescriptor
 from contracts.errors import SinkNotProvisionedError
 from contracts.mapping import DATASET, DELETED_AT, IDENTITY, INGESTED_AT, OWNER

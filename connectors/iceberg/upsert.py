@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from connectors.iceberg import files
-from connectors.iceberg.difference import SliceDifference
 from connectors.iceberg.target import schema_of
-from connectors.iceberg.types import converted
+from connectors.lake.difference import SliceDifference
+from connectors.lake.values import converted
 from contracts.errors import SinkSchemaConflictError
 
 if TYPE_CHECKING:

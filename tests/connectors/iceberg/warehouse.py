@@ -14,7 +14,7 @@ from pyiceberg.types import LongType, NestedField, StringType
 from sqlalchemy.exc import OperationalError
 
 from connectors.iceberg.config import IcebergConfig
-from connectors.iceberg.names import identifier
+from connectors.lake.names import identifier
 from connectors.iceberg.sink import IcebergSink
 
 if TYPE_CHECKING:

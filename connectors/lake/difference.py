@@ -16,7 +16,7 @@ from contracts.mapping import DATASET, OWNER
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from connectors.iceberg.target import IcebergTarget
+    from connectors.lake.tables import LakeTable
     from contracts.unit import GonePolicy
 
 _ROW = "__nucleus_row"
@@ -31,7 +31,7 @@ def last_of_each_key(frame: pl.DataFrame, key: Sequence[str], cursor: Sequence[s
     return frame.unique(subset=list(key), keep="last", maintain_order=True)
 
 
-def without(frame: pl.DataFrame, gone: pl.Series, target: IcebergTarget, on_gone: GonePolicy) -> pl.DataFrame:
+def without(frame: pl.DataFrame, gone: pl.Series, target: LakeTable, on_gone: GonePolicy) -> pl.DataFrame:
     """The rows after those that are gone were deleted or tombstoned, as the policy says."""
     if on_gone == "delete":
         return frame.filter(~gone)
@@ -64,7 +64,7 @@ class SliceDifference:
     """
 
     def __init__(
-        self, target: IcebergTarget, frame: pl.DataFrame, cursor: Sequence[str] = (), on_gone: GonePolicy = "delete"
+        self, target: LakeTable, frame: pl.DataFrame, cursor: Sequence[str] = (), on_gone: GonePolicy = "delete"
     ) -> None:
         _require_keys(frame, target)
         self._target, self._on_gone, self._key = target, on_gone, list(target.key)
@@ -156,7 +156,7 @@ class SliceDifference:
             )
 
 
-def _require_keys(frame: pl.DataFrame, target: IcebergTarget) -> None:
+def _require_keys(frame: pl.DataFrame, target: LakeTable) -> None:
     for name in target.key:
         if frame[name].null_count():
             raise SinkValueError(

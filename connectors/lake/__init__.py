@@ -1,0 +1,1 @@
+"""What sinks of files share: objects of a folder or a bucket, locks, runs, differences and the census."""

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.conformance.sink_suite import SinkSuite
+from tests.connectors.object_parquet.places import ParquetBucket, ParquetFolder
+from tests.exactness.executors import PROVE
+
+
+class TestParquetInAFolder(SinkSuite):
+    @pytest.fixture
+    def lab(self, tmp_path):
+        return ParquetFolder(tmp_path / "lake")
+
+
+class InABucket:
+    @pytest.fixture
+    def lab(self, s3, bucket):
+        return ParquetBucket(s3, bucket)
+
+
+if PROVE:
+
+    class TestParquetInABucketWhole(InABucket, SinkSuite):
+        """Two minutes; what differs from a folder is below."""
+
+
+class TestParquetInABucket(InABucket):
+    sink = SinkSuite.sink
+    test_connection = SinkSuite.test_connection
+    test_only_new_and_different_rows_are_written = SinkSuite.test_only_new_and_different_rows_are_written
+    test_an_overtaken_run_writes_nothing = SinkSuite.test_an_overtaken_run_writes_nothing
+    test_one_run_at_a_time = SinkSuite.test_one_run_at_a_time
+    test_without_privileges = SinkSuite.test_without_privileges
+    test_a_table_that_is_dropped_mid_run = SinkSuite.test_a_table_that_is_dropped_mid_run
+
+    def test_rows_and_receipt_come_together(self, lab, sink):
+        SinkSuite.test_rows_and_receipt_come_together_or_not_at_all(self, lab, sink, prefilled=True)

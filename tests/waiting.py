@@ -26,5 +26,6 @@ def _no_process_is_left() -> Iterator[None]:
 
 def unwaited() -> list[object]:
     """The commands of processes nobody has waited for; those of a control plane may outlive who started them."""
-    started = (each for each in gc.get_objects() if isinstance(each, subprocess.Popen))
+    # By type(): isinstance asks a dead weak proxy for its class, which raises.
+    started = (each for each in gc.get_objects() if issubclass(type(each), subprocess.Popen))
     return [each.args for each in started if each.returncode is None and not isinstance(each, LastingProcess)]

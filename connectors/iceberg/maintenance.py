@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from connectors.iceberg.catalog import IcebergCatalog
     from connectors.iceberg.commits import TableCommits
     from connectors.iceberg.files import LiveFile, ManifestCache
-    from connectors.iceberg.names import Identifier
     from connectors.iceberg.runs import RunRecords
+    from connectors.lake.names import Identifier
 
 _STORED = 0.25
 """Part of the target size (in memory) that a file has as it is stored, about."""

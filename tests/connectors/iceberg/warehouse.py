@@ -14,8 +14,8 @@ from pyiceberg.types import LongType, NestedField, StringType
 from sqlalchemy.exc import OperationalError
 
 from connectors.iceberg.config import IcebergConfig
-from connectors.lake.names import identifier
 from connectors.iceberg.sink import IcebergSink
+from connectors.lake.names import identifier
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -87,7 +87,9 @@ class ParquetSink:
             self._require_free(state, target, mine)
             needed = adaptation(state, target)
             lines.extend(f"{target}: {line}" for line in needed.lines)
-            if not needed.columns and state.owner == mine:
+            # Rows without a key may come into it from now on, so it has none any more.
+            key = () if state.key and not target.key else None
+            if not needed.columns and state.owner == mine and key is None:
                 return None
             added: tuple[DataFileEntry, ...] = ()
             removed: tuple[str, ...] = ()
@@ -97,6 +99,7 @@ class ParquetSink:
                 table_id=state.table_id,
                 operation="provision",
                 owner=mine,
+                key=key,
                 columns=needed.columns,
                 added=added,
                 removed=removed,

@@ -12,6 +12,9 @@ import duckdb
 import pytest
 from pyiceberg.catalog.sql import SqlCatalog
 
+from connectors.object_parquet.config import ParquetConfig
+from connectors.object_parquet.latest import latest
+from connectors.object_parquet.place import ParquetPlace
 from tests.cli.command import ended, fails, process, start, succeeds
 
 
@@ -39,6 +42,23 @@ def test_into_a_warehouse_in_a_folder(source, numbers, tmp_path):
         found = connection.execute("SELECT id, word FROM read_parquet(?) ORDER BY id", [files]).fetchall()
     theirs = source.run("SELECT id, word FROM numbers ORDER BY id").splitlines()
     assert [f"{number}|{word}" for number, word in found] == theirs
+
+
+@pytest.mark.parametrize("scheme", ["file", "s3"])
+def test_into_parquet_files(source, numbers, tmp_path, s3, bucket, monkeypatch, scheme):
+    """A folder, or a bucket whose service and keys the environment names."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3.endpoint_url)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", s3.access_key_id)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", s3.secret_access_key)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    root = f"file://{tmp_path}/lake" if scheme == "file" else f"s3://{bucket}/lake"
+    assert succeeds("copy", source.url, numbers, root)["run"]["rows_inserted"] == 100
+    source.run("DELETE FROM numbers WHERE id = 1; UPDATE numbers SET word = 'new' WHERE id = 2")
+    run = succeeds("copy", source.url, numbers, root)["run"]
+    assert (run["rows_updated"], run["rows_unchanged"], run["rows_deleted"]) == (1, 98, 1)
+    objects = ParquetPlace(ParquetConfig(root=root)).objects
+    theirs = source.run("SELECT id, word FROM numbers ORDER BY id").splitlines()
+    assert [f"{i}|{word}" for i, word in latest(objects, "public/numbers")["id", "word"].sort("id").rows()] == theirs
 
 
 def test_words_for_people(source, sink, numbers):

@@ -143,3 +143,12 @@ def test_a_bucket_that_fails_now_and_then(s3, bucket, fault):
     state = sink.state(plan)
     assert sum(file.rows for file in state.files.values()) == 3
     assert lab.sink().receipts(run) == {each.slice_key: each for each in receipts}
+
+
+def test_a_table_that_was_filled_without_its_key_has_none(lab):
+    """Rows with one key may be in it twice since, so a keyed unit cannot go on with it."""
+    sink = lab.sink()
+    write(sink, plan_of(), [(1, "a", 1)])
+    write(sink, plan_of(key=()), [(1, "a", 1), (1, "b", 1)])
+    with pytest.raises(errors.SinkSchemaConflictError, match="unique key"):
+        sink.provision(plan_of())

@@ -69,6 +69,7 @@ class DriveReading:
         self.folders: dict[str, Folder] = {}
         self.parents: dict[str, str] = {}
         self._names: dict[str, str] = {}
+        self._shared: dict[str, str] = {}
         self.link = ""
 
     def add(self, payload: msgspec.Raw) -> None:
@@ -81,6 +82,7 @@ class DriveReading:
         self.gone.discard(one.id)
         self.items[one.id] = stripped(payload)
         parent = "" if one.root is not None else one.parentReference.id
+        parent = self._shared.setdefault(parent, parent)  # one text for all that is in a folder
         self.parents[one.id], self._names[one.id] = parent, one.name
         if one.folder is not None or one.package is not None or one.root is not None:
             self.folders[one.id] = Folder(parent, one.name, one.eTag if self._marked else "")

@@ -6,7 +6,7 @@ from io import TextIOWrapper
 
 import typer
 
-from cli.commands import catalogs, cdm, checkpoints, connectors, endpoints, staging_area, templates, units
+from cli.commands import catalogs, cdm, checkpoints, connectors, endpoints, sinks, staging_area, templates, units
 from cli.commands.api import api
 from cli.commands.copy import copy
 from cli.commands.explore import plan, preview
@@ -37,6 +37,7 @@ for name, group in (
     ("unit", units),
     ("cdm", cdm),
     ("checkpoint", checkpoints),
+    ("sink", sinks),
     ("staging", staging_area),
     ("connector", connectors),
 ):

@@ -117,6 +117,15 @@ class SupportsCompaction(Protocol):
 
 
 @runtime_checkable
+class SupportsOtherReaders(Protocol):
+    """The sink's tables are files that other programs read without it."""
+
+    def reading_lines(self, ref: RunRef) -> dict[str, str]:
+        """By program, the line that reads the table which the last run of the (endpoint, unit, sink) wrote."""
+        ...
+
+
+@runtime_checkable
 class SupportsLockCheck(Protocol):
     """The sink can be asked for a run's lock without taking it, so that asking never stands in a run's way."""
 

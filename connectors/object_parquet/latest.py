@@ -20,6 +20,7 @@ from contracts.errors import SinkNotProvisionedError
 if TYPE_CHECKING:
     from connectors.lake.objects import Objects
     from connectors.object_parquet.manifests import TableState
+    from connectors.object_parquet.target import ParquetTable
 
 _HIVE: dict[str, str] = {
     "Boolean": "BOOLEAN", "Int16": "SMALLINT", "Int32": "INT", "Int64": "BIGINT", "Float32": "FLOAT",
@@ -105,6 +106,17 @@ def hive_text(objects: Objects, folder: str, table: LiveTable, name: str) -> str
         "OUTPUTFORMAT 'org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat' "
         f"LOCATION '{objects.uri(f'{folder}/_symlink_format_manifest')}'"
     )
+
+
+def lines_for(objects: Objects, target: ParquetTable) -> dict[str, str]:
+    """Every line above, by the program it is for."""
+    table = live_table(objects, target.folder)
+    return {
+        "duckdb": duckdb_text(table),
+        "polars": polars_text(table),
+        "spark": spark_text(table),
+        "hive": hive_text(objects, target.folder, table, f"{target.namespace}_{target.name}"),
+    }
 
 
 def _text(path: str) -> str:

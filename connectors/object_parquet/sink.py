@@ -13,6 +13,7 @@ from connectors.lake.runs import ref_key, superseded
 from connectors.object_parquet.census import StateFiles, census_of
 from connectors.object_parquet.descriptor import DESCRIPTOR
 from connectors.object_parquet.files import DataFiles
+from connectors.object_parquet.latest import lines_for
 from connectors.object_parquet.manifests import Manifest, ManifestLog
 from connectors.object_parquet.place import ParquetPlace
 from connectors.object_parquet.provisioning import adaptation, described, named, owner_of, refusal
@@ -229,6 +230,11 @@ class ParquetSink:
             merged = compacted(log, files, self._config.target_file_bytes)
         strays = remove_strays(self.place.objects, log, target.folder, self._config.orphan_grace_s)
         return tuple(f"{target}: {line}" for line in (merged, *strays) if line)
+
+    def reading_lines(self, ref: RunRef) -> dict[str, str]:
+        """Lines for polars, DuckDB, Spark and, over the symlink manifest, Hive; those of the first two are tested."""
+        last = self._runs.last_run(ref)
+        return {} if last is None else lines_for(self.place.objects, table_of(last.plan, self._config))
 
     def state(self, plan: IngestionPlan) -> TableState | None:
         """The plan's table as it is now."""

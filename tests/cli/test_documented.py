@@ -19,7 +19,7 @@ WANTED = {
     "catalog show", "catalog diff", "unit list", "unit configure", "checkpoint show", "checkpoint reset",
     "staging list", "staging clean", "cdm list", "cdm provision", "unit options", "remap",
     "api", "pause", "resume", "watch", "endpoint enable", "endpoint disable", "checkpoint set",
-    "connector new", "connector check", "connector promote",
+    "connector new", "connector check", "connector promote", "sink show", "sink compact", "lineage",
 }  # fmt: skip
 HEAVY = {"adbc_driver_manager", "boto3", "fastapi", "httpx", "nanoarrow", "polars", "prefect"}
 
@@ -51,7 +51,7 @@ def test_everything_is_explained(name):
 
 def test_groups_are_explained():
     groups = [each for each in get_command(app).commands.values() if hasattr(each, "commands")]
-    assert len(groups) == 8
+    assert len(groups) == 9
     assert all(each.help for each in groups)
 
 

@@ -1,4 +1,4 @@
-"""I3 for Iceberg tables: killed anywhere, then run again: equal to the source, only unfinished slices redone."""
+"""I3 for tables of files: killed anywhere, then run again: equal to the source, only unfinished slices redone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import pytest
 from contracts.unit import UnitPolicy
 from tests.exactness.chain import Chain
 from tests.exactness.executors import PROVE
-from tests.exactness.iceberg.warehouses import new_warehouse_pair
+from tests.exactness.lake.folders import FolderPair
+from tests.exactness.lake.warehouses import WarehousePair, new_lake_pair
 from tests.exactness.moving import EIGHTH_BYTES, drop_pair
 
 if TYPE_CHECKING:
@@ -36,12 +37,20 @@ _RANDOM = 15 if PROVE else 1
 _LONGEST_S = 2.5
 
 
+@pytest.fixture(params=[WarehousePair, FolderPair])
+def sink_kind(request: pytest.FixtureRequest) -> type[WarehousePair]:
+    return request.param  # type: ignore[no-any-return]
+
+
 @pytest.fixture(params=_KINDS if PROVE else ["full with a cursor"])
-def chain(request: pytest.FixtureRequest, postgres: SandboxPostgres, tmp_path: Path) -> Iterator[Chain]:
+def chain(
+    request: pytest.FixtureRequest, sink_kind: type[WarehousePair], postgres: SandboxPostgres, tmp_path: Path
+) -> Iterator[Chain]:
     mode, policy = _KINDS[request.param]
-    pair = new_warehouse_pair(postgres, tmp_path / "warehouse")
+    pair = new_lake_pair(sink_kind, postgres, tmp_path / "warehouse")
     pair.policy = policy
     yield Chain(pair, mode, tmp_path, seed=600)
+    assert pair.strays() == set()
     drop_pair(pair)
 
 

@@ -1,4 +1,4 @@
-"""I11 for Iceberg tables: when the lock fails, the epoch is the fence: an overtaken run writes nothing."""
+"""I11 for tables of files: when the lock fails, the epoch is the fence: an overtaken run writes nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from contracts.errors import RunSupersededError
-from tests.exactness.iceberg.warehouses import new_warehouse_pair
+from tests.exactness.lake.folders import FolderPair
+from tests.exactness.lake.warehouses import WarehousePair, new_lake_pair
 from tests.exactness.moving import FEW, Mover, assert_equal, drop_pair
 from tests.exactness.test_fence import Gate
 
@@ -21,10 +22,13 @@ if TYPE_CHECKING:
 _PATIENCE_S = 90.0
 
 
+@pytest.mark.parametrize("kind", [WarehousePair, FolderPair])
 @pytest.mark.parametrize("fresh", [False, True], ids=["continued", "planned anew"])
-def test_an_overtaken_run_writes_nothing(postgres: SandboxPostgres, tmp_path: Path, fresh: bool) -> None:
+def test_an_overtaken_run_writes_nothing(
+    postgres: SandboxPostgres, tmp_path: Path, kind: type[WarehousePair], fresh: bool
+) -> None:
     """The old run has lost its lock and stands between two slices; a new run begins and ends; the old one wakes up."""
-    pair = new_warehouse_pair(postgres, tmp_path / "warehouse", rows=FEW)
+    pair = new_lake_pair(kind, postgres, tmp_path / "warehouse", rows=FEW)
     gate, old, new = Gate("upserted"), Mover(pair), Mover(pair)
     old.sink.exclusive = lambda _: nullcontext()
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import duckdb
 from pyiceberg.exceptions import NoSuchTableError
@@ -21,19 +21,22 @@ if TYPE_CHECKING:
 
     from sandbox.postgres import SandboxPostgres
 
-_SOURCE = f"""
+SOURCE_ROWS = f"""
 SELECT id || '|' || coalesce(note, '~') || '|' || (extract(epoch FROM changed_at) * 1000000)::bigint FROM {TABLE}
 """
-_LAKE = """
+LAKE_ROWS = """
 SELECT id || '|' || coalesce(note, '~') || '|' || epoch_us(changed_at) FROM read_parquet(?)
 """
+
+
+PairT = TypeVar("PairT", bound="WarehousePair")
 
 
 @dataclass
 class WarehousePair(Pair):
     """A database and a warehouse in a folder, looked at by DuckDB: the table's files as a snapshot names them."""
 
-    maker: ClassVar[str] = "tests.exactness.iceberg.warehouses:FusedIcebergSink"
+    maker: ClassVar[str] = "tests.exactness.lake.warehouses:FusedIcebergSink"
     looking: IcebergSink = field(init=False)
 
     def __post_init__(self) -> None:
@@ -56,8 +59,8 @@ class WarehousePair(Pair):
         except NoSuchTableError:
             paths = []
         with duckdb.connect() as connection:
-            rows = connection.execute(_LAKE, [paths]).fetchall() if paths else []
-        return sorted(self.write(_SOURCE).splitlines()), sorted(row[0] for row in rows)
+            rows = connection.execute(LAKE_ROWS, [paths]).fetchall() if paths else []
+        return sorted(self.write(SOURCE_ROWS).splitlines()), sorted(row[0] for row in rows)
 
     def receipts(self) -> dict[str, int]:
         """Epoch by slice key of the run that holds the sink now."""
@@ -85,6 +88,10 @@ class WarehousePair(Pair):
         """Whether anybody holds the run lock."""
         return self.looking.is_locked(self.ref)
 
+    def strays(self) -> set[str]:
+        """Files that nothing names after a compaction; those of Iceberg are the business of its own tests."""
+        return set()
+
     def drop(self) -> None:
         """Remove the database and the folder."""
         self.looking.close()
@@ -92,10 +99,10 @@ class WarehousePair(Pair):
         shutil.rmtree(self.sink, ignore_errors=True)
 
 
-def new_warehouse_pair(server: SandboxPostgres, folder: Path, *, rows: int = ROWS) -> WarehousePair:
-    """A filled table at the source, and a warehouse that is not there yet."""
+def new_lake_pair(kind: type[PairT], server: SandboxPostgres, folder: Path, *, rows: int = ROWS) -> PairT:
+    """A filled table at the source, and a place for tables that is not there yet."""
     source = make_source(server, rows)
-    made = WarehousePair(server, source, str(folder), server)
+    made = kind(server, source, str(folder), server)
     made.policy = made.policy.model_copy(update={"target_slice_bytes": max(64 * 1024, EIGHTH_BYTES * rows // ROWS)})
     return made
 

@@ -150,7 +150,7 @@ def _staged(table: Table, change: Change) -> tuple[OneCommit, _SnapshotProducer[
     if change.properties:
         transaction.set_properties(dict(change.properties))
     update = transaction.update_snapshot(snapshot_properties=dict(change.summary))
-    producer: _SnapshotProducer[Any] = update.overwrite() if change.removed else update.fast_append()
+    producer: _SnapshotProducer[Any] = update.overwrite() if change.removed else update.merge_append()
     for file in change.removed:
         producer.delete_data_file(file)
     for file in change.added:

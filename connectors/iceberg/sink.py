@@ -295,6 +295,7 @@ class IcebergSink:
         said = {
             **evolution.properties_for(target),
             "write.target-file-size-bytes": str(self._config.target_file_bytes),
+            "commit.manifest-merge.enabled": "true",
             **(owning(owner) if owner is not None else {}),
         }
         return self._catalog.create(target.table, schema, said, spec) is not None

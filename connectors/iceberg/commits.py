@@ -19,8 +19,8 @@ from pyiceberg.exceptions import CommitFailedException
 from connectors.iceberg.catalog import OneCommit
 from connectors.iceberg.errors import translated
 from connectors.iceberg.records import conflicting
-from connectors.iceberg.runs import ref_key, superseded
 from connectors.iceberg.target import provisioned
+from connectors.lake.runs import ref_key, superseded
 from contracts.errors import IngestionError, SinkNotProvisionedError, SinkUnreachableError
 
 if TYPE_CHECKING:

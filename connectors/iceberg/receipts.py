@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from pyiceberg.table.refs import MAIN_BRANCH
 
 from connectors.iceberg.commits import REF, RUN, Change, run_summary
-from connectors.iceberg.runs import ref_key
+from connectors.lake.runs import ref_key
 from contracts.receipts import UpsertReceipt
 
 if TYPE_CHECKING:

@@ -6,24 +6,20 @@ check it there. A process that dies between the two has taken an epoch that nobo
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
-import random
 import threading
 import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from connectors.iceberg.errors import translated
 from connectors.iceberg.records import CatalogRecords, Record, conflicting
-from contracts.errors import RunInProgressError, RunSupersededError
+from connectors.lake.leases import FileLocks, in_progress
+from connectors.lake.runs import ref_key, superseded
 from contracts.receipts import FrozenRun, RunHandle, RunRef
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from connectors.iceberg.catalog import IcebergCatalog
     from connectors.lake.names import Identifier
@@ -32,11 +28,6 @@ if TYPE_CHECKING:
 
 LEASE_S = 60.0
 _TRIES = 30
-
-
-def ref_key(ref: RunRef) -> str:
-    """32 hexadecimal digits that stand for the (endpoint, unit, sink)."""
-    return hashlib.sha256(ref.model_dump_json().encode()).hexdigest()[:32]
 
 
 class RunRecords:
@@ -96,7 +87,7 @@ class RunRecords:
     def exclusive(self, ref: RunRef) -> Iterator[None]:
         """Hold the lock of the (endpoint, unit, sink): a file's where the warehouse is a folder, else a lease."""
         place = self._catalog.local_folder
-        with _file_lock(place, ref) if place is not None else self._lease(ref):
+        with FileLocks(place / ".locks").exclusive(ref) if place is not None else self._lease(ref):
             yield
 
     def is_locked(self, ref: RunRef) -> bool:
@@ -105,8 +96,7 @@ class RunRecords:
         if place is None:
             held = self._records.read(self._name("lock", ref)).content or {}
             return bool(held.get("until", 0.0) > time.time())
-        with _lock_file(place, ref) as file:
-            return not _try(file, fcntl.LOCK_SH)
+        return FileLocks(place / ".locks").is_locked(ref)
 
     @contextmanager
     def _lease(self, ref: RunRef) -> Iterator[None]:
@@ -141,49 +131,5 @@ class RunRecords:
         return self._namespace, f"{kind}_{ref_key(ref)}"
 
 
-def superseded(run: RunHandle, newer_epoch: int) -> RunSupersededError:
-    """What an overtaken run is told."""
-    return RunSupersededError(
-        f"Run {run.run_id} of {run.ref} held epoch {run.epoch}, and a newer run holds {newer_epoch}",
-        "Nothing of this slice was written; look at the newer run.",
-        epoch=run.epoch,
-        newer_epoch=newer_epoch,
-    )
-
-
-def in_progress(ref: RunRef) -> RunInProgressError:
-    """What a second run is told."""
-    return RunInProgressError(
-        f"A run of {ref} is in progress", "Wait for it to end, or cancel it; then run again.", ref=str(ref)
-    )
-
-
 def _run_in(record: Record) -> FrozenRun | None:
     return FrozenRun.model_validate(record.content) if record.content is not None else None
-
-
-@contextmanager
-def _file_lock(place: Path, ref: RunRef) -> Iterator[None]:
-    """An exclusive lock on a file; it ends with the process. Those who ask hold a shared one for a moment."""
-    with _lock_file(place, ref) as file:
-        while not _try(file, fcntl.LOCK_EX):
-            if not _try(file, fcntl.LOCK_SH):
-                raise in_progress(ref)
-            fcntl.flock(file, fcntl.LOCK_UN)
-            time.sleep(random.uniform(0, 0.002))  # noqa: S311 — two runs that begin at once do not keep in step
-        yield
-
-
-def _lock_file(place: Path, ref: RunRef) -> IO[str]:
-    locks = place / ".locks"
-    with translated("opening a lock file"):
-        locks.mkdir(parents=True, exist_ok=True)
-        return (locks / ref_key(ref)).open("w")
-
-
-def _try(file: IO[str], kind: int) -> bool:
-    try:
-        fcntl.flock(file, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

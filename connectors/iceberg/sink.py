@@ -20,9 +20,10 @@ from connectors.iceberg.maintenance import Maintenance
 from connectors.iceberg.owners import has_rows, owning, require_free, require_owner
 from connectors.iceberg.receipts import receipt_in, receipts_in, with_receipt
 from connectors.iceberg.records import conflicting
-from connectors.iceberg.runs import RunRecords, superseded
+from connectors.iceberg.runs import RunRecords
 from connectors.iceberg.target import IcebergTarget, UnitOwner, owner_in, provisioned, target_of
 from connectors.iceberg.upsert import SliceWrite, WrittenSlice
+from connectors.lake.runs import superseded
 from contracts.endpoint import ConnectionReport, EndpointDescriptor
 from contracts.errors import RunSupersededError, SinkOwnerError
 from contracts.plan import IngestionPlan, IngestionSlice

@@ -22,7 +22,7 @@ from connectors.object_parquet.target import ParquetTable, table_of
 from connectors.object_parquet.upkeep import compacted, publish, remove_strays
 from connectors.object_parquet.upsert import ParquetSliceWrite, WrittenFiles
 from contracts.endpoint import ConnectionReport, EndpointDescriptor
-from contracts.errors import OutcomeUnknown, SinkLockedError, SinkNotProvisionedError
+from contracts.errors import SinkLockedError, SinkNotProvisionedError
 from contracts.plan import IngestionPlan, IngestionSlice
 
 if TYPE_CHECKING:
@@ -157,6 +157,11 @@ class ParquetSink:
         files = self._files(target)
         write = ParquetSliceWrite(files, target, plan, reader, empty=run.target_was_empty)
         kept: list[UpsertReceipt] = []
+        asked: list[bool] = []
+
+        def held() -> TableState:
+            asked.clear()  # a commit before was refused for certain
+            return self._held(target, plan, run)
 
         def prepare(state: TableState | None) -> Manifest | None:
             assert state is not None  # noqa: S101 — loaded as held
@@ -165,17 +170,19 @@ class ParquetSink:
                 return None
             written = write.against(state)
             kept[:] = [receipt_of(run, piece, reader, written, time.monotonic() - started)]
+            asked[:] = [True]
             return filed(state, run, kept[0], written)
 
         try:
-            state = self._held(target, plan, run)
+            state = held()
             if run.target_was_empty and target.key and piece.key not in receipts_of(state, run):
                 # What a first load writes is mostly new files: written side by side, and checked under the lock.
                 write.against(state)
             with self._locks[target.folder]:
-                self._repeat(target, lambda: self._held(target, plan, run), prepare)
-        except Exception as error:
-            if not isinstance(error, OutcomeUnknown):
+                self._repeat(target, held, prepare)
+        except Exception:
+            # Whatever a commit failed with, it may be there; its files are left to the cleaning.
+            if not asked:
                 write.discard()
             raise
         return kept[0]

@@ -9,6 +9,8 @@ from itertools import count
 import pytest
 from botocore.exceptions import ConnectionClosedError
 
+from connectors.lake import local
+from connectors.lake.leases import ObjectLeases
 from connectors.object_parquet.manifests import Manifest, ManifestLog
 from contracts import errors
 from tests.conformance.sink_suite import REF, begin, plan_of, reader_of, write
@@ -63,6 +65,41 @@ def test_a_writer_that_slept_through_the_cleaning_cannot_commit(lab):
     assert sleeper.load().files == lab.sink().state(plan).files
     assert lab.rows(plan) == [(1, "v35", 1)]
     assert write(lab.sink(), plan, [(1, "v35", 1)]).rows_unchanged == 1
+
+
+def test_a_commit_that_fails_after_it_was_made_keeps_its_files(lab, monkeypatch):
+    """The disk is full just when the folder of the manifests is synced."""
+    sink, plan = lab.sink(), plan_of()
+    run = begin(sink, plan)
+    sync = local._sync
+
+    def full(folder):
+        sync(folder)
+        if folder.name == "manifests":
+            raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(local, "_sync", full)
+        with pytest.raises(errors.SinkWriteFailedError):
+            sink.upsert(run, plan, plan.slices[0], reader_of([(1, "a", 1)]))
+    assert lab.rows(plan) == [(1, "a", 1)]
+    assert sink.upsert(run, plan, plan.slices[0], reader_of([(1, "a", 1)])).rows_inserted == 1
+    assert lab.rows(plan) == [(1, "a", 1)]
+
+
+def test_a_lease_is_taken_over_when_it_has_expired(lab):
+    leases, others = (ObjectLeases(lab.sink().place.objects, "leases") for _ in range(2))
+    key = leases._key(REF)
+    with leases.exclusive(REF):
+        assert others.is_locked(REF)
+        with pytest.raises(errors.RunInProgressError), others.exclusive(REF):
+            raise AssertionError("two at once")
+    assert not others.is_locked(REF)
+    assert leases._take(key, "one that dies")
+    assert leases._extend(key, "one that dies", -1)
+    with others.exclusive(REF):
+        assert leases.is_locked(REF)
+        assert not leases._extend(key, "one that dies", 60)
 
 
 def test_small_files_become_one_and_young_ones_stay_readable(lab):

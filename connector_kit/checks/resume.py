@@ -25,7 +25,7 @@ def every_page(context: CheckContext) -> CheckObservation:
     """The system is gone after k pages; slices without an end are read again by a new source."""
     expected = "the rows of an undisturbed read, whatever page was the last"
     location, truth = context.system.row_location, context.truth
-    with context.connected(**context.known(max_tries=1)) as one:
+    with context.connected(**context.known(max_tries=2)) as one:
         plan = context.plan(one)
         requests_before = len(one.proxy.requests)
         one.read(plan)

@@ -10,8 +10,9 @@ import polars as pl
 from connector_kit.checks.check import CheckObservation, Group, failed, passed
 from connector_kit.checks.expectations import describe_error, describe_fault, same_rows, same_rows_or_reported
 from connector_kit.recording.faults import RespondWithStatus
+from connector_kit.recording.messages import RecordedResponse
 from connector_kit.recording.page_faults import EditField, EditRow
-from connector_kit.recording.page_shape import GONE, loads
+from connector_kit.recording.page_shape import GONE
 
 if TYPE_CHECKING:
     from connector_kit.checks.context import CheckContext
@@ -199,7 +200,7 @@ def other_shape(context: CheckContext) -> CheckObservation:
     outcome = passed("", "", "")
     bodies = (b"{}", b"[]", b"null", b'{"error": "come back tomorrow"}', b'"ok"')
     for body in bodies:
-        if location.shape.rows(loads(body)) is not None:
+        if location.shape.rows(location.shape.opened(RecordedResponse(200, body=body))) is not None:
             continue  # a page without rows, where pages are lists
         reading = context.read_with_fault(
             RespondWithStatus(200, body=body, nth=2, times=None, **location.request_filter)

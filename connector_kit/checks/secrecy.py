@@ -177,7 +177,7 @@ def elsewhere(context: CheckContext) -> CheckObservation:
             302, {"Location": f"{foreign.url}/next"}, nth=1, times=None, **location.request_filter
         )
         faults: list[Fault] = [moved]
-        if location.shape.next is not None:
+        if location.shape.has_tokens:
             faults.append(_NextElsewhere(location.shape, foreign.url, **location.request_filter))
         for fault in faults:
             one.proxy.fault = fault

@@ -48,6 +48,7 @@ class PageLocation:
         key: Where the key is in a row; keys joined by dots.
         total: Where the answer says how many rows the whole list has; None where it does not.
         method: Only this method.
+        expired: Status and body with which the system answers to a page token that is too old.
     """
 
     path: str
@@ -55,6 +56,7 @@ class PageLocation:
     key: str = "id"
     total: str | None = None
     method: str | None = None
+    expired: tuple[int, bytes] = (410, b'{"error":"refused on purpose"}')
 
     @property
     def request_filter(self) -> RequestFilter:

@@ -7,11 +7,11 @@ however often that page is asked for.
 from __future__ import annotations
 
 import random
-from dataclasses import KW_ONLY, dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from connector_kit.recording.faults import Fault
-from connector_kit.recording.page_shape import GONE, PageShape, Row, dumps, loads, put
+from connector_kit.recording.page_shape import GONE, PageShape, Row, put
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,13 +30,13 @@ class PageFault(Fault):
         if not 200 <= answer.status < 300 or answer.cut_at is not None:
             return answer
         try:
-            page = loads(answer.body)
+            page = self.shape.opened(answer)
         except ValueError:  # not JSON, and so no page
             return answer
         if self.shape.rows(page) is None:
             return answer
         new = self._page(request, page)
-        return answer if new is page else replace(answer, body=dumps(new))
+        return answer if new is page else self.shape.closed(new, answer)
 
     def _page(self, request: RecordedRequest, page: Any) -> Any:
         """The edited page, or the same object when nothing changes."""
@@ -185,6 +185,8 @@ class ShortenPage(RowsMovedToNextPage):
         self, request: RecordedRequest, came: list[Row], rows: list[Row], following: str | None
     ) -> tuple[list[Row], list[Row]]:
         every = came + rows
+        if self.shape.offset is not None:  # the rest of the rows are asked for by their position
+            return self._cut_by_position(request, rows), []
         if following is None or not every:
             return every, []
         if not self._picks(request):  # as many as the page had, so that no page but the last is longer than asked for
@@ -192,6 +194,13 @@ class ShortenPage(RowsMovedToNextPage):
         stay = int(len(every) * self.keep)
         self._did(request, f"sent {stay} of {len(every)} rows, the others come on the next page")
         return every[:stay], every[stay:]
+
+    def _cut_by_position(self, request: RecordedRequest, rows: list[Row]) -> list[Row]:
+        if len(rows) < 2 or not self._picks(request):
+            return rows
+        stay = max(1, int(len(rows) * self.keep))
+        self._did(request, f"sent {stay} of {len(rows)} rows, the others are asked for by their position")
+        return rows[:stay]
 
 
 @dataclass

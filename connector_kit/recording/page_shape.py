@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import httpx
+
 if TYPE_CHECKING:
-    from connector_kit.recording.messages import RecordedRequest
+    from connector_kit.recording.messages import RecordedRequest, RecordedResponse
 
 Row = Any
 """One row of a page: mostly an object."""
@@ -26,25 +28,55 @@ class PageShape:
         next: Where the token or link of the next page is; None when the API has none.
         page: The query parameter with the page's number, for APIs that count pages from 1.
         pages: Where the number of pages is; None where pages go on until one is empty.
+        offset: The query parameter with the position of the page's first row, counted from 0 (``startAt``). The next
+            page begins after the rows that came, so a row that is sent twice would take the place of another there.
+        link: The next page is in the ``Link`` header (RFC 8288) under ``rel="next"``.
     """
 
     items: str
     next: str | None = None
     page: str | None = None
     pages: str | None = None
+    offset: str | None = None
+    link: bool = False
+
+    @property
+    def has_tokens(self) -> bool:
+        """Whether the server gives what leads to the next page, as a token or a link."""
+        return self.next is not None or self.link
+
+    def opened(self, answer: RecordedResponse) -> Any:
+        """The decoded page, for the other methods; of a shape with a link, the page and its link.
+
+        Raises:
+            ValueError: Not JSON.
+        """
+        body = loads(answer.body)
+        return _LinkedPage(body, _next_link(answer)) if self.link else body
+
+    def closed(self, page: Any, answer: RecordedResponse) -> RecordedResponse:
+        """The answer with this page in the place of its own."""
+        if not isinstance(page, _LinkedPage):
+            return replace(answer, body=dumps(page))
+        headers = answer.headers if page.next is None else answer.with_header("Link", f'<{page.next}>; rel="next"')
+        return replace(answer, body=dumps(page.body), headers=headers)
 
     def rows(self, page: Any) -> list[Row] | None:
         """The rows; None when this is no page."""
-        value = get(page, self.items)
+        value = get(page.body if isinstance(page, _LinkedPage) else page, self.items)
         return value if isinstance(value, list) else None
 
     def token(self, page: Any) -> str | None:
         """The next page's token as text; None at the end."""
+        if isinstance(page, _LinkedPage):
+            return page.next
         value = get(page, self.next) if self.next is not None else None
         return None if value in (None, "") or isinstance(value, bool | dict | list) else str(value)
 
     def following(self, request: RecordedRequest, page: Any) -> str | None:
         """What the request for the next page is known by, see :meth:`leads_to`; None at the end, or when unknown."""
+        if self.offset is not None:
+            return None
         if self.page is None:
             return self.token(page)
         number, last = self._number(request), get(page, self.pages) if self.pages is not None else None
@@ -59,10 +91,14 @@ class PageShape:
 
     def with_rows(self, page: Any, rows: list[Row]) -> Any:
         """The page with other rows."""
+        if isinstance(page, _LinkedPage):
+            return _LinkedPage(put(page.body, self.items, rows), page.next)
         return put(page, self.items, rows)
 
     def with_token(self, page: Any, token: str) -> Any:
         """The page with another token, of the same type."""
+        if isinstance(page, _LinkedPage):
+            return _LinkedPage(page.body, token)
         path = self.next or ""
         return put(page, path, int(token) if isinstance(get(page, path), int) else token)
 
@@ -72,6 +108,19 @@ class PageShape:
     def _spelt(self, request: RecordedRequest, number: int) -> str:
         rest = sorted(pair for pair in request.query if pair[0] != self.page)
         return f"{request.path} {rest} {number} {request.body!r}"
+
+
+@dataclass(frozen=True)
+class _LinkedPage:
+    """A page whose answer names the next one in a header."""
+
+    body: Any
+    next: str | None
+
+
+def _next_link(answer: RecordedResponse) -> str | None:
+    links = httpx.Response(answer.status, headers=list(answer.headers)).links
+    return links.get("next", {}).get("url")
 
 
 def get(value: Any, path: str) -> Any:

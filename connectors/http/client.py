@@ -5,22 +5,23 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
 
+from connectors.http.answer_rules import AnswerRule, retry_after_s, rule_for
 from connectors.http.governor import Governor, PauseTooLongError
 from connectors.http.redaction import Redactor
 from contracts.errors import IngestionError, SourcePageFailedError, SourceTlsError, SourceUnreachableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from connectors.http.settings import HttpSettings
 
 T = TypeVar("T")
 _LONGEST_MESSAGE = 400
+_GONE = 410
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
@@ -32,11 +33,16 @@ class Refusal(Exception):  # noqa: N818 - an answer, not an error: the caller de
         status: HTTP status.
         message: The server's message, shortened.
         where: Method and path.
+        expired: The page's bookmark is too old: the list can be begun again.
     """
 
     status: int
     message: str
     where: str
+    expired: bool = False
+
+    def __post_init__(self) -> None:
+        self.expired = self.expired or self.status == _GONE
 
     def __str__(self) -> str:
         return f"{self.where}: {self.status} {self.message}"
@@ -51,6 +57,7 @@ class HttpClient:
         headers: Sent with every request; may hold the credentials.
         check: Looks at every answer first; raises what makes it worthless (a login that failed).
         message_of: The server's own words in a refusal's body; credentials in them are left out here.
+        rules: What odd answers mean; the first that fits counts.
     """
 
     def __init__(
@@ -60,9 +67,10 @@ class HttpClient:
         headers: Mapping[str, str],
         check: Callable[[httpx.Response], None] = lambda _answer: None,
         message_of: Callable[[bytes], str] = lambda body: body.decode("utf-8", "replace"),
+        rules: Sequence[AnswerRule] = (),
     ) -> None:
         self._base_url, self._settings, self._headers = base_url.rstrip("/"), settings, dict(headers)
-        self._check, self._message_of = check, message_of
+        self._check, self._message_of, self._rules = check, message_of, tuple(rules)
         self._redactor = Redactor(settings, headers)
         self.governor = Governor(settings.concurrency, settings.retry_pause_s, max_wait_s=settings.max_wait_s)
         self._lock = threading.Lock()
@@ -111,15 +119,16 @@ class HttpClient:
                 answer = self._exchange(method, path, where, how)
         except PauseTooLongError as error:
             raise _page_failed(f"{where} was not sent: {error}", error.pause_s, final=True) from error
-        limited = is_rate_limit(answer)
-        if not limited:
+        rule = rule_for(self._rules, answer)
+        limited = is_rate_limit(answer) if rule is None else rule.means == "wait"
+        if not limited and rule is None:
             self._check(answer)
-        if limited or answer.status_code in _PASSING:
-            raise self._passing(answer, began, where)
-        if answer.status_code >= 300:
+        if limited or (answer.status_code in _PASSING if rule is None else rule.means == "try_again"):
+            raise self._passing(answer, began, where, rule)
+        if answer.status_code >= 300 or rule is not None:
             # Cut last: the beginning of a secret is not found any more.
             message = self._redactor.text(self._message_of(answer.content))[:_LONGEST_MESSAGE]
-            raise Refusal(answer.status_code, message, where)
+            raise Refusal(answer.status_code, message, where, expired=rule is not None)
         try:
             decoded = decode(answer.content)
         except ValueError as error:
@@ -151,9 +160,15 @@ class HttpClient:
             trust_env=False,
         )
 
-    def _passing(self, answer: httpx.Response, began: float, where: str) -> SourcePageFailedError:
+    def _passing(
+        self, answer: httpx.Response, began: float, where: str, rule: AnswerRule | None
+    ) -> SourcePageFailedError:
         pause_s = retry_after_s(answer.headers.get("Retry-After"))
-        if is_rate_limit(answer) or (answer.status_code == 503 and pause_s is not None):
+        if rule is not None and pause_s is None:
+            pause_s = rule.pause_s(answer)
+        if (is_rate_limit(answer) if rule is None else rule.means == "wait") or (
+            answer.status_code == 503 and pause_s is not None
+        ):
             self.governor.was_throttled(began, pause_s)
         too_long = pause_s is not None and pause_s > self._settings.max_wait_s
         pause = f", and asks for a pause of {pause_s:.0f} s" if pause_s else ""
@@ -167,18 +182,6 @@ def is_rate_limit(answer: httpx.Response) -> bool:
         return answer.status_code == 429
     used_up = answer.headers.get("X-RateLimit-Remaining", "").strip() == "0"
     return used_up or "Retry-After" in answer.headers or "RateLimit-Reason" in answer.headers
-
-
-def retry_after_s(value: str | None, now: Callable[[], float] = time.time) -> float | None:
-    """Seconds that ``Retry-After`` asks for, given as seconds or as a date (RFC 9110, 10.2.3); None when unreadable."""
-    if not value:
-        return None
-    if value.strip().isdecimal():
-        return float(value)
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - now())
-    except ValueError:
-        return None
 
 
 def _page_failed(what: str, pause_s: float | None, **facts: Any) -> SourcePageFailedError:

@@ -6,7 +6,7 @@ import json
 import threading
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import httpx
+
+    from connectors.http.answer_rules import AnswerRule
 
 
 _decode_exactly = msgspec.json.Decoder(float_hook=Decimal).decode
@@ -51,10 +53,16 @@ class JsonApi(HttpClient):
     Args:
         settings: Where the service is, limits, time, proxy, TLS.
         headers: Sent with every request; may hold the credentials.
+
+    Attributes:
+        rules: What odd answers of this API mean, where that is not what their status says.
     """
 
+    rules: ClassVar[tuple[AnswerRule, ...]] = ()
+
     def __init__(self, settings: PagedSettings, headers: Mapping[str, str]) -> None:
-        super().__init__(settings.base_url, settings, {"Accept": "application/json", **headers}, self._look_at)
+        headers = {"Accept": "application/json", **headers}
+        super().__init__(settings.base_url, settings, headers, self._look_at, rules=self.rules)
         self._below = f"{settings.base_url}/"
         self._last = threading.local()
 

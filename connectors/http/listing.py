@@ -21,7 +21,6 @@ MOST_READINGS = 6
 """Readings of one list before it counts as always changing."""
 MOST_IDLE_PAGES = 1_000
 """Pages in a row without a new key, with more to come."""
-_EXPIRED = 410
 
 
 class Listing:
@@ -83,7 +82,7 @@ class Listing:
             try:
                 yield from self._once(reading)
             except Refusal as refusal:
-                if refusal.status == _EXPIRED and reading.token is not None:
+                if refusal.expired and reading.token is not None:
                     continue
                 self.refusal = refusal
                 return

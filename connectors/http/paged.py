@@ -19,10 +19,12 @@ from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 import polars as pl
 
+from connectors.http.answer_rules import AnswerRule
 from connectors.http.client import Refusal
 from connectors.http.errors import refusal_error
 from connectors.http.json_api import JsonApi, PagedSettings
 from connectors.http.lists import UnitLists, require_whole
+from connectors.http.local_filter import LocalFilter, in_zone
 from connectors.http.paging import Account, Page, PageRequest, Token
 from connectors.http.planning import (
     UnitProbe,
@@ -53,15 +55,18 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Account",
+    "AnswerRule",
     "ApiUnit",
     "Column",
     "JsonApi",
+    "LocalFilter",
     "Page",
     "PageRequest",
     "PagedSettings",
     "PagedSource",
     "Token",
     "describe",
+    "in_zone",
     "source_only",
 ]  # fmt: skip
 ClientT = TypeVar("ClientT", bound=JsonApi)
@@ -129,9 +134,14 @@ class PagedSource(ABC, Generic[ClientT]):
     def export(
         self, plan: IngestionPlan, piece: IngestionSlice, view: str | None = None
     ) -> Generator[pl.DataFrame, None, SliceReport]:
-        """A batch per page; the report says how many rows the service promised, and what it refused."""
+        """A batch per page; the report says how many rows the service promised, and what it refused.
+
+        The login is proven once more at the end: what came under a login that has lapsed may be less than there is.
+        """
         unit = resolve_unit(plan.unit, self.descriptor.vendor, self.units)
-        return (yield from PagedSliceReader(self._lists(unit).of_slice(piece.params), unit, piece).frames())
+        report = yield from PagedSliceReader(self._lists(unit).of_slice(piece.params), unit, piece).frames()
+        self._verify_login()  # a service that takes a lapsed login for nobody's answers 200 with nothing
+        return report
 
     def checkpoint(self, plan: IngestionPlan, receipts: Sequence[UpsertReceipt]) -> Json | None:
         """The planned watermark, or as far as the rows reached if that is less."""
@@ -148,7 +158,7 @@ class PagedSource(ABC, Generic[ClientT]):
         if unit.parent is not None:
             parents = new_parents(self._lists(unit).parents(), plan)
             return parent_slices(parents, f"late-{epoch}", len(plan.slices), self.config.slice_parents)
-        return late(plan, epoch, self.config.overlap_s)
+        return late(plan, epoch, self.config.overlap_s, unit)
 
     def export_keys(self, plan: IngestionPlan, view: str | None = None) -> Iterator[pl.DataFrame]:
         """Keys of all rows; the login is proven before and after.

@@ -46,12 +46,17 @@ class UnitProbe:
         self._reader = RowReader(unit)
 
     def first_page(self, since: datetime | None, before: datetime | None = None) -> Page:
-        """The first page of a window."""
+        """The first page of a window; of a little more where the API cannot filter by ``since``."""
+        since = since and self.unit.asked_from(since)
         return self._page(PageRequest(self.unit.name, since=since, before=before, limit=self._page_size))
 
     def count(self, since: datetime | None, before: datetime | None = None) -> int | None:
         """How many rows the window has, if the service says so."""
         return self._page(PageRequest(self.unit.name, since=since, before=before, limit=1)).total
+
+    def divide(self, moment: datetime) -> datetime:
+        """A moment at or before this one by which the API can filter: there a window may be divided."""
+        return self.unit.asked_from(moment)
 
     def moment(self, row: Row) -> datetime | None:
         """When the row changed last."""
@@ -69,6 +74,7 @@ def make_plan(probe: UnitProbe, request: PlanRequest, settings: PagedSettings, n
         return _planned(request, [windows.ChangeWindow()], "single", "the API lists it in full")
     before = PagedCheckpoint.read(request.checkpoint, columns_fingerprint(request.unit))
     since = before.since(settings.overlap_s) if request.mode == "incremental" else None
+    since = since and probe.unit.asked_from(since)
     top = windows.newest(probe, since, now + _FUTURE)
     split = (
         windows.split_windows(probe, since, top, settings.slice_rows)
@@ -112,14 +118,14 @@ def new_parents(parents: Iterable[Parent], plan: IngestionPlan) -> list[Parent]:
     return [parent for parent in parents if json.dumps([*parent.values()]) not in planned]
 
 
-def late(plan: IngestionPlan, epoch: int, overlap_s: float) -> tuple[IngestionSlice, ...]:
+def late(plan: IngestionPlan, epoch: int, overlap_s: float, unit: ApiUnit) -> tuple[IngestionSlice, ...]:
     """One slice of everything that changed since the plan was made; none for a unit without a cursor."""
     if plan.checkpoint_after is None:
         return ()
     since = PagedCheckpoint.model_validate(plan.checkpoint_after).since(overlap_s)
     if since is None:
         return ()
-    params: Json = {"since": since.isoformat(), "explain": "what changed since the plan was made"}
+    params: Json = {"since": unit.asked_from(since).isoformat(), "explain": "what changed since the plan was made"}
     return (IngestionSlice(key=f"late-{epoch}", sequence=len(plan.slices), params=params),)
 
 

@@ -33,6 +33,8 @@ def pages_of(page: Callable[[PageRequest], Page], unit: ApiUnit) -> Callable[[Pa
             given = page(request)
         except _SHAPE as error:
             raise _misshapen(unit, f"{type(error).__name__}: {error}") from error
+        if not isinstance(given.rows, list | tuple):
+            raise _misshapen(unit, f"a list of rows is expected, {type(given.rows).__name__} was found")
         if not all(isinstance(row, dict) for row in given.rows):
             raise _misshapen(unit, "a row is not an object")
         return given

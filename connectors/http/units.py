@@ -11,7 +11,9 @@ from contracts.unit import EndpointUnitDescriptor, UnitPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
+    from connectors.http.local_filter import LocalFilter
     from contracts.catalog import CatalogSnapshot
 
 _IN_A_PATH = frozenset({"string", "uuid", "int16", "int32", "int64"})
@@ -61,6 +63,8 @@ class ApiUnit:
             incrementally.
         windows: The API takes an end of the time range too (``PageRequest.before``), so that large units are split
             into slices.
+        filter: For APIs that do not filter by moments but by a wall clock, to the minute: which clock. Every
+            ``PageRequest.since`` and ``before`` is then a moment that this clock names exactly.
         keys_only: The API can list keys alone, so cheaply that incremental runs look for removed rows once a day.
         parent: Name of the unit on whose rows these hang, where the API has a list for each of them and none of all
             (``pages/{id}/comments``). Each page request then carries the key of one parent.
@@ -74,6 +78,7 @@ class ApiUnit:
     primary_key: tuple[str, ...]
     cursor: str | None = None
     windows: bool = False
+    filter: LocalFilter | None = None
     keys_only: bool = False
     parent: str | None = None
     cdm_model_id: str | None = None
@@ -96,6 +101,10 @@ class ApiUnit:
     def required(self) -> tuple[str, ...]:
         """Key and cursor columns."""
         return (*self.primary_key, *((self.cursor,) if self.cursor else ()))
+
+    def asked_from(self, moment: datetime) -> datetime:
+        """The moment that the API is asked by for rows changed from this one on: the same, or one before."""
+        return moment if self.filter is None else self.filter.at_or_before(moment)
 
     def nullable(self, column: Column) -> bool:
         """True when a row may lack a value there."""

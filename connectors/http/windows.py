@@ -46,6 +46,10 @@ class Probe(Protocol):
         """How many rows a window has, if the service says so."""
         ...
 
+    def divide(self, moment: datetime) -> datetime:
+        """A moment at or before this one by which the service can filter."""
+        ...
+
     def moment(self, row: Row) -> datetime | None:
         """When the row changed last."""
         ...
@@ -89,7 +93,9 @@ def split_windows(probe: Probe, since: datetime | None, top: datetime | None, wa
     whole = ChangeWindow(since=since, rows=probe.count(since))
     if top is None or whole.rows is None or whole.rows <= wanted * 3 // 2 or top - (since or _EPOCH) < _NARROWEST:
         return [whole]
-    middle = _middle(since or _EPOCH, top)
+    middle = probe.divide(_middle(since or _EPOCH, top))
+    if middle <= (since or _EPOCH):
+        return [whole]
     below, above = probe.count(since, middle), probe.count(middle)
     if below is None or above is None or below + above != whole.rows:
         return [whole]
@@ -103,7 +109,9 @@ def _pieces(probe: Probe, window: ChangeWindow, top: datetime, wanted: int) -> l
     low, high, rows = window.since or _EPOCH, window.before or top + _MOMENT, window.rows or 0
     if rows <= wanted * 3 // 2 or high - low < _NARROWEST:
         return [window]
-    middle = _middle(low, high)
+    middle = probe.divide(_middle(low, high))
+    if middle <= low:
+        return [window]
     below = probe.count(window.since, middle) or 0
     halves = (
         ChangeWindow(since=window.since, before=middle, rows=below),

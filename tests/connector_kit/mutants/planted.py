@@ -195,7 +195,7 @@ def _nothing_next_time(patch):
         return made.model_copy(update={"slices": made.slices[: None if request.checkpoint is None else 0]})
 
     around(paged, "make_plan", plan)(patch)
-    put(paged, "late", lambda plan, epoch, overlap_s: ())(patch)
+    put(paged, "late", lambda *_: ())(patch)
 
 
 def _a_day_back(original, after, before, receipts):
@@ -237,7 +237,7 @@ MUTANTS = (
     Mutant("the filter is ignored", "incremental.reads-less", asking(lambda ask: replace(ask, since=None, before=None))),
     Mutant("incremental runs read what is after the watermark, not at it", "incremental.at-watermark", asking(lambda ask: shifted(ask, since=MOMENT))),
     Mutant("the overlap is dropped", "incremental.overlap", put(progress.PagedCheckpoint, "since", lambda self, overlap_s: self.watermark)),
-    Mutant("late rows are missed", "incremental.moved", put(paged, "late", lambda plan, epoch, overlap_s: ())),
+    Mutant("late rows are missed", "incremental.moved", put(paged, "late", lambda *_: ())),
     Mutant("repairs read nothing", "incremental.repairs", put(paged, "repairs", lambda plan, keys, epoch: ())),
     Mutant("the state is the time of day", "state.not-ahead", around(paged, "checkpoint_from_receipts", _until_now)),
     Mutant("the state passes gaps", "state.gap-holds", around(paged, "checkpoint_from_receipts", _planned_mark)),
@@ -253,7 +253,7 @@ MUTANTS = (
     Mutant("no rows, no batch", "schema.no-rows", around(reading.PagedSliceReader, "frames", _no_batch)),
     Mutant("an incremental run reads nothing", "incremental.equals-full", _nothing_next_time),
     Mutant("the state goes back", "incremental.unchanged", around(paged, "checkpoint_from_receipts", _a_day_back)),
-    Mutant("late rows of one slice are missed", "incremental.changed-meanwhile", put(paged, "late", lambda plan, epoch, overlap_s: ()), LoansTestSystem),
+    Mutant("late rows of one slice are missed", "incremental.changed-meanwhile", put(paged, "late", lambda *_: ()), LoansTestSystem),
     Mutant("a key of every page is not listed", "incremental.keys", around(OpenshelfSource, "export_keys", _keys_without_one)),
     Mutant("the total is not reported", "pages.promised", answering(lambda ask, page: replace(page, total=None))),
     Mutant("keys are those of the first listing", "incremental.removed", around(OpenshelfSource, "export_keys", _keys_as_they_were)),

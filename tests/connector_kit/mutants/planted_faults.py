@@ -184,6 +184,19 @@ def _since_server_clock(patch):
     around(OpenshelfClient, "books", change)(patch)
 
 
+def _undisturbed(patch):
+    """Neither a list nor the login that is proven after it minds that the service wants to be left alone."""
+
+    def me(original, self):
+        try:
+            return original(self)
+        except SourcePageFailedError:
+            return Account("somebody", "1")
+
+    swallowing(SourcePageFailedError)(patch)
+    around(OpenshelfClient, "me", me)(patch)
+
+
 MUTANTS = (
     Mutant("403 is swallowed", "errors.staying-403", _passed_over(403)),
     Mutant("404 is swallowed", "errors.staying-404", _passed_over(404)),
@@ -219,7 +232,7 @@ MUTANTS = (
     Mutant("an unknown unit is the first one", "catalog.unknown", put(paged, "resolve_unit", _first_unit)),
     Mutant("other columns are the connector's own", "catalog.other-columns", put(paged, "resolve_unit", _first_unit)),
     Mutant("a plan that is refused is empty", "errors.planning", around(paged, "make_plan", _planned_anyway)),
-    Mutant("a pause of a day is the end of the list", "errors.retry-after-long", swallowing(SourcePageFailedError)),
+    Mutant("a pause of a day is the end of the list", "errors.retry-after-long", _undisturbed),
     Mutant("what is slow has failed", "errors.passing-slow", around(HttpClient, "__init__", _impatient)),
     Mutant("the server's clock says what is old", "clock.ahead", _since_server_clock),
     *(

@@ -19,6 +19,7 @@ from connector_kit.recording.faults import (
     ShiftServerClock,
     TruncateBody,
 )
+from connector_kit.recording.messages import RecordedRequest, RecordedResponse
 from connector_kit.recording.page_faults import (
     EditField,
     EditRow,
@@ -337,3 +338,24 @@ def test_places_in_pages():
     assert put({"a": {"b": 1, "c": 2}}, "a.b", GONE) == {"a": {"c": 2}}
     assert put({"a": 1}, "x.y", 2) == {"a": 1, "x": {"y": 2}}
     assert page == {"meta": {"next": 5}, "rows": [1]}
+
+
+def test_a_page_whose_next_is_in_a_header_can_be_edited():
+    shape = PageShape(items="", link=True)
+    headers = (("Link", '<http://host/rows?after=5>; rel="next", <http://host/rows>; rel="first"'),)
+    answer = RecordedResponse(200, headers, b"[1, 2]")
+    page = shape.opened(answer)
+    assert (shape.rows(page), shape.token(page)) == ([1, 2], "http://host/rows?after=5")
+    edited = shape.closed(shape.with_token(shape.with_rows(page, [3]), "http://other/x"), answer)
+    assert (edited.body, edited.header("link")) == (b"[3]", '<http://other/x>; rel="next"')
+    last = RecordedResponse(200, (), b"[9]")
+    assert shape.token(shape.opened(last)) is None
+    assert shape.closed(shape.opened(last), last) == last
+
+
+def test_a_page_by_position_is_shortened_and_the_rest_is_left_to_its_position():
+    fault = ShortenPage(PageShape("rows", offset="startAt"), times=None)
+    request = RecordedRequest("GET", "/rows?startAt=0")
+    short = fault.edited(request, RecordedResponse(200, (), b'{"rows": [1, 2, 3, 4]}'))
+    assert loads(short.body) == {"rows": [1, 2]}
+    assert loads(fault.edited(request, RecordedResponse(200, (), b'{"rows": [7]}')).body) == {"rows": [7]}

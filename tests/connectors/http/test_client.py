@@ -11,7 +11,8 @@ from email.utils import formatdate
 import pytest
 from pydantic import SecretStr
 
-from connectors.http.client import HttpClient, Refusal, retry_after_s
+from connectors.http.answer_rules import retry_after_s
+from connectors.http.client import HttpClient, Refusal
 from connectors.http.settings import HttpSettings
 from contracts.errors import SourceAuthError, SourcePageFailedError, SourceUnreachableError
 from tests.connectors.http.scripted import Answer, Scripted, repeated

@@ -203,6 +203,8 @@ def test_a_unit_that_the_connector_knows_otherwise_is_refused(source):
         lambda _request: Page({}["data"]),
         lambda request: Page(request.before["data"]),
         lambda _request: Page([["a list"]]),
+        lambda _request: Page({}),
+        lambda _request: Page(None),
     ],
 )
 def test_an_answer_of_another_shape_is_a_typed_error(source, answer):

@@ -38,6 +38,9 @@ class Service:
         self.requests += 1
         return len(self.inside(since, before)) if self.totals else None
 
+    def divide(self, moment):
+        return moment
+
     def moment(self, row):
         return row["at"]
 

@@ -10,7 +10,9 @@ from connector_kit.checks import (
     checkpoints,
     clocks,
     faults,
+    fields,
     incremental,
+    logins,
     memory,
     pages,
     plans,
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
     from connector_kit.checks.check import Check
 
+ADDED_TO_GROUPS = (fields, logins)
+"""Modules whose checks belong to the groups of others: importing them adds the checks."""
 GROUPS = tuple(
     module.GROUP
     for module in (

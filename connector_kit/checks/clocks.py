@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from connector_kit.checks.check import CheckObservation, Group, failed, passed
 from connector_kit.checks.expectations import describe_error, describe_fault, same_rows
+from connector_kit.checks.incremental import full, run
 from connector_kit.checks.rows import difference, shown
 from connector_kit.checks.system import SkippedError
 from connector_kit.checks.values import one_value
@@ -89,6 +90,22 @@ def our_zone(context: CheckContext) -> CheckObservation:
         return failed(sent, describe_error(reading.error), expected)
     mismatch = difference(truth, reading.rows)
     return CheckObservation(not mismatch, sent, mismatch or "the same rows", expected)
+
+
+@GROUP.check("our-zone-later", "Incremental runs do not depend on the reader's own time zone", "I1 I12")
+def our_zone_later(context: CheckContext) -> CheckObservation:
+    """After a run, a row shows up that changed a little before the newest one; machines of two zones read it."""
+    sent, expected = "runs of machines whose clocks are set to Auckland and to Honolulu", "the rows of a full run"
+    with context.connected() as one:
+        for name in ("Pacific/Auckland", "Pacific/Honolulu"):
+            with _zone(name):
+                first = run(one)
+                context.system.change_late(30.0)
+                second = run(one.new_process(), first.checkpoint)
+            truth = full(one)
+            if mismatch := difference(truth, second.reading.over(first.reading).rows):
+                return failed(f"an incremental run in {name}", mismatch, expected)
+    return passed(sent, f"all {len(truth)} rows", expected)
 
 
 @GROUP.check("edge", "A timestamp at the edge of the calendar is read exactly or is an error", "I12")

@@ -201,6 +201,27 @@ def removed(context: CheckContext) -> CheckObservation:
     )
 
 
+@GROUP.check("removed-meanwhile", "A row that is removed while the list is read takes no other row along", "I1")
+def removed_meanwhile(context: CheckContext) -> CheckObservation:
+    """After the first batch a row goes; where pages are counted, the first row of the next page moves to this one."""
+    truth = context.truth
+    with context.connected() as one:
+        plan = context.plan(one)
+        _no_view(one)
+        reading, gone = ReadResult(), ""
+        for piece in plan.slices:
+            frames: list[pl.DataFrame] = []
+            for frame in one.source.export(plan, piece):
+                frames.append(frame_of(frame))
+                gone = gone or context.system.remove()
+            keys = [key for frame in frames for key in keys_of(frame, plan.unit)]
+            reading.add(piece.key, SliceRead(frames, SliceReport(), keys), one.rows(frames))
+    rest = set(truth) - {gone}
+    mismatch = difference(bare(rest), bare(set(reading.rows) - {gone}))
+    sent, expected = f"row {gone} was removed after the first batch", f"the other {len(rest)} rows"
+    return CheckObservation(not mismatch, sent, mismatch or f"{len(rest)} rows", expected)
+
+
 @GROUP.check("repairs", "Rows that the sink lacks can be read by key", "I1")
 def repairs(context: CheckContext) -> CheckObservation:
     """Five keys are asked for."""

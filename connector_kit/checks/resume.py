@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from connector_kit.checks.check import CheckObservation, Group, failed, passed
-from connector_kit.checks.expectations import describe_error
+from connector_kit.checks.expectations import describe_error, same_rows_or_reported
 from connector_kit.checks.rows import ReadResult, Row, difference
-from connector_kit.checks.system import UntriedError
+from connector_kit.checks.system import SkippedError, UntriedError
 from connector_kit.recording.faults import ResetConnection
+from connector_kit.recording.messages import RecordedResponse
+from connector_kit.recording.session_faults import StaleTokens
 from contracts.plan import IngestionPlan, IngestionSlice
 
 if TYPE_CHECKING:
@@ -65,6 +67,25 @@ def every_batch(context: CheckContext) -> CheckObservation:
                     if mismatch:
                         return failed(sent, f"slice {piece.sequence}, batch {count + 1}: {mismatch}", expected)
     return passed(sent, "the same rows", expected)
+
+
+@GROUP.check("stale-tokens", "Page tokens of a process that ended are not needed by the next one", "I3 I1")
+def stale_tokens(context: CheckContext) -> CheckObservation:
+    """A plan is made and half read; tokens given so far are refused to the process that reads the rest."""
+    location, truth = context.system.pages, context.truth
+    if not location.shape.has_tokens:
+        raise SkippedError("the pages have no tokens")
+    status, body = location.expired
+    answer = RecordedResponse(status, (("Content-Type", "application/json"),), body)
+    fault = StaleTokens(location.shape, answer, **location.request_filter)
+    with context.connected(fault) as one:
+        plan = IngestionPlan.model_validate_json(one.plan().model_dump_json())
+        _leave(one, plan, 0, 1)
+        before = one.read(plan, plan.slices[: len(plan.slices) // 2])
+        fault.restart()
+        after = one.new_process().read(plan, plan.slices[len(plan.slices) // 2 :])
+    sent = "page tokens from before a restart are refused after it"
+    return same_rows_or_reported(sent, truth, after.over(before) if after.error is None else after)
 
 
 @GROUP.check("again", "Reading a slice again gives the same rows in the same order", "I2 I3")

@@ -149,6 +149,10 @@ class TestSystem:
         """Keys of all rows there are now, known from the system itself; parts of a key joined by ``/``."""
         raise HookMissingError("keys", "nothing but the connector says which rows there are")
 
+    def true_rows(self) -> dict[str, dict[str, Any]]:
+        """Rows as the system holds them: columns by key, those columns that should be compared. Empty: not known."""
+        return {}
+
     def change(self, count: int) -> set[str]:  # noqa: ARG002 - a hook
         """Change so many rows, an hour after whatever was read; those that changed longest ago. Their keys."""
         raise HookMissingError("change", "the system cannot be written to")

@@ -58,7 +58,9 @@ class PageShape:
         """The answer with this page in the place of its own."""
         if not isinstance(page, _LinkedPage):
             return replace(answer, body=dumps(page))
-        headers = answer.headers if page.next is None else answer.with_header("Link", f'<{page.next}>; rel="next"')
+        headers = answer.with_header("Link", f'<{page.next}>; rel="next"')
+        if page.next is None:
+            headers = tuple(pair for pair in answer.headers if pair[0].lower() != "link")
         return replace(answer, body=dumps(page.body), headers=headers)
 
     def rows(self, page: Any) -> list[Row] | None:
@@ -101,6 +103,13 @@ class PageShape:
             return _LinkedPage(page.body, token)
         path = self.next or ""
         return put(page, path, int(token) if isinstance(get(page, path), int) else token)
+
+    def without_next(self, page: Any) -> Any:
+        """The page as the last one of its list."""
+        if isinstance(page, _LinkedPage):
+            return _LinkedPage(page.body, None)
+        ended = page if self.next is None or get(page, self.next) is None else put(page, self.next, None)
+        return ended if self.pages is None else put(ended, self.pages, 1)
 
     def _number(self, request: RecordedRequest) -> int:
         return int(dict(request.query).get(self.page or "", "1"))

@@ -140,7 +140,8 @@ class PagedSource(ABC, Generic[ClientT]):
         """
         unit = resolve_unit(plan.unit, self.descriptor.vendor, self.units)
         report = yield from PagedSliceReader(self._lists(unit).of_slice(piece.params), unit, piece).frames()
-        self._verify_login()  # a service that takes a lapsed login for nobody's answers 200 with nothing
+        if not report.gaps:
+            self._verify_login()  # a service that takes a lapsed login for nobody's answers 200 with nothing
         return report
 
     def checkpoint(self, plan: IngestionPlan, receipts: Sequence[UpsertReceipt]) -> Json | None:

@@ -86,7 +86,10 @@ class OneDriveSource:
         view: str | None = None,  # noqa: ARG002 - the contract's
     ) -> Generator[pl.DataFrame, None, SliceReport]:
         """Batches of about 500 rows; the report holds the delta link that belongs to them."""
-        return (yield from frames_of(self._client, plan, piece))
+        report = yield from frames_of(self._client, plan, piece)
+        if not report.gaps:
+            self._client.login()  # a feed that is empty may be one that a stranger is shown
+        return report
 
     def checkpoint(self, plan: IngestionPlan, receipts: Sequence[UpsertReceipt]) -> Json | None:
         """The links that belong to the rows in the sink; drives with gaps keep theirs."""

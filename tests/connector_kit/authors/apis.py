@@ -121,12 +121,12 @@ class TreeApi(Api):
                 rows = [row for row in self.rows.values() if self.project_of(row) == parts[1]]
             else:
                 return 404, {}, {"message": "no such project"}
-        cursor = query.get("cursor", f"{path}@0").rpartition("@")[2]
-        if not cursor.isdecimal():
+        cursor = query.get("cursor", f"{path}@").removeprefix(f"{path}@")
+        if cursor and cursor not in {str(row["id"]) for row in rows} and not cursor.isdecimal():
             return 400, {}, {"message": "no such cursor"}
-        start = int(cursor)
-        end = start + 10
-        return 200, {}, {"values": rows[start:end], "next": f"{path}@{end}" if end < len(rows) else None}
+        rest = rows if not cursor else [row for row in rows if _order(row["id"]) > _order(cursor)]
+        page = rest[:10]
+        return 200, {}, {"values": page, "next": f"{path}@{page[-1]['id']}" if len(rest) > 10 else None}
 
     def project_of(self, row: dict[str, Any]) -> str:
         """Half of the rows are in the first project."""
@@ -142,6 +142,10 @@ class PositionApi(Api):
         rows = self.since(_wall_clock(query.get("from")), _wall_clock(query.get("until")))
         start, size = int(query.get("startAt", "0")), min(int(query.get("maxResults", "20")), 20)
         return 200, {}, {"startAt": start, "total": len(rows), "tickets": rows[start : start + size]}
+
+
+def _order(key: int | str) -> int:
+    return int(str(key).removeprefix("P"))
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -6,11 +6,11 @@ import pytest
 
 from connector_kit.checks.all_checks import CHECKS
 from connector_kit.checks.run import run_check
-from tests.connector_kit.mutants import planted, planted_faults, planted_values
+from tests.connector_kit.mutants import planted, planted_faults, planted_misses, planted_values
 
 pytestmark = pytest.mark.slow(0.4)
 
-MUTANTS = (*planted.MUTANTS, *planted_faults.MUTANTS, *planted_values.MUTANTS)
+MUTANTS = (*planted.MUTANTS, *planted_faults.MUTANTS, *planted_values.MUTANTS, *planted_misses.MUTANTS)
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name.replace(" ", "-"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from connector_kit.checks.local_system import LocalTestSystem
@@ -47,6 +47,21 @@ class OpenshelfTestSystem(LocalTestSystem[SandboxOpenshelf]):
     def keys(self) -> set[str]:
         """Known from the service itself."""
         return {str(row["id"]) for row in self.server.site.rows(self.kind)}
+
+    def true_rows(self) -> dict[str, dict[str, Any]]:
+        """Books, in columns that are not what the field of their name says."""
+        if self.kind != "books":
+            return {}
+        return {
+            str(row["id"]): {
+                "title": row["title"],
+                "author_id": row["author_id"],
+                "pages": row["pages"],
+                "publisher": (row["publisher"] or {}).get("name"),
+                "updated_at": datetime.fromisoformat(row["updated_at"]).astimezone(UTC),
+            }
+            for row in self.server.site.rows("books")
+        }
 
     def change(self, count: int) -> set[str]:
         """An hour later, those that changed longest ago."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import shutil
 from datetime import timedelta
 from decimal import Decimal
@@ -14,9 +15,14 @@ import pytest
 from connector_kit.checks.run import run_checks
 from connector_kit.promote.promotion import promote
 from connector_kit.template.new import new
+from flows.local.up import down, up
+from tests.architecture.rooms import ROOT
 from tests.connector_kit.authors import apis
 from tests.connector_kit.authors.cells import AUTHORED
+from tests.connector_kit.authors.terminal import LEFT_OUT, ONE_BY_ONE, Author
 from tests.connectors.ingestion import SiteIngestion
+from tests.exactness.executors import PROVE
+from tests.prefect_template import seed
 
 pytestmark = pytest.mark.slow(8)
 
@@ -82,3 +88,50 @@ def test_a_connector_from_the_documentation_alone(authored, database):
             assert set(ingestion.query(query)) == truth_of(api)
     finally:
         api.close()
+
+
+@pytest.mark.skipif(not PROVE, reason="the long form: every command, here and as a third party")
+@pytest.mark.timeout(1_200)
+@pytest.mark.parametrize("place", ["here", "theirs"])
+@pytest.mark.parametrize("name", AUTHORED)
+def test_every_command_from_nothing_to_rows(name, place, tmp_path, postgres, two_databases):
+    root, beside = tmp_path / "repository", tmp_path / "beside"
+    beside.mkdir()
+    shutil.copy(Path(apis.__file__), beside / "apis.py")
+    if place == "here":
+        shutil.copytree(ROOT, root, ignore=LEFT_OUT)
+    else:
+        (root / "src").mkdir(parents=True)
+        (root / "pyproject.toml").write_text(PROJECT.format(name=name))
+    author = Author(root, seed(tmp_path / "home"))
+    author.environ["PYTHONPATH"] = os.pathsep.join([str(root), str(beside)] if place == "here" else [str(beside)])
+    author.nucleus("connector", "new", "acme")
+    write_cells(author.notebook, AUTHORED[name].cells)
+    assert [card["good"] for card in author.nucleus("connector", "check", "acme")["scorecards"]] == [True]
+    assert author.nucleus("connector", "promote", str(author.notebook))["promotion"]["changed"]
+    if place == "here":
+        author.types("-m", "ruff", "check", ".")
+        suites = ("tests/connectors/acme", "tests/connectors/test_suites.py", "tests/architecture")
+        author.types("-m", "pytest", "-q", "-x", *suites, "-p", "no:cacheprovider")
+    else:
+        author.types(
+            "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--target", str(beside), str(root)
+        )
+        author.types("-m", "pytest", "-q", "-x", "tests/acme", "-p", "no:cacheprovider")
+
+    api, unit = API[name](), AUTHORED[name].unit
+    up(author.home, worker=False)
+    try:
+        add = ("endpoint", "add", "--template")
+        author.types("-c", ONE_BY_ONE, json.dumps([
+            [*add, "http.acme", "theirs", "--set", f"base_url={api.url}", "--secret", "token=env:TOKEN"],
+            [*add, "jdbc.postgres", "lake", "--secret", "url=env:LAKE"],
+            ["catalog", "collect", "theirs"],
+            ["ingest", "theirs", f"acme.{unit}", "--sink", "lake"],
+        ]), TOKEN=apis.TOKEN, LAKE=two_databases[1])  # fmt: skip
+    finally:
+        down(author.home)
+        api.close()
+    database = two_databases[1].rpartition("/")[2]
+    there = postgres.psql(f"SELECT id, title, effort, votes FROM acme.{unit}", database=database)
+    assert {tuple(line.split("|")) for line in there.splitlines()} == truth_of(api)

@@ -100,6 +100,7 @@ def test_every_command_from_nothing_to_rows(name, place, tmp_path, postgres, two
     shutil.copy(Path(apis.__file__), beside / "apis.py")
     if place == "here":
         shutil.copytree(ROOT, root, ignore=LEFT_OUT)
+        shutil.copytree(ROOT / "requirements", root / "requirements")
     else:
         (root / "src").mkdir(parents=True)
         (root / "pyproject.toml").write_text(PROJECT.format(name=name))

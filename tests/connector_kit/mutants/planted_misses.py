@@ -18,7 +18,7 @@ from connectors.openshelf.client import OpenshelfClient
 from connectors.openshelf.source import OpenshelfSource
 from contracts.errors import SourceAuthError, SourceValueError
 from tests.connector_kit.mutants.planted_values import _column
-from tests.connector_kit.mutants.planting import Mutant, answering, around, asking, put, shifted
+from tests.connector_kit.mutants.planting import Mutant, answering, around, asking, put, reading_values, shifted
 from tests.connectors.openshelf.list_systems import AuthorsTestSystem, LoansTestSystem
 
 
@@ -29,7 +29,7 @@ def _valued(name, change):
         found = original(self, row, cell)
         return change(found, row) if cell.column.name == name else found
 
-    return around(RowReader, "_value", value)
+    return reading_values(value)
 
 
 def _naive_local(ask):
@@ -249,7 +249,7 @@ def _key_made_up(patch):
     def value(original, self, row, cell):
         return -1 if cell.column.name == "id" and row.get("id") is None else original(self, row, cell)
 
-    around(RowReader, "_value", value)(patch)
+    reading_values(value)(patch)
     answering(lambda ask, page: replace(page, total=None))(patch)
 
 

@@ -13,7 +13,7 @@ from connectors.http.rows import RowReader
 from connectors.openshelf import source
 from connectors.openshelf.client import OpenshelfClient
 from connectors.openshelf.source import OpenshelfSource
-from tests.connector_kit.mutants.planting import Mutant, answering, around, put
+from tests.connector_kit.mutants.planting import Mutant, answering, around, put, reading_values
 
 
 def _column(name, **fields):
@@ -56,7 +56,7 @@ def _nulls_pass(patch):
     def change(original, self, row, cell):
         return None if rows._at(row, cell.path) is None else original(self, row, cell)
 
-    around(RowReader, "_value", change)(patch)
+    reading_values(change)(patch)
 
 
 def _wrong_is_null(original, self, row, cell):
@@ -129,7 +129,7 @@ def _as_before(patch):
             found = before["title"] = found if "title" in row else before.get("title")
         return found
 
-    around(RowReader, "_value", change)(patch)
+    reading_values(change)(patch)
 
 
 def _kept_title(patch):
@@ -142,7 +142,7 @@ def _kept_title(patch):
             return found
         return known.setdefault(row.get("id"), found) if found is None else known.update({row["id"]: found}) or found
 
-    around(RowReader, "_value", change)(patch)
+    reading_values(change)(patch)
 
 
 MUTANTS = (
@@ -159,7 +159,7 @@ MUTANTS = (
     Mutant("text is stripped", "rows.unicode", _text(str.strip)),
     Mutant("text is cut", "rows.huge", _text(lambda text: text[:65_536])),
     Mutant("an empty text becomes null", "rows.empty", _text(lambda text: text or None)),
-    Mutant("null becomes a text", "rows.null", around(RowReader, "_value", _null_is_text)),
+    Mutant("null becomes a text", "rows.null", reading_values(_null_is_text)),
     Mutant("the zone is ignored", "clock.zones", put(values, "_moment", lambda value: values._iso(value).replace(tzinfo=UTC))),
     Mutant("a moment without a zone is UTC's", "clock.naive", put(values, "_moment", _utc_if_naive)),
     Mutant("moments are this machine's", "clock.our-zone", put(values, "_moment", _our_clock)),
@@ -167,7 +167,7 @@ MUTANTS = (
     Mutant("not null, and a null comes", "schema.batches", _nulls_pass),
     Mutant("columns come in another order", "schema.batches", around(RowReader, "frame", _reversed)),
     Mutant("a new field costs the row", "schema.new-field", answering(_strict)),
-    Mutant("what does not fit becomes null", "schema.other-type", around(RowReader, "_value", _wrong_is_null)),
+    Mutant("what does not fit becomes null", "schema.other-type", reading_values(_wrong_is_null)),
     Mutant("rows without a key are left out", "schema.no-key", answering(_with_key)),
     Mutant("rows whose key is null are left out", "schema.null-key", answering(_with_key)),
     Mutant("rows that are no objects are left out", "schema.no-object", answering(_objects)),

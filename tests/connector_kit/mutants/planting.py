@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from connectors.http.paging import Page, PageRequest
+from connectors.http.rows import RowReader
 from connectors.openshelf.client import OpenshelfClient
 from tests.connectors.openshelf.system import OpenshelfTestSystem
 
@@ -37,6 +38,16 @@ def around(owner: Any, name: str, change: Callable[..., Any]) -> Plant:
             return change(original, *args, **named)
 
         patch.setattr(owner, name, planted)
+
+    return plant
+
+
+def reading_values(change: Callable[..., Any]) -> Plant:
+    """Something else is made of single values: columns are read value by value for it, not whole."""
+
+    def plant(patch: pytest.MonkeyPatch) -> None:
+        around(RowReader, "_value", change)(patch)
+        patch.setattr(RowReader, "_values", lambda self, rows, cell: [self._value(row, cell) for row in rows])
 
     return plant
 

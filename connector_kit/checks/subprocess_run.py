@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -79,8 +80,19 @@ def check_in_subprocess(root: Path, module: str, only: Sequence[str] = ()) -> li
     """
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "connector_kit.checks", module, folder, *only]
+        # A third party's modules may be below src, which is not yet installed for a connector that is still a notebook.
+        paths = [str(root / "src"), *filter(None, [os.environ.get("PYTHONPATH")])] if (root / "src").is_dir() else []
+        found = {"PYTHONPATH": os.pathsep.join(paths)} if paths else {}
         try:
-            done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False, timeout=LIMIT_S)
+            done = subprocess.run(
+                command,
+                cwd=root,
+                env=os.environ | found,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=LIMIT_S,
+            )
         except subprocess.TimeoutExpired:
             raise ConfigInvalidError(
                 f"The checks of {module} took more than {LIMIT_S:.0f} s", "Make its system smaller."

@@ -1,10 +1,20 @@
 from __future__ import annotations
 
+from contextlib import closing
+from uuid import uuid4
+
 import pytest
 
+from sandbox.seaweedfs.server import SandboxSeaweed
 from tests.conformance.sink_suite import SinkSuite
 from tests.connectors.object_parquet.places import ParquetBucket, ParquetFolder
 from tests.exactness.executors import PROVE
+
+
+@pytest.fixture(scope="module")
+def server():
+    with SandboxSeaweed() as running:
+        yield running
 
 
 class TestParquetInAFolder(SinkSuite):
@@ -23,6 +33,14 @@ if PROVE:
 
     class TestParquetInABucketWhole(InABucket, SinkSuite):
         """Two minutes; what differs from a folder is below."""
+
+    class TestParquetOnASecondServer(SinkSuite):
+        @pytest.fixture
+        def lab(self, server):
+            bucket = f"lake-{uuid4().hex[:12]}"
+            with closing(server.client()) as client:
+                client.create_bucket(Bucket=bucket)
+            return ParquetBucket(server, bucket)
 
 
 class TestParquetInABucket(InABucket):

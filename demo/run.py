@@ -21,6 +21,7 @@ from contracts.errors import IngestionError
 from contracts.traits import SupportsContentHash
 from contracts.unit import UnitPolicy
 from demo.drives import DrivesChapter
+from demo.lake import LakeChapter
 from demo.tracker import Tracker
 from demo.wiki import WikiChapter
 from demo.world import SINK, SOURCE, STAGING, World, world
@@ -66,6 +67,7 @@ class Demo:
         self.checks += self.tracker.tell()
         self.checks += self.wiki.tell()
         self.checks += DrivesChapter(self.place, self.console).tell()
+        self.checks += LakeChapter(self.place, self.console).tell()
         return all(passed for _, passed, _ in self.checks)
 
     def say(self, line: str) -> None:

@@ -24,6 +24,7 @@ SOURCE, SINK, BUCKET = "shop", "lake", "nucleus-staging"
 PGBENCH_SCALE = 5
 TYPE_ROWS = 2_000
 SITE, WIKI, DRIVES, CDM = "site", "wiki", "drives", "common"
+PARQUET, WAREHOUSE = "parquet", "warehouse"
 STAGING = "demo-staging"
 PROJECTS, ISSUES = ("AND", "OPS", "WEB"), 1_500
 PAGES, FILES = 400, 400
@@ -41,6 +42,7 @@ class World:
         site: A Jira site.
         wiki: A Confluence site.
         drives: Two drives.
+        lake: Folder of the Parquet files and of the Iceberg warehouse.
     """
 
     postgres: SandboxPostgres
@@ -50,6 +52,7 @@ class World:
     site: SandboxJira
     wiki: SandboxConfluence
     drives: SandboxOneDrive
+    lake: Path
 
 
 @contextmanager
@@ -72,7 +75,8 @@ def world(folder: Path) -> Iterator[World]:
         _register_site(workspace, postgres, site)
         _register_wiki(workspace, wiki)
         _register_drives(workspace, drives)
-        yield World(postgres, workspace, plane.ui_url, resumed, site, wiki, drives)
+        _register_lake(workspace, folder / "lake")
+        yield World(postgres, workspace, plane.ui_url, resumed, site, wiki, drives, folder / "lake")
 
 
 def _password(folder: Path) -> str:
@@ -144,3 +148,10 @@ def _register_drives(workspace: Workspace, drives: SandboxOneDrive) -> None:
         "drive_ids": [one.drive_id for one in drives.site.drives()],
     }
     workspace.endpoints.add(DRIVES, "http.onedrive", login, replace=True)
+
+
+def _register_lake(workspace: Workspace, folder: Path) -> None:
+    """Two sinks that need no server."""
+    workspace.endpoints.add(PARQUET, "object.parquet", {"root": str(folder / PARQUET)}, replace=True)
+    url = f"iceberg+sqlite://{(folder / WAREHOUSE).absolute()}"
+    workspace.endpoints.add(WAREHOUSE, "warehouse.iceberg", {"url": url}, replace=True)

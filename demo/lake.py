@@ -61,7 +61,7 @@ class LakeChapter:
 
     def _iceberg(self) -> set[str]:
         uri = f"sqlite:///{self.place.lake / WAREHOUSE / 'catalog.db'}"
-        rows = load_catalog("demo", type="sql", uri=uri).load_table(CHANGING).scan().to_arrow()
+        rows = load_catalog("nucleus", type="sql", uri=uri).load_table(CHANGING).scan().to_arrow()
         with duckdb.connect() as connection:
             connection.register("iceberg_rows", rows)
             return _lines(connection.sql(f"SELECT {_COLUMNS} FROM iceberg_rows"))  # noqa: S608

@@ -22,7 +22,7 @@ MODULES = tuple(f"connectors/openshelf/{name}.py" for name in ("__init__", "conf
 TESTS = ("tests/connectors/openshelf/system.py", "tests/connectors/openshelf/test_openshelf.py")
 CASSETTE = "tests/connectors/openshelf/cassettes/tour.jsonl"
 REGISTRY = "connectors/registry.py"
-REST = ("connector_kit", "flows", "sandbox", "staging", "state")
+REST = ("connector_kit", "flows", "knowledge", "sandbox", "staging", "state")
 UNKNOWN = '        "http.openshelf": "connectors.openshelf.source:FACTORY",\n'
 
 

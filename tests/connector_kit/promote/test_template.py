@@ -17,7 +17,7 @@ from tests.connector_kit.promote.authored_notebook import ROOT, run
 
 pytestmark = pytest.mark.slow(5)
 
-REST = ("connector_kit", "flows", "sandbox", "staging", "state")
+REST = ("connector_kit", "flows", "knowledge", "sandbox", "staging", "state")
 QUICK = {"groups = ()": 'groups = (\\"plan\\",)'}
 """All checks run once over the draft and once over the promoted connector; other runs of the notebook need only some."""
 

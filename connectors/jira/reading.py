@@ -264,6 +264,7 @@ def read_list(client: JiraClient, dataset: DatasetDescriptor) -> Frames:
     """Projects or users: the API lists all of them.
 
     Raises:
+        SourceAuthError: The login does not hold any more at the end.
         SourcePrivilegeError: The list is refused.
         SourceValueError: A payload is not shaped as documented.
     """
@@ -278,6 +279,7 @@ def _listed(client: JiraClient, dataset: DatasetDescriptor) -> Frames:
     for page in pages():
         yield make(dataset, page, base_url)
         read += len(page)
+    client.myself()  # a login that lapsed half-way looks like the end of the list
     return SliceReport(expected_rows=read)
 
 

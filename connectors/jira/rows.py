@@ -213,7 +213,7 @@ def projects(dataset: DatasetDescriptor, payloads: Sequence[msgspec.Raw], base_u
         "category": [_part(row.projectCategory, "name") for row in rows],
         "is_private": [row.isPrivate for row in rows],
         "archived": [row.archived for row in rows],
-        "url": [f"{base_url}/browse/{row.key}" for row in rows],
+        "url": [f"{base_url}/browse/{row.key}" if row.key else None for row in rows],
         "raw": [_text(payload) for payload in payloads],
     }
     return framed(dataset, columns)

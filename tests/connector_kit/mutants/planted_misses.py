@@ -1,7 +1,7 @@
-"""Bugs that an earlier kit did not find, and bugs of the kinds that users of public connectors report.
+"""Bugs that an earlier kit did not find, and more of their kinds.
 
-The kinds are those of issue threads about Airbyte's, Singer's, dlt's and Meltano's connectors: state that is saved in local time, pages that
-shift under a reader, sessions that end in an empty answer, fields that are renamed, cut or filled with a default.
+State that is saved in local time, pages that shift under a reader, sessions that end in an empty answer, fields that are renamed, cut or
+filled with a default. They were thought of, not sampled from the bug reports of public connectors.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ LISTED = (
     "errors.refused",
     "errors.keys",
     "errors.staying-403",
+    "errors.login-lapses",
     "secrets.in-errors",
 )
 

@@ -118,12 +118,13 @@ def test_keys_that_move_between_slices_while_nobody_reads(
 ) -> None:
     """I1: rows leave an unread range for one that was read; the census names them and a repair slice brings them.
 
-    Five of eight receipts, two slices at a time: the first range was read, the last one was not. What ends the run
-    after a kill at its very end counts the repair slice among those that were done before.
+    Five of eight receipts, two slices at a time: one of the first two ranges was read, the last one was not. What ends
+    the run after a kill at its very end counts the repair slice among those that were done before.
     """
     for chain in _chain(postgres, executor, tmp_path, "full", PLAIN, seed=400):
         chain.kill_at("receipt-committed:5")
-        moved = f"UPDATE {TABLE} SET id = id - 199999 WHERE id >= 199900"
+        read = min(int(key) for key in chain.pair.receipts())
+        moved = f"UPDATE {TABLE} SET id = id - 199999 + {read * 25_000} WHERE id >= 199900"
         chain.pair.write(moved)
         chain.kill_at("finishing")
         chain.finish()
@@ -141,14 +142,14 @@ def test_updates_in_the_pause_are_caught_up(postgres: SandboxPostgres, executor:
 
 
 def test_there_are_enough_kills() -> None:
-    """The tests above kill at least 60 processes on threads, and on Prefect under `make prove`.
+    """The tests above kill at least 50 processes on threads, and 60 on each executor under `make prove`.
 
     Each fails when one of its kills does.
     """
     at_boundaries = sum(len(boundaries) for _, _, boundaries in SCENARIOS.values())
     at_random = KILLS_AT_RANDOM["threads"] * len(SCENARIOS)
     print(f"\nkills: {at_boundaries} at boundaries, {at_random} at random moments, 3 more")
-    assert at_boundaries + at_random + 3 >= 60
+    assert at_boundaries + at_random + 3 >= (60 if PROVE else 50)
 
 
 def _chain(

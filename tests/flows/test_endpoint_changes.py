@@ -27,11 +27,19 @@ HELD: dict[str, dict[str, Any]] = {
         "drive_ids": ("b!1",),
     },
     "http.openshelf": {"base_url": "https://shelf.example.com", "token": SECRET},
-}
+    "object.parquet": {"root": "s3://lake/raw", "secret_access_key": SECRET},
+    "warehouse.iceberg": {
+        "catalog_type": "rest", "uri": "https://catalog.example.com", "warehouse": "raw", "token": SECRET,
+    },
+}  # fmt: skip
 ELSEWHERE: dict[str, Any] = {
     "connection_options": "hostaddr=203.0.113.1", "host": "attacker.example", "port": 1, "ssl_mode": "disable", "ssl_root_cert": "ca.pem", "base_url": "https://attacker.example", "login_url": "https://attacker.example",
+    "endpoint_url": "https://attacker.example", "root": "s3://attacker/raw", "uri": "https://attacker.example", "warehouse": "attacker", "properties": {"s3.endpoint": "https://attacker.example"},
+    "object.parquet-url": "s3://attacker/raw", "warehouse.iceberg-url": "iceberg+https://attacker.example",
     "gateway_url": "https://attacker.example", "proxy": "http://attacker.example", "ca_file": "ca.pem", "verify_tls": False,
 }  # fmt: skip
+SPELLED_BY = {"object.parquet-url": "root", "warehouse.iceberg-url": "uri"}
+"""A URL for the command line is kept as the fields that it spells."""
 CASES = [
     (about.template_id, field.name)
     for about in REGISTRY.descriptors()
@@ -47,10 +55,12 @@ def change(template_id: str, changes: dict[str, Any], held: dict[str, Any] | Non
 @pytest.mark.parametrize(("template_id", "field"), CASES)
 def test_what_decides_where_a_secret_goes_needs_it_again(template_id: str, field: str) -> None:
     secret = next(name for name, value in HELD[template_id].items() if value == SECRET)
-    with pytest.raises(ConfigInvalidError, match=f"{field} cannot be changed alone.*{secret}") as refused:
-        change(template_id, {field: ELSEWHERE[field]})
+    said = SPELLED_BY.get(f"{template_id}-{field}", field)
+    elsewhere = ELSEWHERE.get(f"{template_id}-{field}", ELSEWHERE.get(field))
+    with pytest.raises(ConfigInvalidError, match=f"{said} cannot be changed alone.*{secret}") as refused:
+        change(template_id, {field: elsewhere})
     assert SECRET not in f"{refused.value!r}{refused.value.facts}"
-    assert change(template_id, {field: ELSEWHERE[field], secret: SECRET})[secret] == SECRET
+    assert change(template_id, {field: elsewhere, secret: SECRET})[secret] == SECRET
     assert change(template_id, {field: HELD[template_id].get(field)})[secret] == SECRET
 
 

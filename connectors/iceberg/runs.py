@@ -15,7 +15,7 @@ from uuid import uuid4
 
 from connectors.iceberg.records import CatalogRecords, Record, conflicting
 from connectors.lake.leases import FileLocks, in_progress
-from connectors.lake.runs import ref_key, superseded
+from connectors.lake.runs import next_run, ref_key, superseded
 from contracts.receipts import FrozenRun, RunHandle, RunRef
 
 if TYPE_CHECKING:
@@ -46,16 +46,7 @@ class RunRecords:
         for _ in range(_TRIES):
             before = self._records.read(self._name("run", ref))
             last = _run_in(before)
-            same = last if last is not None and last.run_id == run_id else None
-            begun = FrozenRun(
-                ref=ref,
-                run_id=run_id,
-                epoch=last.epoch + 1 if last is not None else 1,
-                plan=plan,
-                started_at=same.started_at if same else datetime.now(UTC),
-                target_was_empty=same.target_was_empty if same else empty,
-                checkpoint=same.checkpoint if same else None,
-            )
+            begun = next_run(last, ref, run_id, plan, empty=empty)
             if self._records.replace(self._name("run", ref), before, begun.model_dump(mode="json")):
                 return RunHandle(
                     ref=ref,

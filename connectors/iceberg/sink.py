@@ -24,10 +24,10 @@ from connectors.iceberg.runs import RunRecords
 from connectors.iceberg.target import IcebergTarget, UnitOwner, owner_in, provisioned, target_of
 from connectors.iceberg.upsert import SliceWrite, WrittenSlice
 from connectors.lake.runs import superseded
+from connectors.slice_receipts import receipt_of
 from contracts.endpoint import ConnectionReport, EndpointDescriptor
 from contracts.errors import RunSupersededError, SinkOwnerError
 from contracts.plan import IngestionPlan, IngestionSlice
-from contracts.receipts import CensusReceipt, FrozenRun, RunHandle, RunRef, UpsertReceipt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from contracts.endpoint import ProvisionedModel
     from contracts.mapping import CdmModel
     from contracts.model import Json
+    from contracts.receipts import CensusReceipt, FrozenRun, RunHandle, RunRef, UpsertReceipt
     from contracts.staging import RecordReader
 
 _TRIES = 30
@@ -144,7 +145,7 @@ class IcebergSink:
                 kept[:] = [done]
                 return None
             written = write.against(table)
-            kept[:] = [_receipt(run, piece, reader, written, time.monotonic() - started)]
+            kept[:] = [receipt_of(run, piece, reader, written, time.monotonic() - started)]
             return with_receipt(table, run, kept[0], written)
 
         if run.target_was_empty and target.key:
@@ -255,7 +256,7 @@ class IcebergSink:
                 added=added,
                 removed=removed,
             )
-            receipt = _receipt(run, piece, keys, written, time.monotonic() - started)
+            receipt = receipt_of(run, piece, keys, written, time.monotonic() - started)
             return with_receipt(table, run, receipt, written)
 
         with self._locks[target.table]:
@@ -327,27 +328,3 @@ class IcebergSink:
         if target.owner is None or not has_rows(table):
             return not has_rows(table)
         return not Census(target, plan, table, self._cache, None).has_owned_rows()
-
-
-def _receipt(
-    run: RunHandle, piece: IngestionSlice, reader: RecordReader, written: WrittenSlice, seconds: float
-) -> UpsertReceipt:
-    report = reader.manifest.report
-    return UpsertReceipt(
-        slice_key=piece.key,
-        sequence=piece.sequence,
-        epoch=run.epoch,
-        rows_staged=reader.manifest.rows,
-        rows_inserted=written.inserted,
-        rows_updated=written.updated,
-        rows_unchanged=written.unchanged,
-        rows_deleted=written.deleted,
-        rows_tombstoned=written.tombstoned,
-        rows_duplicate=written.duplicate,
-        bytes_staged=reader.manifest.bytes,
-        expected_rows=piece.expected_rows if report.expected_rows is None else report.expected_rows,
-        observed=report.observed,
-        gaps=report.gaps,
-        seconds=seconds,
-        strategy=written.strategy,
-    )

@@ -20,6 +20,7 @@ from connectors.iceberg import files
 from connectors.iceberg.target import schema_of
 from connectors.lake.difference import SliceDifference
 from connectors.lake.values import converted
+from connectors.slice_receipts import SliceCounts
 from contracts.errors import SinkSchemaConflictError
 
 if TYPE_CHECKING:
@@ -33,22 +34,14 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class WrittenSlice:
+class WrittenSlice(SliceCounts):
     """What happened to the rows of a slice, and the files that say so.
 
     Attributes:
-        strategy: ``copy``, ``difference``, ``replace``, or ``nothing`` for no rows.
         added: New data files.
         removed: Files that are no longer part of the table.
     """
 
-    strategy: str
-    inserted: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    deleted: int = 0
-    tombstoned: int = 0
-    duplicate: int = 0
     added: list[DataFile] = field(default_factory=list)
     removed: list[DataFile] = field(default_factory=list)
 

@@ -38,6 +38,20 @@ def superseded(run: RunHandle, newer_epoch: int) -> RunSupersededError:
     )
 
 
+def next_run(last: FrozenRun | None, ref: RunRef, run_id: str, plan: IngestionPlan, *, empty: bool) -> FrozenRun:
+    """The run that takes the epoch after the last one's; another run id begins anew, the same one resumes."""
+    same = last if last is not None and last.run_id == run_id else None
+    return FrozenRun(
+        ref=ref,
+        run_id=run_id,
+        epoch=last.epoch + 1 if last is not None else 1,
+        plan=plan,
+        started_at=same.started_at if same else datetime.now(UTC),
+        target_was_empty=same.target_was_empty if same else empty,
+        checkpoint=same.checkpoint if same else None,
+    )
+
+
 class FrozenRuns:
     """Frozen runs, one object each."""
 
@@ -52,22 +66,13 @@ class FrozenRuns:
         """Take the next epoch; another run id begins anew, the same one resumes."""
         for _ in range(_TRIES):
             last, tag = self._read(ref)
-            same = last if last is not None and last.run_id == run_id else None
-            begun = FrozenRun(
-                ref=ref,
-                run_id=run_id,
-                epoch=last.epoch + 1 if last is not None else 1,
-                plan=plan,
-                started_at=same.started_at if same else datetime.now(UTC),
-                target_was_empty=same.target_was_empty if same else empty,
-                checkpoint=same.checkpoint if same else None,
-            )
+            begun = next_run(last, ref, run_id, plan, empty=empty)
             if self._replace(ref, begun, tag):
                 return RunHandle(
                     ref=ref,
                     run_id=run_id,
                     epoch=begun.epoch,
-                    resumed=same is not None,
+                    resumed=last is not None and last.run_id == run_id,
                     target_was_empty=begun.target_was_empty,
                     target_is_empty=empty,
                 )

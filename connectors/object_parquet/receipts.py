@@ -6,14 +6,11 @@ from typing import TYPE_CHECKING
 
 from connectors.lake.runs import ref_key
 from connectors.object_parquet.manifests import Manifest
-from contracts.receipts import UpsertReceipt
 
 if TYPE_CHECKING:
     from connectors.object_parquet.manifests import TableState
     from connectors.object_parquet.upsert import WrittenFiles
-    from contracts.plan import IngestionSlice
-    from contracts.receipts import RunHandle
-    from contracts.staging import RecordReader
+    from contracts.receipts import RunHandle, UpsertReceipt
 
 
 def beginning(state: TableState, run: RunHandle) -> Manifest:
@@ -39,28 +36,3 @@ def receipts_of(state: TableState, run: RunHandle) -> dict[str, UpsertReceipt]:
     """Receipts of the run by slice key."""
     ref = ref_key(run.ref)
     return dict(state.receipts.get(ref, {})) if state.runs.get(ref) == run.run_id else {}
-
-
-def receipt_of(
-    run: RunHandle, piece: IngestionSlice, reader: RecordReader, written: WrittenFiles, seconds: float
-) -> UpsertReceipt:
-    """The receipt of a slice as written."""
-    report = reader.manifest.report
-    return UpsertReceipt(
-        slice_key=piece.key,
-        sequence=piece.sequence,
-        epoch=run.epoch,
-        rows_staged=reader.manifest.rows,
-        rows_inserted=written.inserted,
-        rows_updated=written.updated,
-        rows_unchanged=written.unchanged,
-        rows_deleted=written.deleted,
-        rows_tombstoned=written.tombstoned,
-        rows_duplicate=written.duplicate,
-        bytes_staged=reader.manifest.bytes,
-        expected_rows=piece.expected_rows if report.expected_rows is None else report.expected_rows,
-        observed=report.observed,
-        gaps=report.gaps,
-        seconds=seconds,
-        strategy=written.strategy,
-    )

@@ -17,10 +17,11 @@ from connectors.object_parquet.latest import lines_for
 from connectors.object_parquet.manifests import Manifest, ManifestLog
 from connectors.object_parquet.place import ParquetPlace
 from connectors.object_parquet.provisioning import adaptation, described, named, owner_of, refusal
-from connectors.object_parquet.receipts import beginning, filed, receipt_of, receipts_of
+from connectors.object_parquet.receipts import beginning, filed, receipts_of
 from connectors.object_parquet.target import ParquetTable, table_of
 from connectors.object_parquet.upkeep import compacted, publish, remove_strays
 from connectors.object_parquet.upsert import ParquetSliceWrite, WrittenFiles
+from connectors.slice_receipts import receipt_of
 from contracts.endpoint import ConnectionReport, EndpointDescriptor
 from contracts.errors import SinkLockedError, SinkNotProvisionedError
 from contracts.plan import IngestionPlan, IngestionSlice

@@ -20,6 +20,7 @@ from connectors.lake.difference import SliceDifference
 from connectors.lake.storage_types import dtype_of
 from connectors.lake.values import converted
 from connectors.object_parquet.files import bounds_of, may_hold
+from connectors.slice_receipts import SliceCounts
 from contracts.errors import SinkSchemaConflictError
 
 if TYPE_CHECKING:
@@ -31,22 +32,14 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class WrittenFiles:
+class WrittenFiles(SliceCounts):
     """What happened to the rows of a slice, and the files that say so.
 
     Attributes:
-        strategy: ``copy``, ``difference``, ``replace``, ``census``, or ``nothing`` for no rows.
         added: New data files.
         removed: Paths that are no longer part of the table.
     """
 
-    strategy: str
-    inserted: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    deleted: int = 0
-    tombstoned: int = 0
-    duplicate: int = 0
     added: list[DataFileEntry] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
 

@@ -25,7 +25,8 @@ from connectors.postgres.target import (
     type_statements,
     widened_columns,
 )
-from connectors.postgres.upsert import SliceUpsert, Written
+from connectors.postgres.upsert import SliceUpsert
+from connectors.slice_receipts import SliceCounts, receipt_of
 from contracts.endpoint import ConnectionReport, ContentHash, EndpointDescriptor
 from contracts.errors import (
     IngestionError,
@@ -35,7 +36,6 @@ from contracts.errors import (
     SinkSchemaConflictError,
 )
 from contracts.plan import IngestionPlan, IngestionSlice
-from contracts.receipts import CensusReceipt, FrozenRun, RunHandle, RunRef, UpsertReceipt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
     from connectors.postgres.config import PostgresConfig
     from contracts.model import Json
+    from contracts.receipts import CensusReceipt, FrozenRun, RunHandle, RunRef, UpsertReceipt
     from contracts.staging import RecordReader
 
 
@@ -134,7 +135,7 @@ class TableSink:
             table = _provisioned(session, target)
             writer = SliceUpsert(session, target, table, plan.policy.cursor_columns, plan.on_gone)
             written = writer.write(reader, empty_target=run.target_was_empty)
-            receipt = _receipt(run, piece, reader, written, time.monotonic() - started)
+            receipt = receipt_of(run, piece, reader, written, time.monotonic() - started)
             self._require_own(session, target, plan)
             self._ledger.file(session, run, receipt)
         return receipt
@@ -161,7 +162,7 @@ class TableSink:
             census_receipt, missing = census.reconcile(session, target, _provisioned(session, target).types, plan, keys)
             written = self._removed_so_far(session, run, piece, census_receipt)
             self._require_own(session, target, plan)
-            self._ledger.file(session, run, _receipt(run, piece, keys, written, time.monotonic() - started))
+            self._ledger.file(session, run, receipt_of(run, piece, keys, written, time.monotonic() - started))
         return census_receipt, missing
 
     def remove(self, run: RunHandle, plan: IngestionPlan, keys: RecordReader) -> CensusReceipt:
@@ -174,7 +175,7 @@ class TableSink:
             census_receipt = census.remove(session, target, _provisioned(session, target).types, plan, keys)
             written = self._removed_so_far(session, run, piece, census_receipt)
             self._require_own(session, target, plan)
-            self._ledger.file(session, run, _receipt(run, piece, keys, written, time.monotonic() - started))
+            self._ledger.file(session, run, receipt_of(run, piece, keys, written, time.monotonic() - started))
         return census_receipt
 
     def find_keys(
@@ -198,10 +199,10 @@ class TableSink:
 
     def _removed_so_far(
         self, session: Session, run: RunHandle, piece: IngestionSlice, census_receipt: CensusReceipt
-    ) -> Written:
+    ) -> SliceCounts:
         """What this census removed, and what an earlier try of it in the same epoch had committed."""
         earlier = self._ledger.receipt(session, run, piece.key)
-        return Written(
+        return SliceCounts(
             "census",
             deleted=census_receipt.rows_deleted + (earlier.rows_deleted if earlier else 0),
             tombstoned=census_receipt.rows_tombstoned + (earlier.rows_tombstoned if earlier else 0),
@@ -311,27 +312,3 @@ def _provisioned(session: Session, target: TargetTable) -> ExistingTable:
             table=target.table,
         )
     return table
-
-
-def _receipt(
-    run: RunHandle, piece: IngestionSlice, reader: RecordReader, written: Written, seconds: float
-) -> UpsertReceipt:
-    report = reader.manifest.report
-    return UpsertReceipt(
-        slice_key=piece.key,
-        sequence=piece.sequence,
-        epoch=run.epoch,
-        rows_staged=reader.manifest.rows,
-        rows_inserted=written.inserted,
-        rows_updated=written.updated,
-        rows_unchanged=written.unchanged,
-        rows_deleted=written.deleted,
-        rows_tombstoned=written.tombstoned,
-        rows_duplicate=written.duplicate,
-        bytes_staged=reader.manifest.bytes,
-        expected_rows=piece.expected_rows if report.expected_rows is None else report.expected_rows,
-        observed=report.observed,
-        gaps=report.gaps,
-        seconds=seconds,
-        strategy=written.strategy,
-    )

@@ -9,7 +9,7 @@ Three ways, tried in this order where they apply:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -18,6 +18,7 @@ from connectors.postgres import merge
 from connectors.postgres.errors import server_message
 from connectors.postgres.sql import ident, row_of, typed
 from connectors.postgres.types import ColumnWrite, column_write
+from connectors.slice_receipts import SliceCounts
 from contracts.errors import IngestionError, SinkOwnerError, SinkValueError
 
 if TYPE_CHECKING:
@@ -30,19 +31,6 @@ if TYPE_CHECKING:
 
 _UNIQUE_VIOLATION = "23505"
 _SAME_ROW_TWICE = "21000"
-
-
-@dataclass(frozen=True)
-class Written:
-    """What happened to the rows of a slice."""
-
-    strategy: str
-    inserted: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    deleted: int = 0
-    tombstoned: int = 0
-    duplicate: int = 0
 
 
 class SliceUpsert:
@@ -62,20 +50,20 @@ class SliceUpsert:
         self._cursor = cursor
         self._on_gone = on_gone
 
-    def write(self, reader: RecordReader, *, empty_target: bool) -> Written:
+    def write(self, reader: RecordReader, *, empty_target: bool) -> SliceCounts:
         """Write every row of the reader; ``empty_target`` allows the straight copy."""
         rows = reader.manifest.rows
         if not self._target.key:
             return self._replace(reader, rows)
         if rows == 0:
-            return Written("nothing")
+            return SliceCounts("nothing")
         if self._target.owner is not None:
             return self._shared(reader, rows)
         if empty_target and self._attempt(lambda: self._copy(reader), _UNIQUE_VIOLATION):
-            return Written("copy", inserted=rows)
+            return SliceCounts("copy", inserted=rows)
         return self._difference(reader, rows)
 
-    def _shared(self, reader: RecordReader, rows: int) -> Written:
+    def _shared(self, reader: RecordReader, rows: int) -> SliceCounts:
         """Into a table of several owners: change only the owner's rows; remove the old key of a row that moved."""
         written = self._difference(reader, rows, self._refuse_rows_of_other_owners)
         moved = merge.remove_gone_sql(self._target, self._on_gone, merge.moved_condition(self._target))
@@ -132,7 +120,7 @@ class SliceUpsert:
         if not straight:
             self._session.execute(merge.insert_all(self._target, writes), f"writing {self._target.table}")
 
-    def _difference(self, reader: RecordReader, rows: int, check: Callable[[], None] = lambda: None) -> Written:
+    def _difference(self, reader: RecordReader, rows: int, check: Callable[[], None] = lambda: None) -> SliceCounts:
         writes = self._fill_work(reader)
         check()
         result: list[int] = []
@@ -149,7 +137,7 @@ class SliceUpsert:
             once(duplicates=True)()
         distinct, inserted, updated, _ = result
         distinct = rows if distinct < 0 else distinct
-        return Written(
+        return SliceCounts(
             "difference",
             inserted=inserted,
             updated=updated,
@@ -187,13 +175,13 @@ class SliceUpsert:
             conditions.append(f"{columns} {sign} {values if len(key) == 1 else f'({values})'}")
         return conditions
 
-    def _replace(self, reader: RecordReader, rows: int) -> Written:
+    def _replace(self, reader: RecordReader, rows: int) -> SliceCounts:
         deleted = self._session.value(
             f"WITH gone AS (DELETE FROM {self._target.table} RETURNING 1) SELECT count(*)::bigint AS n FROM gone",
             f"replacing {self._target.table}",
         )
         self._copy(reader)
-        return Written("replace", inserted=rows, deleted=int(deleted))
+        return SliceCounts("replace", inserted=rows, deleted=int(deleted))
 
     def _writes(self, frame: pl.DataFrame) -> list[ColumnWrite]:
         return [column_write(name, dtype, self._table.types[name]) for name, dtype in frame.schema.items()]

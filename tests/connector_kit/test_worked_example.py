@@ -35,7 +35,7 @@ def before(tmp_path_factory):
     """The repository as it was when the notebook was not yet promoted."""
     root = repository(tmp_path_factory.mktemp("worked") / "repository")
     for room in REST:
-        shutil.copytree(ROOT / room, root / room, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / room, root / room)
     shutil.rmtree(root / "connectors" / "openshelf")
     registry = root / REGISTRY
     assert UNKNOWN in registry.read_text()

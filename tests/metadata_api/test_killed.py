@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.prefect, pytest.mark.slow]
 
-TABLES = 6
+TABLES = 6 if PROVE else 4
 ROWS = 3_000
 
 
@@ -128,16 +128,13 @@ class Tables(NamedTuple):
             for number in range(TABLES)
         ]
 
-    def has_begun(self, *numbers: int) -> bool:
-        """True when the sink holds a slice of each of these tables."""
+    def has_begun(self, number: int) -> bool:
+        """True when the sink holds a slice of this table."""
         if self.sink_sql("SELECT to_regclass('nucleus.receipts') IS NOT NULL") != "t":
             return False
-        tables = [f"public.t{number}" for number in numbers]
-        return all(
-            self.sink_sql(f"SELECT to_regclass('{table}') IS NOT NULL") == "t"
-            and self.sink_sql(f"SELECT EXISTS (SELECT FROM {table})") == "t"
-            for table in tables
-        )
+        table = f"public.t{number}"
+        is_there = self.sink_sql(f"SELECT to_regclass('{table}') IS NOT NULL") == "t"
+        return is_there and self.sink_sql(f"SELECT EXISTS (SELECT FROM {table})") == "t"
 
     def assert_same(self, number: int) -> None:
         sql = f"SELECT count(*), md5(string_agg(t::text, '|' ORDER BY id)) FROM public.t{number} t"
@@ -230,24 +227,23 @@ def test_a_run_outlives_a_server_that_was_away_for_two_minutes(installation: Ins
 def test_nothing_is_lost_and_nothing_doubled(installation: Installation, tables: Tables) -> None:
     requests = tables.requests()
     ids = [installation.accepted(requests[0])]
-    installation.kill("api")
-    with connect() as plane:
-        for watch in plane.call("POST", "/automations/filter", {}):
-            plane.call("DELETE", f"/automations/{watch['id']}")
-        installation.restart()
-        until(lambda: plane.call("POST", "/automations/filter", {}))
-    ids.append(installation.accepted(requests[1]))
-    until(lambda: tables.has_begun(0) or tables.has_begun(1))
+    if PROVE:
+        installation.kill("api")
+        with connect() as plane:
+            for watch in plane.call("POST", "/automations/filter", {}):
+                plane.call("DELETE", f"/automations/{watch['id']}")
+            installation.restart()
+            until(lambda: plane.call("POST", "/automations/filter", {}))
+    until(lambda: tables.has_begun(0))
     installation.kill("server")
-    installation.refuses_within(5.0, requests[2])
+    installation.refuses_within(5.0, requests[1])
     installation.restart()
-    ids += [installation.accepted(requests[2]), installation.accepted(requests[3])]
-    until(lambda: tables.has_begun(2) or tables.has_begun(3))
+    ids.append(installation.accepted(requests[1]))
     installation.kill("worker")
-    ids.append(installation.accepted(requests[4]))
+    ids.append(installation.accepted(requests[2]))
     installation.kill("api")
     installation.restart()
-    ids.append(installation.accepted(requests[5]))
+    ids += [installation.accepted(request) for request in requests[3:]]
     with connect() as plane:
 
         def ended() -> list[dict[str, Any]] | None:

@@ -14,7 +14,7 @@ import papermill
 if TYPE_CHECKING:
     from pathlib import Path
 
-LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "__pycache__", ".*_cache", ".hypothesis", ".sandbox", "requirements")
+LEFT_OUT = shutil.ignore_patterns(".git", ".venv", ".*_cache", ".hypothesis", ".sandbox", "requirements")
 
 ONE_BY_ONE = """
 import json, sys

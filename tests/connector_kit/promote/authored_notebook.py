@@ -204,7 +204,7 @@ def repository(folder: Path) -> Path:
     """A copy of the rooms that a connector touches and stands on."""
     folder.mkdir()
     for room in ROOMS:
-        shutil.copytree(ROOT / room, folder / room, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / room, folder / room)
     shutil.copy(ROOT / "pyproject.toml", folder)
     return folder
 

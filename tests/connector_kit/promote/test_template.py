@@ -14,19 +14,20 @@ from connector_kit.promote.promotion import promote
 from connector_kit.template.new import TEMPLATE, new
 from contracts.errors import ConfigInvalidError
 from tests.connector_kit.promote.authored_notebook import ROOT, run
+from tests.exactness.executors import PROVE
 
 pytestmark = pytest.mark.slow(5)
 
 REST = ("connector_kit", "flows", "knowledge", "sandbox", "staging", "state")
 QUICK = {"groups = ()": 'groups = (\\"plan\\",)'}
-"""All checks run once over the draft and once over the promoted connector; other runs of the notebook need only some."""
+"""All checks run over the promoted connector, and over the draft under `make prove`; other runs of the notebook need only some."""
 
 
 @pytest.fixture
 def whole(root):
     """The repository with every room that a notebook or a test of a connector uses."""
     for room in REST:
-        shutil.copytree(ROOT / room, root / room, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / room, root / room)
     shutil.copytree(ROOT / "tests" / "conformance", root / "tests" / "conformance")
     return root
 
@@ -78,7 +79,8 @@ def test_nothing_is_written_over(root):
 
 
 def test_the_template_runs_and_its_scorecard_is_clean(whole):
-    run(whole, new("night_owl", whole))
+    path = new("night_owl", whole)
+    run(whole, path if PROVE else with_parameters(path, "draft", QUICK))
 
 
 def test_the_template_is_promoted_and_passes_the_suite(whole):

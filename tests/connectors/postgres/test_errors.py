@@ -278,11 +278,11 @@ def test_what_is_said_has_neither_query_nor_password():
     assert "secret value" not in message
 
 
-@pytest.mark.parametrize("version", ["1.11.0", "0.99", "1.2.0.dev1"])
+@pytest.mark.parametrize("version", ["1.12.0", "1.11.0", "0.99", "1.2.0.dev1"])
 def test_a_driver_that_corrupts_decimals_is_refused(monkeypatch, version):
     monkeypatch.setattr("adbc_driver_postgresql.__version__", version)
     for endpoint in (PostgresSource, PostgresSink):
         error = refused(lambda made=endpoint: made(PostgresConfig()), errors.DependencyMissingError)
         assert version in str(error)
-    monkeypatch.setattr("adbc_driver_postgresql.__version__", "1.12.0")
+    monkeypatch.setattr("adbc_driver_postgresql.__version__", "1.13.0")
     PostgresSource(PostgresConfig()).close()

@@ -10,6 +10,7 @@ from prefect.futures import as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from contracts.errors import IngestionError, RunError
+from flows.execution.artifacts import key_of_words, show_table
 from flows.execution.heartbeat import own_heartbeats
 from flows.execution.outcome import to_flow_state
 from flows.execution.run_workspace import run_workspace
@@ -21,7 +22,13 @@ if TYPE_CHECKING:
 
     from prefect.futures import PrefectFuture
 
+    from flows.execution.artifacts import RunLog
+
+UNIT_ROWS = 1_000
+"""Lines of the table of units."""
 MOST_UNITS = 16
+COUNTED = ("mode", "strategy", "slices_planned", "rows_read", "seconds")
+"""Of a unit's summary, what its line in the endpoint's table says."""
 
 
 @task(name="run-unit", task_run_name="{unit_id}", cache_policy=NO_CACHE, persist_result=False)
@@ -31,7 +38,7 @@ def run_unit(endpoint_id: str, unit_id: str, sink_id: str, options: dict[str, An
         summary = ingest_unit(endpoint_id, unit_id, sink_id, **options)
     except IngestionError as error:
         return {"unit_id": unit_id, "error": error.to_json(), "ends_endpoint": ends_endpoint(error)}
-    return {"unit_id": unit_id, "rows_read": summary["rows_read"], "seconds": summary["seconds"]}
+    return {"unit_id": unit_id, **{name: summary[name] for name in COUNTED}}
 
 
 @flow(
@@ -56,18 +63,20 @@ def ingest_endpoint(
         parallel_units: Units at the same time, 1 to 16.
 
     Returns:
-        ``{units: [{unit_id, rows_read, seconds}]}``. Fails, naming the units, when one of them did.
+        ``{units: [{unit_id, mode, strategy, slices_planned, rows_read, seconds}]}``.
+        Fails, naming the units, when one of them did.
     """
     log = get_run_logger()
 
     def body() -> dict[str, Any]:
-        with own_heartbeats(), run_workspace() as workspace:
+        with own_heartbeats(), run_workspace(of_many_units=True) as workspace:
             ids = [unit.unit_id for unit in workspace.list_units(endpoint_id)]
             disabled = {config.unit_id for config in workspace.units.list(endpoint_id) if not config.enabled}
             enabled = [name for name in ids if name not in disabled]
             log.info("%d of %d units of %s are enabled", len(enabled), len(ids), endpoint_id)
             options = {"mode": mode, "staging_id": staging_id}
             results = [*_windowed(endpoint_id, enabled, sink_id, options, min(max(parallel_units, 1), MOST_UNITS))]
+        _show(endpoint_id, sink_id, enabled, results, log)
         _refuse_failures(endpoint_id, enabled, results)
         return {"units": results}
 
@@ -90,6 +99,18 @@ def _windowed(
         result = done.result()
         ending = ending or result.get("ends_endpoint", False)
         yield result
+
+
+def _show(endpoint_id: str, sink_id: str, enabled: list[str], results: list[dict[str, Any]], log: RunLog) -> None:
+    """One table of all units; a unit that failed has its error's code, and one that was not begun is not in it."""
+    lines = [
+        {"unit": each["unit_id"], "ended": each["error"]["code"] if "error" in each else "SUCCEEDED"}
+        | {name: each.get(name) for name in COUNTED}
+        for each in sorted(results, key=lambda each: str(each["unit_id"]))
+    ]
+    said = f"{len(lines)} of {len(enabled)} enabled units of {endpoint_id} were run into {sink_id}."
+    more = f" The first {UNIT_ROWS} are shown." if len(lines) > UNIT_ROWS else ""
+    show_table(key_of_words("units", endpoint_id, sink_id), lines[:UNIT_ROWS], said + more, log)
 
 
 def _refuse_failures(endpoint_id: str, enabled: list[str], results: list[dict[str, Any]]) -> None:

@@ -75,7 +75,8 @@ def ingest_unit(  # noqa: PLR0913, PLR0917 - Prefect passes parameters by name
                 pausable(workspace, ref, flow_run.id, control),
             ):
                 log = get_run_logger()
-                run = FlowUnitRun(workspace, ref, UUID(flow_run.id), log, control)
+                is_first = flow_run.run_count == 1
+                run = FlowUnitRun(workspace, ref, UUID(flow_run.id), log, control, is_first_process=is_first)
                 summary = Turns(workspace, ref, log, control).run(
                     lambda: run.execute(mode, data_mode, policy, staging_id, checkpoint, fresh=fresh, adopt=adopt)
                 )

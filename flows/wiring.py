@@ -185,10 +185,14 @@ class Workspace:
         """
         self.require_on(endpoint_id)
         catalog, units = self.units_of(endpoint_id)
-        config = self.units.config(endpoint_id, unit_id)
+        config = self.config(endpoint_id, unit_id)
         unit = find_unit(catalog, units, unit_id)
         require_runnable(catalog, unit_id, config, unit.dataset_id)
         return unit, config
+
+    def config(self, endpoint_id: str, unit_id: str) -> UnitConfig:
+        """What was set for the unit, or the defaults."""
+        return self.units.config(endpoint_id, unit_id)
 
     def unit(self, endpoint_id: str, unit_id: str) -> EndpointUnitDescriptor:
         """The unit as the latest catalog describes it; raises CatalogMissingError, DatasetNotInCatalogError."""

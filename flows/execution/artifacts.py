@@ -44,11 +44,16 @@ class RunArtifacts(SilentObserver):
     """The artifacts of one run of a unit: plan, progress bar, what was staged, summary with where.
 
     Each is a call of the API, which many small runs feel: a run of one slice has no progress bar and no table of
-    what was staged.
+    what was staged, and as a part of an endpoint's run no plan either (its line is in that run's table of units).
+
+    Args:
+        ref: What is run.
+        log: The flow run's.
+        is_part: It is one of the units of an endpoint's run.
     """
 
-    def __init__(self, ref: RunRef, log: RunLog) -> None:
-        self._ref, self._log = ref, log
+    def __init__(self, ref: RunRef, log: RunLog, *, is_part: bool = False) -> None:
+        self._ref, self._log, self._is_part = ref, log, is_part
         self._progress_id: UUID | None = None
         self._staged: list[dict[str, Any]] = []
         self._staged_at: StagingHandle | None = None
@@ -63,9 +68,10 @@ class RunArtifacts(SilentObserver):
         self._rows = sum(receipt.rows_staged for receipt in receipts)
         self._bytes = sum(receipt.bytes_staged for receipt in receipts)
         with _logged_only(self._log):
-            lines = [_plan_line(piece) for piece in plan.slices[:PLAN_ROWS]]
-            description = _plan_words(self._ref, plan, opened.slices_done)
-            create_table_artifact(lines, key=key_of("plan", self._ref), description=description)
+            if self._slices > 1 or not self._is_part:
+                lines = [_plan_line(piece) for piece in plan.slices[:PLAN_ROWS]]
+                description = _plan_words(self._ref, plan, opened.slices_done)
+                create_table_artifact(lines, key=key_of("plan", self._ref), description=description)
             if self._slices > 1:
                 created = create_progress_artifact(
                     self._percent, key=key_of("progress", self._ref), description="The plan is made"
@@ -146,7 +152,12 @@ def progress_of(plane: ControlPlane, ref: RunRef, flow_run_id: str) -> RunProgre
 
 def key_of(kind: str, ref: RunRef) -> str:
     """The artifact's key: one series per kind and (endpoint, unit, sink)."""
-    return re.sub(r"[^a-z0-9]+", "-", f"{kind}-{ref.endpoint_id}-{ref.unit_id}-{ref.sink_id}".lower()).strip("-")
+    return key_of_words(kind, ref.endpoint_id, ref.unit_id, ref.sink_id)
+
+
+def key_of_words(*words: str) -> str:
+    """An artifact's key of these words: lower-case letters, digits and dashes, as Prefect wants it."""
+    return re.sub(r"[^a-z0-9]+", "-", "-".join(words).lower()).strip("-")
 
 
 def summary_markdown(summary: RunSummary, staged_in: str | None = None) -> str:

@@ -8,8 +8,10 @@ from contextvars import ContextVar
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
+from contracts.unit import UnitConfig
 from flows.blocks.types import factory_of
 from flows.prefect_api.client import connect
+from flows.prefect_api.runs import AWAITING_TURN, WAITING
 from flows.wiring import Workspace
 
 if TYPE_CHECKING:
@@ -18,11 +20,13 @@ if TYPE_CHECKING:
     from contracts.catalog import CatalogSnapshot
     from contracts.unit import EndpointUnitDescriptor
     from flows.prefect_api.client import ControlPlane
+    from flows.prefect_api.runs import Run
 
 ValueT = TypeVar("ValueT")
 
 READ_AGAIN_AFTER_S = 10.0
-"""A rotated secret, a new catalog or a switch reaches the units of a run under way after this long."""
+"""A rotated secret, a new catalog, a switch or a unit's settings reach the units of a run under way after this long."""
+WAITING_AGAIN_AFTER_S = 2.0
 
 
 class _Read(NamedTuple):
@@ -31,10 +35,15 @@ class _Read(NamedTuple):
 
 
 class RunWorkspace(Workspace):
-    """A workspace that believes endpoints, their catalogs and switches for ten seconds; safe between threads."""
+    """A workspace that believes endpoints, their catalogs and switches for ten seconds; safe between threads.
 
-    def __init__(self) -> None:
+    Args:
+        is_shared: The units of an endpoint's run share it: settings of units, and what waits, are believed too.
+    """
+
+    def __init__(self, *, is_shared: bool = False) -> None:
         super().__init__()
+        self.is_shared = is_shared
         self._reads: dict[tuple[str, ...], _Read] = {}
 
     @cached_property
@@ -54,14 +63,36 @@ class RunWorkspace(Workspace):
         """As the workspace's."""
         return self._recent(("units", endpoint_id), lambda: super(RunWorkspace, self).units_of(endpoint_id))
 
+    def config(self, endpoint_id: str, unit_id: str) -> UnitConfig:
+        """As the workspace's; in an endpoint's run one call reads the settings of all units."""
+        if not self.is_shared:
+            return super().config(endpoint_id, unit_id)
+        saved = self._recent(("configs", endpoint_id), lambda: self.units.list(endpoint_id))
+        of_unit = (each for each in saved if each.unit_id == unit_id)
+        return next(of_unit, None) or UnitConfig(endpoint_id=endpoint_id, unit_id=unit_id)
+
+    def waiting_runs(self) -> tuple[Run, ...]:
+        """Runs that wait for their turn; in an endpoint's run as they were at most two seconds ago.
+
+        A run that came since is not among them. It looks again by itself.
+        """
+
+        def read() -> tuple[Run, ...]:
+            return tuple(self.runs.find(WAITING, names=(AWAITING_TURN,)))
+
+        return self._recent(("waiting",), read, WAITING_AGAIN_AFTER_S) if self.is_shared else read()
+
     def _registered(self, role: str, endpoint_id: str) -> tuple[str, Any]:
         key = ("endpoint", role, endpoint_id)
         return self._recent(key, lambda: super(RunWorkspace, self)._registered(role, endpoint_id))
 
-    def _recent(self, key: tuple[str, ...], read: Callable[[], ValueT]) -> ValueT:
+    def _recent(
+        self, key: tuple[str, ...], read: Callable[[], ValueT], again_after_s: float = READ_AGAIN_AFTER_S
+    ) -> ValueT:
         cached = self._reads.get(key)
-        if cached is None or time.monotonic() - cached.at > READ_AGAIN_AFTER_S:
-            cached = self._reads[key] = _Read(time.monotonic(), read())
+        asked_at = time.monotonic()
+        if cached is None or asked_at - cached.at > again_after_s:
+            cached = self._reads[key] = _Read(asked_at, read())
         return cast("ValueT", cached.value)
 
 
@@ -69,12 +100,12 @@ _shared: ContextVar[RunWorkspace | None] = ContextVar("run_workspace", default=N
 
 
 @contextmanager
-def run_workspace() -> Iterator[RunWorkspace]:
+def run_workspace(*, of_many_units: bool = False) -> Iterator[RunWorkspace]:
     """The workspace of the run that this one is a part of, else a new one; closed by whoever made it."""
     if (shared := _shared.get()) is not None:
         yield shared
         return
-    with RunWorkspace() as made:
+    with RunWorkspace(is_shared=of_many_units) as made:
         token = _shared.set(made)
         try:
             yield made

@@ -66,10 +66,12 @@ class PrefectExecutor:
 
     Args:
         staging_id: The staging block that the run uses; the default area when None.
+        shows_phases: Make a task run of plan, census and finish too. Each is three events for the server to save,
+            which the many small units of an endpoint do without: they show their slices.
     """
 
-    def __init__(self, staging_id: str | None = None) -> None:
-        self._staging_id = staging_id
+    def __init__(self, staging_id: str | None = None, *, shows_phases: bool = True) -> None:
+        self._staging_id, self._shows_phases = staging_id, shows_phases
         self._running: tuple[RunHandle, SliceRoute] | None = None
 
     @contextmanager
@@ -93,6 +95,8 @@ class PrefectExecutor:
 
     def run_phase(self, name: str, work: Callable[[], ResultT]) -> ResultT:
         """The result of ``work``, which shows as a task run of that name; the result itself stays in this process."""
+        if not self._shows_phases:
+            return work()
         results: list[ResultT] = []
         token = _phase_work.set(lambda: results.append(work()))
         try:

@@ -19,7 +19,7 @@ from prefect.exceptions import Pause
 from prefect.states import Scheduled
 
 from contracts.errors import IngestionError, RunInProgressError
-from flows.prefect_api.runs import ALIVE, AWAITING_TURN, WAITING, WAITS, same_parameters
+from flows.prefect_api.runs import ALIVE, AWAITING_TURN, WAITS, same_parameters
 from flows.stages.export import RunStopped
 
 if TYPE_CHECKING:
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
     from contracts.receipts import RunRef, RunSummary
     from flows.execution.artifacts import RunLog
+    from flows.execution.run_workspace import RunWorkspace
     from flows.prefect_api.runs import Run
     from flows.stages.slices import RunControl
-    from flows.wiring import Workspace
 
 FIRST_DELAY_S, LONGEST_DELAY_S = 20.0, 60.0
 """A worker takes runs ten seconds early, and one that is taken can no longer be folded: so the first is longer."""
@@ -46,7 +46,7 @@ class Turns:
         control: By which others end the wait.
     """
 
-    def __init__(self, workspace: Workspace, ref: RunRef, log: RunLog, control: RunControl) -> None:
+    def __init__(self, workspace: RunWorkspace, ref: RunRef, log: RunLog, control: RunControl) -> None:
         context = FlowRunContext.get()
         if context is None or context.flow_run is None:
             raise RuntimeError("Only a flow run has a turn")
@@ -115,7 +115,7 @@ class Turns:
     def _settle(self, *, serves: bool) -> None:
         """Fold what this run has served, and wake the oldest of the others."""
         try:
-            waiting = [run for run in self._runs.find(WAITING, names=(AWAITING_TURN,)) if run.ref == self._ref]
+            waiting = [run for run in self._workspace.waiting_runs() if run.ref == self._ref]
             left = [run for run in waiting if not (serves and self._has_served(run) and self._fold(run))]
             if left:
                 self._runs.put_back(left[-1], "Its turn has come.", datetime.now(UTC))

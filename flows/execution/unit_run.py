@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from contracts.receipts import RunRef, RunSummary, StageReceipt, UpsertReceipt
     from contracts.unit import DataMode, IngestionMode, UnitState
     from flows.execution.artifacts import RunLog
+    from flows.execution.run_workspace import RunWorkspace
     from flows.stages.plan import OpenRun
     from flows.stages.run import RunObserver
-    from flows.wiring import Workspace
     from state.checkpoints import Checkpoints
 
 
@@ -77,12 +77,23 @@ class FlowUnitRun(SilentObserver):
         flow_run_id: Of the Prefect flow run.
         log: The flow run's logger.
         control: By which others end the run early.
+        is_first_process: No process worked on the flow run before, so that the sink knows no run of its id.
     """
 
-    def __init__(self, workspace: Workspace, ref: RunRef, flow_run_id: UUID, log: RunLog, control: RunControl) -> None:
+    def __init__(
+        self,
+        workspace: RunWorkspace,
+        ref: RunRef,
+        flow_run_id: UUID,
+        log: RunLog,
+        control: RunControl,
+        *,
+        is_first_process: bool,
+    ) -> None:
         self._workspace, self._ref, self._log = workspace, ref, log
         self._flow_run_id, self._control = flow_run_id, control
-        self._artifacts = RunArtifacts(ref, log)
+        self._is_first_process = is_first_process
+        self._artifacts = RunArtifacts(ref, log, is_part=workspace.is_shared)
         self._run_id = flow_run_id.hex
         self._state: UnitState | None = None
 
@@ -122,6 +133,7 @@ class FlowUnitRun(SilentObserver):
             cdm_model=model_for(unit, data_mode or config.data_mode),
             fresh=fresh,
             adopt=adopt,
+            run_id=self._run_id if self._is_first_process else None,
         )
         with self._failures_recorded():
             sink = self._workspace.sink(self._ref.sink_id)
@@ -130,9 +142,13 @@ class FlowUnitRun(SilentObserver):
                 return self._execute_locked(sink, request, staging_id)
 
     def opened(self, opened: OpenRun) -> None:
-        """The plan is frozen: from now on the unit's state names the run that the sink knows."""
-        self._run_id = opened.run.run_id
-        self._state = self._workspace.states.running(self._ref, self._run_id, self._flow_run_id, self._state)
+        """The plan is frozen: from now on the unit's state names the run that the sink knows.
+
+        A new run has the flow run's id, which the state names since the lock was taken; a resumed one has not.
+        """
+        if opened.run.run_id != self._run_id:
+            self._run_id = opened.run.run_id
+            self._state = self._workspace.states.running(self._ref, self._run_id, self._flow_run_id, self._state)
         plan = opened.plan
         self._log.info(
             "%s: %s, %d slice(s), %s; %d done before",
@@ -157,7 +173,7 @@ class FlowUnitRun(SilentObserver):
             request.model_copy(update={"checkpoint": begin}),
             mapper=mapper_for(source, request.unit, request.cdm_model),
             observer=self._observers(),
-            executor=PrefectExecutor(staging_id),
+            executor=PrefectExecutor(staging_id, shows_phases=not self._workspace.is_shared),
             control=self._control,
         )
         try:

@@ -39,6 +39,8 @@ class RunRequest(Contract):
     """What was found out about the request, for the plan's notes."""
     adopt: bool = False
     """Take the target over if it belongs to another unit, or holds rows that no run wrote."""
+    run_id: str | None = None
+    """Of a new run whose plan is made here; made up when None. The caller knows that no run of the sink has it."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ def open_run(source: SourceEndpoint, sink: SinkEndpoint, request: RunRequest, vi
         opened = _begun(sink, request, plan, previous.run_id, previous.started_at)
     else:
         plan = make_plan(source, request, view)
-        opened = _begun(sink, request, plan, uuid4().hex, datetime.now(UTC))
+        opened = _begun(sink, request, plan, _new_id(request, previous), datetime.now(UTC))
     if not _target_was_emptied(opened):
         return opened
     everything = make_plan(source, request.model_copy(update={"checkpoint": None}), view)
@@ -127,6 +129,12 @@ def _begun(sink: SinkEndpoint, request: RunRequest, plan: IngestionPlan, run_id:
     run = sink.begin_run(request.ref, run_id, plan)
     done = sink.receipts(run)
     return OpenRun(run.model_copy(update={"resumed": bool(done)}), plan, started_at, done, provisioned)
+
+
+def _new_id(request: RunRequest, previous: FrozenRun | None) -> str:
+    """The id that was asked for, unless the last run has it: receipts are filed under it, and are of one plan."""
+    is_taken = previous is not None and previous.run_id == request.run_id
+    return uuid4().hex if request.run_id is None or is_taken else request.run_id
 
 
 def _target_was_emptied(opened: OpenRun) -> bool:

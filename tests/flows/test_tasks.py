@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from prefect.tasks import Task
 from contracts.plan import IngestionPlan, IngestionSlice
 from contracts.receipts import RunHandle, StageReceipt
 from flows.execution import tasks
+from flows.ingest_endpoint import ingest_endpoint
 from flows.ingest_unit import ingest_unit
 from flows.stages import run as unit_run
 from tests.flows.conftest import ROWS, SMALL
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 LIMIT = 64 * 1024
 MANY = 5_000
 MOST_CALLS_A_RUN = 30
+MOST_CALLS_A_TABLE, CALLS_OF_THE_FLOW = 20, 24
+"""The first run of a table, beside those below; and what the flow of an endpoint asks once."""
 ONCE_IN_A_WHILE = re.compile("unit-holds|/artifacts/.|/logs/|/leases/")
 """Calls whose number depends on how long the run takes: is a pause wished, progress, log lines, the lease."""
 
@@ -82,6 +86,27 @@ def test_what_a_slice_costs(pair: RegisteredPair, monkeypatch: pytest.MonkeyPatc
     assert extra <= 2, "the progress bar"
     assert one[1] <= MOST_CALLS_A_RUN
     assert max(sizes) <= 8 * 1024
+
+
+def test_what_a_table_costs(pair: RegisteredPair, workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bound on the calls that each further table of an endpoint adds, and one table of units in place of plans."""
+    tables = 6
+    pair.source_sql("".join(f"CREATE TABLE public.t{n} (id int PRIMARY KEY);" for n in range(1, tables)))
+    workspace.catalogs.save(workspace.source(pair.source_id).collect_catalog(pair.source_id))
+    calls = _count_calls(monkeypatch)
+    units = ingest_endpoint(pair.source_id, pair.sink_id, parallel_units=4)["units"]
+    assert len(units) == tables
+    counted = [path for path in calls if not ONCE_IN_A_WHILE.search(path)]
+    print(f"{len(counted) / tables:.1f} calls a table")
+    assert len(counted) <= MOST_CALLS_A_TABLE * tables + CALLS_OF_THE_FLOW
+    shown = workspace.plane.call("GET", f"/artifacts/units-{pair.source_id}-{pair.sink_id}/latest")
+    lines = {line["unit"]: line for line in json.loads(shown["data"])}
+    assert {line["ended"] for line in lines.values()} == {"SUCCEEDED"}
+    assert (lines["public.orders"]["rows_read"], lines["public.t1"]["rows_read"]) == (ROWS, 0)
+    assert workspace.plane.call("GET", f"/artifacts/plan-{pair.source_id}-public-t1-{pair.sink_id}/latest") is None
+    state = workspace.states.state(pair.ref.model_copy(update={"unit_id": "public.t1"}))
+    assert state.flow_run_id is not None
+    assert state.last_run_id == state.flow_run_id.replace("-", ""), "written once: a new run has the flow run's id"
 
 
 def test_a_slice_runs_in_a_process_that_knows_nothing(

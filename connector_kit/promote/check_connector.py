@@ -9,7 +9,7 @@ from connector_kit.checks.subprocess_run import WrittenScorecard, check_in_subpr
 from connector_kit.promote.layout import layout_of
 from connector_kit.promote.problems import Problem, ProblemsFoundError, refusal
 from connector_kit.promote.promotion import build_only
-from connector_kit.template.new import FOLDER
+from connector_kit.recording.places import PROTOTYPES
 from contracts.errors import ConfigInvalidError
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def checked(name: str, root: Path, only: Sequence[str] = ()) -> CheckedConnector
         raise refusal(name, error.problems) from None
     if layout.file(layout.dotted("source")).exists() or layout.file(layout.dotted("system")).exists():
         return CheckedConnector(check_in_subprocess(root, layout.dotted("system"), only))
-    notebook = root / FOLDER / f"{name}.ipynb"
+    notebook = root / PROTOTYPES / f"{name}.ipynb"
     if not notebook.exists():
         raise ConfigInvalidError(
             f"There is neither a connector {layout.package} nor a notebook {notebook}",

@@ -22,6 +22,7 @@ import msgspec
 
 from connector_kit.recording.cassette_lines import Body, Bytes, Exchange, Pairs, read, written
 from connector_kit.recording.messages import RecordedRequest, RecordedResponse
+from connector_kit.recording.places import TOUR, cassette_path
 from connector_kit.recording.scrubbing import SCRUBBED, Scrubber
 from connector_kit.recording.secret_names import NOISE, NOISY
 from contracts.errors import ConfigInvalidError
@@ -48,12 +49,16 @@ class Cassette:
         scrub: What is a secret.
         loose: Names of query parameters and top-level JSON fields that do not count when a request is looked up,
             because they change from run to run (``updated_before`` set to the moment of the run).
+
+    Attributes:
+        path: The file it belongs to; None when it was made without one.
     """
 
     def __init__(
         self, exchanges: Iterable[Exchange] = (), *, scrub: Scrubber | None = None, loose: Iterable[str] = ()
     ) -> None:
         self.scrub = scrub or Scrubber()
+        self.path: Path | None = None
         self.loose = frozenset(loose)
         self._lock = threading.Lock()
         self._exchanges = list(exchanges)
@@ -73,14 +78,53 @@ class Cassette:
                 matches.append(read(line))
             except ValueError as error:
                 raise ConfigInvalidError(f"{path}, line {number}: {error}", "Record the cassette again.") from error
-        return cls(matches, scrub=scrub, loose=loose)
+        cassette = cls(matches, scrub=scrub, loose=loose)
+        cassette.path = path
+        return cassette
 
-    def save(self, path: Path) -> None:
-        """Write the file, whole or not at all; folders are made.
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        tape: str = TOUR,
+        *,
+        record: bool = False,
+        scrub: Scrubber | None = None,
+        loose: Iterable[str] = (),
+    ) -> Self:
+        """The cassette of a connector, found by name from any folder of the project.
+
+        Args:
+            name: Of the connector.
+            tape: ``tour`` (a notebook's own run) or ``checks`` (``nucleus connector record``).
+            record: Begin an empty one, which :meth:`save` writes in the place of the file.
+            scrub: What is a secret.
+            loose: See the class.
 
         Raises:
-            ConfigInvalidError: A known secret is still in it; nothing was written.
+            ConfigInvalidError: There is no such file, or a line of it is not an exchange.
         """
+        path = cassette_path(name, tape)
+        if not record and not path.exists():
+            raise ConfigInvalidError(
+                f"Nothing is recorded of {name}: there is no {path}", "Run the notebook with traffic = 'record' first."
+            )
+        cassette = cls(scrub=scrub, loose=loose) if record else cls.load(path, scrub=scrub, loose=loose)
+        cassette.path = path
+        return cassette
+
+    def save(self, path: Path | None = None) -> None:
+        """Write the file, whole or not at all; folders are made.
+
+        Args:
+            path: Where; its own :attr:`path` when None.
+
+        Raises:
+            ConfigInvalidError: A known secret is still in it, or it has no file; nothing was written.
+        """
+        path = path or self.path
+        if path is None:
+            raise ConfigInvalidError("The cassette belongs to no file", "Give save() a path, or make it by its name.")
         exchanges = self.exchanges()
         for number, one in enumerate(exchanges, start=1):
             if any(map(self.scrub.holds_secret, _texts(one))):

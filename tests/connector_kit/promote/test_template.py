@@ -102,7 +102,7 @@ def test_the_template_is_promoted_and_passes_the_suite(whole):
 def test_its_traffic_can_be_recorded_and_replayed(whole):
     path = new("owl", whole)
     for mode in ("record", "replay"):
-        changes = QUICK | {'traffic = \\"live\\"': f'traffic = \\"{mode}\\"'}
+        changes = QUICK | {'traffic = \\"record\\"': f'traffic = \\"{mode}\\"'}
         run(whole, with_parameters(path, mode, changes))
     cassette = (path.with_suffix("") / "tour.jsonl").read_text()
     assert "/v1/books" in cassette

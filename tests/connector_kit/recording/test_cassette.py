@@ -226,3 +226,22 @@ def test_a_secret_that_is_a_word_of_the_format_does_no_harm(tmp_path, word):
     cassette.save(tmp_path / "file")
     (one,) = Cassette.load(tmp_path / "file").exchanges()
     assert (one.method, one.path, one.body) == ("POST", "/SCRUBBED", "SCRUBBED")
+
+
+def test_a_cassette_is_found_by_name_from_any_folder_of_the_project(tmp_path, monkeypatch):
+    (tmp_path / "pyproject.toml").touch()
+    (tmp_path / "src" / "deep").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "src" / "deep")
+    with pytest.raises(ConfigInvalidError, match="Nothing is recorded of acme"):
+        Cassette.of("acme")
+    made = Cassette.of("acme", record=True)
+    made.add(RecordedRequest("GET", "/a"), said(1))
+    made.save()
+    beside = tmp_path / "notebooks" / "prototypes" / "acme" / "tour.jsonl"
+    assert len(Cassette.of("acme")) == len(Cassette.load(beside)) == 1
+    copy = tmp_path / "tests" / "acme" / "cassettes" / "tour.jsonl"
+    copy.parent.mkdir(parents=True)
+    beside.rename(copy)
+    assert Cassette.of("acme").path == copy
+    with pytest.raises(ConfigInvalidError, match="belongs to no file"):
+        Cassette().save()

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Self
 import msgspec
 
 from connector_kit.recording.cassette_lines import Body, Bytes, Exchange, Pairs, read, written
+from connector_kit.recording.dead_ends import dead_ends
 from connector_kit.recording.messages import RecordedRequest, RecordedResponse
 from connector_kit.recording.places import TOUR, cassette_path
 from connector_kit.recording.scrubbing import SCRUBBED, Scrubber
@@ -170,16 +171,24 @@ class Cassette:
 
 
 class Replay:
-    """The answers of a cassette, given in order. Safe between threads; each replay begins anew."""
+    """The answers of a cassette, given in order. Safe between threads; each replay begins anew.
+
+    Of several answers to one request those are left out whose next page was not recorded, if there are others.
+    """
 
     def __init__(self, cassette: Cassette) -> None:
         self._cassette = cassette
         self._lock = threading.Lock()
         self._answers: dict[Key, list[Exchange]] = defaultdict(list)
         self._loosely: dict[Key, list[Exchange]] = defaultdict(list)
-        for one in cassette.as_added():
-            self._answers[key_of(one)].append(one)
-            self._loosely[key_of(one, cassette.loose)].append(one)
+        exchanges = cassette.as_added()
+        dead = dead_ends(exchanges)
+        for places, loose in ((self._answers, frozenset[str]()), (self._loosely, cassette.loose)):
+            alike: dict[Key, list[int]] = defaultdict(list)
+            for place, one in enumerate(exchanges):
+                alike[key_of(one, loose)].append(place)
+            for key, found in alike.items():
+                places[key] = [exchanges[place] for place in [each for each in found if each not in dead] or found]
 
     def take(self, request: RecordedRequest) -> Exchange | None:
         """The next answer to the request, the last one again when there is no other; None when none was recorded.

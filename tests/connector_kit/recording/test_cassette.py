@@ -245,3 +245,38 @@ def test_a_cassette_is_found_by_name_from_any_folder_of_the_project(tmp_path, mo
     assert Cassette.of("acme").path == copy
     with pytest.raises(ConfigInvalidError, match="belongs to no file"):
         Cassette().save()
+
+
+def page(cursor, number, header=False):
+    body = {"rows": [{"id": "c9"}], "number": number}
+    if header:
+        links = (("Link", f'<{cursor}>; rel="next"'),) if cursor else ()
+        return RecordedResponse(200, links, json.dumps(body).encode())
+    return RecordedResponse(200, (), json.dumps({**body, "next": cursor}).encode())
+
+
+def numbers(cassette, *targets):
+    replay = Replay(cassette)
+    return [json.loads(replay.take(RecordedRequest("GET", target)).body)["number"] for target in targets]
+
+
+@pytest.mark.parametrize("form", ["token", "link", "header"])
+def test_an_answer_whose_next_page_was_recorded_is_preferred(form):
+    def to(cursor):
+        return cursor if form == "token" else f"http://upstream.invalid/list?size=2&cursor={cursor}"
+
+    def said(cursor, number):
+        return page(cursor and to(cursor), number, form == "header")
+
+    def asked(cursor=""):
+        return RecordedRequest("GET", f"/list?size=2{cursor and '&cursor='}{cursor}")
+
+    looked_at = (asked(), said("a1", 1))  # and never followed
+    stopped = [(asked(), said("b1", 2)), (asked("b1"), said("b2", 3))]
+    whole = [(asked(), said("c1", 4)), (asked("c1"), said("c2", 5)), (asked("c2"), said(None, 6))]
+    tape = recorded(looked_at, *stopped, *whole)
+    first = "/list?size=2"
+    assert numbers(tape, first, first, f"{first}&cursor=c1", f"{first}&cursor=c2") == [4, 4, 5, 6]
+    shrunk = recorded(*whole, (asked(), said(None, 7)))
+    assert numbers(shrunk, first, first) == [4, 7]
+    assert numbers(recorded(looked_at, *stopped), first, first) == [1, 2]  # nothing better is there

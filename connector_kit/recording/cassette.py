@@ -153,6 +153,11 @@ class Cassette:
         with self._lock:
             self._exchanges.append(scrubbed(exchange, self.scrub))
 
+    def replace_all(self, exchanges: Iterable[Exchange]) -> None:
+        """Hold these, scrubbed already, and no others."""
+        with self._lock:
+            self._exchanges = list(exchanges)
+
     def exchanges(self) -> list[Exchange]:
         """In the order of the file, scrubbed of what was learned since they were added, too."""
         matches = [scrubbed(one, self.scrub) for one in self.as_added()]

@@ -66,6 +66,11 @@ def test_from_nothing_to_rows_in_postgres(author: Author, postgres: Any, two_dat
     assert not (author.root / "connectors" / "acme").exists()
     lists = '{"books": self.client.books, "authors": self.client.authors}'
     author.edit("source", '{"books": self.client.book}', lists)
+    author.edit(
+        "system",
+        "    buffered_rows = 60\n",
+        '    buffered_rows = 60\n    unchecked = {"acme.authors": "it has a few"}\n',
+    )
 
     checked = author.nucleus("connector", "check", "acme", "--only", "pages")
     assert [card["good"] for card in checked["scorecards"]] == [True]

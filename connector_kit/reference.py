@@ -27,6 +27,7 @@ from connectors.http.paged import (
     ApiUnit,
     Column,
     JsonApi,
+    LeftOut,
     LocalFilter,
     Page,
     PagedSettings,
@@ -75,10 +76,11 @@ _PARTS: tuple[tuple[str, tuple[_Entry, ...]], ...] = (
     (
         "Client",
         (
-            _Entry("JSON API", JsonApi, ("get_json", "get_linked", "post_json")),
+            _Entry("JSON API", JsonApi, ("get_json", "get_linked", "get_row", "post_json")),
             _Entry("page request", PageRequest),
             _Entry("page", Page),
             _Entry("account", Account),
+            _Entry("row that is refused", LeftOut),
             _Entry("rule for odd answers", AnswerRule),
             _Entry("moment on a wall clock", in_zone),
         ),

@@ -73,7 +73,7 @@ class ChildLists:
         rows: Rows given, each key once.
         duplicates: Rows that came with a key that was there already, in whichever list; they were left out.
         refusal: The first one that left a gap; None when every list was read to its end.
-        gaps: A sentence for each list that was refused.
+        gaps: A sentence for each list that was refused, and for each row that was left out of one.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class ChildLists:
                     yield self._fresh(rows)
                 self._free.release()
                 self._note(child.listing)
-                refused += [child] if child.listing.refusal else []
+                refused += [child] if child.listing.gaps else []
             if child is not None:
                 raise child
             workers -= 1
@@ -184,8 +184,8 @@ class ChildLists:
         lost = [child for child in refused if child.listing.refusal and child.listing.refusal.status in _GONE]
         there = {_identity(parent) for parent in self._remaining()} if lost else set()
         left = [child for child in refused if child not in lost or _identity(child.parent) in there]
-        self.refusal = left[0].listing.refusal if left else None
-        self.gaps = tuple(f"{_words(child.parent)}: {child.listing.refused}" for child in left)
+        self.refusal = next((child.listing.refusal for child in left if child.listing.refusal), None)
+        self.gaps = tuple(f"{_words(child.parent)}: {gap}" for child in left for gap in child.listing.gaps)
 
 
 def _identity(parent: Parent) -> tuple[str, ...]:

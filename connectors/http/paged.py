@@ -25,7 +25,7 @@ from connectors.http.errors import refusal_error
 from connectors.http.json_api import JsonApi, PagedSettings
 from connectors.http.lists import UnitLists, require_whole
 from connectors.http.local_filter import LocalFilter, in_zone
-from connectors.http.paging import Account, Page, PageRequest, Token
+from connectors.http.paging import Account, LeftOut, Page, PageRequest, Token
 from connectors.http.planning import (
     UnitProbe,
     late,
@@ -59,6 +59,7 @@ __all__ = [
     "ApiUnit",
     "Column",
     "JsonApi",
+    "LeftOut",
     "LocalFilter",
     "Page",
     "PageRequest",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from connectors.http.paging import LeftOut
 from connectors.http.progress import NEWEST_KEY
 from connectors.http.rows import RowReader
 from contracts.errors import SourceValueError
@@ -35,7 +36,7 @@ def pages_of(page: Callable[[PageRequest], Page], unit: ApiUnit) -> Callable[[Pa
             raise _misshapen(unit, f"{type(error).__name__}: {error}") from error
         if not isinstance(given.rows, list | tuple):
             raise _misshapen(unit, f"a list of rows is expected, {type(given.rows).__name__} was found")
-        if not all(isinstance(row, dict) for row in given.rows):
+        if not all(isinstance(row, dict | LeftOut) for row in given.rows):
             raise _misshapen(unit, "a row is not an object")
         return given
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from connectors.http.json_api import PagedSettings
+    from connectors.http.keys_read import KeysRead
     from connectors.http.paging import Page
     from connectors.http.units import ApiUnit
     from contracts.model import Json
@@ -99,6 +100,22 @@ def require_whole(listing: Listing | ChildLists, what: str) -> None:
     if listing.gaps or listing.expected not in {None, listing.rows}:
         why = listing.gaps[0] if listing.gaps else f"{listing.rows} of {listing.expected} came"
         raise CompletenessGapError(f"The keys of {what} could not all be listed: {why}", "Run again.")
+
+
+def require_gone(listing: Listing | ChildLists, reader: RowReader, read: KeysRead, unlisted: frozenset[int]) -> None:
+    """Make sure that rows which were read, and whose keys are not listed, are not there any more.
+
+    Raises:
+        CompletenessGapError: One of them still is: the list of keys is narrower than the list of rows.
+    """
+    for rows in listing:
+        there = read.among(unlisted, reader.frame(rows))
+        if there.height:
+            key = ", ".join(str(value) for value in there.row(0))
+            raise CompletenessGapError(
+                f"The list of keys leaves out rows that this run read and that are still there ({key}, …)",
+                "Ask for the keys of all rows that the other list has. Nothing was removed.",
+            )
 
 
 def _moment(params: Json, name: str) -> datetime | None:

@@ -23,7 +23,8 @@ from connectors.http.answer_rules import AnswerRule
 from connectors.http.client import Refusal
 from connectors.http.errors import refusal_error
 from connectors.http.json_api import JsonApi, PagedSettings
-from connectors.http.lists import UnitLists, require_whole
+from connectors.http.keys_read import KeysRead
+from connectors.http.lists import UnitLists, require_gone, require_whole
 from connectors.http.local_filter import LocalFilter, in_zone
 from connectors.http.paging import Account, LeftOut, Page, PageRequest, Token
 from connectors.http.planning import (
@@ -86,6 +87,8 @@ class PagedSource(ABC, Generic[ClientT]):
 
     def __init__(self, config: PagedSettings, client: ClientT) -> None:
         self.config, self.client = config, client
+        self._read: dict[str, KeysRead] = {}
+        """What the run of a unit that compares keys has read here."""
 
     @abstractmethod
     def account(self) -> Account:
@@ -123,6 +126,7 @@ class PagedSource(ABC, Generic[ClientT]):
         unit = resolve_unit(request.unit, self.descriptor.vendor, self.units)
         reject_selection(request.unit, request.policy)
         self._verify_login()
+        self._read.pop(unit.name, None)
         lists = self._lists(unit)
         probe = UnitProbe(lists.page, unit, self.config.page_size)
         try:
@@ -140,7 +144,8 @@ class PagedSource(ABC, Generic[ClientT]):
         The login is proven once more at the end: what came under a login that has lapsed may be less than there is.
         """
         unit = resolve_unit(plan.unit, self.descriptor.vendor, self.units)
-        report = yield from PagedSliceReader(self._lists(unit).of_slice(piece.params), unit, piece).frames()
+        read = self._keys_read(unit) if plan.census or plan.mode == "full" else None
+        report = yield from PagedSliceReader(self._lists(unit).of_slice(piece.params), unit, piece).frames(read)
         if not report.gaps:
             self._verify_login()  # a service that takes a lapsed login for nobody's answers 200 with nothing
         return report
@@ -163,19 +168,26 @@ class PagedSource(ABC, Generic[ClientT]):
         return late(plan, epoch, self.config.overlap_s, unit)
 
     def export_keys(self, plan: IngestionPlan, view: str | None = None) -> Iterator[pl.DataFrame]:
-        """Keys of all rows; the login is proven before and after.
+        """Keys of all rows, in an incremental run with the unit's versions; the login is proven before and after.
 
         Raises:
-            CompletenessGapError: Part of them could not be listed: what is missing then is not gone.
+            CompletenessGapError: Part of them could not be listed: what is missing then is not gone. Or a row that
+                this run read in this process is not among them and is still there: the list is narrower than the rows.
         """
         self._verify_login()
         unit = resolve_unit(plan.unit, self.descriptor.vendor, self.units)
-        reader = RowReader(unit, keys_only=True)
-        listing = self._lists(unit).whole(keys_only=True)
+        reader = RowReader(unit, keys_only=True, versions=plan.mode == "incremental")
+        lists, read = self._lists(unit), self._keys_read(unit)
+        listing = lists.whole(keys_only=True)
+        unlisted = read.all()
         yield reader.frame([])
         for rows in listing:
-            yield reader.frame(rows)
+            frame = reader.frame(rows)
+            unlisted = read.left_of(unlisted, frame)
+            yield frame
         require_whole(listing, plan.unit.unit_id)
+        if unlisted:
+            require_gone(lists.whole(), RowReader(unit, keys_only=True), read, unlisted)
         self._verify_login()
 
     def repair_slices(self, plan: IngestionPlan, keys: Sequence[Json], epoch: int) -> tuple[IngestionSlice, ...]:
@@ -201,6 +213,9 @@ class PagedSource(ABC, Generic[ClientT]):
     def close(self) -> None:
         """Close connections; the source can be used again."""
         self.client.close()
+
+    def _keys_read(self, unit: ApiUnit) -> KeysRead:
+        return self._read.setdefault(unit.name, KeysRead(unit.primary_key))
 
     def _lists(self, unit: ApiUnit) -> UnitLists:
         return UnitLists(self.page, unit, self.units, self.config)

@@ -38,7 +38,8 @@ class PageRequest:
         before: Only rows whose cursor column is before this moment; None: no bound. Given to units with ``windows``.
         token: ``Page.next`` of the page before; None for the first page.
         limit: Rows wanted; a page may hold fewer or more.
-        keys_only: Only the key columns are looked at: ask for less where the API can.
+        keys_only: Only key columns and the unit's ``versions`` are looked at: ask for less where the API can, but for
+            every row that the other list has.
         parent: Key columns of the parent whose rows are asked for, by name; None for a unit without ``parent``.
     """
 

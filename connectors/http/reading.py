@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from connectors.http.child_lists import ChildLists
+    from connectors.http.keys_read import KeysRead
     from connectors.http.listing import Listing
     from connectors.http.paging import Page, PageRequest, Row
     from connectors.http.units import ApiUnit
@@ -57,15 +58,22 @@ class PagedSliceReader:
         self._wanted = _keys(piece.params)
         self._newest: datetime | None = None
 
-    def frames(self) -> Generator[pl.DataFrame, None, SliceReport]:
-        """A batch per page with rows, at least one; then what was promised and what was refused."""
+    def frames(self, read: KeysRead | None = None) -> Generator[pl.DataFrame, None, SliceReport]:
+        """A batch per page with rows, at least one; then what was promised and what was refused.
+
+        Args:
+            read: Takes the keys.
+        """
         given = 0
         for rows in self._listing:
             wanted = [row for row in rows if self._is_wanted(row)]
             if wanted:
                 self._note(wanted)
                 given += len(wanted)
-                yield self._reader.frame(wanted)
+                frame = self._reader.frame(wanted)
+                if read is not None:
+                    read.add(frame)
+                yield frame
         if not given:
             yield self._reader.frame([])
         listing = self._listing

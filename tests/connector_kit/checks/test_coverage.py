@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from connector_kit.checks.all_checks import CHECKS
 from connector_kit.checks.coverage import coverage_of
+from connector_kit.checks.run import run_check
 from connector_kit.promote.conformance import test_text as text_of
 from connector_kit.promote.layout import ConnectorLayout
+from tests.connector_kit.mutants.planted_misses import with_versions
 from tests.connectors.openshelf import system as module
 from tests.connectors.openshelf.list_systems import AuthorsTestSystem
 from tests.connectors.openshelf.system import OpenshelfTestSystem
@@ -32,3 +35,10 @@ def test_every_test_system_gets_a_suite(tmp_path):
     assert "import AcmeBooksTestSystem, AcmeTestSystem\n" in text
     assert "class TestAcmeBooks(ConnectorSuite):\n    system_class = AcmeBooksTestSystem\n" in text
     assert text.count("ConnectorSuite)") == 2
+
+
+def test_true_versions_pass(monkeypatch):
+    with_versions(lambda row: row)(monkeypatch)
+    with OpenshelfTestSystem() as system:
+        result = run_check(system, CHECKS["incremental.key-versions"])
+    assert (result.verdict, result.received) == ("passed", "updated_at of 130 rows")

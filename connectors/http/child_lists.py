@@ -17,6 +17,7 @@ from connectors.http.listing import Listing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+    from datetime import datetime
 
     from connectors.http.client import Refusal
     from connectors.http.paging import Page, PageRequest, Row
@@ -68,8 +69,12 @@ class ChildLists:
         parents: Whose lists; taken as they are needed.
         remaining: Gives all parents that are there now; called only after a list was not found.
         concurrency: Lists read at the same time.
+        request_of: The first page of a parent's list; ``request`` with that parent when None.
+        moment_of: When a row changed last; None where nobody asks for :attr:`newest`.
 
     Attributes:
+        newest: Of each list that was read, by the parent's key: the newest change among its rows, None where it had
+            none.
         rows: Rows given, each key once.
         duplicates: Rows that came with a key that was there already, in whichever list; they were left out.
         refusal: The first one that left a gap; None when every list was read to its end.
@@ -84,9 +89,14 @@ class ChildLists:
         parents: Iterable[Parent],
         remaining: Callable[[], Iterable[Parent]],
         concurrency: int,
+        request_of: Callable[[Parent], PageRequest] | None = None,
+        moment_of: Callable[[Row], datetime | None] | None = None,
     ) -> None:
         self._page, self._request, self._key_of = page, request, key_of
         self._parents, self._remaining, self._concurrency = iter(parents), remaining, concurrency
+        self._request_of = request_of or (lambda parent: replace(request, parent=parent))
+        self._moment_of = moment_of
+        self.newest: dict[str, datetime | None] = {}
         self._lock, self._stopped = Lock(), Event()
         self._free = Semaphore(_LISTS_AHEAD * concurrency)
         self._begun: SimpleQueue[_ChildList | BaseException | None] = SimpleQueue()
@@ -116,6 +126,7 @@ class ChildLists:
         try:
             while isinstance(child := self._begun.get(), _ChildList):
                 for rows in child.pages():
+                    self._note_moments(child.parent, rows)
                     yield self._fresh(rows)
                 self._free.release()
                 self._note(child.listing)
@@ -144,7 +155,7 @@ class ChildLists:
             if parent is None:
                 self._free.release()
                 return None
-            listing = Listing(self._page, replace(self._request, parent=parent), self._key_of)
+            listing = Listing(self._page, self._request_of(parent), self._key_of)
             child = _ChildList(parent, listing)
             self._begun.put(child)
             return child
@@ -173,6 +184,14 @@ class ChildLists:
                 fresh.append(row)
         self.rows += len(fresh)
         return fresh
+
+    def _note_moments(self, parent: Parent, rows: Sequence[Row]) -> None:
+        if self._moment_of is None:
+            return
+        name = "/".join(str(value) for value in parent.values())
+        moments = [moment for row in rows if (moment := self._moment_of(row)) is not None]
+        known = self.newest.get(name)
+        self.newest[name] = max([*moments, *([known] if known else [])], default=None)
 
     def _note(self, listing: Listing) -> None:
         self.duplicates += listing.duplicates

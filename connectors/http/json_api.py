@@ -31,7 +31,14 @@ _decode_exactly = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
 class PagedSettings(HttpSettings):
-    """What every API that answers in pages is configured with; add the credentials."""
+    """What every API that answers in pages is configured with; add the credentials.
+
+    Attributes:
+        narrowing: Names of fields that narrow what is read. When one of them changes, all is read again; but a field
+            that is named like a unit's parent chooses among its parts, which have watermarks of their own.
+    """
+
+    narrowing: ClassVar[tuple[str, ...]] = ()
 
     base_url: Url = Field(description="Where the service is: https://example.com")
     source_system: str = Field(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from connectors.http.child_lists import ChildLists
 from connectors.http.paging import LeftOut
+from connectors.http.parts import PARTS
 from connectors.http.progress import NEWEST_KEY
 from connectors.http.rows import RowReader
 from contracts.errors import SourceValueError
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from connectors.http.child_lists import ChildLists
     from connectors.http.keys_read import KeysRead
     from connectors.http.listing import Listing
     from connectors.http.paging import Page, PageRequest, Row
@@ -78,6 +79,10 @@ class PagedSliceReader:
             yield self._reader.frame([])
         listing = self._listing
         observed: Json = {NEWEST_KEY: self._newest.isoformat()} if self._newest else {}
+        if isinstance(listing, ChildLists) and listing.newest:
+            observed[PARTS] = {
+                name: None if moment is None else moment.isoformat() for name, moment in listing.newest.items()
+            }
         if listing.duplicates:
             observed["duplicates"] = listing.duplicates
         return SliceReport(

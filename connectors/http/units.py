@@ -69,7 +69,9 @@ class ApiUnit:
         versions: Columns that are in the list of keys, too, and change when a row does (``version``, ``status``): rows
             that the sink has in another version are read again, whatever the cursor says of them.
         parent: Name of the unit on whose rows these hang, where the API has a list for each of them and none of all
-            (``pages/{id}/comments``). Each page request then carries the key of one parent.
+            (``pages/{id}/comments``). Each page request then carries the key of one parent. With a ``cursor``, too,
+            each parent is a part with a watermark of its own: projects, spaces, drives. A selector of the parent's
+            name, and a field of that name in the settings, choose some of the parents by their keys.
         cdm_model_id: Common model its rows can be mapped to.
         description: What a row is.
     """
@@ -99,8 +101,6 @@ class ApiUnit:
             raise ValueError(f"unit {self.name}: windows and keys_only need a cursor")
         if self.versions and not self.keys_only:
             raise ValueError(f"unit {self.name}: versions are read from a list of keys_only")
-        if self.parent is not None and self.cursor is not None:
-            raise ValueError(f"unit {self.name}: rows of a parent are read in full; leave out the cursor")
 
     @property
     def required(self) -> tuple[str, ...]:

@@ -176,8 +176,6 @@ def test_a_parent_has_to_be_a_unit_whose_key_fits_into_a_request():
     for units, why in (([notes], "no unit visits"), (circle, "no unit"), ([by_price, notes], "neither text nor")):
         with pytest.raises(ValueError, match=why):
             describe("tiny", "Tiny", "Lists", PagedSettings, units)
-    with pytest.raises(ValueError, match="leave out the cursor"):
-        replace(UNITS[0], parent="sites")
 
 
 def test_what_a_unit_cannot_do_is_refused(source):

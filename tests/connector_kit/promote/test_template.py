@@ -77,8 +77,14 @@ def test_nothing_is_written_over(root):
     assert path.read_bytes() == before
 
 
-def test_the_template_runs_and_its_scorecard_is_clean(whole):
-    run(whole, new("night_owl", whole))
+def test_the_template_runs_with_a_clean_scorecard_and_again_from_its_traffic(whole):
+    path = new("night_owl", whole)
+    run(whole, path)
+    cassette = (path.with_suffix("") / "tour.jsonl").read_text()
+    assert "/v1/books" in cassette
+    assert "shelf-" not in cassette
+    replay = {'traffic = \\"record\\"': 'traffic = \\"replay\\"', **QUICK}
+    run(whole, with_parameters(path, "replayed", replay))
 
 
 def test_the_template_is_promoted_and_passes_the_suite(whole):
@@ -97,13 +103,3 @@ def test_the_template_is_promoted_and_passes_the_suite(whole):
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_its_traffic_can_be_recorded_and_replayed(whole):
-    path = new("owl", whole)
-    for mode in ("record", "replay"):
-        changes = QUICK | {'traffic = \\"record\\"': f'traffic = \\"{mode}\\"'}
-        run(whole, with_parameters(path, mode, changes))
-    cassette = (path.with_suffix("") / "tour.jsonl").read_text()
-    assert "/v1/books" in cassette
-    assert "shelf-" not in cassette

@@ -21,6 +21,7 @@ from connector_kit.checks.run import run_checks
 from connector_kit.checks.subprocess_run import test_systems_of
 from connector_kit.checks.system import HookMissingError
 from connector_kit.recording.cassette import Cassette, key_of
+from connector_kit.recording.dead_ends import one_answer_each
 from connector_kit.recording.scrubbing import SHORTEST, Scrubber, secrets_of
 
 if TYPE_CHECKING:
@@ -60,7 +61,8 @@ class Recorded:
 def record_checks(system: TestSystem, cassette: Cassette, only: Iterable[str] | None = None) -> Recorded:
     """Make the checks against the system, keep their traffic in the cassette, make them again from it.
 
-    The cassette then holds each different good answer once. The test system is not closed.
+    The cassette then holds one answer to each request: nothing changes the system meanwhile. The test system is not
+    closed.
 
     Raises:
         ConfigInvalidError: There is no such check or group.
@@ -113,22 +115,12 @@ def _off(hook: str) -> Callable[..., object]:
 
 
 def _settled(exchanges: Iterable[Exchange]) -> list[Exchange]:
-    """Each different answer to a request once; answers that pass (429, 5xx) only where there is no good one."""
+    """One answer to each request; answers that pass (429, 5xx) only where there is no good one."""
     answers: dict[Key, list[Exchange]] = defaultdict(list)
     for one in exchanges:
-        known = answers[key_of(one)]
-        if not any(_same(one, each) for each in known):
-            known.append(one)
-    kept = ([one for one in each if one.status < 300] or each for each in answers.values())
-    return [one for each in kept for one in each]
-
-
-def _same(first: Exchange, second: Exchange) -> bool:
-    return (first.status, first.body, first.headers.get("link")) == (
-        second.status,
-        second.body,
-        second.headers.get("link"),
-    )
+        answers[key_of(one)].append(one)
+    good = ([one for one in each if one.status < 300] or each for each in answers.values())
+    return one_answer_each([one for each in good for one in each], key_of)
 
 
 if __name__ == "__main__":

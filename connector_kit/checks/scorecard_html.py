@@ -61,7 +61,8 @@ h1, header p { overflow-wrap: anywhere; }
 .bar .passed { background: var(--passed); } .bar .failed { background: var(--failed); }
 .bar .untried { background: var(--untried); }
 .bar .skipped { background: var(--skipped); } .bar .excepted { background: var(--excepted); }
-@media (max-width: 36rem) { summary, dl { grid-template-columns: 5rem minmax(0, 1fr); } summary code { grid-column: 2; } }
+@media (max-width: 36rem) { summary, dl { grid-template-columns: 5rem minmax(0, 1fr); }
+  summary code { grid-column: 2; } }
 @media print { body { background: #fff; color: #000; font-size: 10pt; } main { max-width: none; padding: 0; }
   details { break-inside: avoid; } h2 { break-after: avoid; } }
 """

@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Hashable, Iterator, Sequence
 
     from connector_kit.recording.cassette_lines import Exchange
 
@@ -42,6 +42,26 @@ def dead_ends(exchanges: Sequence[Exchange]) -> frozenset[int]:
             alive.add(place)
             found += before[place]
     return frozenset(range(len(exchanges))) - alive
+
+
+def one_answer_each(exchanges: Sequence[Exchange], key_of: Callable[[Exchange], Hashable]) -> list[Exchange]:
+    """One answer to each request, the first that does not end dead, and only those next pages that they lead to.
+
+    A service whose page tokens are new at each reading fills a tape with chains that say the same.
+    """
+    tape, dead = _Tape(exchanges), dead_ends(exchanges)
+    chosen: dict[Hashable, int] = {}
+    for place in sorted(range(len(exchanges)), key=lambda one: (one in dead, one)):
+        chosen.setdefault(key_of(exchanges[place]), place)
+    followers = [tape.followers(place) or set() for place in range(len(exchanges))]
+    later = set[int]().union(*followers)
+    found, kept = [place for place in chosen.values() if place not in later], set[int]()
+    while found:
+        place = found.pop()
+        if place not in kept:
+            kept.add(place)
+            found += [chosen[key_of(exchanges[each])] for each in followers[place]]
+    return [exchanges[place] for place in sorted(kept)]
 
 
 class _Tape:

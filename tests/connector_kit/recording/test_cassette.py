@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connector_kit.recording.cassette import Cassette, Replay
+from connector_kit.recording.cassette import Cassette, Replay, key_of
 from connector_kit.recording.cassette_lines import Bytes, Exchange, read, written
+from connector_kit.recording.dead_ends import one_answer_each
 from connector_kit.recording.messages import RecordedRequest, RecordedResponse
 from connector_kit.recording.scrubbing import Scrubber
 from contracts.errors import ConfigInvalidError
@@ -280,3 +281,18 @@ def test_an_answer_whose_next_page_was_recorded_is_preferred(form):
     shrunk = recorded(*whole, (asked(), said(None, 7)))
     assert numbers(shrunk, first, first) == [4, 7]
     assert numbers(recorded(looked_at, *stopped), first, first) == [1, 2]  # nothing better is there
+
+
+def test_one_chain_of_pages_is_enough():
+    def chain(name):
+        first = (RecordedRequest("GET", "/list?size=2"), page(f"{name}1", 1))
+        return [first, (RecordedRequest("GET", f"/list?size=2&cursor={name}1"), page(None, 2))]
+
+    dead, others = (RecordedRequest("GET", "/list?size=2"), page("z1", 1)), (RecordedRequest("GET", "/me"), said(1))
+    tape = recorded(dead, *chain("a"), *chain("b"), others)
+    kept = one_answer_each(tape.as_added(), key_of)
+    assert [(one.path, dict(one.query).get("cursor")) for one in kept] == [
+        ("/list", None),
+        ("/list", "a1"),
+        ("/me", None),
+    ]

@@ -30,7 +30,7 @@ UNITS = (
 )
 
 
-class Settings(PagedSettings):
+class SpacesSettings(PagedSettings):
     spaces: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     narrowing = ("spaces", "labels")
@@ -39,7 +39,7 @@ class Settings(PagedSettings):
 class SpacesSource(PagedSource[JsonApi]):
     """Three spaces of ten pages."""
 
-    descriptor = describe("wiki", "Wiki", "Spaces", Settings, UNITS)
+    descriptor = describe("wiki", "Wiki", "Spaces", SpacesSettings, UNITS)
     units = UNITS
 
     def __init__(self, config):
@@ -70,7 +70,7 @@ class SpacesSource(PagedSource[JsonApi]):
 
 def source_of(**settings):
     quick = {"base_url": "http://localhost", "page_size": 4, "overlap_s": 0}
-    return SpacesSource(Settings.model_validate({**quick, **settings}))
+    return SpacesSource(SpacesSettings.model_validate({**quick, **settings}))
 
 
 @pytest.fixture

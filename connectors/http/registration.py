@@ -36,9 +36,12 @@ def describe(
     Parents of units are selectors, whose options are the parents that there are.
 
     Raises:
-        ValueError: A unit's parent is no unit, or its key cannot be a part of a request.
+        ValueError: A unit's parent is no unit, or its key cannot be a part of a request; or ``narrowing`` names no
+            field of the settings.
     """
     check_parents(units)
+    if unknown := sorted(set(getattr(config_class, "narrowing", ())) - set(config_class.model_fields)):
+        raise ValueError(f"{config_class.__name__}.narrowing: there is no field {unknown[0]}")
     parents = sorted({unit.parent for unit in units if unit.parent is not None})
     if parents:
         capabilities = tuple(dict.fromkeys((*capabilities, "ingest.filter_options")))

@@ -175,3 +175,11 @@ def test_what_may_be_selected(source):
 def test_keys_are_those_of_the_selected_parts(source):
     made = plan(source, unit_of(source), policy=UnitPolicy(selectors={"spaces": ["A"]}))
     assert pl.concat(source.export_keys(made))["id"].to_list() == [*range(0, 30, 3)]
+
+
+def test_what_narrows_is_a_field():
+    class Wrong(PagedSettings):
+        narrowing = ("team",)
+
+    with pytest.raises(ValueError, match="there is no field team"):
+        describe("wiki", "Wiki", "Spaces", Wrong, UNITS)

@@ -35,6 +35,7 @@ class _ChildList:
     def __init__(self, parent: Parent, listing: Listing) -> None:
         self.parent, self.listing = parent, listing
         self._pages: Queue[list[Row] | BaseException | None] = Queue(_PAGES_AHEAD)
+        self._ended = False
 
     def read(self, stopped: Event) -> None:
         """For the worker."""
@@ -52,8 +53,16 @@ class _ChildList:
         """For the reader. Raises what reading raised."""
         while isinstance(page := self._pages.get(), list):
             yield page
+        self._ended = True
         if page is not None:
             raise page
+
+    def drop(self) -> None:
+        """For the reader who wants no more: its worker may wait for room, and goes on to the end."""
+        if not self._ended:
+            with suppress(BaseException):  # nobody asked for it any more
+                for _ in self.pages():
+                    pass
 
 
 class ChildLists:
@@ -122,7 +131,7 @@ class ChildLists:
         for number in range(self._concurrency):
             Thread(target=self._work, name=f"children-{number}", daemon=True).start()
         refused: list[_ChildList] = []
-        workers = self._concurrency
+        workers, child = self._concurrency, None
         try:
             while isinstance(child := self._begun.get(), _ChildList):
                 for rows in child.pages():
@@ -135,7 +144,7 @@ class ChildLists:
                 raise child
             workers -= 1
         finally:
-            self._stop(workers)
+            self._stop(workers, child)
         self._judge(refused)
 
     def _work(self) -> None:
@@ -160,17 +169,17 @@ class ChildLists:
             self._begun.put(child)
             return child
 
-    def _stop(self, workers: int) -> None:
+    def _stop(self, workers: int, half_read: object) -> None:
         """Wait for the workers; each ends with the page it asked for."""
         self._stopped.set()
         self._free.release(self._concurrency)
+        if isinstance(half_read, _ChildList):
+            half_read.drop()
         while workers:
             child = self._begun.get()
             workers -= child is None
             if isinstance(child, _ChildList):
-                with suppress(BaseException):  # nobody asked for it any more
-                    for _ in child.pages():
-                        pass
+                child.drop()
 
     def _fresh(self, rows: Sequence[Row]) -> list[Row]:
         """Rows that no list had before: a row may be moved to another parent meanwhile."""

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from threading import Event, Thread
 
 import polars as pl
 import pytest
 
+from connectors.http.child_lists import ChildLists
 from connectors.http.client import Refusal
-from connectors.http.paged import Account, ApiUnit, Column, JsonApi, Page, PagedSettings, PagedSource, describe
+from connectors.http.paged import (
+    Account,
+    ApiUnit,
+    Column,
+    JsonApi,
+    Page,
+    PagedSettings,
+    PagedSource,
+    PageRequest,
+    describe,
+)
 from contracts import errors
 from contracts.receipts import UpsertReceipt
 from contracts.traits import SupportsFilterOptions
@@ -183,3 +195,22 @@ def test_what_narrows_is_a_field():
 
     with pytest.raises(ValueError, match="there is no field team"):
         describe("wiki", "Wiki", "Spaces", Wrong, UNITS)
+
+
+def test_a_reader_that_leaves_a_long_list_half_way_does_not_wait_for_ever():
+    far = Event()
+
+    def page(request):
+        number = request.token or 0
+        if number == 5:  # one page is with the reader, four wait, and the worker has one more
+            far.set()
+        return Page([{"id": number}], number + 1 if number < 50 else None, overlaps=True)
+
+    parents = [{"key": "A"}, {"key": "B"}]
+    lists = iter(ChildLists(page, PageRequest("pages"), lambda row: row["id"], parents, lambda: parents, 1))
+    next(lists)
+    assert far.wait(5)
+    leaving = Thread(target=lists.close, daemon=True)
+    leaving.start()
+    leaving.join(5)
+    assert not leaving.is_alive()

@@ -63,6 +63,31 @@ def check(
 
 
 @app.command()
+def record(
+    name: Annotated[str, typer.Argument(help="Of the connector: promoted, or still in notebooks/prototypes.")],
+    *,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID", help="A check or a group of checks. Repeatable; all when left out."),
+    ] = None,
+    root: Root = Path(),
+    as_json: JsonFlag = False,
+) -> None:
+    """Make the checks against the live system, keep the traffic without secrets, and make them again from it."""
+    from connector_kit.promote.check_connector import recorded
+
+    path, done = recorded(name, root.resolve(), tuple(only or ()))
+    differences = [each for one in done for each in one["differences"]]
+    kept = f"Kept in {path}: {done[-1]['exchanges']:,} exchanges. "
+    kept += "From there every core check passes that passed live." if not differences else "From there not all passes:"
+    data = {"cassette": str(path), "recorded": [{**one, "text": None} for one in done]}
+    Output(as_json=as_json).show(data, *(one["text"] for one in done), kept, *differences)
+    if differences or any(one["live"]["counts"]["failed"] for one in done):
+        sys.stdout.flush()
+        raise typer.Exit(1)
+
+
+@app.command()
 def promote(
     notebook: Annotated[Path, typer.Argument(help="The prototype, for example notebooks/prototypes/acme.ipynb.")],
     *,

@@ -31,8 +31,10 @@ if TYPE_CHECKING:
     from contracts.unit import EndpointUnitDescriptor, IngestionMode, UnitPolicy
 
 ENDPOINT = "checked"
-MOST_REQUESTS = 1_500
-"""One proxy answers no more: a connector in a circle comes to an end."""
+FIRST_READ_REQUESTS = 3_000
+"""A plan or a slice gets no more answers while nobody knows how many a read needs: a circle comes to an end."""
+READS, SPARE_REQUESTS = 4, 50
+"""Afterwards a plan or a slice may take as many requests as so many undisturbed reads of all slices, and these."""
 QUICK = {
     "retry_pause_s": 0.005, "request_timeout_s": 10.0, "max_tries": 4, "max_wait_s": 30.0,
     "verify_tls": False,  # to the proxy it is plain HTTP, and certificates take long to load
@@ -40,10 +42,18 @@ QUICK = {
 
 
 class ConnectedSource:
-    """A source whose system is behind a proxy."""
+    """A source whose system is behind a proxy.
 
-    def __init__(self, proxy: RecordingProxy, config: Any, system: TestSystem, made: ExitStack) -> None:
-        self.proxy, self.config = proxy, config
+    Args:
+        proxy: Before the system.
+        config: Of the connector.
+        system: Behind the proxy.
+        made: Closes what is made here.
+        allowance: Requests that a plan or a slice of the unit may take.
+    """
+
+    def __init__(self, proxy: RecordingProxy, config: Any, system: TestSystem, made: ExitStack, allowance: int) -> None:
+        self.proxy, self.config, self.allowance = proxy, config, allowance
         self.secrets = tuple(
             one for one in dict.fromkeys([*secrets_of(config), *system.secrets]) if len(one) >= SHORTEST
         )
@@ -64,12 +74,13 @@ class ConnectedSource:
 
     def new_process(self) -> ConnectedSource:
         """Another source of the same config on the same proxy, as a new process would make it."""
-        return ConnectedSource(self.proxy, self.config, self._system, self._made)
+        return ConnectedSource(self.proxy, self.config, self._system, self._made, self.allowance)
 
     def plan(
         self, mode: IngestionMode = "full", checkpoint: Json | None = None, policy: UnitPolicy | None = None
     ) -> IngestionPlan:
         """A plan for the unit."""
+        self._allow(self.unit)
         return self.source.plan(self.request(self.unit, mode, checkpoint, policy))
 
     def request(
@@ -106,6 +117,7 @@ class ConnectedSource:
 
     def slice(self, plan: IngestionPlan, piece: IngestionSlice) -> SliceRead:
         """One slice to its end."""
+        self._allow(plan.unit)
         batches: Iterator[Batch] = self.source.export(plan, piece)
         frames: list[pl.DataFrame] = []
         while True:
@@ -130,6 +142,11 @@ class ConnectedSource:
         together.duplicated = reading.duplicated
         return together
 
+    def _allow(self, unit: EndpointUnitDescriptor) -> None:
+        """So many requests from here on; how many another unit needs is not known."""
+        known = unit.unit_id == self._system.unit_id
+        self.proxy.most_requests = len(self.proxy.requests) + (self.allowance if known else FIRST_READ_REQUESTS)
+
     def sees(self, what: object) -> str:
         """Which secret is in the text of something: its beginning; empty when none is."""
         text = what if isinstance(what, str) else repr(what)
@@ -145,6 +162,8 @@ class CheckContext:
         """Requests that the test system's cassette does not hold."""
         self.secrets: set[str] = set()
         """Of all configs that were made: no result may hold one."""
+        self.grown = False
+        """The system holds more rows now than an undisturbed read found."""
 
     @contextmanager
     def connected(self, fault: Fault | None = None, **settings: Any) -> Iterator[ConnectedSource]:
@@ -155,17 +174,24 @@ class CheckContext:
             settings: Fields of the connector's config.
         """
         system = self.system
-        upstream = system.upstream
+        upstream = system.tape or system.upstream
         plain = isinstance(upstream, str) and upstream.startswith("http://")
         reach = HttpSettings.model_validate({"verify_tls": not plain})
-        with RecordingProxy(upstream, fault=fault, settings=reach, most_requests=MOST_REQUESTS) as proxy:
+        record = system.recording if isinstance(upstream, str) else None
+        with RecordingProxy(upstream, record, fault, settings=reach, most_requests=FIRST_READ_REQUESTS) as proxy:
             try:
                 with ExitStack() as made:
-                    one = ConnectedSource(proxy, self.config(proxy.url, **settings), system, made)
+                    one = ConnectedSource(proxy, self.config(proxy.url, **settings), system, made, self.allowance)
                     self.secrets |= set(one.secrets)
                     yield one
             finally:
                 self.unmatched += proxy.unmatched
+
+    @property
+    def allowance(self) -> int:
+        """Requests that a plan or a slice may take."""
+        reads = None if self.grown else self.system.requests
+        return FIRST_READ_REQUESTS if reads is None else READS * reads + SPARE_REQUESTS
 
     def known(self, **settings: Any) -> dict[str, Any]:
         """Those settings that the connector's config has."""
@@ -188,6 +214,7 @@ class CheckContext:
             return self.system.truth
         with self.connected() as plain:
             reading = plain.read(plain.plan())
+            self.system.requests = len(plain.proxy.requests)
         if not reading.rows and reading.error is None:
             raise UntriedError("the unit has no rows")
         if reading.error is not None:

@@ -184,6 +184,28 @@ def keys(context: CheckContext) -> CheckObservation:
     )
 
 
+@GROUP.check("key-versions", "The versions that are listed with keys are those of the rows", "I1")
+def key_versions(context: CheckContext) -> CheckObservation:
+    """In an incremental run a row is read again when its listed version differs: a false one hides a change."""
+    sent = "keys are listed with versions"
+    with context.connected() as one:
+        if not isinstance(one.source, SupportsDeleteDetection):
+            raise SkippedError("the connector cannot list keys")
+        first = run(one)
+        plan = one.plan("incremental", first.checkpoint)
+        frames = [frame_of(frame) for frame in one.source.export_keys(plan)]
+        versions = [name for name in frames[0].columns if name not in plan.unit.primary_key]
+        if not versions:
+            raise SkippedError("keys are listed without versions")
+        listed: dict[str, Row] = {
+            key: row for frame in frames for key, row in zip(keys_of(frame, plan.unit), one.rows([frame]), strict=True)
+        }
+    truth = {key: {name: row[name] for name in listed[key]} for key, row in first.reading.rows.items() if key in listed}
+    mismatch = difference(truth, listed)
+    received = mismatch or f"{', '.join(versions)} of {len(listed)} rows"
+    return CheckObservation(not mismatch and bool(listed), sent, received, f"those of the {len(truth)} rows")
+
+
 @GROUP.check("removed", "The key of a removed row is not listed", "I1 I2")
 def removed(context: CheckContext) -> CheckObservation:
     """Keys are listed before and after a row went."""

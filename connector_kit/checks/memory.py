@@ -24,6 +24,7 @@ def _grown(context: CheckContext) -> None:
     """A small system that can grow does."""
     with suppress(HookMissingError):
         context.system.grow(2 * context.system.buffered_rows)
+        context.grown = True
 
 
 def _largest(context: CheckContext, one: ConnectedSource, plan: IngestionPlan) -> IngestionSlice:

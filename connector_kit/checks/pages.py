@@ -95,7 +95,7 @@ def token_repeats(context: CheckContext) -> CheckObservation:
     with context.connected() as one:
         plan = context.plan(one)
         one.proxy.fault = fault
-        most = one.proxy.most_requests = len(one.proxy.requests) + MOST_PAGES
+        one.allowance, most = MOST_PAGES, len(one.proxy.requests) + MOST_PAGES
         reading = one.read(plan)
         requests_before = len(one.proxy.requests)
     if requests_before >= most:

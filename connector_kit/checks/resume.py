@@ -31,7 +31,8 @@ def every_page(context: CheckContext) -> CheckObservation:
         plan = context.plan(one)
         requests_before = len(one.proxy.requests)
         one.read(plan)
-        pages = sum(location.path in seen.path for seen in one.proxy.requests[requests_before:])
+        asked = (seen for seen in one.proxy.requests[requests_before:] if seen.status < 300)
+        pages = sum(location.path in seen.path for seen in asked)
         if not pages:
             raise UntriedError("no page of rows went through the proxy")
         plan = IngestionPlan.model_validate_json(plan.model_dump_json())

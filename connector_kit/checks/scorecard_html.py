@@ -44,23 +44,25 @@ section { break-inside: auto; }
 .checks { background: var(--paper); border: 1px solid var(--line); border-radius: 8px; overflow: hidden; }
 details { border-top: 1px solid var(--line); }
 details:first-child { border-top: 0; }
-summary { display: grid; grid-template-columns: 5.5rem 1fr auto; gap: .75rem; padding: .45rem .9rem; cursor: pointer;
-  list-style: none; align-items: baseline; }
+summary { display: grid; grid-template-columns: 5.5rem minmax(0, 1fr) auto; gap: .75rem; padding: .45rem .9rem;
+  cursor: pointer; list-style: none; align-items: baseline; }
 summary::-webkit-details-marker { display: none; }
 summary code { color: var(--soft); font-size: .8rem; }
 .mark { font-weight: 600; font-size: .85rem; }
-.why { grid-column: 2 / -1; color: var(--soft); font-size: .88rem; }
-dl { display: grid; grid-template-columns: 5.5rem 1fr; gap: .25rem .75rem; margin: 0; padding: .2rem .9rem .8rem;
-  font-size: .9rem; }
+.why { grid-column: 2 / -1; color: var(--soft); font-size: .88rem; overflow-wrap: anywhere; }
+dl { display: grid; grid-template-columns: 5.5rem minmax(0, 1fr); gap: .25rem .75rem; margin: 0;
+  padding: .2rem .9rem .8rem; font-size: .9rem; }
 dt { color: var(--soft); }
-dd { margin: 0; overflow-wrap: anywhere; }
+dd { margin: 0; overflow-wrap: anywhere; white-space: pre-wrap; }
+h1, header p { overflow-wrap: anywhere; }
 .passed { color: var(--passed); } .failed { color: var(--failed); }
 .untried { color: var(--untried); }
 .skipped { color: var(--skipped); } .excepted { color: var(--excepted); }
 .bar .passed { background: var(--passed); } .bar .failed { background: var(--failed); }
 .bar .untried { background: var(--untried); }
 .bar .skipped { background: var(--skipped); } .bar .excepted { background: var(--excepted); }
-@media (max-width: 36rem) { summary { grid-template-columns: 5rem 1fr; } summary code { grid-column: 2; } }
+@media (max-width: 36rem) { summary, dl { grid-template-columns: 5rem minmax(0, 1fr); }
+  summary code { grid-column: 2; } }
 @media print { body { background: #fff; color: #000; font-size: 10pt; } main { max-width: none; padding: 0; }
   details { break-inside: avoid; } h2 { break-after: avoid; } }
 """

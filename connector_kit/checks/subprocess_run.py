@@ -9,12 +9,13 @@ import os
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from connector_kit.checks.check import TRY_IT
-from connector_kit.checks.run import check_connector
+from connector_kit.checks.coverage import coverage_of
+from connector_kit.checks.run import run_checks
 from connector_kit.checks.system import TestSystem
 from contracts.errors import ConfigInvalidError
 
@@ -79,37 +80,64 @@ def check_in_subprocess(root: Path, module: str, only: Sequence[str] = ()) -> li
         ConfigInvalidError: The module cannot be imported, or the checks came to no end; the error says why.
     """
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "connector_kit.checks", module, folder, *only]
-        # A third party's modules may be below src, which is not yet installed for a connector that is still a notebook.
-        paths = [str(root / "src"), *filter(None, [os.environ.get("PYTHONPATH")])] if (root / "src").is_dir() else []
-        found = {"PYTHONPATH": os.pathsep.join(paths)} if paths else {}
-        try:
-            done = subprocess.run(
-                command,
-                cwd=root,
-                env=os.environ | found,
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=LIMIT_S,
-            )
-        except subprocess.TimeoutExpired:
-            raise ConfigInvalidError(
-                f"The checks of {module} took more than {LIMIT_S:.0f} s", "Make its system smaller."
-            ) from None
-        if done.returncode:
-            last = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
-            raise ConfigInvalidError(
-                f"The checks of {module} could not be run: {' '.join(last)}", "Correct the test system."
-            )
+        _run(root, module, "connector_kit.checks", folder, *only)
         return [_card(Path(folder), number) for number in range(len(list(Path(folder).glob("*.json"))))]
 
 
+def record_in_subprocess(root: Path, module: str, cassette: Path, only: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """As :func:`check_in_subprocess`, see :mod:`connector_kit.checks.record`; the traffic is kept in ``cassette``.
+
+    Returns:
+        For each test system ``{live, differences, exchanges, text}``; ``live`` is a scorecard's JSON.
+
+    Raises:
+        ConfigInvalidError: As above, or a secret would be in the cassette.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        _run(root, module, "connector_kit.checks.record", folder, str(cassette), *only)
+        return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(Path(folder).glob("*.json"))]
+
+
+def _run(root: Path, module: str, program: str, *arguments: str) -> None:
+    command = [sys.executable, "-m", program, module, *arguments]
+    # A third party's modules may be below src, which is not yet installed for a connector that is still a notebook.
+    paths = [str(root / "src"), *filter(None, [os.environ.get("PYTHONPATH")])] if (root / "src").is_dir() else []
+    found = {"PYTHONPATH": os.pathsep.join(paths)} if paths else {}
+    try:
+        done = subprocess.run(
+            command,
+            cwd=root,
+            env=os.environ | found,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=LIMIT_S,
+        )
+    except subprocess.TimeoutExpired:
+        raise ConfigInvalidError(
+            f"The checks of {module} took more than {LIMIT_S:.0f} s", "Make its system smaller."
+        ) from None
+    if done.returncode:
+        last = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
+        raise ConfigInvalidError(
+            f"The checks of {module} could not be run: {' '.join(last)}", "Correct the test system."
+        )
+
+
 def write_scorecards(module: str, folder: Path, only: Sequence[str]) -> None:
-    """What the process does: ``<number>.json``, ``.html`` and ``.txt`` for each system."""
-    for number, kind in enumerate(test_systems_of(module)):
-        card = check_connector(kind(), folder / f"{number}.json", folder / f"{number}.html", only or None)
-        (folder / f"{number}.txt").write_text(card.text(), encoding="utf-8")
+    """What the process does: ``<number>.json``, ``.html`` and ``.txt`` for each system.
+
+    When all checks are made, the first scorecard says, too, whether every unit has a test system.
+    """
+    kinds = test_systems_of(module)
+    for number, kind in enumerate(kinds):
+        with kind() as system:
+            card = run_checks(system, only or None)
+            if not number and not only:
+                system.reset()
+                card = replace(card, results=(*card.results, coverage_of(module, kinds, system)))
+        for suffix, text in (("json", card.json()), ("html", card.html()), ("txt", card.text())):
+            (folder / f"{number}.{suffix}").write_text(text, encoding="utf-8")
 
 
 def _card(folder: Path, number: int) -> WrittenScorecard:

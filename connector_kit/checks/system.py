@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypedDict
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from connector_kit.recording.cassette import Cassette
@@ -93,6 +93,9 @@ class TestSystem:
         repeatable: After every :meth:`reset` there are the same rows, so that they are read once for all checks.
         smallest_overlap: Settings under which an incremental run reads as little as it can once more.
         buffered_rows: So many rows the connector may hold between the system and the stages.
+        unchecked: Id of a unit that has no test system of its own, to the reason.
+        unsecret: Names of parameters and fields that sound like secrets and are none (``token`` where it leads to the
+            next page): they are kept when traffic is recorded.
     """
 
     __test__: ClassVar[bool] = False  # pytest would take a class of this name for a test
@@ -108,12 +111,20 @@ class TestSystem:
     repeatable: bool = False
     smallest_overlap: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     buffered_rows: int = 1_000
+    unchecked: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    unsecret: ClassVar[Sequence[str]] = ()
 
     def __init__(self) -> None:
         self.truth: dict[str, dict[str, Any]] | None = None
         """Rows by key as an undisturbed read gave them, if the test system is repeatable."""
         self.plan: IngestionPlan | None = None
         """The plan of that read."""
+        self.requests: int | None = None
+        """Requests of the last undisturbed read; None before the first."""
+        self.recording: Cassette | None = None
+        """Takes what the system is asked and what it answers."""
+        self.tape: Cassette | None = None
+        """Answers in the place of the system."""
 
     @property
     def upstream(self) -> str | Cassette:

@@ -184,4 +184,5 @@ class PromotionBuild:
     def _test(self, facts: ConnectorFacts) -> None:
         file = f"{self._layout.tests}/test_{self._layout.name}.py"
         if not (self._layout.root / file).exists():
-            self._tidied({file: conformance.test_text(self._layout, facts.template_id)})
+            names = self._sections.around.sections["system"].names
+            self._tidied({file: conformance.test_text(self._layout, facts.template_id, names)})

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from connector_kit.checks.subprocess_run import WrittenScorecard, check_in_subprocess
+from connector_kit.checks.subprocess_run import WrittenScorecard, check_in_subprocess, record_in_subprocess
 from connector_kit.promote.layout import layout_of
 from connector_kit.promote.problems import Problem, ProblemsFoundError, refusal
 from connector_kit.promote.promotion import build_only
-from connector_kit.template.new import FOLDER
+from connector_kit.recording.places import CHECKS, PROTOTYPES
 from contracts.errors import ConfigInvalidError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 
 class PromotionChecks:
@@ -57,21 +57,46 @@ def checked(name: str, root: Path, only: Sequence[str] = ()) -> CheckedConnector
         ConfigInvalidError: There is neither, or it has no test system that works.
         PromotionRefusedError: The notebook cannot become modules as it is.
     """
+    cards: list[WrittenScorecard] = []
+    notes = _with_modules(name, root, lambda place, module: cards.extend(check_in_subprocess(place, module, only)))
+    return CheckedConnector(cards, notes)
+
+
+def recorded(name: str, root: Path, only: Sequence[str] = ()) -> tuple[Path, list[dict[str, Any]]]:
+    """The checks against the live system, with their traffic kept beside the notebook.
+
+    Args:
+        name: As of :func:`checked`.
+        root: The repository.
+        only: Ids of checks or names of groups; all when empty.
+
+    Returns:
+        The cassette, and for each test system what :func:`record_in_subprocess` says.
+
+    Raises:
+        ConfigInvalidError: As of :func:`checked`, or a secret would be in the cassette.
+        PromotionRefusedError: The notebook cannot become modules as it is.
+    """
+    path = root / PROTOTYPES / name / f"{CHECKS}.jsonl"
+    done: list[dict[str, Any]] = []
+    _with_modules(name, root, lambda place, module: done.extend(record_in_subprocess(place, module, path, only)))
+    return path, done
+
+
+def _with_modules(name: str, root: Path, look: Callable[[Path, str], None]) -> tuple[Problem, ...]:
+    """Let ``look`` see the repository with the connector in it, and the module of its test systems."""
     try:
         layout = layout_of(root, name)
     except ProblemsFoundError as error:
         raise refusal(name, error.problems) from None
     if layout.file(layout.dotted("source")).exists() or layout.file(layout.dotted("system")).exists():
-        return CheckedConnector(check_in_subprocess(root, layout.dotted("system"), only))
-    notebook = root / FOLDER / f"{name}.ipynb"
+        look(root, layout.dotted("system"))
+        return ()
+    notebook = root / PROTOTYPES / f"{name}.ipynb"
     if not notebook.exists():
         raise ConfigInvalidError(
             f"There is neither a connector {layout.package} nor a notebook {notebook}",
             f"Start one: nucleus connector new {name}",
             name=name,
         )
-    cards: list[WrittenScorecard] = []
-    notes = build_only(
-        notebook, root, lambda shadow: cards.extend(check_in_subprocess(Path(shadow), layout.dotted("system"), only))
-    )
-    return CheckedConnector(cards, notes)
+    return build_only(notebook, root, lambda shadow: look(Path(shadow), layout.dotted("system")))

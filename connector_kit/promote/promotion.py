@@ -21,6 +21,7 @@ from connector_kit.promote.layout import layout_of
 from connector_kit.promote.notebook import rewritten
 from connector_kit.promote.problems import ProblemsFoundError, refusal
 from connector_kit.promote.sections import sections_of
+from connector_kit.recording.places import TOUR
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -63,7 +64,8 @@ def promote(notebook: Path, root: Path, *, check: Callable[[str], list[str]] | N
     """Move the notebook's tagged cells to modules of a repository, register them, and import them where they were.
 
     Args:
-        notebook: ``<name>.ipynb``; a folder ``<name>/`` beside it holds its recorded traffic.
+        notebook: ``<name>.ipynb``; a folder ``<name>/`` beside it holds its recorded traffic; what the
+            test system plays of it is copied to the tests.
         root: Of the repository that the connector goes to: ours, or a third party's with a ``pyproject.toml``.
         check: Looks at the connector before it is written. Given the path of the repository as it would be (the
             connector's modules, its tests and their traffic among the rest; Python started there finds them first);
@@ -118,7 +120,7 @@ def _building(notebook: Notebook, layout: ConnectorLayout, sections: Sections) -
     with tempfile.TemporaryDirectory(prefix="promotion-") as name:
         folder = Path(name).resolve()
         build = PromotionBuild(layout, sections, folder)
-        build.add(_cassettes(notebook.path, layout))
+        build.add(_cassettes(notebook, layout))
         _unclaimed(notebook, layout, build.build())
         yield build, folder
 
@@ -127,7 +129,7 @@ def _built(
     notebook: Notebook, layout: ConnectorLayout, sections: Sections, check: Callable[[str], list[str]] | None
 ) -> tuple[dict[str, bytes], tuple[str, ...]]:
     if not sections.drafts:
-        return _cassettes(notebook.path, layout), ()
+        return _cassettes(notebook, layout), ()
     with _building(notebook, layout, sections) as (build, _):
         build.verify(check)
         built, modules = dict(build.files), build.modules
@@ -153,11 +155,27 @@ def _unclaimed(notebook: Notebook, layout: ConnectorLayout, modules: dict[str, t
         raise ProblemsFoundError(*problems)
 
 
-def _cassettes(notebook: Path, layout: ConnectorLayout) -> dict[str, bytes]:
-    folder = notebook.with_suffix("")
+def _cassettes(notebook: Notebook, layout: ConnectorLayout) -> dict[str, bytes]:
+    """Recorded traffic that the tests play: what the test system names, and copies that are there already."""
+    folder = notebook.path.with_suffix("")
     paths = sorted(
         path
         for path in folder.rglob("*")
         if path.is_file() and not path.name.startswith(".") and ".ipynb_checkpoints" not in path.parts
     )
-    return {f"{layout.cassettes}/{path.relative_to(folder).as_posix()}": path.read_bytes() for path in paths}
+    code = _system_code(notebook, layout)
+    copies = {path: f"{layout.cassettes}/{path.relative_to(folder).as_posix()}" for path in paths}
+    return {
+        copy: path.read_bytes() for path, copy in copies.items() if _plays(code, path) or (layout.root / copy).exists()
+    }
+
+
+def _system_code(notebook: Notebook, layout: ConnectorLayout) -> str:
+    module = layout.file(layout.dotted("system"))
+    there = [module.read_text(encoding="utf-8")] if module.exists() else []
+    return "\n".join([*(cell.source for cell in notebook.of("system")), *there])
+
+
+def _plays(code: str, cassette: Path) -> bool:
+    by_name = "Cassette.of(" in code and (cassette.stem == TOUR or f'"{cassette.stem}"' in code)
+    return cassette.name in code or by_name

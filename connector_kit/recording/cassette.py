@@ -21,7 +21,9 @@ from typing import TYPE_CHECKING, Any, Self
 import msgspec
 
 from connector_kit.recording.cassette_lines import Body, Bytes, Exchange, Pairs, read, written
+from connector_kit.recording.dead_ends import dead_ends
 from connector_kit.recording.messages import RecordedRequest, RecordedResponse
+from connector_kit.recording.places import TOUR, cassette_path
 from connector_kit.recording.scrubbing import SCRUBBED, Scrubber
 from connector_kit.recording.secret_names import NOISE, NOISY
 from contracts.errors import ConfigInvalidError
@@ -48,12 +50,16 @@ class Cassette:
         scrub: What is a secret.
         loose: Names of query parameters and top-level JSON fields that do not count when a request is looked up,
             because they change from run to run (``updated_before`` set to the moment of the run).
+
+    Attributes:
+        path: The file it belongs to; None when it was made without one.
     """
 
     def __init__(
         self, exchanges: Iterable[Exchange] = (), *, scrub: Scrubber | None = None, loose: Iterable[str] = ()
     ) -> None:
         self.scrub = scrub or Scrubber()
+        self.path: Path | None = None
         self.loose = frozenset(loose)
         self._lock = threading.Lock()
         self._exchanges = list(exchanges)
@@ -73,14 +79,53 @@ class Cassette:
                 matches.append(read(line))
             except ValueError as error:
                 raise ConfigInvalidError(f"{path}, line {number}: {error}", "Record the cassette again.") from error
-        return cls(matches, scrub=scrub, loose=loose)
+        cassette = cls(matches, scrub=scrub, loose=loose)
+        cassette.path = path
+        return cassette
 
-    def save(self, path: Path) -> None:
-        """Write the file, whole or not at all; folders are made.
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        tape: str = TOUR,
+        *,
+        record: bool = False,
+        scrub: Scrubber | None = None,
+        loose: Iterable[str] = (),
+    ) -> Self:
+        """The cassette of a connector, found by name from any folder of the project.
+
+        Args:
+            name: Of the connector.
+            tape: ``tour`` (a notebook's own run) or ``checks`` (``nucleus connector record``).
+            record: Begin an empty one, which :meth:`save` writes in the place of the file.
+            scrub: What is a secret.
+            loose: See the class.
 
         Raises:
-            ConfigInvalidError: A known secret is still in it; nothing was written.
+            ConfigInvalidError: There is no such file, or a line of it is not an exchange.
         """
+        path = cassette_path(name, tape)
+        if not record and not path.exists():
+            raise ConfigInvalidError(
+                f"Nothing is recorded of {name}: there is no {path}", "Run the notebook with traffic = 'record' first."
+            )
+        cassette = cls(scrub=scrub, loose=loose) if record else cls.load(path, scrub=scrub, loose=loose)
+        cassette.path = path
+        return cassette
+
+    def save(self, path: Path | None = None) -> None:
+        """Write the file, whole or not at all; folders are made.
+
+        Args:
+            path: Where; its own :attr:`path` when None.
+
+        Raises:
+            ConfigInvalidError: A known secret is still in it, or it has no file; nothing was written.
+        """
+        path = path or self.path
+        if path is None:
+            raise ConfigInvalidError("The cassette belongs to no file", "Give save() a path, or make it by its name.")
         exchanges = self.exchanges()
         for number, one in enumerate(exchanges, start=1):
             if any(map(self.scrub.holds_secret, _texts(one))):
@@ -108,6 +153,11 @@ class Cassette:
         with self._lock:
             self._exchanges.append(scrubbed(exchange, self.scrub))
 
+    def replace_all(self, exchanges: Iterable[Exchange]) -> None:
+        """Hold these, scrubbed already, and no others."""
+        with self._lock:
+            self._exchanges = list(exchanges)
+
     def exchanges(self) -> list[Exchange]:
         """In the order of the file, scrubbed of what was learned since they were added, too."""
         matches = [scrubbed(one, self.scrub) for one in self.as_added()]
@@ -126,16 +176,24 @@ class Cassette:
 
 
 class Replay:
-    """The answers of a cassette, given in order. Safe between threads; each replay begins anew."""
+    """The answers of a cassette, given in order. Safe between threads; each replay begins anew.
+
+    Of several answers to one request those are left out whose next page was not recorded, if there are others.
+    """
 
     def __init__(self, cassette: Cassette) -> None:
         self._cassette = cassette
         self._lock = threading.Lock()
         self._answers: dict[Key, list[Exchange]] = defaultdict(list)
         self._loosely: dict[Key, list[Exchange]] = defaultdict(list)
-        for one in cassette.as_added():
-            self._answers[key_of(one)].append(one)
-            self._loosely[key_of(one, cassette.loose)].append(one)
+        exchanges = cassette.as_added()
+        dead = dead_ends(exchanges)
+        for places, loose in ((self._answers, frozenset[str]()), (self._loosely, cassette.loose)):
+            alike: dict[Key, list[int]] = defaultdict(list)
+            for place, one in enumerate(exchanges):
+                alike[key_of(one, loose)].append(place)
+            for key, found in alike.items():
+                places[key] = [exchanges[place] for place in [each for each in found if each not in dead] or found]
 
     def take(self, request: RecordedRequest) -> Exchange | None:
         """The next answer to the request, the last one again when there is no other; None when none was recorded.

@@ -13,10 +13,10 @@ from typing import Any
 
 from connector_kit.promote.layout import layout_of
 from connector_kit.promote.problems import ProblemsFoundError
+from connector_kit.recording.places import PROTOTYPES
 from contracts.errors import ConfigInvalidError
 
 TEMPLATE = Path(__file__).with_name("template.ipynb")
-FOLDER = Path("notebooks", "prototypes")
 _NAME = re.compile(r"acme", re.IGNORECASE)
 
 
@@ -33,7 +33,7 @@ def new(name: str, root: Path) -> Path:
     Raises:
         ConfigInvalidError: The name cannot be a connector's or is taken, or the repository could not register it.
     """
-    path = root / FOLDER / f"{name}.ipynb"
+    path = root / PROTOTYPES / f"{name}.ipynb"
     try:
         home = layout_of(root, name)
     except ProblemsFoundError as error:

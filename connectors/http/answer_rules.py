@@ -27,14 +27,15 @@ class AnswerRule:
     Attributes:
         status: HTTP status; may be a 200 whose body says that it is none.
         means: ``try_again``: it passes, as a 503 does. ``wait``: a rate limit; all requests wait. ``expired``: the
-            page's bookmark is too old, and the list is begun again.
+            page's bookmark is too old, and the list is begun again. ``leave_out``: this one row, or this one parent's
+            list, is refused for good: it is named as a gap, and the rest is read (see ``JsonApi.get_row``).
         says: Text that the body must contain, in any case; empty: any body.
         wait_header: For ``wait``: the header that says how long, in seconds, as a date or as a Unix time
             (``X-RateLimit-Reset``); used where ``Retry-After`` is missing.
     """
 
     status: int
-    means: Literal["try_again", "wait", "expired"]
+    means: Literal["try_again", "wait", "expired", "leave_out"]
     says: str = ""
     wait_header: str | None = None
 

@@ -17,6 +17,7 @@ from connectors.http.listing import Listing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+    from datetime import datetime
 
     from connectors.http.client import Refusal
     from connectors.http.paging import Page, PageRequest, Row
@@ -34,6 +35,7 @@ class _ChildList:
     def __init__(self, parent: Parent, listing: Listing) -> None:
         self.parent, self.listing = parent, listing
         self._pages: Queue[list[Row] | BaseException | None] = Queue(_PAGES_AHEAD)
+        self._ended = False
 
     def read(self, stopped: Event) -> None:
         """For the worker."""
@@ -51,8 +53,16 @@ class _ChildList:
         """For the reader. Raises what reading raised."""
         while isinstance(page := self._pages.get(), list):
             yield page
+        self._ended = True
         if page is not None:
             raise page
+
+    def drop(self) -> None:
+        """For the reader who wants no more: its worker may wait for room, and goes on to the end."""
+        if not self._ended:
+            with suppress(BaseException):  # nobody asked for it any more
+                for _ in self.pages():
+                    pass
 
 
 class ChildLists:
@@ -68,12 +78,16 @@ class ChildLists:
         parents: Whose lists; taken as they are needed.
         remaining: Gives all parents that are there now; called only after a list was not found.
         concurrency: Lists read at the same time.
+        request_of: The first page of a parent's list; ``request`` with that parent when None.
+        moment_of: When a row changed last; None where nobody asks for :attr:`newest`.
 
     Attributes:
+        newest: Of each list that was read, by the parent's key: the newest change among its rows, None where it had
+            none.
         rows: Rows given, each key once.
         duplicates: Rows that came with a key that was there already, in whichever list; they were left out.
         refusal: The first one that left a gap; None when every list was read to its end.
-        gaps: A sentence for each list that was refused.
+        gaps: A sentence for each list that was refused, and for each row that was left out of one.
     """
 
     def __init__(
@@ -84,9 +98,14 @@ class ChildLists:
         parents: Iterable[Parent],
         remaining: Callable[[], Iterable[Parent]],
         concurrency: int,
+        request_of: Callable[[Parent], PageRequest] | None = None,
+        moment_of: Callable[[Row], datetime | None] | None = None,
     ) -> None:
         self._page, self._request, self._key_of = page, request, key_of
         self._parents, self._remaining, self._concurrency = iter(parents), remaining, concurrency
+        self._request_of = request_of or (lambda parent: replace(request, parent=parent))
+        self._moment_of = moment_of
+        self.newest: dict[str, datetime | None] = {}
         self._lock, self._stopped = Lock(), Event()
         self._free = Semaphore(_LISTS_AHEAD * concurrency)
         self._begun: SimpleQueue[_ChildList | BaseException | None] = SimpleQueue()
@@ -112,19 +131,20 @@ class ChildLists:
         for number in range(self._concurrency):
             Thread(target=self._work, name=f"children-{number}", daemon=True).start()
         refused: list[_ChildList] = []
-        workers = self._concurrency
+        workers, child = self._concurrency, None
         try:
             while isinstance(child := self._begun.get(), _ChildList):
                 for rows in child.pages():
+                    self._note_moments(child.parent, rows)
                     yield self._fresh(rows)
                 self._free.release()
                 self._note(child.listing)
-                refused += [child] if child.listing.refusal else []
+                refused += [child] if child.listing.gaps else []
             if child is not None:
                 raise child
             workers -= 1
         finally:
-            self._stop(workers)
+            self._stop(workers, child)
         self._judge(refused)
 
     def _work(self) -> None:
@@ -144,22 +164,22 @@ class ChildLists:
             if parent is None:
                 self._free.release()
                 return None
-            listing = Listing(self._page, replace(self._request, parent=parent), self._key_of)
+            listing = Listing(self._page, self._request_of(parent), self._key_of)
             child = _ChildList(parent, listing)
             self._begun.put(child)
             return child
 
-    def _stop(self, workers: int) -> None:
+    def _stop(self, workers: int, half_read: object) -> None:
         """Wait for the workers; each ends with the page it asked for."""
         self._stopped.set()
         self._free.release(self._concurrency)
+        if isinstance(half_read, _ChildList):
+            half_read.drop()
         while workers:
             child = self._begun.get()
             workers -= child is None
             if isinstance(child, _ChildList):
-                with suppress(BaseException):  # nobody asked for it any more
-                    for _ in child.pages():
-                        pass
+                child.drop()
 
     def _fresh(self, rows: Sequence[Row]) -> list[Row]:
         """Rows that no list had before: a row may be moved to another parent meanwhile."""
@@ -174,6 +194,14 @@ class ChildLists:
         self.rows += len(fresh)
         return fresh
 
+    def _note_moments(self, parent: Parent, rows: Sequence[Row]) -> None:
+        if self._moment_of is None:
+            return
+        name = "/".join(str(value) for value in parent.values())
+        moments = [moment for row in rows if (moment := self._moment_of(row)) is not None]
+        known = self.newest.get(name)
+        self.newest[name] = max([*moments, *([known] if known else [])], default=None)
+
     def _note(self, listing: Listing) -> None:
         self.duplicates += listing.duplicates
         self._promised = self._promised and listing.expected is not None
@@ -184,8 +212,8 @@ class ChildLists:
         lost = [child for child in refused if child.listing.refusal and child.listing.refusal.status in _GONE]
         there = {_identity(parent) for parent in self._remaining()} if lost else set()
         left = [child for child in refused if child not in lost or _identity(child.parent) in there]
-        self.refusal = left[0].listing.refusal if left else None
-        self.gaps = tuple(f"{_words(child.parent)}: {child.listing.refused}" for child in left)
+        self.refusal = next((child.listing.refusal for child in left if child.listing.refusal), None)
+        self.gaps = tuple(f"{_words(child.parent)}: {gap}" for child in left for gap in child.listing.gaps)
 
 
 def _identity(parent: Parent) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ import httpx
 
 from connectors.http.answer_rules import AnswerRule, retry_after_s, rule_for
 from connectors.http.governor import Governor, PauseTooLongError
+from connectors.http.known_answers import KnownAnswers
 from connectors.http.redaction import Redactor
 from contracts.errors import IngestionError, SourcePageFailedError, SourceTlsError, SourceUnreachableError
 
@@ -34,12 +35,14 @@ class Refusal(Exception):  # noqa: N818 - an answer, not an error: the caller de
         message: The server's message, shortened.
         where: Method and path.
         expired: The page's bookmark is too old: the list can be begun again.
+        leaves_out: A rule says that only what was asked for is refused, and that the rest can be read.
     """
 
     status: int
     message: str
     where: str
     expired: bool = False
+    leaves_out: bool = False
 
     def __post_init__(self) -> None:
         self.expired = self.expired or self.status == _GONE
@@ -58,6 +61,7 @@ class HttpClient:
         check: Looks at every answer first; raises what makes it worthless (a login that failed).
         message_of: The server's own words in a refusal's body; credentials in them are left out here.
         rules: What odd answers mean; the first that fits counts.
+        conditional: Keep answers with an ``ETag`` for a while, and ask whether they changed.
     """
 
     def __init__(
@@ -68,9 +72,12 @@ class HttpClient:
         check: Callable[[httpx.Response], None] = lambda _answer: None,
         message_of: Callable[[bytes], str] = lambda body: body.decode("utf-8", "replace"),
         rules: Sequence[AnswerRule] = (),
+        *,
+        conditional: bool = False,
     ) -> None:
         self._base_url, self._settings, self._headers = base_url.rstrip("/"), settings, dict(headers)
         self._check, self._message_of, self._rules = check, message_of, tuple(rules)
+        self._known = KnownAnswers() if conditional else None
         self._redactor = Redactor(settings, headers)
         self.governor = Governor(settings.concurrency, settings.retry_pause_s, max_wait_s=settings.max_wait_s)
         self._lock = threading.Lock()
@@ -128,7 +135,10 @@ class HttpClient:
         if answer.status_code >= 300 or rule is not None:
             # Cut last: the beginning of a secret is not found any more.
             message = self._redactor.text(self._message_of(answer.content))[:_LONGEST_MESSAGE]
-            raise Refusal(answer.status_code, message, where, expired=rule is not None)
+            means = rule.means if rule is not None else ""
+            raise Refusal(
+                answer.status_code, message, where, expired=means == "expired", leaves_out=means == "leave_out"
+            )
         try:
             decoded = decode(answer.content)
         except ValueError as error:
@@ -142,8 +152,13 @@ class HttpClient:
         with self._lock:
             self.requests += 1
             http = self._http = self._http or self._connect()
+        url, known = f"{self._base_url}{path}", self._known
         try:
-            return http.request(method, f"{self._base_url}{path}", **how)
+            if known is None:
+                return http.request(method, url, **how)
+            return known.answer(
+                method, url, how, http.request(method, url, headers=known.condition(method, url, how), **how)
+            )
         except httpx.HTTPError as error:
             raise _unreachable(error, where) from error
 

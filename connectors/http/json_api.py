@@ -12,8 +12,9 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 from pydantic import Field
 
-from connectors.http.client import HttpClient
+from connectors.http.client import HttpClient, Refusal
 from connectors.http.errors import CHECK_CREDENTIALS
+from connectors.http.paging import LeftOut
 from connectors.http.settings import HttpSettings, Url
 from contracts.errors import SourceAuthError, SourcePageFailedError
 
@@ -23,13 +24,21 @@ if TYPE_CHECKING:
     import httpx
 
     from connectors.http.answer_rules import AnswerRule
+    from connectors.http.paging import Row
 
 
 _decode_exactly = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
 class PagedSettings(HttpSettings):
-    """What every API that answers in pages is configured with; add the credentials."""
+    """What every API that answers in pages is configured with; add the credentials.
+
+    Attributes:
+        narrowing: Names of fields that narrow what is read. When one of them changes, all is read again; but a field
+            that is named like a unit's parent chooses among its parts, which have watermarks of their own.
+    """
+
+    narrowing: ClassVar[tuple[str, ...]] = ()
 
     base_url: Url = Field(description="Where the service is: https://example.com")
     source_system: str = Field(
@@ -56,13 +65,18 @@ class JsonApi(HttpClient):
 
     Attributes:
         rules: What odd answers of this API mean, where that is not what their status says.
+        conditional: The API sends an ``ETag`` with its lists and answers ``If-None-Match`` with 304: then pages that
+            are read twice are sent once.
     """
 
     rules: ClassVar[tuple[AnswerRule, ...]] = ()
+    conditional: ClassVar[bool] = False
 
     def __init__(self, settings: PagedSettings, headers: Mapping[str, str]) -> None:
         headers = {"Accept": "application/json", **headers}
-        super().__init__(settings.base_url, settings, headers, self._look_at, rules=self.rules)
+        super().__init__(
+            settings.base_url, settings, headers, self._look_at, rules=self.rules, conditional=self.conditional
+        )
         self._below = f"{settings.base_url}/"
         self._last = threading.local()
 
@@ -88,6 +102,18 @@ class JsonApi(HttpClient):
         """As :meth:`get_json`, with the address of the next page from the ``Link`` header (RFC 8288), if it has one."""
         answer = self.get_json(path, **query)
         return answer, self._last.link
+
+    def get_row(self, path: str, **query: Any) -> Row | LeftOut:
+        """One row by itself, as :meth:`get_json`; what it was refused with where a rule says ``leave_out``.
+
+        Both may stand among ``Page.rows``.
+        """
+        try:
+            return dict(self.get_json(path, **query))
+        except Refusal as refusal:
+            if not refusal.leaves_out:
+                raise
+            return LeftOut(str(refusal))
 
     def post_json(self, path: str, **body: Any) -> Any:
         """The decoded answer to a POST that only asks, so that it may be repeated; else as :meth:`get_json`."""

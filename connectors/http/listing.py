@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 MOST_READINGS = 6
 """Readings of one list before it counts as always changing."""
+MOST_NAMED = 20
+"""Rows that are left out are named one by one up to here."""
 MOST_IDLE_PAGES = 1_000
 """Pages in a row without a new key, with more to come."""
 
@@ -49,6 +51,7 @@ class Listing:
         self._page, self._request, self._key_of = page, request, key_of
         self._seen: set[Hashable] = set()
         self._totals: set[int] = set()
+        self._left_out: dict[str, None] = {}
         self.rows = self.duplicates = 0
         self.refusal: Refusal | None = None
 
@@ -67,8 +70,11 @@ class Listing:
 
     @property
     def gaps(self) -> tuple[str, ...]:
-        """As a slice reports them."""
-        return (self.refused,) if self.refusal else ()
+        """As a slice reports them: the list's refusal, and rows that were left out."""
+        named = [f"left out of {self._request.unit}: {why}" for why in [*self._left_out][:MOST_NAMED]]
+        more = len(self._left_out) - MOST_NAMED
+        named += [f"left out of {self._request.unit}: {more} more"] if more > 0 else []
+        return (*((self.refused,) if self.refusal else ()), *named)
 
     def __iter__(self) -> Iterator[list[Row]]:
         """Rows of each page that were not there before.
@@ -115,6 +121,7 @@ class Listing:
         page = self._page(replace(self._request, token=token))
         if page.total is not None:
             self._totals.add(page.total)
+        self._left_out |= dict.fromkeys(one.why for one in page.left_out)
         return page
 
     def _ask_for_total_again(self) -> None:
@@ -159,7 +166,7 @@ class _ListingPass:
 
     def rows_after_overlap(self, page: Page, key_of: Callable[[Row], Hashable]) -> Sequence[Row]:
         """The page's rows, without the one that proves that it continues the page before."""
-        rows = page.rows
+        rows = page.whole_rows
         continues = page.overlaps and bool(rows) and (key_of(rows[0]), page.total) == (self._last, self._total)
         self.shifts = self.shifts or (isinstance(self.token, int) and not continues)
         self._total, self._last = page.total, key_of(rows[-1]) if rows else self._last

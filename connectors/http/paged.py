@@ -23,9 +23,11 @@ from connectors.http.answer_rules import AnswerRule
 from connectors.http.client import Refusal
 from connectors.http.errors import refusal_error
 from connectors.http.json_api import JsonApi, PagedSettings
-from connectors.http.lists import UnitLists, require_whole
+from connectors.http.keys_read import KeysRead
+from connectors.http.lists import UnitLists, require_gone, require_whole
 from connectors.http.local_filter import LocalFilter, in_zone
-from connectors.http.paging import Account, Page, PageRequest, Token
+from connectors.http.paging import Account, LeftOut, Page, PageRequest, Token
+from connectors.http.parts import late_parts, make_plan_by_parts, parts_checkpoint
 from connectors.http.planning import (
     UnitProbe,
     late,
@@ -39,10 +41,10 @@ from connectors.http.progress import checkpoint_from_receipts
 from connectors.http.reading import PagedSliceReader
 from connectors.http.registration import describe, source_only
 from connectors.http.rows import RowReader
-from connectors.http.scope import reject_selection, resolve_unit
+from connectors.http.scope import chosen_parents, find_unit, fingerprint_of, reject_selection, resolve_unit
 from connectors.http.units import ApiUnit, Column, datasets, units_of
 from contracts.catalog import CatalogSnapshot
-from contracts.endpoint import ConnectionReport
+from contracts.endpoint import ConnectionReport, FilterOption
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -59,6 +61,7 @@ __all__ = [
     "ApiUnit",
     "Column",
     "JsonApi",
+    "LeftOut",
     "LocalFilter",
     "Page",
     "PageRequest",
@@ -83,8 +86,16 @@ class PagedSource(ABC, Generic[ClientT]):
     descriptor: ClassVar[EndpointDescriptor]
     units: ClassVar[tuple[ApiUnit, ...]]
 
+    def __init_subclass__(cls, **named: object) -> None:
+        """A source has options for its selectors where its units have parents, and only there."""
+        super().__init_subclass__(**named)
+        if any(unit.parent is not None for unit in getattr(cls, "units", ())):
+            cls.filter_options = PagedSource._options_of_parents  # type: ignore[attr-defined]
+
     def __init__(self, config: PagedSettings, client: ClientT) -> None:
         self.config, self.client = config, client
+        self._read: dict[str, KeysRead] = {}
+        """What the run of a unit that compares keys has read here."""
 
     @abstractmethod
     def account(self) -> Account:
@@ -114,20 +125,26 @@ class PagedSource(ABC, Generic[ClientT]):
         return units_of(catalog, self.descriptor.vendor, self.units)
 
     def check_selection(self, unit: EndpointUnitDescriptor, policy: UnitPolicy) -> None:
-        """Refuse filters and selectors: a list is read in full."""
-        reject_selection(unit, policy)
+        """Refuse filters and selectors, but for the choice of parents: a list is read in full."""
+        known = resolve_unit(unit, self.descriptor.vendor, self.units)
+        reject_selection(unit, policy, (known.parent,))
+        chosen_parents(known, self.config, policy)
 
     def plan(self, request: PlanRequest) -> IngestionPlan:
         """Windows of the cursor column where the API can filter by it; lists of some parents each; else one slice."""
         unit = resolve_unit(request.unit, self.descriptor.vendor, self.units)
-        reject_selection(request.unit, request.policy)
+        self.check_selection(request.unit, request.policy)
         self._verify_login()
-        lists = self._lists(unit)
-        probe = UnitProbe(lists.page, unit, self.config.page_size)
+        self._read.pop(unit.name, None)
+        lists = self._lists(unit, request.policy)
+        scope = fingerprint_of(request.unit, unit, self.config)
         try:
+            if unit.parent is not None and unit.cursor is not None:
+                return make_plan_by_parts(lists.page, unit, lists.parents(), request, self.config, scope)
             if unit.parent is not None:
                 return make_plan_by_parents(lists.parents(), request, self.config)
-            return make_plan(probe, request, self.config, datetime.now(UTC))
+            probe = UnitProbe(lists.page, unit, self.config.page_size)
+            return make_plan(probe, request, self.config, datetime.now(UTC), scope)
         except Refusal as refusal:
             raise refusal_error(refusal) from refusal
 
@@ -139,7 +156,9 @@ class PagedSource(ABC, Generic[ClientT]):
         The login is proven once more at the end: what came under a login that has lapsed may be less than there is.
         """
         unit = resolve_unit(plan.unit, self.descriptor.vendor, self.units)
-        report = yield from PagedSliceReader(self._lists(unit).of_slice(piece.params), unit, piece).frames()
+        read = self._keys_read(unit) if plan.census or plan.mode == "full" else None
+        listing = self._lists(unit, plan.policy).of_slice(piece.params)
+        report = yield from PagedSliceReader(listing, unit, piece).frames(read)
         if not report.gaps:
             self._verify_login()  # a service that takes a lapsed login for nobody's answers 200 with nothing
         return report
@@ -148,7 +167,9 @@ class PagedSource(ABC, Generic[ClientT]):
         """The planned watermark, or as far as the rows reached if that is less."""
         if plan.checkpoint_after is None:
             return None
-        return checkpoint_from_receipts(plan.checkpoint_after, plan.checkpoint_before, receipts)
+        unit = find_unit(plan.unit, self.descriptor.vendor, self.units)
+        made = checkpoint_from_receipts if unit.parent is None else parts_checkpoint
+        return made(plan.checkpoint_after, plan.checkpoint_before, receipts)
 
     def late_slices(self, plan: IngestionPlan, epoch: int) -> tuple[IngestionSlice, ...]:
         """What changed since the plan was made: such a row may have left a window before that was read.
@@ -156,25 +177,34 @@ class PagedSource(ABC, Generic[ClientT]):
         Of a unit with a parent: the lists of parents that are new since.
         """
         unit = resolve_unit(plan.unit, self.descriptor.vendor, self.units)
+        if unit.parent is not None and unit.cursor is not None:
+            return late_parts(self._lists(unit, plan.policy).parents(), plan, unit, epoch, self.config)
         if unit.parent is not None:
-            parents = new_parents(self._lists(unit).parents(), plan)
+            parents = new_parents(self._lists(unit, plan.policy).parents(), plan)
             return parent_slices(parents, f"late-{epoch}", len(plan.slices), self.config.slice_parents)
         return late(plan, epoch, self.config.overlap_s, unit)
 
     def export_keys(self, plan: IngestionPlan, view: str | None = None) -> Iterator[pl.DataFrame]:
-        """Keys of all rows; the login is proven before and after.
+        """Keys of all rows, in an incremental run with the unit's versions; the login is proven before and after.
 
         Raises:
-            CompletenessGapError: Part of them could not be listed: what is missing then is not gone.
+            CompletenessGapError: Part of them could not be listed: what is missing then is not gone. Or a row that
+                this run read in this process is not among them and is still there: the list is narrower than the rows.
         """
         self._verify_login()
         unit = resolve_unit(plan.unit, self.descriptor.vendor, self.units)
-        reader = RowReader(unit, keys_only=True)
-        listing = self._lists(unit).whole(keys_only=True)
+        reader = RowReader(unit, keys_only=True, versions=plan.mode == "incremental")
+        lists, read = self._lists(unit, plan.policy), self._keys_read(unit)
+        listing = lists.whole(keys_only=True)
+        unlisted = read.all()
         yield reader.frame([])
         for rows in listing:
-            yield reader.frame(rows)
+            frame = reader.frame(rows)
+            unlisted = read.left_of(unlisted, frame)
+            yield frame
         require_whole(listing, plan.unit.unit_id)
+        if unlisted:
+            require_gone(lists.whole(), RowReader(unit, keys_only=True), read, unlisted)
         self._verify_login()
 
     def repair_slices(self, plan: IngestionPlan, keys: Sequence[Json], epoch: int) -> tuple[IngestionSlice, ...]:
@@ -184,7 +214,7 @@ class PagedSource(ABC, Generic[ClientT]):
     def preview(self, unit: EndpointUnitDescriptor, limit: int, where: Sequence[Predicate] = ()) -> pl.DataFrame:
         """The first rows, in the API's order."""
         known = resolve_unit(unit, self.descriptor.vendor, self.units)
-        reject_selection(unit, unit.default_policy.model_copy(update={"filter": tuple(where)}))
+        reject_selection(unit, unit.default_policy.model_copy(update={"filter": tuple(where)}), (known.parent,))
         self._verify_login()
         reader = RowReader(known)
         frames = [reader.frame([])]
@@ -201,8 +231,17 @@ class PagedSource(ABC, Generic[ClientT]):
         """Close connections; the source can be used again."""
         self.client.close()
 
-    def _lists(self, unit: ApiUnit) -> UnitLists:
-        return UnitLists(self.page, unit, self.units, self.config)
+    def _options_of_parents(self) -> dict[str, tuple[FilterOption, ...]]:
+        """The parents that there are now, of those that the settings allow, by the name of their unit."""
+        self._verify_login()
+        children = {unit.parent: unit for unit in self.units if unit.parent is not None}
+        return {parent: self._lists(unit).options() for parent, unit in sorted(children.items())}
+
+    def _keys_read(self, unit: ApiUnit) -> KeysRead:
+        return self._read.setdefault(unit.name, KeysRead(unit.primary_key))
+
+    def _lists(self, unit: ApiUnit, policy: UnitPolicy | None = None) -> UnitLists:
+        return UnitLists(self.page, unit, self.units, self.config, policy)
 
     def _verify_login(self) -> Account:
         try:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from connectors.http import windows
 from connectors.http.paging import PageRequest
-from connectors.http.progress import PagedCheckpoint, columns_fingerprint, is_census_due
+from connectors.http.progress import PagedCheckpoint, is_census_due
 from connectors.http.rows import RowReader
 from connectors.http.scope import require_mode
 from connectors.slicing import key_chunks
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from contracts.endpoint import PlanRequest
     from contracts.model import Json
 
-_FUTURE = timedelta(days=1)
+FUTURE = timedelta(days=1)
+"""Rows that claim to have changed later than in so much time do not move a watermark."""
 MAX_REPAIR_KEYS = 1_000
 """Keys of one repair slice; fewer if they are long."""
 
@@ -38,21 +39,27 @@ class UnitProbe:
         page: Asks for a page.
         unit: The unit.
         page_size: Rows of a page.
+        parent: Whose rows are asked for, of a unit with a parent.
     """
 
-    def __init__(self, page: Callable[[PageRequest], Page], unit: ApiUnit, page_size: int) -> None:
-        self.unit = unit
+    def __init__(
+        self, page: Callable[[PageRequest], Page], unit: ApiUnit, page_size: int, parent: Parent | None = None
+    ) -> None:
+        self.unit, self._parent = unit, parent
         self._page, self._page_size = page, page_size
         self._reader = RowReader(unit)
 
     def first_page(self, since: datetime | None, before: datetime | None = None) -> Page:
         """The first page of a window; of a little more where the API cannot filter by ``since``."""
         since = since and self.unit.asked_from(since)
-        return self._page(PageRequest(self.unit.name, since=since, before=before, limit=self._page_size))
+        return self._ask(since, before, self._page_size)
 
     def count(self, since: datetime | None, before: datetime | None = None) -> int | None:
         """How many rows the window has, if the service says so."""
-        return self._page(PageRequest(self.unit.name, since=since, before=before, limit=1)).total
+        return self._ask(since, before, 1).total
+
+    def _ask(self, since: datetime | None, before: datetime | None, limit: int) -> Page:
+        return self._page(PageRequest(self.unit.name, since=since, before=before, limit=limit, parent=self._parent))
 
     def divide(self, moment: datetime) -> datetime:
         """A moment at or before this one by which the API can filter: there a window may be divided."""
@@ -63,8 +70,17 @@ class UnitProbe:
         return self._reader.moment(row)
 
 
-def make_plan(probe: UnitProbe, request: PlanRequest, settings: PagedSettings, now: datetime) -> IngestionPlan:
+def make_plan(
+    probe: UnitProbe, request: PlanRequest, settings: PagedSettings, now: datetime, scope: str
+) -> IngestionPlan:
     """The plan.
+
+    Args:
+        probe: Asks for pages.
+        request: What is planned.
+        settings: Sizes and overlap.
+        now: For the census.
+        scope: Fingerprint of what the rows depend on, see :func:`connectors.http.scope.fingerprint_of`.
 
     Raises:
         ModeUnsupportedError: Incremental, for a unit without a cursor.
@@ -72,10 +88,10 @@ def make_plan(probe: UnitProbe, request: PlanRequest, settings: PagedSettings, n
     require_mode(request, "the API does not say what changed")
     if probe.unit.cursor is None:
         return _planned(request, [windows.ChangeWindow()], "single", "the API lists it in full")
-    before = PagedCheckpoint.read(request.checkpoint, columns_fingerprint(request.unit))
+    before = PagedCheckpoint.read(request.checkpoint, scope)
     since = before.since(settings.overlap_s) if request.mode == "incremental" else None
     since = since and probe.unit.asked_from(since)
-    top = windows.newest(probe, since, now + _FUTURE)
+    top = windows.newest(probe, since, now + FUTURE)
     split = (
         windows.split_windows(probe, since, top, settings.slice_rows)
         if probe.unit.windows
@@ -103,7 +119,7 @@ def make_plan_by_parents(parents: Iterable[Parent], request: PlanRequest, settin
     require_mode(request, "the API has a list per parent, and none of what changed in all of them")
     slices = parent_slices(parents, "parents", 0, settings.slice_parents)
     reason = "a list per parent, each in full"
-    return _plan_of(request, slices or (_nothing(),), "parents", reason)
+    return plan_of(request, slices or (_nothing(),), "parents", reason)
 
 
 def parent_slices(parents: Iterable[Parent], key: str, first: int, most: int) -> tuple[IngestionSlice, ...]:
@@ -159,10 +175,10 @@ def _planned(
     census: bool = False,
 ) -> IngestionPlan:
     slices = tuple(_slice(index, window) for index, window in enumerate(split))
-    return _plan_of(request, slices, strategy, reason, after=after, census=census)
+    return plan_of(request, slices, strategy, reason, after=after, census=census)
 
 
-def _plan_of(
+def plan_of(
     request: PlanRequest,
     slices: tuple[IngestionSlice, ...],
     strategy: str,
@@ -171,6 +187,7 @@ def _plan_of(
     after: Json | None = None,
     census: bool = False,
 ) -> IngestionPlan:
+    """A plan of these slices for what is asked."""
     return IngestionPlan(
         endpoint_id=request.endpoint_id,
         unit=request.unit,

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from connectors.http.child_lists import ChildLists
+from connectors.http.paging import LeftOut
+from connectors.http.parts import PARTS
 from connectors.http.progress import NEWEST_KEY
 from connectors.http.rows import RowReader
 from contracts.errors import SourceValueError
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from connectors.http.child_lists import ChildLists
+    from connectors.http.keys_read import KeysRead
     from connectors.http.listing import Listing
     from connectors.http.paging import Page, PageRequest, Row
     from connectors.http.units import ApiUnit
@@ -35,7 +38,7 @@ def pages_of(page: Callable[[PageRequest], Page], unit: ApiUnit) -> Callable[[Pa
             raise _misshapen(unit, f"{type(error).__name__}: {error}") from error
         if not isinstance(given.rows, list | tuple):
             raise _misshapen(unit, f"a list of rows is expected, {type(given.rows).__name__} was found")
-        if not all(isinstance(row, dict) for row in given.rows):
+        if not all(isinstance(row, dict | LeftOut) for row in given.rows):
             raise _misshapen(unit, "a row is not an object")
         return given
 
@@ -56,19 +59,30 @@ class PagedSliceReader:
         self._wanted = _keys(piece.params)
         self._newest: datetime | None = None
 
-    def frames(self) -> Generator[pl.DataFrame, None, SliceReport]:
-        """A batch per page with rows, at least one; then what was promised and what was refused."""
+    def frames(self, read: KeysRead | None = None) -> Generator[pl.DataFrame, None, SliceReport]:
+        """A batch per page with rows, at least one; then what was promised and what was refused.
+
+        Args:
+            read: Takes the keys.
+        """
         given = 0
         for rows in self._listing:
             wanted = [row for row in rows if self._is_wanted(row)]
             if wanted:
                 self._note(wanted)
                 given += len(wanted)
-                yield self._reader.frame(wanted)
+                frame = self._reader.frame(wanted)
+                if read is not None:
+                    read.add(frame)
+                yield frame
         if not given:
             yield self._reader.frame([])
         listing = self._listing
         observed: Json = {NEWEST_KEY: self._newest.isoformat()} if self._newest else {}
+        if isinstance(listing, ChildLists) and listing.newest:
+            observed[PARTS] = {
+                name: None if moment is None else moment.isoformat() for name, moment in listing.newest.items()
+            }
         if listing.duplicates:
             observed["duplicates"] = listing.duplicates
         return SliceReport(

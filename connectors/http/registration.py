@@ -33,11 +33,19 @@ def describe(
     """The descriptor of template ``http.<vendor>``; what it is capable of follows from the units.
 
     ``capabilities`` are those that the source has besides, ``more`` its ``aliases`` and ``selectors`` if it has any.
+    Parents of units are selectors, whose options are the parents that there are.
 
     Raises:
-        ValueError: A unit's parent is no unit, or its key cannot be a part of a request.
+        ValueError: A unit's parent is no unit, or its key cannot be a part of a request; or ``narrowing`` names no
+            field of the settings.
     """
     check_parents(units)
+    if unknown := sorted(set(getattr(config_class, "narrowing", ())) - set(config_class.model_fields)):
+        raise ValueError(f"{config_class.__name__}.narrowing: there is no field {unknown[0]}")
+    parents = sorted({unit.parent for unit in units if unit.parent is not None})
+    if parents:
+        capabilities = tuple(dict.fromkeys((*capabilities, "ingest.filter_options")))
+        more["selectors"] = tuple(dict.fromkeys((*more.get("selectors", ()), *parents)))
     incremental: tuple[Capability, ...] = ("ingest.incremental",) if any(unit.cursor for unit in units) else ()
     return EndpointDescriptor(
         template_id=f"http.{vendor}",

@@ -35,14 +35,16 @@ class RowReader:
     Args:
         unit: The unit.
         keys_only: Give the key columns alone.
+        versions: With ``keys_only``: the unit's versions, too.
     """
 
-    def __init__(self, unit: ApiUnit, *, keys_only: bool = False) -> None:
+    def __init__(self, unit: ApiUnit, *, keys_only: bool = False, versions: bool = False) -> None:
         self._unit = unit
         cells = {column.name: _cell(unit, column) for column in unit.columns}
         self._keys = [cells[name] for name in unit.primary_key]
         self._cursor = cells[unit.cursor] if unit.cursor else None
-        self._shown = self._keys if keys_only else list(cells.values())
+        also = [cells[name] for name in unit.versions if versions and name not in unit.primary_key]
+        self._shown = [*self._keys, *also] if keys_only else list(cells.values())
         self.schema = pl.Schema({cell.column.name: cell.dtype for cell in self._shown})
 
     def frame(self, rows: Sequence[Row]) -> pl.DataFrame:

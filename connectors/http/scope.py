@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import ValidationError
 
+from connectors.http.progress import columns_fingerprint, fingerprint
 from connectors.http.units import datasets
 from contracts.catalog import structure
 from contracts.errors import (
@@ -16,8 +17,9 @@ from contracts.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
+    from connectors.http.json_api import PagedSettings
     from connectors.http.units import ApiUnit
     from contracts.endpoint import PlanRequest
     from contracts.model import Contract
@@ -61,18 +63,50 @@ def require_mode(request: PlanRequest, why: str) -> None:
         raise ModeUnsupportedError(f"{unit_id} cannot be read incrementally: {why}", "Use mode full.", unit_id=unit_id)
 
 
-def reject_selection(unit: EndpointUnitDescriptor, policy: UnitPolicy) -> None:
+def fingerprint_of(described: EndpointUnitDescriptor, unit: ApiUnit, settings: PagedSettings) -> str:
+    """Changes with the unit's columns, and with settings that narrow what is read; not with the choice of its parts."""
+    columns = columns_fingerprint(described)
+    narrowed = {name: getattr(settings, name) for name in settings.narrowing if name != unit.parent}
+    return fingerprint(columns, narrowed) if any(narrowed.values()) else columns
+
+
+def chosen_parents(unit: ApiUnit, settings: PagedSettings, policy: UnitPolicy | None = None) -> frozenset[str] | None:
+    """Keys of the parents that the policy selects, else of those that the settings name; None: all of them.
+
+    Raises:
+        FilterNotSupportedError: One is selected that the settings do not allow.
+    """
+    if unit.parent is None:
+        return None
+    allowed = frozenset(_texts(getattr(settings, unit.parent, ())))
+    selected = frozenset(_texts(policy.selectors.get(unit.parent, ()) if policy is not None else ()))
+    if allowed and selected - allowed:
+        raise FilterNotSupportedError(
+            f"The endpoint does not allow {', '.join(sorted(selected - allowed))} of {unit.parent}",
+            f"Select some of {', '.join(sorted(allowed))}, or add it to the endpoint's field {unit.parent}.",
+        )
+    return selected or allowed or None
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    if isinstance(value, str):
+        return (value,) if value else ()
+    return tuple(str(one) for one in value) if isinstance(value, list | tuple | set | frozenset) else ()
+
+
+def reject_selection(unit: EndpointUnitDescriptor, policy: UnitPolicy, selectors: Collection[str | None] = ()) -> None:
     """Refuse what would be ignored otherwise.
 
     Raises:
-        FilterNotSupportedError: A filter or a selector was given: the list is read in full.
+        FilterNotSupportedError: A filter was given, or a selector other than these: the list is read in full.
         CursorUnsupportedError: Another cursor than the unit's own.
     """
-    if policy.filter or policy.selectors:
-        named = policy.filter[0].column if policy.filter else next(iter(policy.selectors))
+    unknown = [one.column for one in policy.filter] + [name for name in policy.selectors if name not in selectors]
+    if unknown:
+        known = ", ".join(name for name in selectors if name)
         raise FilterNotSupportedError(
-            f"{unit.unit_id} cannot be filtered (by {named!r})",
-            "Leave out filters and selectors.",
+            f"{unit.unit_id} cannot be filtered (by {unknown[0]!r})",
+            f"It has the selector {known}." if known else "Leave out filters and selectors.",
             unit_id=unit.unit_id,
         )
     if policy.cursor_columns not in {(), unit.cursor_candidates}:

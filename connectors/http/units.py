@@ -66,8 +66,12 @@ class ApiUnit:
         filter: For APIs that do not filter by moments but by a wall clock, to the minute: which clock. Every
             ``PageRequest.since`` and ``before`` is then a moment that this clock names exactly.
         keys_only: The API can list keys alone, so cheaply that incremental runs look for removed rows once a day.
+        versions: Columns that are in the list of keys, too, and change when a row does (``version``, ``status``): rows
+            that the sink has in another version are read again, whatever the cursor says of them.
         parent: Name of the unit on whose rows these hang, where the API has a list for each of them and none of all
-            (``pages/{id}/comments``). Each page request then carries the key of one parent.
+            (``pages/{id}/comments``). Each page request then carries the key of one parent. With a ``cursor``, too,
+            each parent is a part with a watermark of its own: projects, spaces, drives. A selector of the parent's
+            name, and a field of that name in the settings, choose some of the parents by their keys.
         cdm_model_id: Common model its rows can be mapped to.
         description: What a row is.
     """
@@ -80,6 +84,7 @@ class ApiUnit:
     windows: bool = False
     filter: LocalFilter | None = None
     keys_only: bool = False
+    versions: tuple[str, ...] = ()
     parent: str | None = None
     cdm_model_id: str | None = None
     description: str = ""
@@ -88,14 +93,14 @@ class ApiUnit:
         types = {column.name: type_of(column.type, column.zone) for column in self.columns}
         if len(types) < len(self.columns) or not self.primary_key:
             raise ValueError(f"unit {self.name}: every column needs a name of its own, and the unit a primary key")
-        if missing := [name for name in self.required if name not in types]:
+        if missing := [name for name in (*self.required, *self.versions) if name not in types]:
             raise ValueError(f"unit {self.name}: there is no column {missing[0]}")
         if self.cursor is not None and types[self.cursor].logical != "timestamptz":
             raise ValueError(f"unit {self.name}: cursor {self.cursor} is no moment")
         if (self.windows or self.keys_only) and self.cursor is None:
             raise ValueError(f"unit {self.name}: windows and keys_only need a cursor")
-        if self.parent is not None and self.cursor is not None:
-            raise ValueError(f"unit {self.name}: rows of a parent are read in full; leave out the cursor")
+        if self.versions and not self.keys_only:
+            raise ValueError(f"unit {self.name}: versions are read from a list of keys_only")
 
     @property
     def required(self) -> tuple[str, ...]:

@@ -138,7 +138,7 @@ def _middle(low: datetime, high: datetime) -> datetime:
 
 
 def _moments(probe: Probe, page: Page, latest: datetime) -> list[datetime]:
-    moments = (probe.moment(row) for row in page.rows)
+    moments = (probe.moment(row) for row in page.whole_rows)
     return [moment for moment in moments if moment is not None and moment <= latest]
 
 

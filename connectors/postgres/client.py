@@ -214,7 +214,7 @@ def _require_sound_driver(version: str) -> None:
     if found < OLDEST_DRIVER:
         needed = ".".join(map(str, OLDEST_DRIVER))
         raise DependencyMissingError(
-            f"adbc-driver-postgresql {version} is too old, and some older ones corrupt decimals; {needed} or later is needed",
+            f"adbc-driver-postgresql {version} is too old (before 1.12 it corrupts decimals); {needed} is needed",
             f"Install adbc-driver-postgresql>={needed}; requirements/runtime.lock has the tested version.",
             installed=version,
         )

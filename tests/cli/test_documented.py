@@ -19,7 +19,7 @@ WANTED = {
     "catalog show", "catalog diff", "unit list", "unit configure", "checkpoint show", "checkpoint reset",
     "staging list", "staging clean", "cdm list", "cdm provision", "unit options", "remap",
     "api", "pause", "resume", "watch", "endpoint enable", "endpoint disable", "checkpoint set",
-    "connector new", "connector check", "connector promote", "sink show", "sink compact", "lineage",
+    "connector new", "connector check", "connector record", "connector promote", "sink show", "sink compact", "lineage",
 }  # fmt: skip
 HEAVY = {"adbc_driver_manager", "boto3", "fastapi", "httpx", "nanoarrow", "polars", "prefect"}
 

@@ -54,7 +54,6 @@ def test_from_nothing_to_rows_in_postgres(author: Author, postgres: Any, two_dat
     author.runs_it(traffic="record")
     proxy = author.root / "notebooks" / "prototypes" / "acme" / "tour.jsonl"
     assert proxy.stat().st_size > 1000
-    author.runs_it(traffic="replay", base_url="http://127.0.0.1:9")  # nobody answers there, and nobody is asked
 
     # The list of authors is added as an author would, and forgotten in the source at first.
     author.edit("client", "    def books(", AUTHORS_LIST.lstrip("\n") + "\n    def books(")
@@ -66,6 +65,11 @@ def test_from_nothing_to_rows_in_postgres(author: Author, postgres: Any, two_dat
     assert not (author.root / "connectors" / "acme").exists()
     lists = '{"books": self.client.books, "authors": self.client.authors}'
     author.edit("source", '{"books": self.client.book}', lists)
+    author.edit(
+        "system",
+        "    buffered_rows = 60\n",
+        '    buffered_rows = 60\n    unchecked = {"acme.authors": "it has a few"}\n',
+    )
 
     checked = author.nucleus("connector", "check", "acme", "--only", "pages")
     assert [card["good"] for card in checked["scorecards"]] == [True]

@@ -42,6 +42,8 @@ def before(tmp_path_factory):
     registry.write_text(registry.read_text().replace(UNKNOWN, ""))
     shutil.copytree((ROOT / PROTOTYPE).with_suffix(""), (root / PROTOTYPE).with_suffix(""))
     shutil.copy(KEPT, root / PROTOTYPE)
+    (root / CASSETTE).parent.mkdir(parents=True)
+    (root / CASSETTE).touch()  # a test that plays it is there: a promotion keeps it new
     return root
 
 

@@ -116,7 +116,7 @@ class AcmeTestSystem(LocalTestSystem[{api}]):
     settings = {settings}
     smallest_overlap = {{"overlap_s": 0}}
     buffered_rows = 100
-
+    {unchecked}
     def start(self) -> {api}:
         """A new service."""
         return {api}()
@@ -200,7 +200,15 @@ class Authored(NamedTuple):
 
 
 def _authored(api: str, listed: str, **words: str) -> Authored:
-    given = {"rules": "", "parents": "", "timestamp": TIMESTAMP, "where": "with one moment", "unit": "", **words}
+    given = {
+        "rules": "",
+        "parents": "",
+        "timestamp": TIMESTAMP,
+        "where": "with one moment",
+        "unit": "",
+        "unchecked": "",
+        **words,
+    }
     given |= {"api": api, "list": listed, "title": listed.capitalize()}
     cells = {"client": CLIENT, "units": UNITS, "source": SOURCE, "checks": SYSTEM}
     filled = {tag: text.format(**given).strip("\n") for tag, text in cells.items()}
@@ -215,6 +223,7 @@ AUTHORED = {
     ),
     "tree": _authored(
         "TreeApi", "tasks", lists=TREE_LISTS, parents=TREE_PARENTS, unit='parent="projects",', timestamp="",
+        unchecked='unchecked = {"acme.projects": "the tasks are read through them"}\n',
         methods='"projects": self.client.projects, "tasks": self.client.tasks', where="in one project",
         settings='{"slice_parents": 4, "concurrency": 1}', location='PageLocation("/tasks", PageShape("values", next="next"))',
     ),

@@ -141,6 +141,21 @@ def _narrow_keys(ask, page):
     return replace(page, rows=[row for row in page.rows if row["id"] % 9], total=None) if ask.keys_only else page
 
 
+def with_versions(change):
+    """Books are listed by key and moment of their last change; something is made of these rows."""
+
+    def listed(original, self, ask):
+        page = original(self, replace(ask, keys_only=False))
+        return replace(page, rows=[*map(change, page.rows)]) if ask.keys_only else page
+
+    def plant(patch):
+        books, *others = OpenshelfSource.units
+        put(OpenshelfSource, "units", (replace(books, versions=("updated_at",)), *others))(patch)
+        around(OpenshelfClient, "books", listed)(patch)
+
+    return plant
+
+
 def _kept_keys(keep):
     def keys(original, self, plan, view=None):
         yield from (frame.filter(keep(frame)) for frame in original(self, plan, view))
@@ -263,6 +278,7 @@ MISSED = (
     Mutant("a null that nobody placed becomes a text", "rows.nulls", _valued("summary", lambda value, _row: str(value))),
     Mutant("a null object is an untyped error", "rows.nulls", _answered(lambda row: {**row, "publisher": {**row["publisher"]}})),
     Mutant("a null date is the first day there is", "rows.nulls", _valued("published_on", lambda value, _row: value or datetime(1970, 1, 1, tzinfo=UTC).date())),
+    Mutant("listed versions are not those of the rows", "incremental.key-versions", with_versions(lambda row: {**row, "updated_at": row["updated_at"][:19] + "Z"})),
     Mutant("keys are fewer than the rows", "incremental.keys", answering(_narrow_keys)),
     Mutant("keys of a page are listed once in a while", "incremental.keys", _kept_keys(lambda frame: frame["id"] % 7 != 0)),
     Mutant("a body is cut at a length", "rows.long-texts", _valued("summary", lambda value, _row: value and value[:32_767])),

@@ -195,15 +195,18 @@ def test_promoting_again_changes_nothing_and_says_so(promoted):
     assert contents(root) == before
 
 
-def test_recorded_traffic_goes_to_the_tests(root):
-    path = saved(root, notebook_of())
-    (path.parent / "acme" / "pages").mkdir(parents=True)
-    (path.parent / "acme" / "pages" / "first.jsonl").write_text("{}\n")
-    promote(path, root, check=None)
-    assert text(root, "tests/connectors/acme/cassettes/pages/first.jsonl") == "{}\n"
-    (path.parent / "acme" / "pages" / "first.jsonl").write_text('{"recorded": "again"}\n')
+def test_traffic_that_the_test_system_plays_goes_to_the_tests(root):
+    path = saved(root, notebook_of(system=CELLS["system"] + '\n        TAPE = "pages/first.jsonl"\n'))
+    tape, unused = (path.parent / "acme" / "pages" / f"{name}.jsonl" for name in ("first", "second"))
+    tape.parent.mkdir(parents=True)
+    tape.write_text("{}\n")
+    unused.write_text("{}\n")
     done = promote(path, root, check=None)
-    assert done.written == ("tests/connectors/acme/cassettes/pages/first.jsonl",)
+    copy = "tests/connectors/acme/cassettes/pages/first.jsonl"
+    assert [name for name in done.written if name.endswith(".jsonl")] == [copy]
+    tape.write_text('{"recorded": "again"}\n')
+    assert promote(path, root, check=None).written == (copy,)
+    assert text(root, copy) == '{"recorded": "again"}\n'
 
 
 def with_line(name, code, **more):

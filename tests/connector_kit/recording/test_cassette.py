@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connector_kit.recording.cassette import Cassette, Replay
+from connector_kit.recording.cassette import Cassette, Replay, key_of
 from connector_kit.recording.cassette_lines import Bytes, Exchange, read, written
+from connector_kit.recording.dead_ends import one_answer_each
 from connector_kit.recording.messages import RecordedRequest, RecordedResponse
 from connector_kit.recording.scrubbing import Scrubber
 from contracts.errors import ConfigInvalidError
@@ -226,3 +227,72 @@ def test_a_secret_that_is_a_word_of_the_format_does_no_harm(tmp_path, word):
     cassette.save(tmp_path / "file")
     (one,) = Cassette.load(tmp_path / "file").exchanges()
     assert (one.method, one.path, one.body) == ("POST", "/SCRUBBED", "SCRUBBED")
+
+
+def test_a_cassette_is_found_by_name_from_any_folder_of_the_project(tmp_path, monkeypatch):
+    (tmp_path / "pyproject.toml").touch()
+    (tmp_path / "src" / "deep").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "src" / "deep")
+    with pytest.raises(ConfigInvalidError, match="Nothing is recorded of acme"):
+        Cassette.of("acme")
+    made = Cassette.of("acme", record=True)
+    made.add(RecordedRequest("GET", "/a"), said(1))
+    made.save()
+    beside = tmp_path / "notebooks" / "prototypes" / "acme" / "tour.jsonl"
+    assert len(Cassette.of("acme")) == len(Cassette.load(beside)) == 1
+    copy = tmp_path / "tests" / "acme" / "cassettes" / "tour.jsonl"
+    copy.parent.mkdir(parents=True)
+    beside.rename(copy)
+    assert Cassette.of("acme").path == copy
+    with pytest.raises(ConfigInvalidError, match="belongs to no file"):
+        Cassette().save()
+
+
+def page(cursor, number, header=False):
+    body = {"rows": [{"id": "c9"}], "number": number}
+    if header:
+        links = (("Link", f'<{cursor}>; rel="next"'),) if cursor else ()
+        return RecordedResponse(200, links, json.dumps(body).encode())
+    return RecordedResponse(200, (), json.dumps({**body, "next": cursor}).encode())
+
+
+def numbers(cassette, *targets):
+    replay = Replay(cassette)
+    return [json.loads(replay.take(RecordedRequest("GET", target)).body)["number"] for target in targets]
+
+
+@pytest.mark.parametrize("form", ["token", "link", "header"])
+def test_an_answer_whose_next_page_was_recorded_is_preferred(form):
+    def to(cursor):
+        return cursor if form == "token" else f"http://upstream.invalid/list?size=2&cursor={cursor}"
+
+    def said(cursor, number):
+        return page(cursor and to(cursor), number, form == "header")
+
+    def asked(cursor=""):
+        return RecordedRequest("GET", f"/list?size=2{cursor and '&cursor='}{cursor}")
+
+    looked_at = (asked(), said("a1", 1))  # and never followed
+    stopped = [(asked(), said("b1", 2)), (asked("b1"), said("b2", 3))]
+    whole = [(asked(), said("c1", 4)), (asked("c1"), said("c2", 5)), (asked("c2"), said(None, 6))]
+    tape = recorded(looked_at, *stopped, *whole)
+    first = "/list?size=2"
+    assert numbers(tape, first, first, f"{first}&cursor=c1", f"{first}&cursor=c2") == [4, 4, 5, 6]
+    shrunk = recorded(*whole, (asked(), said(None, 7)))
+    assert numbers(shrunk, first, first) == [4, 7]
+    assert numbers(recorded(looked_at, *stopped), first, first) == [1, 2]  # nothing better is there
+
+
+def test_one_chain_of_pages_is_enough():
+    def chain(name):
+        first = (RecordedRequest("GET", "/list?size=2"), page(f"{name}1", 1))
+        return [first, (RecordedRequest("GET", f"/list?size=2&cursor={name}1"), page(None, 2))]
+
+    dead, others = (RecordedRequest("GET", "/list?size=2"), page("z1", 1)), (RecordedRequest("GET", "/me"), said(1))
+    tape = recorded(dead, *chain("a"), *chain("b"), others)
+    kept = one_answer_each(tape.as_added(), key_of)
+    assert [(one.path, dict(one.query).get("cursor")) for one in kept] == [
+        ("/list", None),
+        ("/list", "a1"),
+        ("/me", None),
+    ]

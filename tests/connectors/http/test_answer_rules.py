@@ -6,10 +6,13 @@ import time
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
+import httpx
 import pytest
 
+from connectors.http.child_lists import ChildLists
 from connectors.http.client import HttpClient, Refusal
-from connectors.http.json_api import decoded
+from connectors.http.json_api import JsonApi, PagedSettings, decoded
+from connectors.http.known_answers import KnownAnswers
 from connectors.http.listing import Listing
 from connectors.http.paged import AnswerRule, LocalFilter, Page, PageRequest, in_zone
 from connectors.http.settings import HttpSettings
@@ -100,3 +103,63 @@ def test_a_filter_that_makes_no_sense():
     with pytest.raises(ValueError, match="a second or more"):
         LocalFilter(step=timedelta(0))
     assert in_zone(None, "Europe/Berlin") is None
+
+
+ODD_ROW = (AnswerRule(500, "leave_out", says="too large"),)
+
+
+class OddApi(JsonApi):
+    rules = ODD_ROW
+    conditional = True
+
+
+def api_of(server):
+    settings = PagedSettings.model_validate({"base_url": server.url, "retry_pause_s": 0.001, "max_tries": 2})
+    return closing(OddApi(settings, {}))
+
+
+def test_a_row_that_is_refused_is_left_out_and_named():
+    with (
+        Scripted(Answer(200, b'{"id": 1}'), Answer(500, b"row 2 is TOO LARGE"), Answer(404)) as server,
+        api_of(server) as api,
+    ):
+        page = Page([api.get_row("/1"), api.get_row("/2")], total=2)
+        assert len(server.arrivals) == 2  # it is not tried again
+        listing = Listing(lambda _request: page, PageRequest("things"), lambda row: row["id"])
+        assert [row["id"] for rows in listing for row in rows] == [1]
+        assert (listing.gaps, listing.expected) == (("left out of things: GET /2: 500 row 2 is TOO LARGE",), 2)
+        with pytest.raises(Refusal):
+            api.get_row("/3")  # no rule speaks of it
+
+
+def test_a_list_of_a_parent_that_is_left_out_is_named_and_the_others_are_read():
+    with Scripted(Answer(500, b"too large")) as server, api_of(server) as api:
+
+        def page(request):
+            return Page([{"id": request.parent["id"]}] if request.parent["id"] != 2 else api.get_json("/2"))
+
+        parents = [{"id": number} for number in (1, 2, 3)]
+        lists = ChildLists(page, PageRequest("things"), lambda row: row["id"], parents, lambda: parents, 1)
+        assert [row["id"] for rows in lists for row in rows] == [1, 3]
+        assert lists.gaps == ("id 2: refused after 0 row(s) of things: GET /2: 500 too large",)
+
+
+def test_an_answer_with_an_etag_is_confirmed_not_sent_again():
+    first = Answer(200, b'{"a": 1}', {"ETag": '"v1"', "Link": '<http://x/next>; rel="next"'})
+    changed = Answer(200, b'{"a": 2}', {"ETag": '"v2"'})
+    with (
+        Scripted(first, Answer(304, b""), Answer(200, b'{"b": 1}'), changed, Answer(304, b"")) as server,
+        api_of(server) as api,
+    ):
+        assert [api.get_linked("/a") for _ in range(2)] == [({"a": 1}, "http://x/next")] * 2
+        assert api.get_json("/a", page=2) == {"b": 1}  # another address: nothing is known of it
+        assert [api.get_json("/a"), api.get_json("/a")] == [{"a": 2}, {"a": 2}]
+        sent = [headers.get("If-None-Match", headers.get("if-none-match")) for headers in server.headers]
+    assert sent == [None, '"v1"', None, '"v1"', '"v2"']
+
+
+def test_answers_that_are_known_take_no_more_room_than_they_may():
+    known = KnownAnswers(most_bytes=10)
+    for name in "abc":
+        known.answer("GET", name, {}, httpx.Response(200, headers={"ETag": name}, content=b"12345"))
+    assert [known.condition("GET", name, {}) for name in "abc"] == [{}, {"If-None-Match": "b"}, {"If-None-Match": "c"}]

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import polars as pl
 import pytest
 
 from connectors.http.client import Refusal
+from connectors.http.keys_read import KeysRead
 from connectors.http.paged import (
     Account,
     ApiUnit,
@@ -174,8 +176,6 @@ def test_a_parent_has_to_be_a_unit_whose_key_fits_into_a_request():
     for units, why in (([notes], "no unit visits"), (circle, "no unit"), ([by_price, notes], "neither text nor")):
         with pytest.raises(ValueError, match=why):
             describe("tiny", "Tiny", "Lists", PagedSettings, units)
-    with pytest.raises(ValueError, match="leave out the cursor"):
-        replace(UNITS[0], parent="sites")
 
 
 def test_what_a_unit_cannot_do_is_refused(source):
@@ -255,3 +255,41 @@ def test_a_slice_holds_one_page_at_a_time(source):
     assert next(export).height == 4
     assert len(source.requests) == 1
     export.close()
+
+
+def test_a_list_of_keys_that_lacks_a_row_just_read_is_a_finding_and_removes_nothing(source):
+    made = plan(source, unit_of(source))
+    assert rows(source, made, made.slices[0])[0].height == 25
+    whole = source.page
+    source.page = lambda request: (
+        replace(answer, rows=[row for row in answer.rows if row["number"] != 7])
+        if (answer := whole(request)) and request.keys_only
+        else answer
+    )
+    with pytest.raises(errors.CompletenessGapError, match=r"leaves out rows that this run read.*\(s1, 7, …\)"):
+        list(source.export_keys(made))
+    del source.visits[7]  # now it is gone indeed
+    assert sum(frame.height for frame in source.export_keys(made)) == 24
+
+
+def test_little_is_remembered_of_many_keys():
+    read = KeysRead(["id"], most=100)
+    frame = pl.DataFrame({"id": range(5_000)})
+    read.add(frame)
+    assert 0 < len(read.all()) <= 100
+    assert read.left_of(read.all(), frame) == frozenset()
+    assert read.among(read.all(), frame).height == len(read.all())
+
+
+def test_versions_come_with_the_keys_of_incremental_runs(source):
+    unit = replace(UNITS[0], keys_only=True, versions=("seen",))
+    source.units = (unit, UNITS[1])
+    known = unit_of(source)
+    first = plan(source, known)
+    assert next(source.export_keys(first)).columns == ["site", "number"]
+    second = plan(source, known, "incremental", source.checkpoint(first, []))
+    listed = pl.concat(source.export_keys(second))
+    assert listed.columns == ["site", "number", "seen"]
+    assert listed["seen"].to_list() == [moment for _, _, moment in source.visits]
+    with pytest.raises(ValueError, match="versions are read from a list of keys_only"):
+        replace(UNITS[0], versions=("seen",))

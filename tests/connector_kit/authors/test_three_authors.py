@@ -26,7 +26,14 @@ from tests.prefect_template import seed
 
 pytestmark = pytest.mark.slow(8)
 
-PROJECT = '[project]\nname = "{name}-authored"\nversion = "1"\n'
+PROJECT = """[project]
+name = "{name}-authored"
+version = "1"
+
+[build-system]
+requires = ["hatchling"]
+build-backend = "hatchling.build"
+"""
 API = {"link": apis.LinkApi, "tree": apis.TreeApi, "position": apis.PositionApi}
 
 

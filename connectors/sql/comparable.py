@@ -71,7 +71,7 @@ def float_text(value: float) -> str:
     number = "".join(map(str, digits))
     power = len(number) + int(exponent) - 1
     if -4 <= power < _FIXED_DIGITS:
-        return sign + format(Decimal((0, digits, exponent)), "f")
+        return sign + format(Decimal((0, digits, int(exponent))), "f")
     fraction = f".{number[1:]}" if len(number) > 1 else ""
     return f"{sign}{number[0]}{fraction}e{'-' if power < 0 else '+'}{abs(power):02d}"
 

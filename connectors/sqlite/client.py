@@ -28,7 +28,7 @@ class SqliteSession:
     def rows(self, sql: str, doing: str) -> list[tuple[Any, ...]]:
         """A small result."""
         with self.fetch(sql, doing) as fetch:
-            return list(fetch(-1))
+            return [tuple(row) for row in fetch(-1)]
 
     @contextmanager
     def fetch(self, sql: str, doing: str) -> Iterator[Callable[[int], Sequence[Sequence[Any]]]]:

@@ -30,6 +30,7 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
         "http.onedrive": "connectors.onedrive.factory:FACTORY",
         "http.openshelf": "connectors.openshelf.source:FACTORY",
         "jdbc.postgres": "connectors.postgres.factory:FACTORY",
+        "jdbc.sqlite": "connectors.sqlite.factory:FACTORY",
         "object.parquet": "connectors.object_parquet.factory:FACTORY",
         "warehouse.iceberg": "connectors.iceberg.factory:FACTORY",
     }

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from connectors.postgres import types
 from connectors.postgres.sql import ident, literal, qualified, where
-from connectors.postgres.watermark import Watermark, cursor_type
+from connectors.postgres.watermark import cursor_type
+from connectors.sql.settled import Watermark
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

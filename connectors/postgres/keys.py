@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING
 
 from connectors.postgres.reading import filter_conditions, filtering
 from connectors.postgres.sql import ident, qualified, where
-from contracts.errors import KeyNotUniqueError
+from connectors.sql.checks import is_declared, not_a_key
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from connectors.postgres.client import Session
     from contracts.catalog import DatasetDescriptor
     from contracts.unit import EndpointUnitDescriptor, UnitPolicy
@@ -49,23 +47,4 @@ def prove_key(session: Session, unit: EndpointUnitDescriptor, policy: UnitPolicy
         duplicates = session.rows(sql, f"proving the key of {unit.unit_id}")
     if duplicates:
         *value, rows = duplicates[0]
-        raise _not_a_key(unit, dict(zip(key, value, strict=True)), rows)
-
-
-def is_declared(key: Sequence[str], now: DatasetDescriptor) -> bool:
-    """True when an index already binds these columns, or some of them, and none of the others can be NULL."""
-    nullable = {column.name for column in now.columns if column.nullable}
-    bound = any(unique and set(unique) <= set(key) for unique in (now.primary_key, *now.unique_keys))
-    return bound and nullable.isdisjoint(key)
-
-
-def _not_a_key(unit: EndpointUnitDescriptor, value: dict[str, str | None], rows: int) -> KeyNotUniqueError:
-    words = ", ".join(f"{name} = {'NULL' if part is None else repr(part)}" for name, part in value.items())
-    return KeyNotUniqueError(
-        f"({', '.join(unit.primary_key)}) is no key of {unit.unit_id}: {rows} row(s) have {words}",
-        "Name columns that are unique and not NULL in every row, or filter these rows out; nothing was written.",
-        unit_id=unit.unit_id,
-        key=list(unit.primary_key),
-        value=value,
-        rows=rows,
-    )
+        raise not_a_key(unit, dict(zip(key, value, strict=True)), rows)

@@ -6,18 +6,17 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
 from connectors.postgres import catalog, clock, filtered, splitting, types, watermark
 from connectors.postgres.keys import prove_key
 from connectors.postgres.reading import column_types, filter_conditions, filtering
 from connectors.postgres.sql import literal, qualified, where
-from connectors.postgres.watermark import CursorObservation, Watermark
+from connectors.sql import ranges
+from connectors.sql.checks import checked_unit, refuse_selectors, starting_watermark
+from connectors.sql.settled import CursorObservation, Watermark, advanced, scope_of
 from contracts.errors import (
     CursorUnsupportedError,
     FilterNotSupportedError,
     ModeUnsupportedError,
-    SourceSchemaChangedError,
     SourceValueError,
 )
 from contracts.plan import IngestionPlan, IngestionSlice
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from connectors.postgres.client import Session
-    from contracts.catalog import DatasetDescriptor
     from contracts.endpoint import PlanRequest
     from contracts.model import Json
     from contracts.unit import EndpointUnitDescriptor, IngestionMode, UnitPolicy
@@ -58,23 +56,20 @@ def make_plan(session: Session, request: PlanRequest, seen: CursorObservation) -
         request: Unit, mode, policy and checkpoint.
         seen: Who was in the middle of a transaction around the view.
     """
-    if request.policy.selectors:
-        raise FilterNotSupportedError(
-            f"{request.unit.unit_id} has no selectors: a table is filtered by its columns",
-            "Use filter in the unit's policy.",
-            unit_id=request.unit.unit_id,
-            selectors=sorted(request.policy.selectors),
-        )
-    unit = checked_unit(session, request)
+    refuse_selectors(request)
+    now = catalog.dataset_now(session, request.unit.dataset.namespace, request.unit.dataset.name)
+    unit = checked_unit(request, now)
+    if now is not None:
+        prove_key(session, unit, request.policy, now)
     cursor = _cursor(unit, request.mode, request.policy)
     settles = bool(cursor) and _can_settle(session, unit, request)
-    before = _start(request, Watermark(columns=cursor, scope=watermark.scope_of(unit, request.policy)))
+    before = starting_watermark(request, Watermark(columns=cursor, scope=scope_of(unit, request.policy)))
     if cursor:
         before = clock.not_ahead(session, before, watermark.cursor_type(unit, cursor), seen.view_at)
     span = _Range(key=unit.primary_key, since=before.settled if request.mode == "incremental" else None, cursor=cursor)
     params, strategy, reason, rows, size = _cut(session, unit, request, span)
     after = _end(session, unit, before, seen) if settles else None
-    slices = splitting.numbered(params, rows, size)
+    slices = ranges.numbered(params, rows, size)
     if span.since is not None and _has_unordered(session, unit, cursor):
         slices = (*slices, _unordered_slice(len(slices), cursor))
     conditions = filter_conditions(unit, request.policy)
@@ -110,55 +105,7 @@ def watermark_at(session: Session, unit: EndpointUnitDescriptor, policy: UnitPol
         raise CursorUnsupportedError(
             f"{value[:60]!r} is no finite value of {', '.join(cursor)} ({declared})", "Give one as the column holds it."
         )
-    return Watermark(columns=cursor, scope=watermark.scope_of(unit, policy), settled=str(settled))
-
-
-def checked_unit(session: Session, request: PlanRequest) -> EndpointUnitDescriptor:
-    """The unit with its policy's key, when the database still has what the catalog says.
-
-    Raises:
-        SourceSchemaChangedError: The table is gone, a column is gone, or a column has another type now.
-        ModeUnsupportedError: Incremental without a key.
-        KeyNotUniqueError: The key is not one in the rows inside the filter.
-    """
-    unit = request.unit
-    now = catalog.dataset_now(session, unit.dataset.namespace, unit.dataset.name)
-    changes = _missing_or_changed(unit.dataset, now)
-    if now is None or changes:
-        raise SourceSchemaChangedError(
-            f"{unit.unit_id} is not what the catalog says: {'; '.join(changes) or 'it is gone or may not be read'}",
-            "Collect the catalog again (nucleus catalog collect) and look at its diff; then run again.",
-            unit_id=unit.unit_id,
-            changes=list(changes),
-        )
-    key = request.policy.key_columns or unit.primary_key
-    if unknown := [name for name in key if unit.dataset.column(name) is None]:
-        raise ModeUnsupportedError(
-            f"{unit.unit_id} has no column {unknown[0]!r} to use as a key", "Correct key_columns."
-        )
-    if request.mode == "incremental" and not key:
-        raise ModeUnsupportedError(
-            f"{unit.unit_id} has no primary key and no unique key without NULLs: a changed row cannot be found again",
-            "Use mode full, or give key_columns in the unit's policy.",
-            unit_id=unit.unit_id,
-        )
-    fresh = unit.dataset.model_copy(update={"rows_estimate": now.rows_estimate, "bytes_estimate": now.bytes_estimate})
-    keyed = unit.model_copy(update={"primary_key": tuple(key), "dataset": fresh})
-    prove_key(session, keyed, request.policy, now)
-    return keyed
-
-
-def _missing_or_changed(then: DatasetDescriptor, now: DatasetDescriptor | None) -> list[str]:
-    if now is None:
-        return []
-    lines = []
-    for column in then.columns:
-        current = now.column(column.name)
-        if current is None:
-            lines.append(f"column {column.name} is gone")
-        elif current.declared_type != column.declared_type:
-            lines.append(f"column {column.name} was {column.declared_type} and is {current.declared_type}")
-    return lines
+    return Watermark(columns=cursor, scope=scope_of(unit, policy), settled=str(settled))
 
 
 def _cursor(unit: EndpointUnitDescriptor, mode: IngestionMode, policy: UnitPolicy) -> tuple[str, ...]:
@@ -197,21 +144,6 @@ def _can_settle(session: Session, unit: EndpointUnitDescriptor, request: PlanReq
     return False
 
 
-def _start(request: PlanRequest, nothing: Watermark) -> Watermark:
-    """The watermark to start from; one of another cursor, filter or shape counts as ``nothing``: everything is read."""
-    if request.checkpoint is None or request.mode == "full":
-        return nothing
-    try:
-        before = Watermark.model_validate(request.checkpoint)
-    except ValidationError as error:
-        raise CursorUnsupportedError(
-            f"The checkpoint of {request.unit.unit_id} cannot be read: it has no shape of ours",
-            "Reset the checkpoint (nucleus checkpoint reset); the next run then reads everything.",
-            unit_id=request.unit.unit_id,
-        ) from error
-    return before if before.fits(nothing) else nothing
-
-
 def _end(session: Session, unit: EndpointUnitDescriptor, before: Watermark, seen: CursorObservation) -> Watermark:
     limit = clock.bound(watermark.cursor_type(unit, before.columns), seen.view_at)
     reached = watermark.highest(session, unit, before.columns, limit)
@@ -219,7 +151,7 @@ def _end(session: Session, unit: EndpointUnitDescriptor, before: Watermark, seen
         value for value in (before.settled, *(entry.value for entry in before.pending), reached) if value is not None
     ]
     ordered = watermark.in_order(session, values, watermark.cursor_type(unit, before.columns))
-    return watermark.advanced(before, reached, ordered, seen)
+    return advanced(before, reached, ordered, seen)
 
 
 def _cut(
@@ -232,15 +164,15 @@ def _cut(
         conditions.append(watermark.since(span.cursor, span.since, watermark.cursor_type(unit, span.cursor)))
     with filtering(unit, request.policy.filter):
         rows, size = _estimate(session, unit, conditions)
-    wanted = splitting.slices_wanted(size or 0, request.policy.target_slice_bytes)
+    wanted = ranges.slices_wanted(size or 0, request.policy.target_slice_bytes)
     columns = _cut_columns(unit, span)
     explain = f"{', '.join(span.cursor)} >= {span.since}" if span.since is not None else "all rows"
     if wanted == 1 or not columns or unit.kind not in _PARALLEL_KINDS or unit.dataset.bytes_estimate is None:
         why = _why_single(unit, wanted, columns)
         return [{**since, "explain": explain}], "single", why, rows, size
     sample = splitting.take_sample(session, unit, columns, conditions, wanted)
-    points = splitting.split_points(sample, wanted)
-    params = [{**since, **piece} for piece in splitting.ranges(columns, points)]
+    points = ranges.split_points(sample, wanted)
+    params = [{**since, **piece} for piece in ranges.ranges(columns, points)]
     strategy = "cursor-range" if span.since is not None and columns[0] in span.cursor else "key-range"
     reason = f"about {(size or 0) / 2**20:.0f} MiB, split on ({', '.join(columns)}) by {len(sample.keys)} sampled rows"
     return params, strategy, reason, rows, size

@@ -19,6 +19,7 @@ from connectors.postgres.target import (
     TargetTable,
     existing_table,
     has_unique_key,
+    in_own_types,
     refuse_views,
     statements,
     target_of,
@@ -267,7 +268,7 @@ class PostgresSink(TableSink):
     def content_hash(self, plan: IngestionPlan, piece: IngestionSlice) -> ContentHash:
         """Hash of the target's live rows in the slice's range."""
         target = self._target(plan)
-        conditions = [*reading.slice_conditions(plan, piece), *target.live]
+        conditions = [*reading.slice_conditions(in_own_types(plan, target), piece), *target.live]
         with self._client.session() as session:
             return content_hash(session, target.table, list(target.columns), conditions, f"hashing {target.table}")
 

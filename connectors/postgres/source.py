@@ -12,12 +12,14 @@ from connectors.postgres.client import PostgresClient, Session
 from connectors.postgres.content import content_hash
 from connectors.postgres.descriptor import DESCRIPTOR
 from connectors.postgres.filtered import left_keys
-from connectors.postgres.keys import is_declared, prove_key
+from connectors.postgres.keys import prove_key
 from connectors.postgres.planner import make_plan, watermark_at
 from connectors.postgres.sql import literal, qualified
 from connectors.postgres.units import units_of
-from connectors.postgres.watermark import CursorObservation, Observer, Watermark
+from connectors.postgres.watermark import Observer
 from connectors.slicing import key_chunks
+from connectors.sql.checks import is_declared
+from connectors.sql.settled import CursorObservation, Watermark
 from contracts.endpoint import ConnectionReport, ContentHash, EndpointDescriptor, PlanRequest
 from contracts.errors import IngestionError, SliceRereadError, SourceViewLostError
 from contracts.plan import IngestionPlan, IngestionSlice

@@ -99,6 +99,23 @@ def target_of(plan: IngestionPlan, config: PostgresConfig) -> TargetTable:
     )
 
 
+def in_own_types(plan: IngestionPlan, target: TargetTable) -> IngestionPlan:
+    """The plan with the target's types in place of another database's, so that its slices are ranges here too.
+
+    Texts are ordered by their bytes, as the source has split them.
+    """
+    dataset = plan.unit.dataset
+    if dataset.dialect == "postgres":
+        return plan
+    own = {name: f'{kind} COLLATE "C"' if kind == "text" else kind for name, kind in target.columns.items()}
+    columns = tuple(
+        column.model_copy(update={"declared_type": own.get(column.name, column.declared_type)})
+        for column in dataset.columns
+    )
+    unit = plan.unit.model_copy(update={"dataset": dataset.model_copy(update={"columns": columns})})
+    return plan.model_copy(update={"unit": unit})
+
+
 @dataclass(frozen=True)
 class ExistingTable:
     """The table as it is.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from connectors.postgres.watermark import Watermark
+from connectors.sql.settled import Watermark
 from contracts.unit import UnitPolicy
 from tests.exactness.moving import Mover, Pair, drop_pair, new_pair
 

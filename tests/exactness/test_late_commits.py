@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from adbc_driver_postgresql import dbapi
 
-from connectors.postgres import watermark
+from connectors.postgres import planner, watermark
 from connectors.postgres.config import PostgresConfig
 from connectors.postgres.source import PostgresSource
-from connectors.postgres.watermark import CursorObservation, Watermark
+from connectors.sql.settled import CursorObservation, Watermark
 from contracts.unit import UnitPolicy
 from sandbox.postgres import SandboxPostgres
 from tests.exactness.executors import PROVE
@@ -230,7 +230,7 @@ def test_a_naive_watermark_loses_rows(pair: Pair, monkeypatch: pytest.MonkeyPatc
     def naive(before: Watermark, reached: str | None, ordered: Sequence[str], seen: CursorObservation) -> Watermark:
         return Watermark(columns=before.columns, scope=before.scope, settled=reached)
 
-    monkeypatch.setattr(watermark, "advanced", naive)
+    monkeypatch.setattr(planner, "advanced", naive)
     rounds = Rounds(pair, cursor, seed)
     with ExitStack() as stack:
         stack.callback(rounds.close)

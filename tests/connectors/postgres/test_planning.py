@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.postgres.splitting import Sample, ranges, slices_wanted, split_points
 from connectors.postgres.sql import ident
+from connectors.sql.ranges import Sample, ranges, slices_wanted, split_points
 from contracts.errors import CursorUnsupportedError, IngestionError, ModeUnsupportedError
 from contracts.plan import explain
 from contracts.receipts import FrozenRun

@@ -6,7 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from connectors.postgres.watermark import _PREPARED, MAX_PENDING, CursorObservation, Pending, Watermark, advanced
+from connectors.sql.settled import MAX_PENDING, PREPARED, CursorObservation, Pending, Watermark, advanced
 
 EMPTY = Watermark(columns=("c",))
 QUIET = CursorObservation(gone_before=(), xmin=9, view_xmax=9, xmax=9, there_after=())
@@ -129,7 +129,7 @@ class Source(RuleBasedStateMachine):
         self.mark = advanced(self.mark, reached, sorted(values, key=int), seen)
 
     def ids(self) -> tuple[str, ...]:
-        return tuple(sorted(f"{_PREPARED}{n}" if n in self.prepared else str(n) for n in self.open))
+        return tuple(sorted(f"{PREPARED}{n}" if n in self.prepared else str(n) for n in self.open))
 
     def meanwhile(self, steps: list[tuple[str, int]]) -> None:
         for step in steps:

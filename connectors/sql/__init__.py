@@ -1,0 +1,1 @@
+"""What sources of SQL databases share: ranges, the watermark, views, conditions, comparable text."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,7 +18,7 @@ from connectors.http.redaction import Redactor
 from contracts.errors import IngestionError, SourcePageFailedError, SourceTlsError, SourceUnreachableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from connectors.http.settings import HttpSettings
 
@@ -82,6 +84,7 @@ class HttpClient:
         self.governor = Governor(settings.concurrency, settings.retry_pause_s, max_wait_s=settings.max_wait_s)
         self._lock = threading.Lock()
         self._http: httpx.Client | None = None
+        self._in_use: Counter[httpx.Client] = Counter()
         self.requests = 0
         """Requests sent so far, retries included."""
 
@@ -114,11 +117,30 @@ class HttpClient:
             time.sleep(self.governor.backoff_s(tries))
 
     def close(self) -> None:
-        """Close connections; the client can be used again."""
+        """Close connections, those of requests under way when they end; the client can be used again."""
         with self._lock:
             http, self._http = self._http, None
-        if http is not None:
+            is_idle = http not in self._in_use
+        if http is not None and is_idle:
             http.close()
+
+    @contextmanager
+    def _connected(self) -> Iterator[httpx.Client]:
+        """The open client. It forgets connections when it is closed during a request: the last user closes it."""
+        with self._lock:
+            self.requests += 1
+            http = self._http = self._http or self._connect()
+            self._in_use[http] += 1
+        try:
+            yield http
+        finally:
+            with self._lock:
+                self._in_use[http] -= 1
+                if is_last := not self._in_use[http]:
+                    del self._in_use[http]
+                is_closed = http is not self._http
+            if is_last and is_closed:
+                http.close()
 
     def _once(self, method: str, path: str, decode: Callable[[bytes], T], where: str, how: Mapping[str, Any]) -> T:
         try:
@@ -149,16 +171,14 @@ class HttpClient:
         return decoded
 
     def _exchange(self, method: str, path: str, where: str, how: Mapping[str, Any]) -> httpx.Response:
-        with self._lock:
-            self.requests += 1
-            http = self._http = self._http or self._connect()
         url, known = f"{self._base_url}{path}", self._known
         try:
-            if known is None:
-                return http.request(method, url, **how)
-            return known.answer(
-                method, url, how, http.request(method, url, headers=known.condition(method, url, how), **how)
-            )
+            with self._connected() as http:
+                if known is None:
+                    return http.request(method, url, **how)
+                return known.answer(
+                    method, url, how, http.request(method, url, headers=known.condition(method, url, how), **how)
+                )
         except httpx.HTTPError as error:
             raise _unreachable(error, where) from error
 

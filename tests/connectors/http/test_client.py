@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import threading
 import time
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from email.utils import formatdate
 
@@ -256,3 +258,18 @@ def test_retry_after(value, seconds):
 
 def test_retry_after_as_a_date():
     assert retry_after_s(formatdate(1_000_030, usegmt=True), now=lambda: 1_000_000.0) == 30.0
+
+
+def test_a_request_under_way_when_the_client_is_closed_leaves_no_connection():
+    with Scripted(Answer(body=b'{"ok": true}', wait_s=0.3)) as server:
+        client = client_of(server)
+        with ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(client.get, "/thing", json.loads)
+            while not server.arrivals:
+                time.sleep(0.01)
+            client.close()
+            assert asked.result() == {"ok": True}
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            gc.collect()
+        assert not [str(each.message) for each in caught if issubclass(each.category, ResourceWarning)]

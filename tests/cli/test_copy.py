@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import tempfile
 import time
 from contextlib import closing
@@ -42,6 +43,22 @@ def test_into_a_warehouse_in_a_folder(source, numbers, tmp_path):
         found = connection.execute("SELECT id, word FROM read_parquet(?) ORDER BY id", [files]).fetchall()
     theirs = source.run("SELECT id, word FROM numbers ORDER BY id").splitlines()
     assert [f"{number}|{word}" for number, word in found] == theirs
+
+
+def test_from_an_sqlite_file(sink, tmp_path):
+    file = tmp_path / "shop.db"
+    with closing(sqlite3.connect(file)) as shop:
+        shop.execute("CREATE TABLE goods (id INTEGER PRIMARY KEY, name TEXT NOT NULL, price DECIMAL(10, 2))")
+        shop.executemany("INSERT INTO goods VALUES (?, ?, ?)", [(i, f"n{i}", i / 4) for i in range(100)])
+        shop.commit()
+        assert succeeds("copy", f"sqlite:///{file}", "goods", sink.url)["run"]["rows_inserted"] == 100
+        shop.execute("DELETE FROM goods WHERE id = 1")
+        shop.execute("UPDATE goods SET name = 'new' WHERE id = 2")
+        shop.commit()
+        run = succeeds("copy", f"sqlite:///{file}", "goods", sink.url)["run"]
+        assert (run["rows_updated"], run["rows_unchanged"], run["rows_deleted"]) == (1, 98, 1)
+        theirs = [f"{i}|{name}|{price:g}" for i, name, price in shop.execute("SELECT * FROM goods ORDER BY id")]
+    assert sink.run("SELECT id, name, price FROM main.goods ORDER BY id").splitlines() == theirs
 
 
 @pytest.mark.parametrize("scheme", ["file", "s3"])

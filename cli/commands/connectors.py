@@ -12,6 +12,11 @@ from cli.terminal.output import Output
 
 app = typer.Typer(no_args_is_help=True, help="From a notebook to a connector: make, check, promote.")
 
+Name = Annotated[str, typer.Argument(help="Of the connector: promoted, or still in notebooks/prototypes.")]
+Only = Annotated[
+    list[str] | None,
+    typer.Option("--only", metavar="ID", help="A check or a group of checks. Repeatable; all when left out."),
+]
 Root = Annotated[
     Path, typer.Option("--root", help="The repository that the connector goes to; this folder when left out.")
 ]
@@ -34,12 +39,9 @@ def new(
 
 @app.command()
 def check(
-    name: Annotated[str, typer.Argument(help="Of the connector: promoted, or still in notebooks/prototypes.")],
+    name: Name,
     *,
-    only: Annotated[
-        list[str] | None,
-        typer.Option(metavar="ID", help="A check or a group of checks. Repeatable; all when left out."),
-    ] = None,
+    only: Only = None,
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the scorecard as a page, too.")] = None,
     root: Root = Path(),
     as_json: JsonFlag = False,
@@ -64,12 +66,9 @@ def check(
 
 @app.command()
 def record(
-    name: Annotated[str, typer.Argument(help="Of the connector: promoted, or still in notebooks/prototypes.")],
+    name: Name,
     *,
-    only: Annotated[
-        list[str] | None,
-        typer.Option(metavar="ID", help="A check or a group of checks. Repeatable; all when left out."),
-    ] = None,
+    only: Only = None,
     root: Root = Path(),
     as_json: JsonFlag = False,
 ) -> None:

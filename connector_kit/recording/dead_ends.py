@@ -29,8 +29,30 @@ _LINK = "Link header"
 
 def dead_ends(exchanges: Sequence[Exchange]) -> frozenset[int]:
     """Places of those answers from which no recorded chain of pages comes to an end."""
-    tape = _Tape(exchanges)
-    followers = [tape.followers(place) for place in range(len(exchanges))]
+    return _dead_ends(_Tape(exchanges).all_followers())
+
+
+def one_answer_each(exchanges: Sequence[Exchange], key_of: Callable[[Exchange], Hashable]) -> list[Exchange]:
+    """One answer to each request, the first that does not end dead, and only those next pages that they lead to.
+
+    A service whose page tokens are new at each reading fills a tape with chains that say the same.
+    """
+    followers = _Tape(exchanges).all_followers()
+    dead = _dead_ends(followers)
+    chosen: dict[Hashable, int] = {}
+    for place in sorted(range(len(exchanges)), key=lambda one: (one in dead, one)):
+        chosen.setdefault(key_of(exchanges[place]), place)
+    later = set[int]().union(*(following or () for following in followers))
+    found, kept = [place for place in chosen.values() if place not in later], set[int]()
+    while found:
+        place = found.pop()
+        if place not in kept:
+            kept.add(place)
+            found += [chosen[key_of(exchanges[each])] for each in followers[place] or ()]
+    return [exchanges[place] for place in sorted(kept)]
+
+
+def _dead_ends(followers: Sequence[set[int] | None]) -> frozenset[int]:
     before: dict[int, list[int]] = defaultdict(list)
     for place, following in enumerate(followers):
         for each in following or ():
@@ -41,27 +63,7 @@ def dead_ends(exchanges: Sequence[Exchange]) -> frozenset[int]:
         if place not in alive:
             alive.add(place)
             found += before[place]
-    return frozenset(range(len(exchanges))) - alive
-
-
-def one_answer_each(exchanges: Sequence[Exchange], key_of: Callable[[Exchange], Hashable]) -> list[Exchange]:
-    """One answer to each request, the first that does not end dead, and only those next pages that they lead to.
-
-    A service whose page tokens are new at each reading fills a tape with chains that say the same.
-    """
-    tape, dead = _Tape(exchanges), dead_ends(exchanges)
-    chosen: dict[Hashable, int] = {}
-    for place in sorted(range(len(exchanges)), key=lambda one: (one in dead, one)):
-        chosen.setdefault(key_of(exchanges[place]), place)
-    followers = [tape.followers(place) or set() for place in range(len(exchanges))]
-    later = set[int]().union(*followers)
-    found, kept = [place for place in chosen.values() if place not in later], set[int]()
-    while found:
-        place = found.pop()
-        if place not in kept:
-            kept.add(place)
-            found += [chosen[key_of(exchanges[each])] for each in followers[place]]
-    return [exchanges[place] for place in sorted(kept)]
+    return frozenset(range(len(followers))) - alive
 
 
 class _Tape:
@@ -81,8 +83,11 @@ class _Tape:
         for place, (address, given) in enumerate(zip(self._addresses, self._given, strict=True)):
             self._leading[address] |= {name for name, value in given.items() if self._following(place, value)}
 
-    def followers(self, place: int) -> set[int] | None:
-        """Places of what answers the next page; None when the answer names no next page."""
+    def all_followers(self) -> list[set[int] | None]:
+        """For each answer the places of what answers the next page; None when it names no next page."""
+        return [self._followers(place) for place in range(len(self._asked))]
+
+    def _followers(self, place: int) -> set[int] | None:
         names = self._leading[self._addresses[place]]
         tokens = [value for name, value in self._given[place].items() if name in names]
         return {each for token in tokens for each in self._following(place, token)} if tokens else None

@@ -9,8 +9,9 @@ from connectors.cdm_jdbc import tables
 from connectors.cdm_jdbc.descriptor import DESCRIPTOR
 from connectors.postgres.ddl import change
 from connectors.postgres.sink import TableSink
-from connectors.postgres.sql import ident, literal, where
+from connectors.postgres.sql import ident, literal
 from connectors.postgres.target import TargetTable, existing_table
+from connectors.sql.predicates import where
 from contracts.endpoint import EndpointDescriptor, ProvisionedModel
 from contracts.errors import CdmModelUnsupportedError, SinkNotProvisionedError
 from contracts.mapping import DELETED_AT, IDENTITY, INGESTED_AT, matches_model

@@ -29,6 +29,11 @@ _PAGES_AHEAD, _LISTS_AHEAD = 4, 4
 """What may wait for the reader: pages of each list, and lists for each worker. It bounds the memory."""
 
 
+def name_of(parent: Parent) -> str:
+    """A parent as checkpoints and reports name it."""
+    return "/".join(str(value) for value in parent.values())
+
+
 class _ChildList:
     """The list of one parent: a worker puts its pages in, then how it ended; the reader takes them out."""
 
@@ -197,7 +202,7 @@ class ChildLists:
     def _note_moments(self, parent: Parent, rows: Sequence[Row]) -> None:
         if self._moment_of is None:
             return
-        name = "/".join(str(value) for value in parent.values())
+        name = name_of(parent)
         moments = [moment for row in rows if (moment := self._moment_of(row)) is not None]
         known = self.newest.get(name)
         self.newest[name] = max([*moments, *([known] if known else [])], default=None)

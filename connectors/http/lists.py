@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
 from typing import TYPE_CHECKING
 
-from connectors.http.child_lists import ChildLists, Parent
+from connectors.http.child_lists import ChildLists, Parent, name_of
 from connectors.http.errors import refusal_error
 from connectors.http.listing import Listing
 from connectors.http.paging import PageRequest
-from connectors.http.parts import PARTS, bounds_of, name_of
+from connectors.http.parts import PARTS, bounds_of, moment_in
 from connectors.http.reading import pages_of
 from connectors.http.rows import RowReader
 from connectors.http.scope import chosen_parents
@@ -19,6 +18,7 @@ from contracts.errors import CompletenessGapError, FilterNotSupportedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
 
     from connectors.http.json_api import PagedSettings
     from connectors.http.keys_read import KeysRead
@@ -64,7 +64,7 @@ class UnitLists:
 
     def of_slice(self, params: Json) -> Listing | ChildLists:
         """The rows of a slice: ``since`` and ``before``, or ``parents``, or ``parts``, or nothing for everything."""
-        since, before = (_moment(params, name) for name in ("since", "before"))
+        since, before = (moment_in(params, name) for name in ("since", "before"))
         parents = params.get("parents")
         request = PageRequest(self.unit.name, since=since, before=before, limit=self._settings.page_size)
         bounds = bounds_of(params)
@@ -173,7 +173,3 @@ def require_gone(listing: Listing | ChildLists, reader: RowReader, read: KeysRea
                 f"The list of keys leaves out rows that this run read and that are still there ({key}, …)",
                 "Ask for the keys of all rows that the other list has. Nothing was removed.",
             )
-
-
-def _moment(params: Json, name: str) -> datetime | None:
-    return datetime.fromisoformat(str(params[name])) if name in params else None

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from connectors.http import windows
+from connectors.http.child_lists import name_of
 from connectors.http.planning import FUTURE, UnitProbe, plan_of
 from connectors.http.progress import is_census_due
 from connectors.http.scope import require_mode
@@ -43,15 +44,6 @@ class PartsCheckpoint(WatermarkedCheckpoint):
     parts_name: ClassVar[str] = PARTS
     mark_name: ClassVar[str] = "watermark"
 
-    def after(self, marks: dict[str, datetime], census_at: datetime | None, *, census: bool) -> PartsCheckpoint:
-        """The checkpoint after a run that reads parts up to these moments; see :meth:`advanced`."""
-        kept = {} if census else self.watermarks
-        return self._with(kept | marks).model_copy(update={"census_at": census_at})
-
-    def with_marks(self, marks: dict[str, datetime]) -> Json:
-        """The same with these watermarks, as it is saved."""
-        return self._with(marks).dumped()
-
 
 class _Part(NamedTuple):
     """A part that is to be read in these windows, up to its newest change."""
@@ -59,11 +51,6 @@ class _Part(NamedTuple):
     parent: Parent
     windows: list[windows.ChangeWindow]
     top: datetime | None
-
-
-def name_of(parent: Parent) -> str:
-    """A part as checkpoints and reports name it."""
-    return "/".join(str(value) for value in parent.values())
 
 
 def make_plan_by_parts(
@@ -102,7 +89,7 @@ def make_plan_by_parts(
     marks = {name: top for name, top in tops.items() if top is not None}
     old = before.watermarks
     marks = {name: max(top, old[name]) if name in old else top for name, top in marks.items()}
-    after = before.after(marks, now if census else before.census_at, census=census)
+    after = before.after(marks, now if census else None)
     reason = f"{len(parts)} part(s), each from where it was read" if incremental else f"{len(parts)} part(s), in full"
     return plan_of(
         request, tuple(_slices(parts, settings)), "change-window-by-part", reason, after=after.dumped(), census=census
@@ -155,7 +142,7 @@ def parts_checkpoint(after: Json, before: Json | None, receipts: Sequence[Upsert
         mark = min(reached, top) if name in read - lost else kept.get(name, _BEGINNING)
         if mark > _BEGINNING:
             marks[name] = mark
-    return planned.with_marks(marks)
+    return planned.marked(marks).dumped()
 
 
 def bounds_of(params: Json) -> dict[str, tuple[list[object], datetime | None, datetime | None]]:
@@ -163,7 +150,7 @@ def bounds_of(params: Json) -> dict[str, tuple[list[object], datetime | None, da
     found = params.get(PARTS)
     parts = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
     return {
-        "/".join(str(value) for value in _key(part)): (_key(part), _moment(part, "since"), _moment(part, "before"))
+        "/".join(str(value) for value in _key(part)): (_key(part), moment_in(part, "since"), moment_in(part, "before"))
         for part in parts
     }
 
@@ -196,7 +183,7 @@ def _slices(parts: Iterable[_Part], settings: PagedSettings) -> Iterator[Ingesti
 def _words(together: Sequence[Json]) -> str:
     if len(together) != 1:
         return f"{len(together)} part(s)"
-    since, before = (_moment(together[0], name) for name in ("since", "before"))
+    since, before = (moment_in(together[0], name) for name in ("since", "before"))
     return f"{'/'.join(map(str, _key(together[0])))}: {windows.ChangeWindow(since=since, before=before)}"
 
 
@@ -218,5 +205,6 @@ def _key(part: Json) -> list[object]:
     return [*key] if isinstance(key, list) else []
 
 
-def _moment(part: Json, name: str) -> datetime | None:
+def moment_in(part: Json, name: str) -> datetime | None:
+    """The moment of that name among parameters, if it is there."""
     return datetime.fromisoformat(str(part[name])) if name in part else None

@@ -49,9 +49,12 @@ class WatermarkedCheckpoint(ApiCheckpoint):
 
         A run that compares keys removes what other parts left in the sink, so it forgets how far they were read.
         """
-        kept = {} if census else self.watermarks
-        after = self._with(kept | dict.fromkeys(parts, moment))
-        return after.model_copy(update={"census_at": moment if census else self.census_at}).dumped()
+        return self.after(dict.fromkeys(parts, moment), moment if census else None).dumped()
+
+    def after(self, marks: dict[str, datetime], census_at: datetime | None) -> Self:
+        """The same, with a watermark for each part; ``census_at`` is None for a run that compares no keys."""
+        kept = self.watermarks if census_at is None else {}
+        return self.marked(kept | marks).model_copy(update={"census_at": census_at or self.census_at})
 
     def with_unread(self, parts: Iterable[str], before: Json | None) -> Json:
         """The checkpoint with these parts left where they were before: something in them could not be read."""
@@ -60,13 +63,14 @@ class WatermarkedCheckpoint(ApiCheckpoint):
         marks = {key: mark for key, mark in self.watermarks.items() if key not in unread}
         if old.scope == self.scope:
             marks |= {key: mark for key, mark in old.watermarks.items() if key in unread}
-        return self._with(marks).dumped()
+        return self.marked(marks).dumped()
 
     def dumped(self) -> Json:
         """As it is saved."""
         return self.model_dump(mode="json")
 
-    def _with(self, watermarks: dict[str, datetime]) -> Self:
+    def marked(self, watermarks: dict[str, datetime]) -> Self:
+        """The checkpoint with these watermarks and no others."""
         marks = {key: {self.mark_name: moment} for key, moment in sorted(watermarks.items())}
         return self.model_copy(update={"transient": {self.parts_name: marks}})
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from connectors.postgres import merge
-from connectors.postgres.sql import ident, where
+from connectors.postgres.sql import ident
 from connectors.postgres.types import ColumnWrite, column_write
+from connectors.sql.predicates import where
 from contracts.errors import CompletenessGapError, DeleteGuardError
 from contracts.receipts import CensusReceipt
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from connectors.postgres import types
-from connectors.postgres.sql import ident, literal, qualified, where
+from connectors.postgres.sql import ident, literal, qualified
 from connectors.postgres.watermark import cursor_type
+from connectors.sql.predicates import where
 from connectors.sql.settled import Watermark
 
 if TYPE_CHECKING:

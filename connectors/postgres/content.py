@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from connectors.postgres.sql import ident, where
+from connectors.postgres.sql import ident
+from connectors.sql.predicates import where
 from contracts.endpoint import ContentHash
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from connectors.postgres import watermark
 from connectors.postgres.reading import filter_conditions, select
-from connectors.postgres.sql import ident, qualified, row_of, where
+from connectors.postgres.sql import ident, qualified, row_of
+from connectors.sql.predicates import where
 
 if TYPE_CHECKING:
     from contracts.endpoint import PlanRequest

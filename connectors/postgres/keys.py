@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from connectors.postgres.reading import filter_conditions, filtering
-from connectors.postgres.sql import ident, qualified, where
+from connectors.postgres.sql import ident, qualified
 from connectors.sql.checks import is_declared, not_a_key
+from connectors.sql.predicates import where
 
 if TYPE_CHECKING:
     from connectors.postgres.client import Session

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 from connectors.postgres import catalog, clock, filtered, splitting, types, watermark
 from connectors.postgres.keys import prove_key
 from connectors.postgres.reading import column_types, filter_conditions, filtering
-from connectors.postgres.sql import literal, qualified, where
+from connectors.postgres.sql import literal, qualified
 from connectors.sql import ranges
 from connectors.sql.checks import checked_unit, refuse_selectors, starting_watermark
+from connectors.sql.extra_slices import unordered_slice
+from connectors.sql.predicates import where
 from connectors.sql.settled import CursorObservation, Watermark, advanced, scope_of
 from contracts.errors import (
     CursorUnsupportedError,
@@ -19,7 +21,7 @@ from contracts.errors import (
     ModeUnsupportedError,
     SourceValueError,
 )
-from contracts.plan import IngestionPlan, IngestionSlice
+from contracts.plan import IngestionPlan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,7 +73,7 @@ def make_plan(session: Session, request: PlanRequest, seen: CursorObservation) -
     after = _end(session, unit, before, seen) if settles else None
     slices = ranges.numbered(params, rows, size)
     if span.since is not None and _has_unordered(session, unit, cursor):
-        slices = (*slices, _unordered_slice(len(slices), cursor))
+        slices = (*slices, unordered_slice(len(slices), cursor))
     conditions = filter_conditions(unit, request.policy)
     notes = clock.rows_ahead(session, unit, cursor, seen.view_at, conditions) if settles else ()
     return IngestionPlan(
@@ -147,10 +149,7 @@ def _can_settle(session: Session, unit: EndpointUnitDescriptor, request: PlanReq
 def _end(session: Session, unit: EndpointUnitDescriptor, before: Watermark, seen: CursorObservation) -> Watermark:
     limit = clock.bound(watermark.cursor_type(unit, before.columns), seen.view_at)
     reached = watermark.highest(session, unit, before.columns, limit)
-    values = [
-        value for value in (before.settled, *(entry.value for entry in before.pending), reached) if value is not None
-    ]
-    ordered = watermark.in_order(session, values, watermark.cursor_type(unit, before.columns))
+    ordered = watermark.in_order(session, before.values(reached), watermark.cursor_type(unit, before.columns))
     return advanced(before, reached, ordered, seen)
 
 
@@ -220,8 +219,3 @@ def _has_unordered(session: Session, unit: EndpointUnitDescriptor, cursor: Seque
     return bool(
         session.value(f"SELECT EXISTS (SELECT 1 FROM {table} WHERE {condition}) AS found", f"looking at {unit.unit_id}")
     )
-
-
-def _unordered_slice(sequence: int, cursor: Sequence[str]) -> IngestionSlice:
-    explain = f"rows without a value in {', '.join(cursor)}"
-    return IngestionSlice(key="unordered", sequence=sequence, params={"unordered": list(cursor), "explain": explain})

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from connectors.postgres import types, watermark
-from connectors.postgres.sql import key_range, predicate, qualified, row_of, row_values, where
+from connectors.postgres.sql import key_range, predicate, qualified, row_of, row_values
+from connectors.sql.predicates import where
 from contracts.errors import FilterNotSupportedError, SourceSchemaChangedError, SourceValueError
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from connectors.postgres.ddl import change
 from connectors.postgres.descriptor import DESCRIPTOR
 from connectors.postgres.ledger import Ledger
 from connectors.postgres.ownership import TargetOwner, TargetOwners
-from connectors.postgres.sql import ident, literal, where
+from connectors.postgres.sql import ident, literal
 from connectors.postgres.target import (
     ExistingTable,
     TargetTable,
@@ -28,6 +28,7 @@ from connectors.postgres.target import (
 )
 from connectors.postgres.upsert import SliceUpsert
 from connectors.slice_receipts import SliceCounts, receipt_of
+from connectors.sql.predicates import where
 from contracts.endpoint import ConnectionReport, ContentHash, EndpointDescriptor
 from contracts.errors import (
     IngestionError,

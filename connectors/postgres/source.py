@@ -15,28 +15,25 @@ from connectors.postgres.filtered import left_keys
 from connectors.postgres.keys import prove_key
 from connectors.postgres.planner import make_plan, watermark_at
 from connectors.postgres.sql import literal, qualified
-from connectors.postgres.units import units_of
 from connectors.postgres.watermark import Observer
-from connectors.slicing import key_chunks
 from connectors.sql.checks import is_declared
-from connectors.sql.settled import CursorObservation, Watermark
+from connectors.sql.extra_slices import catch_up_slices, repair_slices
+from connectors.sql.units import units_of
 from contracts.endpoint import ConnectionReport, ContentHash, EndpointDescriptor, PlanRequest
 from contracts.errors import IngestionError, SliceRereadError, SourceViewLostError
-from contracts.plan import IngestionPlan, IngestionSlice
 from contracts.unit import EndpointUnitDescriptor, Predicate, UnitPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pydantic import JsonValue
-
     from connectors.postgres.config import PostgresConfig
+    from connectors.sql.settled import CursorObservation
     from contracts.catalog import CatalogSnapshot
     from contracts.model import Json
+    from contracts.plan import IngestionPlan, IngestionSlice
     from contracts.receipts import UpsertReceipt
 
 BATCH_BYTES = 8 * 1024 * 1024
-MAX_REPAIR_KEYS = 1_000
 _READ = "ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 
@@ -70,7 +67,7 @@ class PostgresSource:
 
     def list_units(self, catalog: CatalogSnapshot) -> tuple[EndpointUnitDescriptor, ...]:
         """One unit per catalogued dataset."""
-        return units_of(catalog)
+        return units_of(catalog, lambda column: types.can_be_cursor(column.declared_type))
 
     @contextmanager
     def open_view(self) -> Iterator[str]:
@@ -144,13 +141,7 @@ class PostgresSource:
             dataset = catalog.dataset_now(session, plan.unit.dataset.namespace, plan.unit.dataset.name)
             if dataset is not None:
                 prove_key(session, plan.unit, plan.policy, dataset)  # the plan's proof was for the old view
-        reached = _reached(plan)
-        if reached is None or not plan.unit.primary_key:
-            return ()  # a table without key is one slice: it is read whole, or in the sink already
-        columns, value = reached
-        explain = f"{', '.join(columns)} >= {value}, read again because the run continued with a new view"
-        params: Json = {"since": {"columns": list(columns), "value": value}, "explain": explain}
-        return (IngestionSlice(key=f"catch-up-{epoch}", sequence=0, params=params),)
+        return catch_up_slices(plan, epoch)
 
     def export_keys(self, plan: IngestionPlan, view: str | None = None) -> Iterator[pl.DataFrame]:
         """The key columns of every row inside the filter."""
@@ -173,16 +164,7 @@ class PostgresSource:
 
     def repair_slices(self, plan: IngestionPlan, keys: Sequence[Json], epoch: int) -> tuple[IngestionSlice, ...]:
         """Slices of at most a thousand listed keys, fewer if they are long."""
-        columns = list(plan.unit.primary_key)
-        values: list[list[JsonValue]] = [[str(key[name]) for name in columns] for key in keys]
-        return tuple(
-            IngestionSlice(
-                key=f"repair-{epoch}-{index:03d}",
-                sequence=index,
-                params={"keys": {"columns": [*columns], "values": [*chunk]}, "explain": f"{len(chunk)} missing row(s)"},
-            )
-            for index, chunk in enumerate(key_chunks(values, MAX_REPAIR_KEYS))
-        )
+        return repair_slices(plan, keys, epoch)
 
     def checkpoint(self, plan: IngestionPlan, receipts: Sequence[UpsertReceipt]) -> Json | None:  # noqa: ARG002 - the contract's
         """The plan's watermark: the one at the time of the view, whatever was written later."""
@@ -216,12 +198,3 @@ class PostgresSource:
     def close(self) -> None:
         """Close idle connections."""
         self._client.close()
-
-
-def _reached(plan: IngestionPlan) -> tuple[tuple[str, ...], str] | None:
-    """Cursor columns and the highest value in the plan's view."""
-    if plan.checkpoint_after is None:
-        return None
-    after = Watermark.model_validate(plan.checkpoint_after)
-    value = after.pending[-1].value if after.pending else after.settled
-    return (after.columns, value) if value is not None else None

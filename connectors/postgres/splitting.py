@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from connectors.postgres.sql import ident, literal, qualified, row_of, where
+from connectors.postgres.sql import ident, literal, qualified, row_of
+from connectors.sql.predicates import where
 from connectors.sql.ranges import Sample
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from connectors.sql import predicates
 from contracts.errors import FilterNotSupportedError, SinkNameError
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from contracts.unit import Predicate
 
 MAX_NAME_BYTES = 63
-_COMPARISONS = {"eq": "=", "ne": "<>", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 
 
 def ident(name: str) -> str:
@@ -64,35 +64,9 @@ def predicate(condition: Predicate, types: Mapping[str, str]) -> str:
     Raises:
         FilterNotSupportedError: The column does not exist or the value does not fit the operator.
     """
-    if condition.column not in types:
-        raise FilterNotSupportedError(
-            f"The filter names column {condition.column!r}, which the unit does not have",
-            f"Columns are: {', '.join(types)}.",
-            column=condition.column,
-        )
+    predicates.require_column(condition, types)
     name, kind = ident(condition.column), types[condition.column]
-    if condition.op in ("is_null", "is_not_null"):
-        return f"{name} IS {'NOT ' if condition.op == 'is_not_null' else ''}NULL"
-    if condition.op in ("in", "not_in"):
-        return _membership(condition, name, kind)
-    if isinstance(condition.value, list | dict) or condition.value is None:
-        raise FilterNotSupportedError(
-            f"Operator {condition.op!r} on {condition.column!r} needs one value", "Use is_null for NULL, in for a list."
-        )
-    return f"{name} {_COMPARISONS[condition.op]} {typed(condition.value, kind)}"
-
-
-def _membership(condition: Predicate, name: str, kind: str) -> str:
-    if not isinstance(condition.value, list) or None in condition.value:
-        raise FilterNotSupportedError(
-            f"Operator {condition.op!r} on {condition.column!r} needs a list without nulls",
-            "Give a JSON list of values.",
-        )
-    negated = condition.op == "not_in"
-    if not condition.value:
-        return "true" if negated else "false"
-    values = ", ".join(typed(value, kind) for value in condition.value)
-    return f"{name} {'NOT ' if negated else ''}IN ({values})"
+    return predicates.predicate(condition, name, name, lambda value: typed(value, kind))
 
 
 def row_of(columns: Sequence[str]) -> str:
@@ -118,8 +92,3 @@ def key_range(
     if upper is not None:
         conditions.append(f"{row} < {row_values(upper, columns, types)}")
     return conditions
-
-
-def where(conditions: Sequence[str]) -> str:
-    """``WHERE …`` or nothing."""
-    return f" WHERE {' AND '.join(f'({condition})' for condition in conditions)}" if conditions else ""

@@ -26,8 +26,9 @@ import time
 from typing import TYPE_CHECKING, Self
 
 from connectors.postgres.client import READER_MARK, Session
-from connectors.postgres.sql import ident, literal, qualified, where
+from connectors.postgres.sql import ident, literal, qualified
 from connectors.postgres.types import has_infinity
+from connectors.sql.predicates import where
 from connectors.sql.settled import PREPARED, CursorObservation
 
 if TYPE_CHECKING:

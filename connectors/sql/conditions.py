@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from connectors.sql.dialect import literal
-from contracts.errors import FilterNotSupportedError, SourceSchemaChangedError
+from connectors.sql.predicates import predicate, require_column, where
+from contracts.errors import SourceSchemaChangedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,13 +16,6 @@ if TYPE_CHECKING:
     from contracts.model import Json
     from contracts.plan import IngestionPlan, IngestionSlice
     from contracts.unit import EndpointUnitDescriptor, Predicate, UnitPolicy
-
-_COMPARISONS = {"eq": "=", "ne": "<>", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
-
-
-def where(conditions: Sequence[str]) -> str:
-    """``WHERE …`` or nothing."""
-    return f" WHERE {' AND '.join(f'({condition})' for condition in conditions)}" if conditions else ""
 
 
 def select(dialect: Dialect, unit: EndpointUnitDescriptor, columns: Sequence[str], conditions: Sequence[str]) -> str:
@@ -96,33 +90,11 @@ def _listed(
 
 
 def _predicate(dialect: Dialect, unit: EndpointUnitDescriptor, condition: Predicate) -> str:
-    column = unit.dataset.column(condition.column)
-    if column is None:
-        raise FilterNotSupportedError(
-            f"The filter names column {condition.column!r}, which the unit does not have",
-            f"Columns are: {', '.join(each.name for each in unit.columns)}.",
-            column=condition.column,
-        )
-    name = dialect.compared(column)
-    if condition.op in ("is_null", "is_not_null"):
-        return f"{dialect.ident(column.name)} IS {'NOT ' if condition.op == 'is_not_null' else ''}NULL"
-    if condition.op in ("in", "not_in"):
-        return _membership(dialect, column, condition)
-    if isinstance(condition.value, list | dict) or condition.value is None:
-        raise FilterNotSupportedError(
-            f"Operator {condition.op!r} on {condition.column!r} needs one value", "Use is_null for NULL, in for a list."
-        )
-    return f"{name} {_COMPARISONS[condition.op]} {literal(dialect, condition.value, column)}"
-
-
-def _membership(dialect: Dialect, column: ColumnDescriptor, condition: Predicate) -> str:
-    if not isinstance(condition.value, list) or None in condition.value:
-        raise FilterNotSupportedError(
-            f"Operator {condition.op!r} on {condition.column!r} needs a list without nulls",
-            "Give a JSON list of values.",
-        )
-    negated = condition.op == "not_in"
-    if not condition.value:
-        return "1 = 1" if negated else "1 = 0"
-    values = ", ".join(literal(dialect, value, column) for value in condition.value)
-    return f"{dialect.compared(column)} {'NOT ' if negated else ''}IN ({values})"
+    require_column(condition, [column.name for column in unit.columns])
+    column = column_of(unit, condition.column)
+    return predicate(
+        condition,
+        dialect.ident(column.name),
+        dialect.compared(column),
+        lambda value: literal(dialect, value, column),
+    )

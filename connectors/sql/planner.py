@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 from connectors.sql import ranges
 from connectors.sql.checks import checked_unit, is_declared, not_a_key, refuse_selectors, starting_watermark
-from connectors.sql.conditions import column_of, filter_conditions, since, where
+from connectors.sql.conditions import column_of, filter_conditions, since
 from connectors.sql.dialect import literal
+from connectors.sql.extra_slices import unordered_slice
+from connectors.sql.predicates import where
 from connectors.sql.settled import Watermark, advanced, scope_of
 from contracts.errors import CursorUnsupportedError, FilterNotSupportedError
-from contracts.plan import IngestionPlan, IngestionSlice
+from contracts.plan import IngestionPlan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from contracts.catalog import DatasetDescriptor
     from contracts.endpoint import PlanRequest
     from contracts.model import Json
+    from contracts.plan import IngestionSlice
     from contracts.unit import EndpointUnitDescriptor, UnitPolicy
 
 MAX_SAMPLED = 16_384
@@ -63,7 +66,7 @@ class TablePlanner:
         after = self._end(unit, before) if cursor else None
         only_changed = request.mode == "incremental" and start is not None
         if only_changed and self._has_unordered(unit, cursor):
-            slices = (*slices, _unordered(len(slices), cursor))
+            slices = (*slices, unordered_slice(len(slices), cursor))
         unsettled = (_UNSETTLED,) if cursor and self.seen is None else ()
         return IngestionPlan(
             endpoint_id=request.endpoint_id,
@@ -125,8 +128,7 @@ class TablePlanner:
         reached = self._highest(unit, before.columns)
         if self.seen is None:
             return before
-        values = [value for value in (before.settled, *(each.value for each in before.pending), reached) if value]
-        return advanced(before, reached, self._in_order(unit, before.columns, values), self.seen)
+        return advanced(before, reached, self._in_order(unit, before.columns, before.values(reached)), self.seen)
 
     def _highest(self, unit: EndpointUnitDescriptor, columns: Sequence[str]) -> str | None:
         table = self.dialect.table(unit.dataset)
@@ -252,8 +254,3 @@ def watermark_at(dialect: Dialect, unit: EndpointUnitDescriptor, request: PlanRe
             f"{value[:60]!r} is no value of {', '.join(cursor)}", "Give one as the column holds it."
         ) from error
     return Watermark(columns=cursor, scope=scope_of(unit, request.policy), settled=value)
-
-
-def _unordered(sequence: int, cursor: Sequence[str]) -> IngestionSlice:
-    explain = f"rows without a value in {', '.join(cursor)}"
-    return IngestionSlice(key="unordered", sequence=sequence, params={"unordered": list(cursor), "explain": explain})

@@ -57,6 +57,16 @@ class Watermark(Contract):
         """True when both were taken on the same cursor over the same rows and columns."""
         return (self.columns, self.scope) == (other.columns, other.scope)
 
+    @property
+    def highest(self) -> str | None:
+        """The highest value that was reached, settled or not."""
+        return self.pending[-1].value if self.pending else self.settled
+
+    def values(self, reached: str | None) -> list[str]:
+        """What :func:`advanced` wants in order: ``settled``, the pending values and ``reached``, those that exist."""
+        values = (self.settled, *(entry.value for entry in self.pending), reached)
+        return [value for value in values if value is not None]
+
 
 class CursorObservation(Contract):
     """Who was in the middle of a transaction, around one view.
@@ -93,8 +103,7 @@ def advanced(before: Watermark, reached: str | None, ordered: Sequence[str], see
     Args:
         before: The watermark the run started from.
         reached: Highest finite cursor value in the view, or None when there is none.
-        ordered: ``before.settled``, the pending values and ``reached`` (those that exist) in ascending order, as the
-            server orders them.
+        ordered: ``before.values(reached)`` in ascending order, as the server orders them.
         seen: What was observed around the view.
     """
     rank = {value: position for position, value in enumerate(ordered)}

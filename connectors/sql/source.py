@@ -7,31 +7,30 @@ from contextlib import closing, contextmanager
 from itertools import count
 from typing import TYPE_CHECKING, ClassVar
 
-from connectors.slicing import key_chunks
 from connectors.sql import comparable
 from connectors.sql.conditions import column_of, filter_conditions, select, slice_conditions
+from connectors.sql.extra_slices import catch_up_slices, repair_slices
 from connectors.sql.planner import TablePlanner, watermark_at
-from connectors.sql.settled import Watermark
+from connectors.sql.units import units_of
 from contracts.endpoint import ContentHash, EndpointDescriptor, PlanRequest
 from contracts.errors import SourceViewLostError
-from contracts.plan import IngestionPlan, IngestionSlice
-from contracts.unit import EndpointUnitDescriptor, Predicate, UnitPolicy
+from contracts.unit import UnitPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import polars as pl
-    from pydantic import JsonValue
 
     from connectors.sql.dialect import Dialect, TableSession
     from connectors.sql.views import SharedView
     from contracts.catalog import CatalogSnapshot, DatasetDescriptor
     from contracts.model import Json
+    from contracts.plan import IngestionPlan, IngestionSlice
     from contracts.receipts import UpsertReceipt
+    from contracts.unit import EndpointUnitDescriptor, Predicate
 
 BATCH_BYTES = 8 * 1024 * 1024
 FIRST_ROWS, MAX_ROWS = 64, 50_000
-MAX_REPAIR_KEYS = 1_000
 
 
 class TableSource(ABC):
@@ -58,20 +57,7 @@ class TableSource(ABC):
 
     def list_units(self, catalog: CatalogSnapshot) -> tuple[EndpointUnitDescriptor, ...]:
         """One unit per catalogued dataset."""
-        return tuple(self._unit(dataset) for dataset in catalog.datasets if dataset.columns)
-
-    def _unit(self, dataset: DatasetDescriptor) -> EndpointUnitDescriptor:
-        key = dataset.primary_key or next(iter(dataset.unique_keys), ())
-        cursors = tuple(column.name for column in dataset.columns if self.dialect.can_be_cursor(column))
-        return EndpointUnitDescriptor(
-            unit_id=dataset.dataset_id,
-            dataset=dataset,
-            kind=dataset.kind,
-            display_name=f"{dataset.namespace}.{dataset.name}",
-            primary_key=key,
-            cursor_candidates=cursors,
-            supported_modes=("full", "incremental") if key and cursors else ("full",),
-        )
+        return units_of(catalog, self.dialect.can_be_cursor)
 
     @contextmanager
     def open_view(self) -> Iterator[str]:
@@ -146,15 +132,7 @@ class TableSource(ABC):
             now = self._now(session, plan.unit)
             if now is not None:  # the plan's proof was for the old view
                 TablePlanner(self.dialect, session, None, ()).prove_key(plan.unit, plan.policy, now)
-        if plan.checkpoint_after is None or not plan.unit.primary_key:
-            return ()
-        after = Watermark.model_validate(plan.checkpoint_after)
-        value = after.pending[-1].value if after.pending else after.settled
-        if value is None:
-            return ()
-        explain = f"{', '.join(after.columns)} >= {value}, read again because the run continued with a new view"
-        params: Json = {"since": {"columns": list(after.columns), "value": value}, "explain": explain}
-        return (IngestionSlice(key=f"catch-up-{epoch}", sequence=0, params=params),)
+        return catch_up_slices(plan, epoch)
 
     def export_keys(self, plan: IngestionPlan, view: str | None = None) -> Iterator[pl.DataFrame]:
         """The key columns of every row inside the filter."""
@@ -163,16 +141,7 @@ class TableSource(ABC):
 
     def repair_slices(self, plan: IngestionPlan, keys: Sequence[Json], epoch: int) -> tuple[IngestionSlice, ...]:
         """Slices of at most a thousand listed keys, fewer if they are long."""
-        columns = list(plan.unit.primary_key)
-        values: list[list[JsonValue]] = [[str(key[name]) for name in columns] for key in keys]
-        return tuple(
-            IngestionSlice(
-                key=f"repair-{epoch}-{index:03d}",
-                sequence=index,
-                params={"keys": {"columns": [*columns], "values": [*chunk]}, "explain": f"{len(chunk)} missing row(s)"},
-            )
-            for index, chunk in enumerate(key_chunks(values, MAX_REPAIR_KEYS))
-        )
+        return repair_slices(plan, keys, epoch)
 
     def checkpoint(self, plan: IngestionPlan, receipts: Sequence[UpsertReceipt]) -> Json | None:  # noqa: ARG002 - the contract's
         """The plan's watermark: the one at the time of the view, whatever was written later."""

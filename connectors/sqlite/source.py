@@ -43,28 +43,23 @@ class SqliteSource(TableSource):
 
     def test_connection(self) -> ConnectionReport:
         """Open the file and count what can be read."""
-        session = self._reader()
-        try:
-            version = session.rows("SELECT sqlite_version()", "asking for the version")[0][0]
-            readable = len(catalog.datasets(session))
-        finally:
-            session.close()
-        return ConnectionReport(server_version=version, details={"readable_datasets": readable})
+        version, found = self._look()
+        return ConnectionReport(server_version=version, details={"readable_datasets": len(found)})
 
     def collect_catalog(self, endpoint_id: str) -> CatalogSnapshot:
         """Tables and views of the file."""
-        session = self._reader()
-        try:
-            version = session.rows("SELECT sqlite_version()", "asking for the version")[0][0]
-            found = catalog.datasets(session)
-        finally:
-            session.close()
+        version, found = self._look()
         return CatalogSnapshot(
             endpoint_id=endpoint_id,
             collected_at=datetime.now(UTC),
             datasets=tuple(sorted(found, key=lambda dataset: dataset.dataset_id)),
             source_version=version,
         )
+
+    def _look(self) -> tuple[str, list[DatasetDescriptor]]:
+        with self._in_view(None) as session:
+            version = session.rows("SELECT sqlite_version()", "asking for the version")[0][0]
+            return version, catalog.datasets(session)
 
     def _datasets(self, session: TableSession, only: tuple[str, str] | None = None) -> list[DatasetDescriptor]:
         return catalog.datasets(session, only)

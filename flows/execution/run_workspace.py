@@ -67,9 +67,12 @@ class RunWorkspace(Workspace):
         """As the workspace's; in an endpoint's run one call reads the settings of all units."""
         if not self.is_shared:
             return super().config(endpoint_id, unit_id)
-        saved = self._recent(("configs", endpoint_id), lambda: self.units.list(endpoint_id))
-        of_unit = (each for each in saved if each.unit_id == unit_id)
+        of_unit = (each for each in self.configs(endpoint_id) if each.unit_id == unit_id)
         return next(of_unit, None) or UnitConfig(endpoint_id=endpoint_id, unit_id=unit_id)
+
+    def configs(self, endpoint_id: str) -> tuple[UnitConfig, ...]:
+        """What was set for the endpoint's units."""
+        return self._recent(("configs", endpoint_id), lambda: tuple(self.units.list(endpoint_id)))
 
     def waiting_runs(self) -> tuple[Run, ...]:
         """Runs that wait for their turn; in an endpoint's run as they were at most two seconds ago.

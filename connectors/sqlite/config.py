@@ -8,8 +8,6 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from connectors.config_fields import DESTINATION
-
 
 class SqliteConfig(BaseModel):
     """Where the file is. A ``url`` fills ``path``."""
@@ -19,7 +17,7 @@ class SqliteConfig(BaseModel):
     url: str | None = Field(
         None, description="sqlite:///relative/path or sqlite:////absolute/path; takes the place of path."
     )
-    path: Path = Field(Path("database.db"), description="The database file.", json_schema_extra=DESTINATION)
+    path: Path = Field(Path("database.db"), description="The database file.")
     lock_timeout_s: float = Field(
         5.0, ge=0.0, description="Seconds to wait for writers when a view is opened, and for locks of a read."
     )

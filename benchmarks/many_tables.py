@@ -41,7 +41,7 @@ class Requests:
 
     Attributes:
         count: Requests so far.
-        mib: Resident memory, once for each unit that gave its slot back.
+        mib: Resident memory, once for each unit that was begun.
     """
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class Requests:
     def note(self, request: httpx.Request) -> None:
         """One more; httpx sends it from any thread."""
         self.count += 1
-        if request.url.path.endswith("/decrement-with-lease"):
+        if request.method == "POST" and request.url.path.endswith("/task_runs/"):
             self.mib.append(_mib(self._own))
 
 

@@ -71,7 +71,7 @@ def ingest_endpoint(
     def body() -> dict[str, Any]:
         with own_heartbeats(), run_workspace(of_many_units=True) as workspace:
             ids = [unit.unit_id for unit in workspace.list_units(endpoint_id)]
-            disabled = {config.unit_id for config in workspace.configs(endpoint_id) if not config.enabled}
+            disabled = {config.unit_id for config in workspace.units.list(endpoint_id) if not config.enabled}
             enabled = [name for name in ids if name not in disabled]
             log.info("%d of %d units of %s are enabled", len(enabled), len(ids), endpoint_id)
             options = {"mode": mode, "staging_id": staging_id}

@@ -72,7 +72,7 @@ def ingest_unit(  # noqa: PLR0913, PLR0917 - Prefect passes parameters by name
             with (
                 heartbeats(flow_run.id),
                 run_workspace() as workspace,
-                pausable(workspace, ref, flow_run.id, control),
+                pausable(workspace, ref, control),
             ):
                 log = get_run_logger()
                 is_first = flow_run.run_count == 1

@@ -7,7 +7,7 @@ namespace        scope         key                                        value
 ``catalogs``     endpoint id   ``snapshots``                              latest and previous
 ``unit_configs`` endpoint id   ``unit::<unit>``                           operator's settings
 ``unit_states``  endpoint id   ``unit::<unit>::sink::<sink>``             status of the unit
-``unit_holds``   endpoint id   ``unit::<unit>::sink::<sink>``             paused: runs to end
+``unit_holds``   endpoint id   ``unit::<unit>::sink::<sink>``             paused
 ``endpoints``    endpoint id   ``switch``                                 on or off
 ``endpoints``    endpoint id   ``profile``                                name, labels
 ``knowledge``    ``outbox``    who speaks                                 what the graph is to be told

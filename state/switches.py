@@ -10,8 +10,6 @@ from state.admission import require_enabled
 from state.keys import UNIT_HOLDS, endpoint_switch_key, unit_hold_key
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from contracts.state import KvStore
 
 
@@ -44,14 +42,14 @@ class EndpointSwitches:
 
 
 class UnitHolds:
-    """Paused units. A hold lists the ids of the runs that must end; no other may begin before it is released."""
+    """Paused units. While there is a hold, a run of the unit that is at work ends, and no other may begin."""
 
     def __init__(self, store: KvStore) -> None:
         self._store = store
 
-    def hold(self, ref: RunRef, run_ids: Sequence[str]) -> None:
-        """Ask these runs to end, and suspend the unit's schedule."""
-        self._store.put(unit_hold_key(ref), {**ref.model_dump(), "runs": [*run_ids]})
+    def hold(self, ref: RunRef) -> None:
+        """Ask the unit's run to end, and suspend the unit's schedule."""
+        self._store.put(unit_hold_key(ref), ref.model_dump())
 
     def release(self, ref: RunRef) -> bool:
         """Remove the hold; False when there was none."""
@@ -73,12 +71,6 @@ class UnitHolds:
                 "End the pause and run it with `nucleus resume` or startIngestion.",
                 ref=str(ref),
             )
-
-    def ends(self, ref: RunRef, run_id: str) -> bool:
-        """True when the hold asks this run to end."""
-        entry = self._store.get(unit_hold_key(ref))
-        runs = None if entry is None else entry.value.get("runs")
-        return isinstance(runs, list) and run_id in runs
 
     def list(self, endpoint_id: str | None = None) -> frozenset[RunRef]:
         """Every paused (endpoint, unit, sink), of one endpoint if given."""

@@ -32,8 +32,8 @@ _KINDS = {kind.get_block_type_slug(): kind for kind in (blocks.CheckpointBlock, 
 _CHECKPOINT = blocks.CheckpointBlock.get_block_type_slug()
 _OTHER = blocks.StateEntryBlock.get_block_type_slug()
 _READABLE = 60
-LOOK_COUNTS_FOR_S = 1.0
-_MOST_LOOKS = 100
+LOOK_COUNTS_FOR_S = 600.0
+_MOST_LOOKS = 10_000
 
 
 class _Look(NamedTuple):
@@ -49,7 +49,8 @@ class BlockKvStore:
 
     Blocks have no compare-and-set: a version is looked at and then written, and a racing writer can come between.
     So a key has one writer, the run that holds the epoch. Creating (``expected_version`` 0) is atomic. A write over any
-    version takes a look that is younger than a second for its own: saving what was just read is one call and not two.
+    version takes an earlier look for its own: saving what was read is one call and not two. The version it writes can
+    then be one that another writer gave before, which nobody notices who does not compare versions of that key.
     """
 
     def __init__(self, plane: ControlPlane) -> None:
@@ -106,6 +107,8 @@ class BlockKvStore:
         with _as_state(KvKey(namespace=namespace, scope_id=scope_id or "", key="")):
             documents = [*self._documents.find([_CHECKPOINT, _OTHER], like=like, secrets=True)]
         entries = [_entry(_key(document), document.data) for document in documents]
+        for document, entry in zip(documents, entries, strict=True):
+            self._remember(entry.key, document.id, entry.version)
         chosen = [e for e in entries if e.key.namespace == namespace and scope_id in {None, e.key.scope_id}]
         return tuple(sorted(chosen, key=lambda entry: (entry.key.scope_id, entry.key.key)))
 

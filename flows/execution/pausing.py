@@ -1,4 +1,4 @@
-"""Pausing a running flow: it polls its unit's holds for its own run id, finishes the slices in progress, and ends.
+"""Pausing a running flow: it polls for a hold of its unit, finishes the slices in progress, and ends.
 
 The request is an entry in the state store, because Prefect's own pause does not reach a process that is running, and
 Prefect's cancellation kills it in the middle of a slice.
@@ -27,7 +27,7 @@ POLL_EVERY_S = 2.0
 
 
 @contextmanager
-def pausable(workspace: Workspace, ref: RunRef, run_id: str, control: RunControl) -> Iterator[None]:
+def pausable(workspace: Workspace, ref: RunRef, control: RunControl) -> Iterator[None]:
     """Poll for a pause request while the context is open, and pass it to the run's control.
 
     Raises:
@@ -35,7 +35,7 @@ def pausable(workspace: Workspace, ref: RunRef, run_id: str, control: RunControl
     """
     workspace.holds.require_free(ref)
     over, requested = Event(), Event()
-    arguments = (workspace.holds, ref, run_id, control, over, requested)
+    arguments = (workspace.holds, ref, control, over, requested)
     watcher = Thread(target=_watch_holds, args=arguments, name="pause", daemon=True)
     watcher.start()
     try:
@@ -51,12 +51,10 @@ def pausable(workspace: Workspace, ref: RunRef, run_id: str, control: RunControl
         watcher.join(timeout=POLL_EVERY_S)
 
 
-def _watch_holds(
-    holds: UnitHolds, ref: RunRef, run_id: str, control: RunControl, over: Event, requested: Event
-) -> None:
+def _watch_holds(holds: UnitHolds, ref: RunRef, control: RunControl, over: Event, requested: Event) -> None:
     while not over.wait(POLL_EVERY_S):
         try:
-            wanted = requested.is_set() or holds.ends(ref, run_id)
+            wanted = requested.is_set() or holds.is_held(ref)
         except IngestionError:
             continue  # the store is unavailable for a moment: no reason to stop, it is polled again
         if wanted:

@@ -8,16 +8,18 @@ from contextvars import ContextVar
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
-from contracts.unit import UnitConfig
 from flows.blocks.types import factory_of
 from flows.prefect_api.client import connect
 from flows.prefect_api.runs import AWAITING_TURN, WAITING
 from flows.wiring import Workspace
+from state.keys import UNIT_CONFIGS, UNIT_HOLDS, UNIT_STATES
+from state.listed import ListedStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from contracts.catalog import CatalogSnapshot
+    from contracts.state import KvStore
     from contracts.unit import EndpointUnitDescriptor
     from flows.prefect_api.client import ControlPlane
     from flows.prefect_api.runs import Run
@@ -27,6 +29,8 @@ ValueT = TypeVar("ValueT")
 READ_AGAIN_AFTER_S = 10.0
 """A rotated secret, a new catalog, a switch or a unit's settings reach the units of a run under way after this long."""
 WAITING_AGAIN_AFTER_S = 2.0
+BELIEVED_S = {UNIT_CONFIGS: READ_AGAIN_AFTER_S, UNIT_HOLDS: 2.0, UNIT_STATES: 600.0}
+"""A state is written by the run that holds the unit's lock, and no decision depends on it."""
 
 
 class _Read(NamedTuple):
@@ -38,7 +42,8 @@ class RunWorkspace(Workspace):
     """A workspace that believes endpoints, their catalogs and switches for ten seconds; safe between threads.
 
     Args:
-        is_shared: The units of an endpoint's run share it: settings of units, and what waits, are believed too.
+        is_shared: The units of an endpoint's run share it: settings, states and holds of units, and what waits, are
+            believed too.
     """
 
     def __init__(self, *, is_shared: bool = False) -> None:
@@ -63,16 +68,11 @@ class RunWorkspace(Workspace):
         """As the workspace's."""
         return self._recent(("units", endpoint_id), lambda: super(RunWorkspace, self).units_of(endpoint_id))
 
-    def config(self, endpoint_id: str, unit_id: str) -> UnitConfig:
-        """As the workspace's; in an endpoint's run one call reads the settings of all units."""
-        if not self.is_shared:
-            return super().config(endpoint_id, unit_id)
-        of_unit = (each for each in self.configs(endpoint_id) if each.unit_id == unit_id)
-        return next(of_unit, None) or UnitConfig(endpoint_id=endpoint_id, unit_id=unit_id)
-
-    def configs(self, endpoint_id: str) -> tuple[UnitConfig, ...]:
-        """What was set for the endpoint's units."""
-        return self._recent(("configs", endpoint_id), lambda: tuple(self.units.list(endpoint_id)))
+    @cached_property
+    def store(self) -> KvStore:
+        """As the workspace's; in an endpoint's run one call reads the settings, states and holds of all units."""
+        opened = super().store
+        return ListedStore(opened, BELIEVED_S) if self.is_shared else opened
 
     def waiting_runs(self) -> tuple[Run, ...]:
         """Runs that wait for their turn; in an endpoint's run as they were at most two seconds ago.

@@ -138,7 +138,8 @@ class FlowUnitRun(SilentObserver):
         with self._failures_recorded():
             sink = self._workspace.sink(self._ref.sink_id)
             require_sink(sink, request)
-            with exclusive_run(sink, self._ref, self._workspace.plane, self._flow_run_id, self._log):
+            plane, takes_slot = self._workspace.plane, not self._workspace.is_shared
+            with exclusive_run(sink, self._ref, plane, self._flow_run_id, self._log, takes_slot=takes_slot):
                 return self._execute_locked(sink, request, staging_id)
 
     def opened(self, opened: OpenRun) -> None:

@@ -72,7 +72,7 @@ def pause(workspace: Workspace, ref: RunRef) -> Run | None:
     """
     alive = _alive(workspace, ref)
     at_work = next(iter(alive), None)
-    workspace.holds.hold(ref, [run.run_id for run in alive])
+    workspace.holds.hold(ref)
     for run in _waiting(workspace, ref):
         workspace.runs.cancel(run)
     if at_work is None:

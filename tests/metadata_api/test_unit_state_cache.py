@@ -113,7 +113,7 @@ def mark_idle(workspace: StateWorkspace, ref: RunRef) -> None:
 
 
 def test_a_hold_and_its_release(workspace: StateWorkspace, cache: UnitStateCache) -> None:
-    workspace.holds.hold(ref(7), [])
+    workspace.holds.hold(ref(7))
     workspace.states.paused(ref(7))
     assert [state.unit_id for state in cache.states("shop") if state.state == "PAUSED"] == ["public.t7"]
     workspace.holds.release(ref(7))

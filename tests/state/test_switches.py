@@ -27,13 +27,13 @@ def test_an_endpoint_is_on_until_somebody_switches_it_off():
     assert switches.is_on("shop"), "an endpoint of that name that is registered later"
 
 
-def test_a_hold_ends_the_runs_it_names_and_no_other():
+def test_a_hold_is_of_one_unit_and_sink():
     holds = UnitHolds(MemoryKvStore())
     assert not holds.release(REF)
-    holds.hold(REF, ["first"])
+    holds.hold(REF)
     assert holds.list() == {REF}
-    assert (holds.ends(REF, "first"), holds.ends(REF, "second"), holds.ends(OTHER, "first")) == (True, False, False)
-    holds.hold(OTHER, [])
+    assert (holds.is_held(REF), holds.is_held(OTHER)) == (True, False)
+    holds.hold(OTHER)
     assert holds.list("shop") == {REF, OTHER}
     assert holds.list("elsewhere") == frozenset()
     assert holds.release(REF)

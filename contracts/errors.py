@@ -334,6 +334,12 @@ class SinkOwnerError(Terminal, UpsertError):
     code = "E_SINK_OWNER"
 
 
+class SinkCorruptError(Terminal, UpsertError):
+    """What the sink keeps of a table beside its rows (manifests, epochs, receipts) was changed and cannot be read."""
+
+    code = "E_SINK_CORRUPT"
+
+
 class SinkLockedError(Retriable, UpsertError):
     """A change of the sink's table did not get its lock in time."""
 

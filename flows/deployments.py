@@ -80,6 +80,13 @@ DEPLOYMENTS = (
         {"ttl_s": 86_400.0},
     ),
     Deployed(
+        "compact-tables",
+        "flows/compact_tables.py:compact_tables",
+        "Gathers small files of lake tables, expires old versions, removes what cut-off runs left.",
+        "maintenance",
+        "43 3 * * *",
+    ),
+    Deployed(
         "reset-checkpoint",
         "flows/reset_checkpoint.py:reset_checkpoint",
         "Forgets how far a unit was read. The next incremental run reads everything.",

@@ -61,16 +61,13 @@ def compact(endpoint_id: EndpointId, unit_id: UnitId, *, sink: SinkId = None, as
 
 
 def _refs(ws: "Workspace", endpoint_id: str, unit_id: str | None, sink: str | None) -> "list[RunRef]":
-    """One unit in the sink that is its own or named; else every unit that has a checkpoint, in every sink or that."""
-    from cli.arguments.run_requests import sink_for
-    from contracts.receipts import RunRef
-
+    """One unit in the sink that is its own or named; else every unit that was run, in every sink or that."""
     if unit_id is not None:
+        from cli.arguments.run_requests import sink_for
+        from contracts.receipts import RunRef
+
         chosen = sink_for(ws, endpoint_id, unit_id, sink)
         return [RunRef(endpoint_id=endpoint_id, unit_id=unit_id, sink_id=chosen)]
-    saved = ws.checkpoints(ws.vendor(endpoint_id)).list(endpoint_id)
-    return [
-        RunRef(endpoint_id=endpoint_id, unit_id=each.unit_id, sink_id=each.sink_id)
-        for each in saved
-        if sink in {None, each.sink_id}
-    ]
+    from flows.operations.upkeep import written_refs
+
+    return written_refs(ws, endpoint_id, sink)

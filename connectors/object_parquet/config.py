@@ -49,6 +49,14 @@ class ParquetConfig(BaseModel):
     symlink_manifest: bool = Field(
         default=False, description="List the live files for Hive, Trino and Athena when a run ends."
     )
+    glue_database: str | None = Field(
+        None,
+        pattern="^[a-z0-9_]{1,255}$",
+        description="Register the table in this database of an AWS Glue Data Catalog when a run ends.",
+    )
+    glue_endpoint_url: str | None = Field(
+        None, description="Of a Glue service that is not Amazon's.", json_schema_extra=DESTINATION
+    )
     orphan_grace_s: float = Field(
         86_400.0, ge=0.0, description="A compaction removes files that no manifest names when they are this old."
     )
@@ -70,6 +78,8 @@ class ParquetConfig(BaseModel):
             raise ValueError("root names no folder and no bucket")
         if parts.query or (parts.scheme == "file" and parts.netloc):
             raise ValueError("root has parts that mean nothing here")
+        if self.glue_database is not None and parts.scheme != "s3":
+            raise ValueError("glue_database needs a root in a bucket")
         return self
 
     @property
@@ -77,6 +87,12 @@ class ParquetConfig(BaseModel):
         """Bucket and prefix; None for a folder."""
         parts = urlsplit(self.root)
         return (parts.netloc, parts.path.strip("/")) if parts.scheme == "s3" else None
+
+    @property
+    def keys(self) -> tuple[str | None, str | None, str | None]:
+        """Access key id, secret and session token, each None where boto3 finds it by itself."""
+        secrets = (self.access_key_id, self.secret_access_key, self.session_token)
+        return tuple(None if each is None else each.get_secret_value() for each in secrets)  # type: ignore[return-value]
 
     @property
     def folder(self) -> str:

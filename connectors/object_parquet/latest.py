@@ -14,6 +14,7 @@ import polars as pl
 
 from connectors.lake.storage_types import dtype_of
 from connectors.object_parquet.manifests import ManifestLog
+from connectors.object_parquet.publishing import hive_text
 from connectors.object_parquet.target import TOMBSTONE
 from contracts.errors import SinkNotProvisionedError
 
@@ -21,12 +22,6 @@ if TYPE_CHECKING:
     from connectors.lake.objects import Objects
     from connectors.object_parquet.manifests import TableState
     from connectors.object_parquet.target import ParquetTable
-
-_HIVE: dict[str, str] = {
-    "Boolean": "BOOLEAN", "Int16": "SMALLINT", "Int32": "INT", "Int64": "BIGINT", "Float32": "FLOAT",
-    "Float64": "DOUBLE", "Binary": "BINARY", "Date": "DATE", "Datetime": "TIMESTAMP", "DatetimeUTC": "TIMESTAMP",
-    "String": "STRING",
-}  # fmt: skip
 
 
 class LiveTable(NamedTuple):
@@ -93,21 +88,6 @@ def spark_text(table: LiveTable) -> str:
     return f'spark.read.option("mergeSchema", "true").parquet(*{list(table.paths)!r}){marked}'
 
 
-def hive_text(objects: Objects, folder: str, table: LiveTable, name: str) -> str:
-    """A table of Hive, Athena or Trino's Hive connector over the symlink manifest (not part of our tests)."""
-    columns = ", ".join(
-        f"`{column.replace('`', '``')}` {_HIVE.get(stored, stored.upper())}"
-        for column, (_, stored) in table.state.columns.items()
-    )
-    return (
-        f"CREATE EXTERNAL TABLE {name} ({columns}) "
-        "ROW FORMAT SERDE 'org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe' "
-        "STORED AS INPUTFORMAT 'org.apache.hadoop.hive.ql.io.SymlinkTextInputFormat' "
-        "OUTPUTFORMAT 'org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat' "
-        f"LOCATION '{objects.uri(f'{folder}/_symlink_format_manifest')}'"
-    )
-
-
 def lines_for(objects: Objects, target: ParquetTable) -> dict[str, str]:
     """Every line above, by the program it is for."""
     table = live_table(objects, target.folder)
@@ -115,7 +95,7 @@ def lines_for(objects: Objects, target: ParquetTable) -> dict[str, str]:
         "duckdb": duckdb_text(table),
         "polars": polars_text(table),
         "spark": spark_text(table),
-        "hive": hive_text(objects, target.folder, table, f"{target.namespace}_{target.name}"),
+        "hive": hive_text(objects, target.folder, table.state, f"{target.namespace}_{target.name}"),
     }
 
 

@@ -16,10 +16,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from contracts.catalog import LogicalType
-from contracts.errors import SinkSchemaConflictError
+from contracts.errors import SinkCorruptError, SinkSchemaConflictError
 from contracts.receipts import RunRef, UpsertReceipt
 
 if TYPE_CHECKING:
@@ -208,9 +208,21 @@ class ManifestLog:
                 yield entry, number
 
     def read(self, key: str) -> Manifest | None:
-        """One manifest; None when it is missing or emptied."""
+        """One manifest; None when it is missing or emptied.
+
+        Raises:
+            SinkCorruptError: Somebody changed it.
+        """
         held = self._objects.get(key)
-        return Manifest.model_validate_json(held[0]) if held is not None and held[0] else None
+        if held is None or not held[0]:
+            return None
+        try:
+            return Manifest.model_validate_json(held[0])
+        except ValidationError as error:
+            raise SinkCorruptError(
+                f"The manifest {self._objects.uri(key)} was changed and cannot be read: {error.errors()[0]['msg']}",
+                "Restore it from a version of the bucket or a backup; without it, nobody knows which files are rows.",
+            ) from None
 
     def newest_full(self) -> int:
         """The number of a recent full manifest, 0 if none is known."""

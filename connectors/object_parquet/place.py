@@ -11,8 +11,6 @@ from connectors.lake.local import LocalObjects
 from connectors.lake.runs import FrozenRuns
 
 if TYPE_CHECKING:
-    from pydantic import SecretStr
-
     from connectors.lake.objects import Objects
     from connectors.lake.s3 import S3Objects
     from connectors.object_parquet.config import ParquetConfig
@@ -55,12 +53,8 @@ def _bucket_of(config: ParquetConfig) -> S3Objects | None:
     client = client_of(
         config.endpoint_url,
         config.region,
-        (_said(config.access_key_id), _said(config.secret_access_key), _said(config.session_token)),
+        config.keys,
         timeout_s=config.timeout_s,
         max_attempts=config.max_attempts,
     )
     return S3Objects(client, *config.bucket)
-
-
-def _said(secret: SecretStr | None) -> str | None:
-    return None if secret is None else secret.get_secret_value()

@@ -13,13 +13,15 @@ from connectors.lake.runs import ref_key, superseded
 from connectors.object_parquet.census import StateFiles, census_of
 from connectors.object_parquet.descriptor import DESCRIPTOR
 from connectors.object_parquet.files import DataFiles
+from connectors.object_parquet.glue import GlueTables
 from connectors.object_parquet.latest import lines_for
 from connectors.object_parquet.manifests import Manifest, ManifestLog
 from connectors.object_parquet.place import ParquetPlace
 from connectors.object_parquet.provisioning import adaptation, described, named, owner_of, refusal
+from connectors.object_parquet.publishing import publish
 from connectors.object_parquet.receipts import beginning, filed, receipts_of
 from connectors.object_parquet.target import ParquetTable, table_of
-from connectors.object_parquet.upkeep import compacted, publish, remove_strays
+from connectors.object_parquet.upkeep import compacted, remove_strays
 from connectors.object_parquet.upsert import ParquetSliceWrite, WrittenFiles
 from connectors.slice_receipts import receipt_of
 from contracts.endpoint import ConnectionReport, EndpointDescriptor
@@ -53,12 +55,15 @@ class ParquetSink:
         self._config = config
         self.place = ParquetPlace(config)
         self._runs = self.place.runs
+        self._glue = GlueTables(config, config.glue_database) if config.glue_database else None
         self._logs: dict[str, ManifestLog] = {}
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def test_connection(self) -> ConnectionReport:
-        """Write, read and delete a small object, twice under a condition."""
+        """Write, read and delete a small object, twice under a condition; look for the Glue database."""
         self.place.check()
+        if self._glue is not None:
+            self._glue.check()
         return ConnectionReport(server_version="Parquet files", details={"root": self._config.root})
 
     def exclusive(self, ref: RunRef) -> AbstractContextManager[None]:
@@ -77,6 +82,8 @@ class ParquetSink:
         """Make or widen the table, which the unit then owns."""
         target, mine = table_of(plan, self._config), owner_of(plan)
         _ = target.wanted  # its names are checked before anything is looked at
+        if self._glue is not None:
+            self._glue.require_names(target)
         lines: list[str] = []
 
         def prepare(state: TableState | None) -> Manifest | None:
@@ -189,12 +196,11 @@ class ParquetSink:
         return kept[0]
 
     def finish_run(self, run: RunHandle, checkpoint: Json | None) -> None:
-        """Note the end of the run, and publish the list of files where that is asked for."""
-        self._runs.finish(run, checkpoint)
-        frozen = self._runs.last_run(run.ref) if self._config.symlink_manifest else None
+        """Note the end of the run, after other programs were told of the live files where that is asked for."""
+        frozen = self._runs.last_run(run.ref)
         if frozen is not None:
-            target = table_of(frozen.plan, self._config)
-            publish(self.place.objects, target.folder, self._loaded(target))
+            self._publish(table_of(frozen.plan, self._config))
+        self._runs.finish(run, checkpoint)
 
     def count_rows(self, plan: IngestionPlan) -> int:
         """Live rows of the unit's table."""
@@ -236,6 +242,8 @@ class ParquetSink:
         log, files = self._log(target), self._files(target)
         with self._locks[target.folder]:
             merged = compacted(log, files, self._config.target_file_bytes)
+        if merged:
+            self._publish(target)
         strays = remove_strays(self.place.objects, log, target.folder, self._config.orphan_grace_s)
         return tuple(f"{target}: {line}" for line in (merged, *strays) if line)
 
@@ -251,6 +259,13 @@ class ParquetSink:
     def close(self) -> None:
         """Release connections."""
         self.place.objects.close()
+
+    def _publish(self, target: ParquetTable) -> None:
+        if not self._config.symlink_manifest and self._glue is None:
+            return
+        table = publish(self.place.objects, target.folder, self._loaded(target))
+        if self._glue is not None:
+            self._glue.register(self.place.objects, target, table)
 
     def _census(
         self,

@@ -88,9 +88,3 @@ def remove_strays(objects: Objects, log: ManifestLog, folder: str, grace_s: floa
     objects.delete(strays)
     lines = (f"{len(strays)} stray files removed" if strays else "", f"{emptied} manifests emptied" if emptied else "")
     return tuple(line for line in lines if line)
-
-
-def publish(objects: Objects, folder: str, state: TableState) -> None:
-    """List the live files as ``SymlinkTextInputFormat`` reads them (Hive, Trino, Athena): one URI per line."""
-    lines = [objects.uri(f"{folder}/{path}") for path in sorted(state.files)]
-    objects.put(f"{folder}/_symlink_format_manifest/manifest", "".join(f"{line}\n" for line in lines).encode())

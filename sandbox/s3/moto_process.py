@@ -42,8 +42,8 @@ def _admit_only(access_key_id: str, secret_access_key: str) -> None:
     iam.create_user(region_name="us-east-1", user_name="sandbox")
     key = iam.create_access_key("sandbox")
     key.access_key_id, key.secret_access_key = access_key_id, secret_access_key
-    statement = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
-    iam.put_user_policy("sandbox", "s3", json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+    statement = {"Effect": "Allow", "Action": ["s3:*", "glue:*"], "Resource": "*"}
+    iam.put_user_policy("sandbox", "lake", json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
     settings.INITIAL_NO_AUTH_ACTION_COUNT = 0
 
 

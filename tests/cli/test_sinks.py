@@ -27,6 +27,7 @@ def kept(tmp_path, monkeypatch):
     for piece in plan.slices:
         sink.upsert(run, plan, piece, reader_of([(piece.sequence, "x", 7)]))
     sink.finish_run(run, None)
+    made.states.succeeded(_REF, "r")
     yield made
     made.close()
 
@@ -38,6 +39,7 @@ def test_what_is_shown_reads_the_table(kept):
     assert eval(lines["polars"], {"pl": pl}).collect().sort("id").rows() == [(0, "x", 7), (1, "x", 7)]  # noqa: S307
     shown = nucleus("sink", "show", "shop", "things", "--sink", "files").out
     assert "spark:" in shown
+    assert "things in files" in nucleus("sink", "show", "shop").out, "without a unit, of all that were run"
 
 
 def test_compaction(kept):

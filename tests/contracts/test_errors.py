@@ -58,6 +58,7 @@ TABLE = {
         "E_SINK_NOT_PROVISIONED": "T",
         "E_SINK_SCHEMA_CONFLICT": "T",
         "E_SINK_NAME": "T",
+        "E_SINK_CORRUPT": "T",
         "E_SINK_VALUE": "T",
         "E_SINK_OWNER": "T",
         "E_SINK_LOCKED": "R",

@@ -13,12 +13,13 @@ from contracts.errors import ControlPlaneError, RunError, RunInProgressError
 from contracts.unit import UnitConfig
 from flows.clean_staging import clean_staging
 from flows.collect_catalog import collect_catalog
+from flows.compact_tables import compact_tables
 from flows.ingest_endpoint import ingest_endpoint
 from flows.ingest_unit import ingest_unit
 from flows.preview_dataset import preview_dataset
 from flows.reset_checkpoint import reset_checkpoint
 from flows.wiring import open_workspace
-from tests.flows.conftest import ROWS
+from tests.flows.conftest import ROWS, SMALL
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,6 +87,29 @@ def test_cleaning_spares_live_runs(pair: RegisteredPair, workspace: Workspace) -
     removed = clean_staging(ttl_s=0.0)
     assert removed["removed_sessions"] >= done["slices_done"]
     assert not list(workspace.staging().sessions(run_id=done["run_id"]))
+
+
+def test_tables_of_files_are_compacted_and_one_that_cannot_be_is_named(
+    pair: RegisteredPair, workspace: Workspace, tmp_path: Path
+) -> None:
+    files, broken = f"{pair.sink_id}-files", f"{pair.sink_id}-broken"
+    for sink_id in (files, broken):
+        workspace.endpoints.add(sink_id, "object.parquet", {"root": str(tmp_path / sink_id)})
+        ingest_unit(pair.source_id, "public.orders", sink_id, policy=SMALL)
+    ingest_unit(pair.source_id, "public.orders", pair.sink_id)
+    before = {*(tmp_path / files).rglob("*.parquet")}
+    assert len(before) > 1
+    done = compact_tables(endpoint_id=pair.source_id, sink_id=files)
+    assert done == {"tables": 1, "lines": 1}
+    assert len({*(tmp_path / files).rglob("*.parquet")} - before) == 1, "of the old ones, the grace time takes care"
+    rows = json.loads(workspace.plane.call("GET", f"/artifacts/compacted-{files}/latest")["data"])
+    assert rows == [{"unit": f"{pair.source_id}/public.orders", "sink": files, "done": rows[0]["done"]}]
+    assert f"{len(before)} small files written as 1" in rows[0]["done"]
+    for manifest in (tmp_path / broken).rglob("manifests/*.json"):
+        manifest.write_text("{")
+    with pytest.raises(RunError, match=f"1 of 2 tables could not be compacted: .*{broken}"):
+        compact_tables(endpoint_id=pair.source_id)
+    assert compact_tables(endpoint_id=pair.source_id, sink_id=files) == {"tables": 1, "lines": 0}
 
 
 def test_no_server_is_an_error_with_a_hint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import api_latency, burst, drives, issue_tracker, lake, many_tables, table_copy, wiki
+from benchmarks import api_latency, burst, dask_workers, drives, issue_tracker, lake, many_tables, table_copy, wiki
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,6 +26,10 @@ PARTS: dict[str, tuple[str, Callable[[argparse.Namespace], None]]] = {
     "many": (
         "many tiny tables through one flow: seconds, API calls, threads and memory",
         lambda chosen: many_tables.measure(chosen.tables, chosen.parallel),
+    ),
+    "dask": (
+        "a table whose slices wait for a server, by one Dask worker and by two",
+        lambda _: dask_workers.measure(),
     ),
     "tracker": (
         "issues of a site, 50 ms a request, beside what latency makes unavoidable",

@@ -370,6 +370,12 @@ class RunStoppedError(Retriable, RunError):
     code = "E_RUN_STOPPED"
 
 
+class WorkerLostError(Retriable, RunError):
+    """The process that took a slice is gone, and so are those that took it after it."""
+
+    code = "E_WORKER_LOST"
+
+
 class RunPausedError(Retriable, RunError):
     """An operator paused the unit. Finished slices are in the sink, and the next run resumes."""
 

@@ -18,7 +18,7 @@ from flows.execution.outcome import mark_orphan_failed, to_flow_state
 from flows.execution.pausing import PAUSED, pausable
 from flows.execution.run_workspace import run_workspace
 from flows.execution.turns import Turns
-from flows.execution.unit_run import FlowUnitRun, attached_control
+from flows.execution.unit_run import FlowUnitRun, attached_control, executor_of
 
 MOST_IN_FLIGHT = 64
 """The largest ``parallel_slices``; threads are made as slices need them."""
@@ -44,6 +44,8 @@ def ingest_unit(  # noqa: PLR0913, PLR0917 - Prefect passes parameters by name
     fresh: bool = False,  # noqa: FBT001, FBT002 - Prefect passes parameters by name
     checkpoint: dict[str, Any] | None = None,
     adopt: bool = False,  # noqa: FBT001, FBT002 - Prefect passes parameters by name
+    task_runner: Literal["threads", "dask"] = "threads",
+    dask_scheduler: str | None = None,
 ) -> Any:
     """Move one unit.
 
@@ -58,6 +60,9 @@ def ingest_unit(  # noqa: PLR0913, PLR0917 - Prefect passes parameters by name
         fresh: Make a new plan even if an unfinished run could be resumed.
         checkpoint: Where an incremental run begins, in the source's own form; where the last one ended when empty.
         adopt: Take the target over if it belongs to another unit, or holds rows that no run wrote.
+        task_runner: Where slices are carried out: threads of this process, or the workers of a Dask cluster.
+        dask_scheduler: Address of the cluster's scheduler; NUCLEUS_DASK_SCHEDULER, else a cluster of processes on this
+            machine, when empty.
 
     A run that meets another run of its unit waits for its turn (``flows.execution.turns``).
 
@@ -76,7 +81,8 @@ def ingest_unit(  # noqa: PLR0913, PLR0917 - Prefect passes parameters by name
             ):
                 log = get_run_logger()
                 is_first = flow_run.run_count == 1
-                run = FlowUnitRun(workspace, ref, UUID(flow_run.id), log, control, is_first_process=is_first)
+                executor = executor_of(task_runner, staging_id, dask_scheduler, shows_phases=not workspace.is_shared)
+                run = FlowUnitRun(workspace, ref, UUID(flow_run.id), log, control, executor, is_first_process=is_first)
                 summary = Turns(workspace, ref, log, control).run(
                     lambda: run.execute(mode, data_mode, policy, staging_id, checkpoint, fresh=fresh, adopt=adopt)
                 )

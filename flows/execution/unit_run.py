@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from cdm_mappers.registry import mapper_for, model_for
 from contracts.errors import CheckpointConflictError, IngestionError
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from contracts.unit import DataMode, IngestionMode, UnitState
     from flows.execution.artifacts import RunLog
     from flows.execution.run_workspace import RunWorkspace
+    from flows.stages.executor import SliceExecutor
     from flows.stages.plan import OpenRun
     from flows.stages.run import RunObserver
     from state.checkpoints import Checkpoints
@@ -43,6 +44,24 @@ class _Attachment(NamedTuple):
 
 
 _attached: ContextVar[_Attachment | None] = ContextVar("attached_run", default=None)
+
+
+def executor_of(
+    task_runner: Literal["threads", "dask"], staging_id: str | None, scheduler: str | None, *, shows_phases: bool
+) -> PrefectExecutor:
+    """What carries out the slices of a flow run.
+
+    Args:
+        task_runner: Threads of this process, or the workers of a Dask cluster.
+        staging_id: The staging block; the default area when None.
+        scheduler: Of the cluster; see ``DaskExecutor``.
+        shows_phases: As in ``PrefectExecutor``.
+    """
+    if task_runner == "threads":
+        return PrefectExecutor(staging_id, shows_phases=shows_phases)
+    from flows.execution.dask import DaskExecutor  # noqa: PLC0415 - an extra
+
+    return DaskExecutor(staging_id, scheduler, shows_phases=shows_phases)
 
 
 @contextmanager
@@ -77,6 +96,7 @@ class FlowUnitRun(SilentObserver):
         flow_run_id: Of the Prefect flow run.
         log: The flow run's logger.
         control: By which others end the run early.
+        executor: Carries out the slices.
         is_first_process: No process worked on the flow run before, so that the sink knows no run of its id.
     """
 
@@ -87,11 +107,12 @@ class FlowUnitRun(SilentObserver):
         flow_run_id: UUID,
         log: RunLog,
         control: RunControl,
+        executor: SliceExecutor,
         *,
         is_first_process: bool,
     ) -> None:
         self._workspace, self._ref, self._log = workspace, ref, log
-        self._flow_run_id, self._control = flow_run_id, control
+        self._flow_run_id, self._control, self._executor = flow_run_id, control, executor
         self._is_first_process = is_first_process
         self._artifacts = RunArtifacts(ref, log, is_part=workspace.is_shared)
         self._run_id = flow_run_id.hex
@@ -174,7 +195,7 @@ class FlowUnitRun(SilentObserver):
             request.model_copy(update={"checkpoint": begin}),
             mapper=mapper_for(source, request.unit, request.cdm_model),
             observer=self._observers(),
-            executor=PrefectExecutor(staging_id, shows_phases=not self._workspace.is_shared),
+            executor=self._executor,
             control=self._control,
         )
         try:

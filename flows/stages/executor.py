@@ -96,6 +96,13 @@ class SliceStep(NamedTuple):
         return context.stage(self.piece) if self.staged is None else context.upsert(self.piece, self.staged)
 
 
+class MovedSlice(NamedTuple):
+    """What an executor that carries out both steps at once gives back."""
+
+    staged: StageReceipt
+    upserted: UpsertReceipt
+
+
 class SliceFuture(Protocol):
     """A step on its way. ``concurrent.futures`` and Prefect's futures are such."""
 
@@ -104,7 +111,7 @@ class SliceFuture(Protocol):
         ...
 
     def result(self) -> Any:
-        """A ``StageReceipt`` or an ``UpsertReceipt``; raises what the step raised."""
+        """A ``StageReceipt`` or an ``UpsertReceipt``, or a ``MovedSlice``; raises what the step raised."""
         ...
 
 
@@ -116,7 +123,7 @@ class SliceExecutor(Protocol):
         ...
 
     def submit(self, step: SliceStep) -> SliceFuture:
-        """Start a step. An executor may fuse both: stage, then upsert, and return the ``UpsertReceipt``."""
+        """Start a step. An executor may fuse both: stage, then upsert, and return a ``MovedSlice``."""
         ...
 
     def run_phase(self, name: str, work: Callable[[], ResultT]) -> ResultT:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from contracts.errors import IngestionError
 from contracts.receipts import StageReceipt, UpsertReceipt
-from flows.stages.executor import SliceStep
+from flows.stages.executor import MovedSlice, SliceStep
 from flows.stages.export import RunStopped
 from flows.stages.retries import retry_delay_s, should_restage
 
@@ -161,7 +161,10 @@ class SliceWindow:
             self._succeeded(step, result)
         return True
 
-    def _succeeded(self, step: SliceStep, result: StageReceipt | UpsertReceipt) -> None:
+    def _succeeded(self, step: SliceStep, result: StageReceipt | UpsertReceipt | MovedSlice) -> None:
+        if isinstance(result, MovedSlice):
+            self._listener.staged(step.piece, result.staged)
+            result = result.upserted
         if isinstance(result, UpsertReceipt):
             self._listener.upserted(step.piece, result)
             return
@@ -180,7 +183,7 @@ class SliceWindow:
         elif delay_s is not None:
             due_at = time.monotonic() + delay_s
             heapq.heappush(self._delayed, _Delayed(due_at, self._failed_tries.total(), step, error))
-        elif step.staged is not None and should_restage(error, self._restages[step.piece.key]):
+        elif should_restage(error, self._restages[step.piece.key]):
             self._restages[step.piece.key] += 1
             self._submit(SliceStep(step.piece))
         else:

@@ -24,23 +24,11 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, ClassVar
 
-
-class Retriable:
-    """The same call may succeed later."""
-
-    retry_after_s: float | None = None
-
-
-class Terminal:
-    """Something has to be changed before the call can succeed."""
-
-
-class Skippable:
-    """This unit cannot continue; others can."""
-
-
-class OutcomeUnknown:
-    """The connection was lost before the outcome was known: check the receipts."""
+# Callers import these from here, hence the names after "as".
+from contracts.recovery import OutcomeUnknown as OutcomeUnknown  # noqa: PLC0414
+from contracts.recovery import Retriable as Retriable  # noqa: PLC0414
+from contracts.recovery import Skippable as Skippable  # noqa: PLC0414
+from contracts.recovery import Terminal as Terminal  # noqa: PLC0414
 
 
 class IngestionError(Exception):
@@ -368,12 +356,6 @@ class RunStoppedError(Retriable, RunError):
     """The run was cancelled, or its process was killed, before its end."""
 
     code = "E_RUN_STOPPED"
-
-
-class WorkerLostError(Retriable, RunError):
-    """The process that took a slice is gone, and so are those that took it after it."""
-
-    code = "E_WORKER_LOST"
 
 
 class RunPausedError(Retriable, RunError):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from contracts.state import KvEntry, KvKey, KvStore
 
 
-class _Listed(NamedTuple):
+class _NamespaceList(NamedTuple):
     at: float
     entries: dict[KvKey, KvEntry]
 
@@ -41,7 +41,7 @@ class ListedStore:
         self, store: KvStore, believed_s: Mapping[str, float], now: Callable[[], float] = time.monotonic
     ) -> None:
         self._store, self._believed_s, self._now = store, dict(believed_s), now
-        self._lists: dict[tuple[str, str], _Listed] = {}
+        self._lists: dict[tuple[str, str], _NamespaceList] = {}
         self._own: dict[KvKey, _Own] = {}
         self._lock = Lock()
         self._reading = {name: Lock() for name in believed_s}
@@ -94,7 +94,7 @@ class ListedStore:
                     for key, own in self._own.items():
                         if (key.namespace, key.scope_id) == address and own.at >= asked_at:
                             _set(entries, key, own.entry)
-                    listed = self._lists[address] = _Listed(asked_at, entries)
+                    listed = self._lists[address] = _NamespaceList(asked_at, entries)
         return listed.entries
 
     def _note(self, key: KvKey, entry: KvEntry | None) -> None:

@@ -10,7 +10,7 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from contracts.errors import ConfigInvalidError, DependencyMissingError, WorkerLostError
+from contracts.errors import ConfigInvalidError, DependencyMissingError, RunStoppedError
 from flows.execution.tasks import PrefectExecutor, move_slice
 from staging.memory import MemoryStaging
 
@@ -99,14 +99,14 @@ class LostWorkerFuture:
         """Both receipts; raises what the task raised.
 
         Raises:
-            WorkerLostError: No worker could end the task.
+            RunStoppedError: No worker could end the task.
         """
         try:
             return self._future.result()  # type: ignore[no-any-return]
         except BaseException as error:
             if type(error).__name__ not in LOST:
                 raise
-            raise WorkerLostError(
+            raise RunStoppedError(
                 f"The workers that took a slice are gone ({type(error).__name__})",
                 "Run again: what is in the sink stays. If it happens again, look at the workers' memory and logs.",
             ) from error

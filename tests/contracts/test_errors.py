@@ -68,7 +68,6 @@ TABLE = {
     "RunError": {
         "E_RUN_IN_PROGRESS": "R",
         "E_RUN_PAUSED": "R",
-        "E_WORKER_LOST": "R",
         "E_RUN_STOPPED": "R",
         "E_RUN_SUPERSEDED": "T",
         "E_COMPLETENESS_GAP": "T",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from contracts.errors import RunSupersededError, WorkerLostError
+from contracts.errors import RunStoppedError, RunSupersededError
 from flows.execution.dask import LostWorkerFuture
 from flows.execution.unit_run import attach
 from flows.ingest_unit import ingest_unit
@@ -112,7 +112,7 @@ def test_lost_workers_are_an_error_that_is_tried_again() -> None:
             raise self.error
 
     gone = type("KilledWorker", (Exception,), {})
-    with pytest.raises(WorkerLostError, match="KilledWorker"):
+    with pytest.raises(RunStoppedError, match="KilledWorker"):
         LostWorkerFuture(Future(gone())).result()
     own = RunSupersededError("later", "nothing")
     with pytest.raises(RunSupersededError):

@@ -12,7 +12,7 @@ def key(name, namespace=NAMESPACE, scope="shop"):
     return KvKey(namespace=namespace, scope_id=scope, key=name)
 
 
-class CountingStore(MemoryKvStore):
+class CallsNotingStore(MemoryKvStore):
     def __init__(self):
         super().__init__()
         self.calls = []
@@ -44,7 +44,7 @@ class TestOfAnyStore(KvStoreSuite):
 
 
 def test_one_list_answers_for_all_keys_of_a_scope_until_it_is_old():
-    store, clock = CountingStore(), [0.0]
+    store, clock = CallsNotingStore(), [0.0]
     for number in range(5):
         store.put(key(f"u{number}"), {"n": number})
     view = ListedStore(store, {NAMESPACE: 10}, now=lambda: clock[0])
@@ -62,7 +62,7 @@ def test_one_list_answers_for_all_keys_of_a_scope_until_it_is_old():
 
 
 def test_what_is_written_through_it_is_seen_at_once_also_by_a_list_that_was_asked_for_before():
-    store = CountingStore()
+    store = CallsNotingStore()
     view = ListedStore(store, {NAMESPACE: 10})
 
     def meanwhile():

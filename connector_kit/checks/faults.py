@@ -106,6 +106,7 @@ class _EveryThird(Fault):
 
     def __init__(self) -> None:
         super().__init__(times=None)
+        self._failed = set[tuple[str, str, bytes]]()
         self._faults = (
             RespondWithStatus(429, {"Retry-After": "0"}, times=None),
             RespondWithStatus(503, times=None),
@@ -113,8 +114,12 @@ class _EveryThird(Fault):
         )
 
     def instead(self, request: RecordedRequest) -> RecordedResponse | None:
-        if not self._picks(request) or self._seen % 3:
-            return None
+        picked, sent = self._picks(request), (request.method, request.target, request.body)
+        with self._lock:
+            if sent in self._failed or not picked or self._seen % 3:
+                self._failed.discard(sent)
+                return None
+            self._failed.add(sent)
         self._did(request, "every third request failed")
         return self._faults[self._seen // 3 % len(self._faults)].instead(request)
 

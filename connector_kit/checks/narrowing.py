@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from connector_kit.checks.check import CheckObservation
 from connector_kit.checks.expectations import same_rows
 from connector_kit.checks.incremental import GROUP, full, run
 from connector_kit.checks.system import SkippedError, UntriedError
@@ -15,6 +14,7 @@ from connectors.http.settings import HttpSettings
 if TYPE_CHECKING:
     from typing import Any
 
+    from connector_kit.checks.check import CheckObservation
     from connector_kit.checks.context import CheckContext
 
 
@@ -24,8 +24,8 @@ def widened(context: CheckContext) -> CheckObservation:
     system = context.system
     if unnamed := sorted(_fields_of_its_own(context) - {*system.narrower, *system.not_narrowing}):
         raise UntriedError(
-            f"the config has a field {unnamed[0]}: write in the test system's `narrower` a value of it under which fewer"
-            " rows are read, or its name in `not_narrowing`"
+            f"the config has a field {unnamed[0]}: give the test system `narrower` with a value of it under which fewer"
+            " rows are read, or `not_narrowing` with its name"
         )
     if not system.narrower:
         raise SkippedError("no field of the config narrows what is read")

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from connector_kit.checks.context import CheckContext, ConnectedSource
     from contracts.unit import UnitPolicy
 
+
 def _parts(context: CheckContext, one: ConnectedSource) -> Sequence[str]:
-    """Keys of the parts that a run reads, from its checkpoint; of a repeatable test system it is made once.
+    """Keys of the parts that a run reads, from its checkpoint, by their watermarks; of a repeatable system made once.
 
     Raises:
         SkippedError: The unit is not read part by part.
@@ -34,7 +35,7 @@ def _parts(context: CheckContext, one: ConnectedSource) -> Sequence[str]:
     if parts is None:
         transient = (run(one).checkpoint or {}).get("transient")
         found = [one for one in transient.values() if isinstance(one, dict)] if isinstance(transient, dict) else []
-        parts = sorted(found[0]) if found else []
+        parts = sorted(found[0], key=lambda part: (str(found[0][part]), part)) if found else []
         context.system.parts = parts if context.system.repeatable else None
     if len(parts) < 2:
         raise SkippedError("the unit is not read part by part")
@@ -116,17 +117,19 @@ def part_meanwhile(context: CheckContext) -> CheckObservation:
     return same_rows(sent, truth, last.reading.over(later.over(reading.over(first.reading))))
 
 
-@INCREMENTAL.check("part-selected", "A part that is selected later is read whole, and only selected ones are read", "I1")
+@INCREMENTAL.check(
+    "part-selected", "A part that is selected later is read whole, and only selected ones are read", "I1"
+)
 def part_selected(context: CheckContext) -> CheckObservation:
     """A run of one part, then one of all; the keys listed for the first are those of its rows."""
     with context.connected() as one:
         parts = _parts(context, one)
-        chosen = _selecting(one, _selector(one, parts), parts[0])
+        chosen = _selecting(one, _selector(one, parts), parts[-1])
         first = run(one, policy=chosen)
         listed = listed_keys(one, one.plan("incremental", first.checkpoint, chosen))
         second = run(one.new_process(), first.checkpoint)
         truth = full(one)
-    sent, expected = f"a run of part {parts[0]} alone, then one of all {len(parts)}", "the rows of that part, then all"
+    sent, expected = f"a run of part {parts[-1]} alone, then one of all {len(parts)}", "the rows of that part, then all"
     if len(first.reading.rows) >= len(truth):
         return failed(sent, f"{len(first.reading.rows)} rows of {len(truth)} under the selection", expected)
     if differing := difference(bare(first.reading.rows), bare(listed)):
@@ -141,21 +144,21 @@ def part_left(context: CheckContext) -> CheckObservation:
         if not isinstance(one.source, SupportsDeleteDetection):
             raise SkippedError("the connector cannot list keys: a full run removes nothing")
         parts, first = _parts(context, one), run(one)
-        plan = one.plan("full", first.checkpoint, _selecting(one, _selector(one, parts), parts[0]))
+        plan = one.plan("full", first.checkpoint, _selecting(one, _selector(one, parts), parts[-1]))
         alone = one.whole(plan)
         if alone.error is not None:
             raise alone.error
         checkpoint = one.source.checkpoint(plan, receipts_of(alone, plan))
         last = run(one.new_process(), checkpoint)
         truth = full(one)
-    sent = f"a full run of part {parts[0]} alone, whose comparison of keys removed the rows of others; then one of all"
+    sent = f"a full run of part {parts[-1]} alone, whose comparison of keys removed the rows of others; then one of all"
     return same_rows(sent, truth, last.reading.over(alone))
 
 
 def _change_in_all(context: CheckContext, parts: Sequence[str]) -> None:
-    """A row of each part; the oldest rows where the test system cannot choose."""
+    """Two rows of each part; the oldest rows where the test system cannot choose."""
     try:
-        for part in parts:
+        for part in (*parts, *parts):
             context.system.change_in_part(part)
     except HookMissingError:
         context.system.change(len(parts))

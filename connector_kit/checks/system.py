@@ -179,7 +179,7 @@ class TestSystem:
         raise HookMissingError("change_late", "changes cannot be dated back")
 
     def change_in_part(self, part: str) -> str:  # noqa: ARG002 - a hook
-        """Change a row of that part (project, space) so that its last change is a second after the part's newest.
+        """Change the row of that part (project, space) that changed longest ago, a second after the part's newest.
 
         A part without rows gets one, a day older than the newest of all. The row's key.
         """

@@ -30,7 +30,7 @@ from sandbox.http_service import HttpFaults, HttpReply, HttpService, IncomingReq
 
 START = datetime(2025, 3, 1, tzinfo=UTC)
 TOKEN = "token-of-the-folders"
-DOCUMENTS = {"F1": 22, "F10": 20, "F2": 12, "F3": 60, "empty": 0}
+DOCUMENTS = {"empty": 0, "F1": 12, "F10": 8, "F2": 14, "F3": 70}
 """So many documents of each folder; folders changed one after the other, the last one last."""
 LABELS = ("draft", "final")
 
@@ -188,7 +188,7 @@ class DocumentsTestSystem(LocalTestSystem[FolderService]):
         "decimal": FieldLocation("price", "price"),
         "timestamp": FieldLocation("changed", "changed"),
     }
-    settings = {"page_size": 8, "slice_rows": 40, "slice_parents": 3}
+    settings = {"page_size": 8, "slice_rows": 20, "slice_parents": 3}
     smallest_overlap = {"overlap_s": 0}
     narrower = {"folders": ("F2",), "labels": ("draft",)}
     buffered_rows = 400
@@ -221,8 +221,8 @@ class DocumentsTestSystem(LocalTestSystem[FolderService]):
         """A second after the newest of that folder; a document that is new where there was none."""
         service = self.server_to_change
         moment = service.newest(part) + timedelta(seconds=1)
-        if service.folders[part]:
-            return service.edit(min(service.folders[part]), moment)
+        if rows := service.folders[part]:
+            return service.edit(min(rows, key=lambda number: rows[number]["changed"]), moment)
         service.add(part, 1, moment)
         return str(max(service.documents()))
 

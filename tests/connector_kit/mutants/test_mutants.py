@@ -15,13 +15,12 @@ from tests.exactness.executors import PROVE
 pytestmark = pytest.mark.slow(0.4)
 
 ALL = (
+    *planted_parts.MUTANTS,
     *planted.MUTANTS,
     *planted_faults.MUTANTS,
     *planted_values.MUTANTS,
     *planted_misses.MUTANTS,
-    *planted_parts.MUTANTS,
 )
-
 
 ONE_FOR_EACH_CHECK = [*{mutant.check_id: mutant for mutant in ALL}.values()]
 

@@ -123,7 +123,7 @@ MUTANTS = (
     _planted("a full run of one part keeps the watermarks of the others", "incremental.part-left", around(PartsCheckpoint, "after", _others_kept)),
     _planted("a part that is not there is an empty one", "plan.part-unknown", around(UnitLists, "parents", _unknown_is_nothing)),
     _planted("a part that failed moves its watermark", "state.part-gap-holds", _believed),
-    _planted("one window of a part moves the watermark past another that failed", "state.gap-holds", around(paged, "parts_checkpoint", _no_gaps)),
+    _planted("one window of a part moves the watermark past another that failed", "state.part-gap-holds", around(paged, "parts_checkpoint", _no_gaps)),
     _planted("all parts were read up to now", "state.not-ahead", _all_up_to_now),
     _planted("the overlap of parts is dropped", "incremental.overlap", put(parts, "_since", lambda checkpoint, name, overlap_s, unit: checkpoint.since(name))),
     _planted("what is at a part's watermark is left out", "incremental.at-watermark", around(parts, "_since", lambda original, *given: (found := original(*given)) and found + MOMENT)),

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from connector_kit.checks.pytest_suite import ConnectorSuite
 from tests.connector_kit.systems.folders import DocumentsTestSystem
 from tests.exactness.executors import PROVE
+
+pytestmark = pytest.mark.slow(0.4)
 
 
 class TestDocuments(ConnectorSuite):

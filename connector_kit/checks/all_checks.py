@@ -14,7 +14,9 @@ from connector_kit.checks import (
     incremental,
     logins,
     memory,
+    narrowing,
     pages,
+    parts,
     plans,
     resume,
     schemas,
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
     from connector_kit.checks.check import Check
 
-ADDED_TO_GROUPS = (fields, logins)
+ADDED_TO_GROUPS = (fields, logins, narrowing, parts)
 """Modules whose checks belong to the groups of others: importing them adds the checks."""
 GROUPS = tuple(
     module.GROUP

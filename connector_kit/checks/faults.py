@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from connector_kit.checks.context import CheckContext, ConnectedSource
     from connector_kit.checks.system import PageLocation
     from connector_kit.recording.messages import RecordedRequest, RecordedResponse
+    from connector_kit.recording.proxy import TimelineEntry
     from contracts.plan import IngestionPlan
 
 GROUP = Group("errors", "Faults")
@@ -106,6 +107,7 @@ class _EveryThird(Fault):
 
     def __init__(self) -> None:
         super().__init__(times=None)
+        self._failed = set[tuple[str, str, bytes]]()
         self._faults = (
             RespondWithStatus(429, {"Retry-After": "0"}, times=None),
             RespondWithStatus(503, times=None),
@@ -113,8 +115,12 @@ class _EveryThird(Fault):
         )
 
     def instead(self, request: RecordedRequest) -> RecordedResponse | None:
-        if not self._picks(request) or self._seen % 3:
-            return None
+        picked, sent = self._picks(request), (request.method, request.target, request.body)
+        with self._lock:
+            if sent in self._failed or not picked or self._seen % 3:
+                self._failed.discard(sent)
+                return None
+            self._failed.add(sent)
         self._did(request, "every third request failed")
         return self._faults[self._seen // 3 % len(self._faults)].instead(request)
 
@@ -244,19 +250,25 @@ def keys(context: CheckContext) -> CheckObservation:
 
 
 def _waits(context: CheckContext, one: ConnectedSource, fault: RespondWithStatus, pause_s: float) -> CheckObservation:
-    """Whether the request after the faulty one came as late as was asked, and all rows came."""
+    """Whether the refused request came again as late as was asked, and all rows came; others may be on their way."""
     truth, plan = context.truth, context.plan(one)
     one.proxy.fault = fault
     reading = one.read(plan)
     seen = sorted(one.proxy.requests, key=lambda request: request.began_s)
-    at = next((index for index, request in enumerate(seen) if request.fault), None)
-    if at is None or at + 1 >= len(seen):
+    refused = next((request for request in seen if request.fault), None)
+    if refused is None:
         raise UntriedError("the list has one page")
-    waited = seen[at + 1].began_s - seen[at].began_s - seen[at].seconds
-    expected = f"no request for {pause_s:.1f} s, then the same rows"
+    later = [request for request in seen if request.began_s > refused.began_s]
+    again = next((request for request in later if _asked(request) == _asked(refused)), later[0] if later else None)
+    waited = again.began_s - refused.began_s - refused.seconds if again else math.inf
+    expected = f"the request again after {pause_s:.1f} s, then the same rows"
     rows = same_rows(describe_fault(fault), truth, reading)
-    received = f"the next request came after {waited:.2f} s; {rows.received}"
+    received = f"it came again after {waited:.2f} s; {rows.received}"
     return CheckObservation(rows.passed and waited >= pause_s - 0.02, describe_fault(fault), received, expected)
+
+
+def _asked(request: TimelineEntry) -> tuple[object, ...]:
+    return request.method, request.path, request.query
 
 
 @GROUP.check("retry-after", "Retry-After in seconds is obeyed", "I1")

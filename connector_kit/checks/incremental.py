@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from connector_kit.checks.context import CheckContext
     from contracts.model import Json
+    from contracts.unit import UnitPolicy
 
 GROUP = Group("incremental", "Incremental runs")
 
@@ -32,7 +33,9 @@ class IncrementalRun:
     checkpoint: Json | None
 
 
-def run(one: ConnectedSource, checkpoint: Json | None = None, *, late: bool = True) -> IncrementalRun:
+def run(
+    one: ConnectedSource, checkpoint: Json | None = None, *, late: bool = True, policy: UnitPolicy | None = None
+) -> IncrementalRun:
     """An incremental run, late slices and all.
 
     Raises:
@@ -41,7 +44,7 @@ def run(one: ConnectedSource, checkpoint: Json | None = None, *, late: bool = Tr
     """
     if "incremental" not in one.unit.supported_modes:
         raise SkippedError("the unit cannot be read incrementally")
-    plan = one.plan("incremental", checkpoint)
+    plan = one.plan("incremental", checkpoint, policy)
     reading = one.whole(plan) if late else one.read(plan)
     if reading.error is not None:
         raise reading.error

@@ -92,6 +92,8 @@ class TestSystem:
             cannot be tried.
         repeatable: After every :meth:`reset` there are the same rows, so that they are read once for all checks.
         smallest_overlap: Settings under which an incremental run reads as little as it can once more.
+        narrower: Fields of the config that narrow what is read, each with a value under which fewer rows are read.
+        not_narrowing: Other fields of the config: what is read does not depend on them.
         buffered_rows: So many rows the connector may hold between the system and the stages.
         unchecked: Id of a unit that has no test system of its own, to the reason.
         unsecret: Names of parameters and fields that sound like secrets and are none (``token`` where it leads to the
@@ -110,6 +112,8 @@ class TestSystem:
     exceptions: ClassVar[Mapping[str, str]] = MappingProxyType({})
     repeatable: bool = False
     smallest_overlap: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    narrower: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    not_narrowing: ClassVar[Sequence[str]] = ()
     buffered_rows: int = 1_000
     unchecked: ClassVar[Mapping[str, str]] = MappingProxyType({})
     unsecret: ClassVar[Sequence[str]] = ()
@@ -119,6 +123,8 @@ class TestSystem:
         """Rows by key as an undisturbed read gave them, if the test system is repeatable."""
         self.plan: IngestionPlan | None = None
         """The plan of that read."""
+        self.parts: Sequence[str] | None = None
+        """Keys of the parts that the unit is read by, if the test system is repeatable and they are known."""
         self.requests: int | None = None
         """Requests of the last undisturbed read; None before the first."""
         self.recording: Cassette | None = None
@@ -171,6 +177,17 @@ class TestSystem:
     def change_late(self, seconds: float) -> str:  # noqa: ARG002 - a hook
         """Change a row so that its last change is so many seconds before the newest of all; its key."""
         raise HookMissingError("change_late", "changes cannot be dated back")
+
+    def change_in_part(self, part: str) -> str:  # noqa: ARG002 - a hook
+        """Change the row of that part (project, space) that changed longest ago, a second after the part's newest.
+
+        A part without rows gets one, a day older than the newest of all. The row's key.
+        """
+        raise HookMissingError("change_in_part", "no row of a part can be given a moment")
+
+    def add_part(self, rows: int) -> str:  # noqa: ARG002 - a hook
+        """Make a part with so many rows, whose last changes are older than those of all others; its key."""
+        raise HookMissingError("add_part", "no part can be added")
 
     def remove(self) -> str:
         """Remove a row; its key."""

@@ -65,6 +65,8 @@ def lint(tree: Path, files: Sequence[str]) -> list[ToolMessage]:
 def types(tree: Path, files: Sequence[str], cache: Path) -> list[ToolMessage]:
     """What ``mypy --strict`` says against the files; what they import is read too, and not judged.
 
+    The options are those of a plain ``mypy`` of the project, so that each uses what the other learned of packages.
+
     Args:
         tree: The shadow of the repository.
         files: Below it.
@@ -74,14 +76,15 @@ def types(tree: Path, files: Sequence[str], cache: Path) -> list[ToolMessage]:
         DependencyMissingError: mypy is not installed.
     """
     place = [] if "MYPY_CACHE_DIR" in os.environ else ["--cache-dir", str(cache)]
-    how = ["--strict", "--follow-imports=silent", "--output=json", "--no-error-summary", *place]
-    done = _tool(tree, "mypy", *how, *files)
-    messages = [_of_mypy(tree, line) for line in done.stdout.splitlines() if line.strip()]
+    done = _tool(tree, "mypy", "--strict", "--output=json", "--no-error-summary", *place, *files)
+    said = [_of_mypy(tree, line) for line in done.stdout.splitlines() if line.strip()]
+    messages = [each for each in said if each is not None]
     if done.returncode and not messages:
         return [
             ToolMessage("", 0, f"mypy ends with {done.returncode}: {done.stderr.strip()}", "Correct its configuration.")
         ]
-    return [each for each in messages if each is not None]
+    # A module elsewhere that cannot be parsed ends mypy before it looks at ours.
+    return [each for each in messages if each.path in {"", *files} or each.what.endswith("[syntax]")]
 
 
 def run_program(tree: Path, program: str, *arguments: str) -> dict[str, Any]:

@@ -6,15 +6,19 @@ import shutil
 import pytest
 
 from connector_kit.promote.promotion import promote
-from tests.connector_kit.promote.authored_notebook import notebook_of, repository, saved
+from tests.connector_kit.promote.authored_notebook import ROOT, notebook_of, repository, saved
 from tests.control_plane import locked
 
 
 @pytest.fixture(scope="session", autouse=True)
 def mypy_cache(request):
-    """Every promotion of these tests, in all workers, uses what mypy learned of packages before."""
+    """Every promotion of these tests, in all workers, uses what mypy learned of packages before, here or in the suite."""
+    place, ours = request.config.cache.mkdir("mypy"), ROOT / ".mypy_cache"
+    with locked(place):
+        if ours.is_dir() and not (place / "learned").exists():
+            shutil.copytree(ours, place / "learned")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MYPY_CACHE_DIR", str(request.config.cache.mkdir("mypy")))
+        patch.setenv("MYPY_CACHE_DIR", str(place / "learned"))
         yield
 
 

@@ -225,7 +225,7 @@ AUTHORED = {
         "TreeApi", "tasks", lists=TREE_LISTS, parents=TREE_PARENTS, unit='parent="projects",', timestamp="",
         unchecked='unchecked = {"acme.projects": "the tasks are read through them"}\n',
         methods='"projects": self.client.projects, "tasks": self.client.tasks', where="in one project",
-        settings='{"slice_parents": 4, "concurrency": 1}', location='PageLocation("/tasks", PageShape("values", next="next"))',
+        settings='{"slice_parents": 4}', location='PageLocation("/tasks", PageShape("values", next="next"))',
     ),
     "position": _authored(
         "PositionApi", "tickets", lists=POSITION_LIST, methods='"tickets": self.client.tickets',

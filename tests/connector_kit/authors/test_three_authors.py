@@ -20,6 +20,7 @@ from tests.architecture.rooms import ROOT
 from tests.connector_kit.authors import apis
 from tests.connector_kit.authors.cells import AUTHORED
 from tests.connector_kit.authors.terminal import LEFT_OUT, ONE_BY_ONE, Author
+from tests.connector_kit.promote.authored_notebook import types_of_ours
 from tests.connectors.ingestion import SiteIngestion
 from tests.exactness.executors import PROVE
 from tests.prefect_template import seed
@@ -58,7 +59,7 @@ def authored(request, tmp_path, monkeypatch):
     """Name of the API, and the promoted connector's package and test system."""
     name, root = request.param, tmp_path / "theirs"
     root.mkdir()
-    (root / "pyproject.toml").write_text(PROJECT.format(name=name))
+    (root / "pyproject.toml").write_text(PROJECT.format(name=name) + "\n" + types_of_ours())
     shutil.copy(Path(apis.__file__), root / "apis.py")
     monkeypatch.syspath_prepend(str(root))
     notebook = new("acme", root)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import wraps
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,6 +13,9 @@ from connectors.http.paging import Page, PageRequest
 from connectors.http.rows import RowReader
 from connectors.openshelf.client import OpenshelfClient
 from tests.connectors.openshelf.system import OpenshelfTestSystem
+
+if TYPE_CHECKING:
+    from connector_kit.checks.system import TestSystem
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 
@@ -24,7 +27,7 @@ class Mutant:
     name: str
     check_id: str
     plant: Plant
-    system_class: type[OpenshelfTestSystem] = OpenshelfTestSystem
+    system_class: type[TestSystem] = OpenshelfTestSystem
 
 
 def around(owner: Any, name: str, change: Callable[..., Any]) -> Plant:

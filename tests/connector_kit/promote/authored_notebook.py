@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -207,6 +208,14 @@ def repository(folder: Path) -> Path:
         shutil.copytree(ROOT / room, folder / room)
     shutil.copy(ROOT / "pyproject.toml", folder)
     return folder
+
+
+def types_of_ours() -> str:
+    """The tables of this repository that configure mypy, for another one: what it knows of packages then holds there."""
+    text = (ROOT / "pyproject.toml").read_text()
+    found = re.search(r"^\[tool\.mypy\].*?(?=^\[tool\.(?!mypy))", text, re.DOTALL | re.MULTILINE)
+    assert found is not None
+    return re.sub(r"^packages = .*\n", "", found[0], flags=re.MULTILINE)
 
 
 def saved(root: Path, data: dict, name: str = "acme") -> Path:

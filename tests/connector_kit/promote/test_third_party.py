@@ -10,7 +10,16 @@ import pytest
 from connector_kit.promote.problems import PromotionRefusedError
 from connector_kit.promote.promotion import build_only, promote
 from connector_kit.template.new import new
-from tests.connector_kit.promote.authored_notebook import CELLS, ROOT, contents, notebook_of, number, python, saved
+from tests.connector_kit.promote.authored_notebook import (
+    CELLS,
+    ROOT,
+    contents,
+    notebook_of,
+    number,
+    python,
+    saved,
+    types_of_ours,
+)
 
 pytestmark = pytest.mark.slow(2)
 
@@ -25,7 +34,10 @@ version = "1"  # the first
 
 [tool.other]
 key = 1
+
 """
+TYPES = types_of_ours()
+"""A third party without these is promoted to under `make prove`: authors/test_three_authors.py."""
 THEIRS = {"mapper": None, "units": '"""Datasets."""\n\n\nUNITS: tuple[str, ...] = ()', "source_2": None}
 THEIRS["system"] = CELLS["system"].replace("AcmeSource(AcmeConfig", "AcmeFactory(AcmeConfig")
 THEIRS["look"] = "AcmeFactory()"
@@ -57,7 +69,7 @@ SOURCE = '''
 def theirs(tmp_path):
     root = tmp_path / "theirs"
     root.mkdir()
-    (root / "pyproject.toml").write_text(PROJECT)
+    (root / "pyproject.toml").write_text(PROJECT + TYPES)
     return root
 
 
@@ -76,7 +88,7 @@ def test_modules_go_to_their_package_and_an_entry_point_names_them(theirs, folde
         "pyproject.toml",
         "notebooks/prototypes/acme.ipynb",
     }
-    wanted = PROJECT.replace('"http.zzz"', '"http.acme" = "acme_connectors.acme.source:FACTORY"\n"http.zzz"')
+    wanted = (PROJECT + TYPES).replace('"http.zzz"', '"http.acme" = "acme_connectors.acme.source:FACTORY"\n"http.zzz"')
     assert (theirs / "pyproject.toml").read_text() == wanted
     program = f"""
         import sys; sys.path[:0] = [{str(theirs / folder)!r}, {str(ROOT)!r}]
@@ -121,7 +133,7 @@ def test_a_repository_that_cannot_take_it(theirs, project, what):
 
 
 def test_a_table_of_entry_points_is_made(theirs):
-    (theirs / "pyproject.toml").write_text('[project]\nname = "acme-connectors"\nversion = "1"')
+    (theirs / "pyproject.toml").write_text('[project]\nname = "acme-connectors"\nversion = "1"\n' + TYPES)
     promote(saved(theirs, notebook_of(**THEIRS, source=SOURCE)), theirs, check=None)
     points = tomllib.loads((theirs / "pyproject.toml").read_text())["project"]["entry-points"]
     assert points == {"nucleus.connectors": {"http.acme": "acme_connectors.acme.source:FACTORY"}}

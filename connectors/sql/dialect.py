@@ -51,6 +51,10 @@ class Dialect(Protocol):
         """The expression that is compared and ordered; a text is compared to the letter, whatever its collation."""
         ...
 
+    def spelled(self, column: ColumnDescriptor) -> str:
+        """The expression whose text :func:`literal` reads back as the value; ordered as ``compared`` or not at all."""
+        ...
+
     def width(self, column: ColumnDescriptor) -> str:
         """The expression for a value's size in bytes."""
         ...

@@ -92,12 +92,13 @@ class TablePlanner:
         if not key or is_declared(key, now):
             return
         columns = [column_of(unit, name) for name in key]
-        shown = ", ".join(self.dialect.compared(column) for column in columns)
+        shown = ", ".join(self.dialect.spelled(column) for column in columns)
+        compared = ", ".join(self.dialect.compared(column) for column in columns)
         has_null = " OR ".join(f"{self.dialect.ident(name)} IS NULL" for name in key)
         conditions = filter_conditions(self.dialect, unit, policy)
         sql = (
             f"SELECT {shown}, count(*) FROM {self.dialect.table(unit.dataset)}{where(conditions)} "
-            f"GROUP BY {shown} HAVING count(*) > 1 OR max({has_null}) = 1 LIMIT 1"
+            f"GROUP BY {compared} HAVING count(*) > 1 OR max({has_null}) = 1 LIMIT 1"
         )
         for *value, rows in self.session.rows(sql, f"proving the key of {unit.unit_id}"):
             words = (None if part is None else str(part)[:120] for part in value)
@@ -202,7 +203,8 @@ class TablePlanner:
         """Every n-th row in the order of the key, so that the same table gives the same slices."""
         step = max(1, rows // min(MAX_SAMPLED, wanted * SAMPLED_PER_SLICE))
         compared = [self.dialect.compared(column_of(unit, name)) for name in columns]
-        keys = ", ".join(f"{expression} AS k{index}" for index, expression in enumerate(compared))
+        spelled = [self.dialect.spelled(column_of(unit, name)) for name in columns]
+        keys = ", ".join(f"{expression} AS k{index}" for index, expression in enumerate(spelled))
         inner = (
             f"SELECT {keys}, {self._width(unit)} AS w, row_number() OVER (ORDER BY {', '.join(compared)}) AS n "
             f"FROM {self.dialect.table(unit.dataset)}{where(conditions)}"

@@ -37,7 +37,7 @@ class TableSource(ABC):
     """What every source of tables does, whatever its database. A view is known to the process that opened it."""
 
     descriptor: ClassVar[EndpointDescriptor]
-    dialect: ClassVar[Dialect]
+    dialect: Dialect
 
     def __init__(self) -> None:
         self._views: dict[str, SharedView] = {}
@@ -161,9 +161,8 @@ class TableSource(ABC):
         conditions = filter_conditions(self.dialect, unit, UnitPolicy(filter=tuple(where)))
         names = [column.name for column in unit.columns]
         sql = f"{select(self.dialect, unit, names, conditions)} LIMIT {int(limit)}"
-        with self._in_view(None) as session:
-            rows = session.rows(sql, f"previewing {unit.unit_id}")
-        return self.dialect.staged(rows, list(unit.columns))
+        with self._in_view(None) as session, session.fetch(sql, f"previewing {unit.unit_id}") as fetch:
+            return self.dialect.staged(fetch(int(limit)), list(unit.columns))
 
     def close(self) -> None:  # noqa: B027 - a source that keeps connections has something to do here
         """Nothing is kept between calls; a view ends with its context."""

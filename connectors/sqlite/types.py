@@ -122,6 +122,10 @@ class SqliteDialect:
         """By bytes, whatever collation the column declares."""
         return f"{self.ident(column.name)} COLLATE BINARY"
 
+    def spelled(self, column: ColumnDescriptor) -> str:
+        """As it is compared."""
+        return self.compared(column)
+
     def width(self, column: ColumnDescriptor) -> str:
         """Bytes of the value's text or blob."""
         return f"length(CAST({self.ident(column.name)} AS BLOB))"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
+from sandbox.mariadb import SandboxMariaDb
 from sandbox.postgres import SandboxPostgres
 from sandbox.s3 import SandboxS3
 from tests.control_plane import control_plane
@@ -38,6 +39,15 @@ settings.load_profile("suite")
 def postgres() -> Iterator[SandboxPostgres]:
     """A running server with fsync off. Tests that stop or break a server start their own."""
     with SandboxPostgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[SandboxMariaDb]:
+    """A running server with a binary log; without the system's package the test is skipped, and CI has it."""
+    if (why := SandboxMariaDb.missing()) is not None:
+        pytest.skip(why)
+    with SandboxMariaDb() as server:
         yield server
 
 

@@ -11,7 +11,7 @@ import pymysql
 from pymysql.cursors import SSCursor
 
 from connectors.mysql.errors import LOST, number_of, translate
-from contracts.errors import IngestionError, SourceUnreachableError, SourceViewLostError
+from contracts.errors import IngestionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -188,9 +188,3 @@ def _tls(config: MySqlConfig) -> dict[str, Any]:
 def _text(value: Any) -> Any:
     return value.decode(errors="backslashreplace") if isinstance(value, bytes) else value
 
-
-def lost_view(error: SourceUnreachableError | None = None) -> SourceViewLostError:
-    """For a run whose view went with its connections."""
-    made = SourceViewLostError("The connections that share the view are gone", "Run again; it resumes under a new one.")
-    made.__cause__ = error
-    return made

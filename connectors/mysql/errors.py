@@ -6,7 +6,7 @@ Sources: MySQL manual, "Server Error Message Reference" and "Client Error Messag
 
 from __future__ import annotations
 
-import re
+import ssl
 from typing import TYPE_CHECKING
 
 from contracts import errors
@@ -61,7 +61,7 @@ def translate(error: Exception, doing: str) -> IngestionError:
     """
     number = number_of(error)
     kind = _BY_NUMBER.get(number, "passing" if number else "unreachable")
-    if number == 2003 and re.search(r"(?i)\bssl\b|certificate", str(error)):
+    if isinstance(getattr(error, "original_exception", error), ssl.SSLError):
         kind = "tls"
     return _CLASSES[kind](f"{doing}: {_words(error)}", _NEXT[kind], number=number)
 

@@ -9,14 +9,15 @@ from connectors.mysql import catalog
 from connectors.mysql.client import MySqlSession, reader
 from connectors.mysql.descriptor import DESCRIPTOR
 from connectors.mysql.types import MySqlDialect
+from connectors.mysql.views import open_view
 from connectors.sql.source import TableSource
-from connectors.sql.views import SharedView
 from contracts.catalog import CatalogSnapshot, DatasetDescriptor
 from contracts.endpoint import ConnectionReport
 
 if TYPE_CHECKING:
     from connectors.mysql.config import MySqlConfig
     from connectors.sql.dialect import TableSession
+    from connectors.sql.views import SharedView
 
 
 class MySqlSource(TableSource):
@@ -61,4 +62,4 @@ class MySqlSource(TableSource):
         return reader(self._config)
 
     def _shared_view(self) -> SharedView:
-        return SharedView([reader(self._config)], None, ())
+        return open_view(self._config)

@@ -83,6 +83,11 @@ class Dialect(Protocol):
 class TableSession(Protocol):
     """One connection, used by one thread at a time. Every failure is raised as an ``IngestionError``."""
 
+    @property
+    def lost(self) -> bool:
+        """True when the connection is of no more use, and what it saw is gone."""
+        ...
+
     def rows(self, sql: str, doing: str) -> list[tuple[Any, ...]]:
         """A small result."""
         ...

@@ -1,6 +1,6 @@
 """A MariaDB server on loopback from the installed package (Debian: ``mariadb-server-core``, ``mariadb-client-core``).
 
-Its data folder is a copy of one that is initialised once for each process. The binary log is on, so that several
+Its data folder is a copy of one that is initialised once. The binary log is on, so that several
 connections can tell whether they see the same moment.
 """
 
@@ -13,7 +13,6 @@ import subprocess
 import tempfile
 import time
 from contextlib import closing, suppress
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import quote
@@ -35,8 +34,6 @@ _SETTINGS = {
     "innodb-buffer-pool-size": "48M", "key-buffer-size": "1M", "aria-pagecache-buffer-size": "4M",
     "max-connections": "150", "character-set-server": "utf8mb4", "skip-name-resolve": "1",
 }  # fmt: skip
-_watches: list[subprocess.Popen[bytes]] = []
-"""Remove the template when this process is gone; they live as long as it does."""
 
 
 class SandboxMariaDb(Startable):
@@ -179,18 +176,36 @@ def _command(folder: Path) -> list[str]:
     return [str(_program(_SERVER)), "--no-defaults", *user, *places, f"--init-file={folder / 'accounts.sql'}"]
 
 
-@cache
 def _template() -> Path:
-    """A folder with an initialised data folder, removed when this process is gone."""
-    folder = Path(tempfile.mkdtemp(prefix="nucleus-mariadb-template-"))
-    _watches.append(on_owner_death('rm -rf "$1"', str(folder)))
+    """An initialised data folder, made once for each user and version: it takes seconds, and a copy of it none.
+
+    It stays in the temporary folder; whoever makes it at the same time as another keeps the other's.
+    """
+    server = Path(str(_program(_SERVER))).stat()
+    place = Path(tempfile.gettempdir()) / f"nucleus-mariadb-{os.getuid()}-{int(server.st_mtime)}-{server.st_size}"
+    if not place.exists():
+        made = Path(tempfile.mkdtemp(prefix="nucleus-mariadb-template-"))
+        try:
+            _initialise(made / "data")
+            made.rename(place)
+        except OSError:
+            if not place.exists():
+                raise
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+    if place.is_symlink() or place.stat().st_uid != os.getuid():
+        message = f"{place} is somebody else's: remove it"
+        raise RuntimeError(message)
+    return place
+
+
+def _initialise(data: Path) -> None:
     how = ["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db", "--innodb-log-file-size=8M"]
-    command = [str(_program(_INSTALL)), *how, f"--datadir={folder / 'data'}"]
+    command = [str(_program(_INSTALL)), *how, f"--datadir={data}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         message = f"{_INSTALL}: {done.stdout[-1000:]}{done.stderr[-1000:]}"
         raise RuntimeError(message)
-    return folder
 
 
 def _ident(name: str) -> str:

@@ -76,14 +76,20 @@ def datasets(session: TableSession, among: Sequence[str], only: str | None = Non
     ]
 
 
+def engines(session: TableSession) -> set[str]:
+    """Engines of all tables of users that the account can see: a view may read any of them."""
+    system = ", ".join(map(_QUOTE, sorted(_SYSTEM)))
+    users = f"ENGINE IS NOT NULL AND TABLE_SCHEMA NOT IN ({system})"
+    sql = f"SELECT DISTINCT ENGINE FROM information_schema.TABLES WHERE {users}"
+    return {engine for (engine,) in session.rows(sql, "listing engines")}
+
+
 def dataset_id(namespace: str, name: str) -> str:
     """``database.table``; names with a dot or a quote in them are quoted, so that ids stay unique."""
     return ".".join(f'"{part}"' if "." in part or '"' in part else part for part in (namespace, name))
 
 
-def _dataset(
-    row: Sequence[Any], columns: Sequence[ColumnDescriptor], keys: dict[str, list[str | None]]
-) -> DatasetDescriptor:
+def _dataset(row: Sequence[Any], columns: Sequence[ColumnDescriptor], keys: dict[str, list[str]]) -> DatasetDescriptor:
     namespace, name, kind, engine, comment, rows, size = row
     never_null = {column.name for column in columns if not column.nullable}
     whole = {index: tuple(names) for index, names in keys.items() if never_null.issuperset(names)}
@@ -95,8 +101,8 @@ def _dataset(
         namespace=namespace,
         name=name,
         columns=tuple(columns),
-        primary_key=primary,  # type: ignore[arg-type]
-        unique_keys=tuple(sorted(set(whole.values()) - {primary}, key=len)),  # type: ignore[arg-type]
+        primary_key=primary,
+        unique_keys=tuple(sorted(set(whole.values()) - {primary}, key=len)),
         comment=(comment or None) if is_table else None,
         rows_estimate=int(rows) if is_table and rows is not None else None,
         bytes_estimate=int(size) if is_table and size is not None else None,
@@ -127,8 +133,8 @@ def _columns(found: Iterable[Sequence[Any]], as_json: set[tuple[str, str, str]])
     return columns
 
 
-def _keys(found: Iterable[Sequence[Any]]) -> dict[Name, dict[str, list[str | None]]]:
-    keys: dict[Name, dict[str, list[str | None]]] = defaultdict(lambda: defaultdict(list))
+def _keys(found: Iterable[Sequence[Any]]) -> dict[Name, dict[str, list[str]]]:
+    keys: dict[Name, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for namespace, table, index, column in found:
         keys[namespace, table][index].append(column)
     return keys

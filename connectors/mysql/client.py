@@ -43,7 +43,8 @@ class MySqlSession:
     """
 
     def __init__(self, connection: Connection[Any], config: MySqlConfig) -> None:
-        self._connection, self._config = connection, config
+        self._connection: Any = connection  # its stubs leave out what is needed of it
+        self._config = config
         self.lost = False
 
     @property
@@ -75,12 +76,13 @@ class MySqlSession:
     def _let_go(self, cursor: SSCursor) -> None:
         """End the query on the server, if it still sends, so that the session can be used again."""
         result = self._connection._result  # noqa: SLF001 - the driver tells nobody whether rows are left
-        if not self.lost and result is not None and result.unbuffered_active:
+        sends = not self.lost and result is not None and result.unbuffered_active
+        if sends:
             with suppress(IngestionError), closing(connect(self._config)) as other:
                 other.execute(f"KILL QUERY {self.thread_id}", "ending a query")
         with suppress(pymysql.Error):
             cursor.close()
-        if not self.lost and result is not None and cursor.connection is None:
+        if sends:
             with suppress(pymysql.Error), closing(self._connection.cursor()) as quiet:
                 quiet.execute("DO 0")  # takes a signal that came too late
 
@@ -160,7 +162,7 @@ def _set_up(session: MySqlSession, doing: str) -> None:
 
 def _keep_alive(connection: Connection[Any]) -> None:
     """A server that vanished without a word is noticed in a minute, not in the hours an operating system waits."""
-    sock = connection._sock  # noqa: SLF001 - the driver has no setting for it
+    sock = getattr(connection, "_sock", None)
     if sock is not None and sock.family != socket.AF_UNIX:
         for name, value in _KEEPALIVE.items():
             if hasattr(socket, name):
@@ -187,4 +189,3 @@ def _tls(config: MySqlConfig) -> dict[str, Any]:
 
 def _text(value: Any) -> Any:
     return value.decode(errors="backslashreplace") if isinstance(value, bytes) else value
-

@@ -1,4 +1,4 @@
-"""Who is in the middle of a transaction, so that a row that becomes visible late, with an old cursor value, is not lost.
+"""Who is in the middle of a transaction: a row that becomes visible late, with an old cursor value, must not be lost.
 
 InnoDB lists its transactions in ``information_schema.innodb_trx``, once they have read or written; a statement that has
 done neither yet has fixed its ``NOW()`` already, and is in the process list. So both are read, the statements first:
@@ -58,7 +58,7 @@ class Look:
     """Who was at work at one moment.
 
     Attributes:
-        began_us: By name, when a transaction began at the earliest, on the server's clock; None where that is not known.
+        began_us: By name, when a transaction began at the earliest, on the server's clock; None where nobody knows.
         counter: InnoDB's counter of transactions.
         applies: Whether the server applies the transactions of another one, which lists them.
         at: When the look began, in UTC on the server's clock, as text.

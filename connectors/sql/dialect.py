@@ -63,6 +63,10 @@ class Dialect(Protocol):
         """The expression for how a value is spelled, where the database keeps moments as they were written."""
         ...
 
+    def estimated_rows(self, session: TableSession, sql: str, doing: str) -> int | None:
+        """How many rows a query of one table gives by the database's statistics; None where it has none."""
+        ...
+
     def can_be_cursor(self, column: ColumnDescriptor) -> bool:
         """True for a type whose order is the order of change."""
         ...

@@ -55,6 +55,10 @@ class TableSource(ABC):
     def _datasets(self, session: TableSession, only: tuple[str, str] | None = None) -> list[DatasetDescriptor]:
         """What can be read, or the one dataset of that namespace and name."""
 
+    def _outside_views(self, session: TableSession, now: DatasetDescriptor) -> str | None:  # noqa: ARG002 - a database's own
+        """Why the dataset's rows change inside a view, in a sentence; None where they do not."""
+        return None
+
     def list_units(self, catalog: CatalogSnapshot) -> tuple[EndpointUnitDescriptor, ...]:
         """One unit per catalogued dataset."""
         return units_of(catalog, self.dialect.can_be_cursor)
@@ -78,7 +82,9 @@ class TableSource(ABC):
         view = self._view(request.view)
         with view.session() as session:
             now = self._now(session, request.unit)
-            return TablePlanner(self.dialect, session, view.seen, view.notes).plan(request, now)
+            outside = None if now is None else self._outside_views(session, now)
+            seen, notes = (view.seen, view.notes) if outside is None else (None, (*view.notes, outside))
+            return TablePlanner(self.dialect, session, seen, notes).plan(request, now)
 
     def export(self, plan: IngestionPlan, piece: IngestionSlice, view: str | None = None) -> Iterator[pl.DataFrame]:
         """Frames of about 8 MiB."""

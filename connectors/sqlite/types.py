@@ -20,6 +20,7 @@ from contracts.errors import SourceValueError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from connectors.sql.dialect import TableSession
     from contracts.catalog import ColumnDescriptor, DatasetDescriptor, LogicalType
 
 _BY_NAME: tuple[tuple[str, LogicalType], ...] = (
@@ -136,6 +137,10 @@ class SqliteDialect:
         if column.logical_type == "int64":
             return f"typeof({name})"
         return f"typeof({name}) || length({name}) || substr({name}, 11, 1)"
+
+    def estimated_rows(self, session: TableSession, sql: str, doing: str) -> int | None:  # noqa: ARG002 - the protocol's
+        """A file has no statistics unless it was analysed."""
+        return None
 
     def can_be_cursor(self, column: ColumnDescriptor) -> bool:
         """Whole numbers, dates and timestamps."""

@@ -19,14 +19,16 @@ if TYPE_CHECKING:
     from connectors.sql.settled import CursorObservation
     from contracts.unit import EndpointUnitDescriptor
 
-_MOMENTS = ("date", "timestamp", "timestamptz")
+_MOMENTS = ("timestamp", "timestamptz")
+_DAY = len("2024-01-31")
 
 
 def bound(unit: EndpointUnitDescriptor, cursor: Sequence[str], seen: CursorObservation | None) -> str | None:
     """The highest value a watermark may reach, as text; None when the type or the view sets no bound."""
-    if not cursor or seen is None or column_of(unit, cursor[0]).logical_type not in _MOMENTS:
+    if not cursor or seen is None or seen.view_at is None:
         return None
-    return seen.view_at
+    kind = column_of(unit, cursor[0]).logical_type
+    return seen.view_at[:_DAY] if kind == "date" else seen.view_at if kind in _MOMENTS else None
 
 
 def not_ahead(before: Watermark, limit: str | None) -> Watermark:

@@ -217,14 +217,19 @@ class TablePlanner:
         step = max(1, rows // min(MAX_SAMPLED, wanted * SAMPLED_PER_SLICE))
         compared = [self.dialect.compared(column_of(unit, name)) for name in columns]
         spelled = [self.dialect.spelled(column_of(unit, name)) for name in columns]
-        keys = ", ".join(f"{expression} AS k{index}" for index, expression in enumerate(spelled))
+        # A database may take a name after ORDER BY for the alias rather than for the column.
+        weight, number, *names = (
+            self.dialect.ident(f"nucleus {word}") for word in ("w", "n", *map(str, range(len(columns))))
+        )
+        keys = ", ".join(f"{expression} AS {name}" for expression, name in zip(spelled, names, strict=True))
         inner = (
-            f"SELECT {keys}, {self._width(unit)} AS w, row_number() OVER (ORDER BY {', '.join(compared)}) AS n "
+            f"SELECT {keys}, {self._width(unit)} AS {weight}, "
+            f"row_number() OVER (ORDER BY {', '.join(compared)}) AS {number} "
             f"FROM {self.dialect.table(unit.dataset)}{where(conditions)}"
         )
-        names = ", ".join(f"k{index}" for index in range(len(columns)))
         found = self.session.rows(
-            f"SELECT {names}, w FROM ({inner}) t WHERE n % {step} = 0 ORDER BY n", f"sampling {unit.unit_id}"
+            f"SELECT {', '.join(names)}, {weight} FROM ({inner}) t WHERE {number} % {step} = 0 ORDER BY {number}",
+            f"sampling {unit.unit_id}",
         )
         return ranges.Sample(
             keys=[tuple(str(part) for part in row[:-1]) for row in found], weights=[int(row[-1]) for row in found]

@@ -7,6 +7,8 @@ Elsewhere they are the same when no transaction ended while they were opened. No
 
 from __future__ import annotations
 
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from connectors.mysql.client import MySqlSession, begin, connect
@@ -46,17 +48,14 @@ def _opened(config: MySqlConfig, sessions: list[MySqlSession]) -> SharedView:
     before = look(config, ours, counter_first=True)
     applies = before is None or before.applies
     after: Look | None = None
-    common = len(sessions) == 1 or _at_one_position(sessions, may_apply=applies)
-    if not common and before is not None and not applies:
+    together = _at_one_position(sessions, may_apply=applies) if len(sessions) > 1 else sessions
+    if len(together) == 1 < len(sessions) and before is not None and not applies:
         before, after = _while_quiet(config, sessions, before)
-        common = after is not None
-    if not common:
-        for session in sessions[1:]:
-            session.close()
-        del sessions[1:]
+        together = sessions if after is not None else together
+    notes = (_ONE_READER,) if len(together) == 1 < len(sessions) else ()
+    _keep(sessions, together)
     if len(sessions) == 1:
         begin(sessions[0])
-    notes = () if common else (_ONE_READER,)
     if before is None:
         return SharedView(sessions, None, (*notes, _MAY_NOT_LOOK))
     if applies:
@@ -67,21 +66,43 @@ def _opened(config: MySqlConfig, sessions: list[MySqlSession]) -> SharedView:
     return SharedView(sessions, observation(before, after), notes)
 
 
-def _at_one_position(sessions: Sequence[MySqlSession], *, may_apply: bool) -> bool:
-    """Whether all of them have a snapshot of one position of a binary log that holds every transaction."""
+def _keep(sessions: list[MySqlSession], kept: Sequence[MySqlSession]) -> None:
+    """Close the others."""
+    for session in set(sessions) - set(kept):
+        session.close()
+    sessions[:] = kept
+
+
+def _at_one_position(sessions: Sequence[MySqlSession], *, may_apply: bool) -> list[MySqlSession]:
+    """Those that have a snapshot of one position of a binary log that holds every transaction: all, most, or one."""
     if may_apply:
         own_and_applied = {value for _, value in sessions[0].rows(_VARIABLES, "asking for the binary log")}
         if "ON" not in own_and_applied:
-            return False
+            return [sessions[0]]
+    best = [sessions[0]]
     for _ in range(_BINLOG_TRIES):
+        _begin_together(sessions)
+        groups: dict[tuple[str, ...], list[MySqlSession]] = defaultdict(list)
         for session in sessions:
-            begin(session)
-        positions = {tuple(session.rows(_POSITION, "asking for the binary log")) for session in sessions}
-        if not all(len(position) == 2 and all(value for _, value in position) for position in positions):
-            return False
-        if len(positions) == 1:
-            return True
-    return False
+            groups[_position(session)].append(session)
+        if () in groups:
+            return [sessions[0]]
+        best = max(groups.values(), key=len)
+        if len(best) == len(sessions):
+            break
+    return best
+
+
+def _position(session: MySqlSession) -> tuple[str, ...]:
+    """File and offset of the binary log that the session's snapshot shows; () where the server does not say."""
+    values = tuple(str(value) for _, value in session.rows(_POSITION, "asking for the binary log"))
+    return values if len(values) == 2 and all(values) else ()
+
+
+def _begin_together(sessions: Sequence[MySqlSession]) -> None:
+    """A snapshot for each, at as nearly one moment as threads can."""
+    with ThreadPoolExecutor(len(sessions)) as pool:
+        list(pool.map(begin, sessions))
 
 
 def _while_quiet(
@@ -91,8 +112,7 @@ def _while_quiet(
     ours = [session.thread_id for session in sessions]
     first: Look | None = before
     for _ in range(_QUIET_TRIES):
-        for session in sessions:
-            begin(session)
+        _begin_together(sessions)
         after = look(config, ours, counter_first=False)
         if first is not None and after is not None and is_quiet(first, after):
             return first, after

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 LATE = "late"
 LATE_TABLE = (
-    f"CREATE TABLE {LATE} (id bigint PRIMARY KEY, version bigint NOT NULL, changed_at timestamp(6) NOT NULL, "
-    "turn bigint NOT NULL, KEY (changed_at), KEY (turn))",
+    f"CREATE TABLE {LATE} (id bigint PRIMARY KEY, version bigint, changed_at timestamp(6) NOT NULL, turn bigint)",
+    f"ALTER TABLE {LATE} ADD KEY (changed_at), ADD KEY (turn)",
     "CREATE SEQUENCE turns",
     f"INSERT INTO {LATE} SELECT seq, 0, NOW(6), NEXTVAL(turns) FROM seq_1_to_60",
 )

@@ -13,7 +13,7 @@ from sandbox.mariadb import SandboxMariaDb
 from sandbox.postgres import SandboxPostgres
 from sandbox.s3 import SandboxS3
 from tests.control_plane import control_plane
-from tests.selection import _only_marked_tests_start_servers, pytest_collection_modifyitems
+from tests.selection import _only_marked_tests_start_servers, pytest_collection_modifyitems, require_mariadb
 from tests.waiting import _no_process_is_left
 
 if TYPE_CHECKING:
@@ -44,9 +44,8 @@ def postgres() -> Iterator[SandboxPostgres]:
 
 @pytest.fixture(scope="session")
 def mariadb() -> Iterator[SandboxMariaDb]:
-    """A running server with a binary log; without the system's package the test is skipped, and CI has it."""
-    if (why := SandboxMariaDb.missing()) is not None:
-        pytest.skip(why)
+    """A running server with a binary log."""
+    require_mariadb()
     with SandboxMariaDb() as server:
         yield server
 

@@ -91,6 +91,15 @@ def heaviest_first(items: list[pytest.Item], processes: int) -> list[pytest.Item
     return [item for pile in piles for item in pile]
 
 
+def require_mariadb() -> None:
+    """Skip where the system's package is not installed; in CI, which installs it, that is a failure."""
+    why = SandboxMariaDb.missing()
+    if why is not None and os.environ.get("NUCLEUS_REQUIRE_MARIADB"):
+        pytest.fail(why)
+    if why is not None:
+        pytest.skip(why)
+
+
 @pytest.fixture(autouse=True)
 def _only_marked_tests_start_servers(request: pytest.FixtureRequest) -> Iterator[None]:
     """A server that an unmarked test starts would make the fast part slow in silence."""

@@ -7,6 +7,7 @@ import papermill
 import pytest
 
 from tests.notebooks.shown import ROOT, dull, executed, outputs, untidy
+from tests.selection import require_mariadb
 
 TOURS = sorted((ROOT / "notebooks" / "tours").glob("*.ipynb"))
 STAGES = {"plan", "export", "stage", "map", "upsert"}
@@ -19,6 +20,13 @@ def test_each_connector_and_each_stage_has_a_tour():
     tours = {path.stem for path in TOURS}
     assert (connectors | STAGES) - tours - prototypes == set()
     assert tours - connectors - STAGES == set(), "a tour of something that is not there any more"
+
+
+@pytest.fixture
+def addresses(tour, addresses):
+    if "mysql_url" in papermill.inspect_notebook(tour):
+        require_mariadb()
+    return addresses
 
 
 @named

@@ -16,6 +16,7 @@ from contracts.errors import IngestionError, SourcePrivilegeError, SourceUnreach
 from contracts.unit import UnitPolicy
 from sandbox.mariadb import SandboxMariaDb
 from tests.connectors.mysql.moving import DATABASE, MariaDbIngestion
+from tests.selection import require_mariadb
 
 if TYPE_CHECKING:
     from connectors.mysql.source import MySqlSource
@@ -58,8 +59,7 @@ def test_connections_share_a_moment_while_others_commit(moving):
 @pytest.fixture(scope="module")
 def without_log():
     """A server that writes no binary log."""
-    if (why := SandboxMariaDb.missing()) is not None:
-        pytest.skip(why)
+    require_mariadb()
     with SandboxMariaDb(settings={"skip-log-bin": "1"}) as server:
         yield server
 

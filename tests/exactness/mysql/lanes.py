@@ -30,7 +30,7 @@ MOST_ROWS = 400
 
 
 @dataclass
-class Open:
+class MariaDbTransaction:
     """A transaction in progress, or a prepared one: the rows it has locked and the versions it gave them."""
 
     xa: str | None = None
@@ -38,7 +38,7 @@ class Open:
     writes: dict[int, int] = field(default_factory=dict)
 
 
-class Traffic:
+class MariaDbTraffic:
     """Several connections, driven act by act; the counterpart of the one for PostgreSQL.
 
     Attributes:
@@ -49,8 +49,8 @@ class Traffic:
     def __init__(self, server: SandboxMariaDb, database: str, chance: random.Random, lanes: int = 6) -> None:
         self._server, self._database, self._chance = server, database, chance
         self._connections: list[Connection[Any]] = [server.connect(database) for _ in range(lanes)]
-        self._open: dict[int, Open] = {}
-        self._prepared: dict[str, Open] = {}
+        self._open: dict[int, MariaDbTransaction] = {}
+        self._prepared: dict[str, MariaDbTransaction] = {}
         self.committed: dict[int, int] = dict.fromkeys(range(1, 61), 0)
         self._known, self._version = 60, 0
         self.acts: list[str] = []
@@ -94,7 +94,7 @@ class Traffic:
             connection.close()
 
     def _begin(self, lane: int) -> None:
-        opened = Open(xa=f"x{len(self.acts)}" if self._chance.random() < 0.4 else None)
+        opened = MariaDbTransaction(xa=f"x{len(self.acts)}" if self._chance.random() < 0.4 else None)
         self._say(lane, f"XA START '{opened.xa}'" if opened.xa else "BEGIN")
         if self._chance.random() < 0.4:
             # A value that was taken long before it is written: the transaction has read by then.
@@ -145,7 +145,7 @@ class Traffic:
             self._say(free, f"XA {how} '{name}'")
             self._settle(self._prepared.pop(name), how)
 
-    def _settle(self, ended: Open, how: str) -> None:
+    def _settle(self, ended: MariaDbTransaction, how: str) -> None:
         if how == "COMMIT":
             self.committed.update(ended.writes)
             self.commits += bool(ended.writes)
@@ -157,7 +157,7 @@ class Traffic:
             return cursor.fetchall()
 
 
-class Stream:
+class MariaDbStream:
     """A thread that writes rows of its own without asking anybody; use as a context."""
 
     def __init__(self, server: SandboxMariaDb, database: str, lane: int, seed: int) -> None:

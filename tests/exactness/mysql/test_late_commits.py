@@ -20,7 +20,7 @@ from connectors.sql.settled import CursorObservation, Watermark
 from tests.connectors.mysql.moving import DATABASE, MariaDbIngestion
 from tests.exactness.executors import PROVE
 from tests.exactness.moving import seeded
-from tests.exactness.mysql.lanes import LATE, LATE_TABLE, Stream, Traffic
+from tests.exactness.mysql.lanes import LATE, LATE_TABLE, MariaDbStream, MariaDbTraffic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -42,12 +42,12 @@ def moving(mariadb: SandboxMariaDb, database: str) -> Iterator[MariaDbIngestion]
     mariadb.drop_database(DATABASE)
 
 
-class Rounds:
+class MariaDbRounds:
     """Incremental runs of a MariaDB table under traffic, each one checked."""
 
     def __init__(self, moving: MariaDbIngestion, cursor: str, seed: int) -> None:
         self.moving, self.cursor, self.chance = moving, cursor, seeded(seed)
-        self.traffic = Traffic(moving.server, DATABASE, self.chance)
+        self.traffic = MariaDbTraffic(moving.server, DATABASE, self.chance)
         self.asked = moving.request(LATE, "incremental", cursor_columns=(cursor,))
         self.reread = 0
 
@@ -61,7 +61,7 @@ class Rounds:
         checkpoint = self.moving.checkpoints.get(self.asked.ref.unit_id)
         return self.moving.execute(self.asked.model_copy(update={"checkpoint": checkpoint}))
 
-    def round(self, streams: Sequence[Stream] = ()) -> dict[int, tuple[int, int]]:
+    def round(self, streams: Sequence[MariaDbStream] = ()) -> dict[int, tuple[int, int]]:
         """Acts, a run, and the rows it lost: id -> (committed before it began, found in the sink)."""
         for _ in range(self.chance.randint(6, 16)):
             self.traffic.act()
@@ -77,12 +77,12 @@ class Rounds:
 @pytest.mark.parametrize(("cursor", "seed"), [("changed_at", 1), ("turn", 2)])
 def test_no_row_is_lost(moving: MariaDbIngestion, monkeypatch: pytest.MonkeyPatch, cursor: str, seed: int) -> None:
     """Every round; then, when all is quiet, both sides are equal and only ties are read again."""
-    rounds = Rounds(moving, cursor, seed)
+    rounds = MariaDbRounds(moving, cursor, seed)
     _meddle_between_observations(monkeypatch, rounds)
     with ExitStack() as stack:
         stack.callback(rounds.traffic.close)
         with ExitStack() as writing:
-            lanes = [Stream(moving.server, DATABASE, lane, seed * 10 + lane) for lane in (1, 2)]
+            lanes = [MariaDbStream(moving.server, DATABASE, lane, seed * 10 + lane) for lane in (1, 2)]
             streams = [writing.enter_context(lane) for lane in lanes]
             for number in range(ROUNDS):
                 lost = rounds.round(streams)
@@ -110,7 +110,7 @@ def test_a_naive_watermark_loses_rows(
         return Watermark(columns=before.columns, scope=before.scope, settled=reached)
 
     monkeypatch.setattr(planner, "advanced", naive)
-    rounds = Rounds(moving, cursor, seed)
+    rounds = MariaDbRounds(moving, cursor, seed)
     with ExitStack() as stack:
         stack.callback(rounds.traffic.close)
         lost = next((found for found in (rounds.round() for _ in range(NAIVE_ROUNDS)) if found), {})
@@ -119,7 +119,7 @@ def test_a_naive_watermark_loses_rows(
 
 def test_a_prepared_transaction_without_a_connection_is_awaited(moving: MariaDbIngestion) -> None:
     """Nobody holds it any more, and its rows are of old."""
-    rounds = Rounds(moving, "turn", 5)
+    rounds = MariaDbRounds(moving, "turn", 5)
     rounds.traffic.close()
     with closing(moving.server.connect(DATABASE)) as connection, closing(connection.cursor()) as cursor:
         turn = moving.write("SELECT NEXTVAL(turns)")[0][0]
@@ -139,7 +139,7 @@ def test_a_prepared_transaction_without_a_connection_is_awaited(moving: MariaDbI
 
 def test_a_list_that_somebody_else_keeps_old_is_not_believed(moving: MariaDbIngestion) -> None:
     """A monitor that polls ``innodb_trx`` keeps the server from renewing it: a writer that began since is not in it."""
-    rounds = Rounds(moving, "turn", 6)
+    rounds = MariaDbRounds(moving, "turn", 6)
     rounds.traffic.close()
     stop = threading.Event()
 
@@ -167,7 +167,7 @@ def test_a_list_that_somebody_else_keeps_old_is_not_believed(moving: MariaDbInge
     assert moving.query(f'SELECT version FROM "{DATABASE}".{LATE} WHERE id = 2') == [(2,)]
 
 
-def _meddle_between_observations(monkeypatch: pytest.MonkeyPatch, rounds: Rounds) -> None:
+def _meddle_between_observations(monkeypatch: pytest.MonkeyPatch, rounds: MariaDbRounds) -> None:
     """Writers also act right before and right after each of the questions of which a look is made."""
     for name in ("_statements", "_status", "_transactions"):
         looking = getattr(watermark, name)

@@ -28,7 +28,9 @@ _ONE_READER = (
     "after slice."
 )
 _MAY_NOT_LOOK = "The account may not see who is at work (GRANT PROCESS), so nothing settles."
-_APPLIES = "The server applies another one's transactions and does not know which of those are still open there."
+_APPLIES = (
+    "The server may apply another one's transactions and does not know which are still open there: nothing settles."
+)
 
 
 def open_view(config: MySqlConfig) -> SharedView:

@@ -41,8 +41,12 @@ if TYPE_CHECKING:
 CACHE_S = 0.12
 """The list of transactions is renewed when nobody has read it for a tenth of a second."""
 _TRIES = 5
-_IDLE = {"Sleep", "Daemon", "Binlog Dump", "Binlog Dump GTID"}
+_DAEMON = "Daemon"
+_IDLE = {"Sleep", _DAEMON, "Binlog Dump", "Binlog Dump GTID"}
 _APPLIER = "system user"
+"""Of threads that apply what another server, or another node of a cluster, has committed."""
+_READS_ONLY = "SELECT @@GLOBAL.read_only <> 0 OR @@GLOBAL.innodb_read_only <> 0"
+"""A replica may have stopped to apply, or share the storage of the server that writes."""
 _PASSED = "passed/"
 """Begins the name of whoever committed unseen: it has ended by the next look."""
 _TRANSACTIONS = """
@@ -152,8 +156,9 @@ def _counter(status: str) -> int:
 def _statements(session: MySqlSession) -> tuple[set[int], bool]:
     """Threads in the middle of a statement, and whether some of them apply another server's transactions."""
     processes = session.rows("SHOW PROCESSLIST", "listing statements")
-    busy = [(int(row[0]), row[1]) for row in processes if row[4] not in _IDLE]
-    return {thread for thread, _ in busy}, any(user == _APPLIER for _, user in busy)
+    applies = any(row[1] == _APPLIER and row[4] != _DAEMON for row in processes)
+    ((reads_only,),) = session.rows(_READS_ONLY, "asking whether the server is a replica")
+    return {int(row[0]) for row in processes if row[4] not in _IDLE}, applies or reads_only != "0"
 
 
 def _transactions(session: MySqlSession, base_us: int) -> tuple[Names, set[int]] | None:

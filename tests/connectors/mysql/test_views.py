@@ -14,6 +14,7 @@ from connectors.sql.settled import Watermark
 from contracts.endpoint import PlanRequest
 from contracts.errors import IngestionError, SourcePrivilegeError, SourceUnreachableError, SourceViewLostError
 from contracts.unit import UnitPolicy
+from flows.stages.plan import make_plan
 from sandbox.mariadb import SandboxMariaDb
 from tests.connectors.mysql.moving import DATABASE, MariaDbIngestion
 from tests.selection import require_mariadb
@@ -102,6 +103,17 @@ def test_without_the_privilege_nothing_settles_and_the_run_says_so(moving):
         assert plan.notes == ()
         assert Watermark.model_validate(plan.checkpoint_after).highest == "100"
     assert moving.execute(moving.request("t", **how)).notes == ()
+
+
+def test_a_replica_settles_nothing(moving):
+    """A server that only reads may be one; so may one that has threads which apply."""
+    moving.write(*TABLE, "SET GLOBAL read_only = 1")
+    try:
+        plan = make_plan(moving.source, moving.request("t", "incremental", cursor_columns=("n",)), None)
+    finally:
+        moving.write("SET GLOBAL read_only = 0")
+    assert any("another one's transactions" in note for note in plan.notes)
+    assert Watermark.model_validate(plan.checkpoint_after).settled is None
 
 
 def test_an_account_sees_what_it_may_select(moving):

@@ -29,6 +29,7 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
         "http.jira": "connectors.jira.factory:FACTORY",
         "http.onedrive": "connectors.onedrive.factory:FACTORY",
         "http.openshelf": "connectors.openshelf.source:FACTORY",
+        "jdbc.mysql": "connectors.mysql.factory:FACTORY",
         "jdbc.postgres": "connectors.postgres.factory:FACTORY",
         "jdbc.sqlite": "connectors.sqlite.factory:FACTORY",
         "object.parquet": "connectors.object_parquet.factory:FACTORY",
@@ -36,7 +37,12 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
     }
 )
 ALIASES: Mapping[str, str] = MappingProxyType(
-    {"jira.http": "http.jira", "onedrive.http": "http.onedrive", "postgres.jdbc": "jdbc.postgres"}
+    {
+        "jira.http": "http.jira",
+        "mysql.jdbc": "jdbc.mysql",
+        "onedrive.http": "http.onedrive",
+        "postgres.jdbc": "jdbc.postgres",
+    }
 )
 
 _log = logging.getLogger(__name__)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from sandbox.confluence import ConfluenceSite, SandboxConfluence
 from sandbox.data import create_every_type
 from sandbox.jira import JiraSite, SandboxJira
+from sandbox.mariadb import SandboxMariaDb
 from sandbox.onedrive import DriveSite, SandboxOneDrive
 from sandbox.openshelf import SandboxOpenshelf, ShelfSite
 from sandbox.postgres import SandboxPostgres
@@ -61,11 +62,23 @@ COMMENT ON TABLE visits IS 'Somebody looked at a page';
 ANALYZE;
 """
 
+_GOODS = """
+CREATE TABLE goods (
+    id int PRIMARY KEY, name varchar(40) NOT NULL, price decimal(10,2), on_sale tinyint(1), hours time, delivered date,
+    changed timestamp(6) NOT NULL DEFAULT NOW(6) ON UPDATE NOW(6), KEY (changed)
+) COMMENT 'What can be bought';
+INSERT INTO goods (id, name, price, on_sale, hours, delivered)
+SELECT seq, CONCAT('thing ', seq), seq / 4, seq % 2, SEC_TO_TIME(seq * 60), '2026-01-01' + INTERVAL seq % 300 DAY
+FROM seq_1_to_20000;
+ANALYZE TABLE goods
+"""
+
 
 @contextmanager
 def sandboxes() -> Iterator[dict[str, str]]:
     """Everything started, ended with the context. Gives what the tours' ``parameters`` cells ask for, by name."""
     with (
+        ExitStack() as stack,
         SandboxPostgres() as postgres,
         SandboxOpenshelf(ShelfSite(), latency_s=0.003) as shelf,
         SandboxJira(JiraSite(projects=("AND", "OPS", "WEB"), issues=600, zone="Asia/Kolkata")) as site,
@@ -75,7 +88,9 @@ def sandboxes() -> Iterator[dict[str, str]]:
         shop, lake = postgres.create_database(SHOP), postgres.create_database(LAKE)
         postgres.psql(_SHOP, database=SHOP)
         create_every_type(postgres, SHOP, TYPE_ROWS)
+        mysql = {} if SandboxMariaDb.missing() else {"mysql_url": _filled(stack.enter_context(SandboxMariaDb()))}
         yield {
+            **mysql,
             "shop_url": shop,
             "lake_url": lake,
             "openshelf_url": shelf.url,
@@ -93,3 +108,10 @@ def sandboxes() -> Iterator[dict[str, str]]:
             "onedrive_client_secret": drives.client_secret,
             "onedrive_drive_ids": ",".join(one.drive_id for one in drives.site.drives()),
         }
+
+
+def _filled(mariadb: SandboxMariaDb) -> str:
+    """The URL of a shop of another kind."""
+    url = mariadb.create_database(SHOP)
+    mariadb.run(*_GOODS.split(";"), database=SHOP)
+    return url

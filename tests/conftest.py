@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
+from sandbox.mariadb import SandboxMariaDb
 from sandbox.postgres import SandboxPostgres
 from sandbox.s3 import SandboxS3
 from tests.control_plane import control_plane
-from tests.selection import _only_marked_tests_start_servers, pytest_collection_modifyitems
+from tests.selection import _only_marked_tests_start_servers, pytest_collection_modifyitems, require_mariadb
 from tests.waiting import _no_process_is_left
 
 if TYPE_CHECKING:
@@ -38,6 +39,14 @@ settings.load_profile("suite")
 def postgres() -> Iterator[SandboxPostgres]:
     """A running server with fsync off. Tests that stop or break a server start their own."""
     with SandboxPostgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[SandboxMariaDb]:
+    """A running server with a binary log."""
+    require_mariadb()
+    with SandboxMariaDb() as server:
         yield server
 
 

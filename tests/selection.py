@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from sandbox.mariadb import SandboxMariaDb
 from sandbox.postgres import SandboxPostgres
 from sandbox.s3 import SandboxS3
 
@@ -21,14 +22,15 @@ if TYPE_CHECKING:
 
 FIXTURES = {
     "postgres": "postgres",
+    "mariadb": "mariadb",
     "s3": "s3",
     "control_plane": "prefect",
     "addresses": "notebook",
 }
 """The fixture that starts a server: the marker of who uses it."""
-PROGRAMS = {SandboxPostgres: "postgres", SandboxS3: "s3"}
+PROGRAMS = {SandboxPostgres: "postgres", SandboxMariaDb: "mariadb", SandboxS3: "s3"}
 """Imported by a module of tests at run time: it starts servers of its own."""
-WEIGHTS = {"slow": 10.0, "prefect": 3.0, "notebook": 3.0, "postgres": 0.5, "s3": 0.5}
+WEIGHTS = {"slow": 10.0, "prefect": 3.0, "notebook": 3.0, "postgres": 0.5, "mariadb": 0.5, "s3": 0.5}
 """Seconds that a test with the marker takes, roughly; the largest counts, and ``slow(60)`` says it itself."""
 _WEIGHT_OF_THE_REST = 0.05
 _HEAVY = 3.0
@@ -89,6 +91,15 @@ def heaviest_first(items: list[pytest.Item], processes: int) -> list[pytest.Item
     return [item for pile in piles for item in pile]
 
 
+def require_mariadb() -> None:
+    """Skip where the system's package is not installed; in CI, which installs it, that is a failure."""
+    why = SandboxMariaDb.missing()
+    if why is not None and os.environ.get("NUCLEUS_REQUIRE_MARIADB"):
+        pytest.fail(why)
+    if why is not None:
+        pytest.skip(why)
+
+
 @pytest.fixture(autouse=True)
 def _only_marked_tests_start_servers(request: pytest.FixtureRequest) -> Iterator[None]:
     """A server that an unmarked test starts would make the fast part slow in silence."""
@@ -98,7 +109,7 @@ def _only_marked_tests_start_servers(request: pytest.FixtureRequest) -> Iterator
         undo()
 
 
-def forbid(program: type[SandboxPostgres | SandboxS3]) -> Callable[[], None]:
+def forbid(program: type[SandboxPostgres | SandboxMariaDb | SandboxS3]) -> Callable[[], None]:
     """Let starting the program fail until the returned function is called."""
     start = program.start
 

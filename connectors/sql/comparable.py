@@ -11,6 +11,7 @@ import hashlib
 import json
 import math
 import re
+import struct
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -26,8 +27,12 @@ if TYPE_CHECKING:
 
 _QUOTED = re.compile(r'[",\\() \t\n\v\f\r]')
 _HALF = 2**64
-_FIXED_DIGITS = 15
-"""A float from 1e-4 to below 1e15 is written without an exponent."""
+_FIXED_DIGITS, _FIXED_SINGLE_DIGITS = 15, 6
+"""A float from 1e-4 to below 1e15 is written without an exponent; one of single precision below 1e6."""
+_EXACT_WHOLE = 2.0**53
+_SINGLE_INFINITY = 0x7F800000
+_SINGLE_DIGITS = 9
+"""So many tell every float of single precision from its neighbours."""
 
 
 def content_hash(frames: Iterable[pl.DataFrame], columns: Sequence[ColumnDescriptor]) -> ContentHash:
@@ -60,6 +65,40 @@ def _writer(column: ColumnDescriptor) -> Callable[[Any], str]:
 
 def float_text(value: float) -> str:
     """The shortest digits that read back as the value, as PostgreSQL writes them."""
+    if not math.isfinite(value):
+        return _float_text(value, "", 0)
+    text = repr(abs(value))
+    if abs(value) > _EXACT_WHOLE:  # a number halfway to the next is not taken for the value's, though it reads back
+        near = [Decimal(math.nextafter(abs(value), way)) for way in (0.0, math.inf)]
+        text = text if _is_nearest(Decimal(text), Decimal(abs(value)), near) else f"{abs(value):.17g}"
+    return _float_text(value, text, _FIXED_DIGITS)
+
+
+def single_text(value: float) -> str:
+    """The same for a value of single precision: fewer digits tell it from its neighbours."""
+    if not math.isfinite(value):
+        return _float_text(value, "", 0)
+    (bits,) = struct.unpack("I", struct.pack("f", abs(value)))
+    near = [_single(bits - 1) if bits else Decimal(-1), _single(bits + 1)]
+    tries = (f"{abs(value):.{digits}g}" for digits in range(1, _SINGLE_DIGITS))
+    exact = Decimal(abs(value))
+    shortest = next((text for text in tries if _is_nearest(Decimal(text), exact, near)), None)
+    return _float_text(value, shortest or f"{abs(value):.{_SINGLE_DIGITS}g}", _FIXED_SINGLE_DIGITS)
+
+
+def _single(bits: int) -> Decimal:
+    """The value of single precision with these bits; the one after the largest is as far as if there were one."""
+    if bits == _SINGLE_INFINITY:
+        return Decimal(2) ** 128
+    return Decimal(struct.unpack("f", struct.pack("I", bits))[0])
+
+
+def _is_nearest(text: Decimal, exact: Decimal, near: Sequence[Decimal]) -> bool:
+    """True when the text is nearer to the value than to those below and above it."""
+    return all(abs(text - exact) < abs(text - other) for other in near if other.is_finite())
+
+
+def _float_text(value: float, shortest: str, fixed: int) -> str:
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):
@@ -67,13 +106,18 @@ def float_text(value: float) -> str:
     sign = "-" if math.copysign(1.0, value) < 0 else ""
     if value == 0:
         return f"{sign}0"
-    _, digits, exponent = Decimal(repr(abs(value))).normalize().as_tuple()
+    _, digits, exponent = Decimal(shortest).normalize().as_tuple()
     number = "".join(map(str, digits))
     power = len(number) + int(exponent) - 1
-    if -4 <= power < _FIXED_DIGITS:
+    if -4 <= power < fixed:
         return sign + format(Decimal((0, digits, int(exponent))), "f")
     fraction = f".{number[1:]}" if len(number) > 1 else ""
     return f"{sign}{number[0]}{fraction}e{'-' if power < 0 else '+'}{abs(power):02d}"
+
+
+def _interval_text(value: str) -> str:
+    """Hours, minutes and seconds: what a source of tables calls an interval."""
+    return value.rstrip("0").rstrip(".") if "." in value else value
 
 
 def _moment_text(value: dt.datetime) -> str:
@@ -95,12 +139,13 @@ def _json_text(value: Any) -> str:
 
 _WRITERS: dict[str, Callable[[Any], str]] = {
     "bool": lambda value: "true" if value else "false",
-    "float32": float_text,
+    "float32": single_text,
     "float64": float_text,
     "decimal": _decimal_text,
     "binary": lambda value: "\\x" + value.hex(),
     "date": lambda value: value.isoformat(),
     "timestamp": _moment_text,
     "timestamptz": _zoned_text,
+    "interval": _interval_text,
     "json": _json_text,
 }

@@ -74,7 +74,11 @@ def _edge(
     columns = [column_of(unit, name) for name in names]
     left = ", ".join(dialect.compared(column) for column in columns)
     right = ", ".join(literal(dialect, value, column) for value, column in zip(values, columns, strict=True))
-    return f"{left} {operator} {right}" if len(columns) == 1 else f"({left}) {operator} ({right})"
+    if len(columns) == 1:
+        return f"{left} {operator} {right}"
+    # The first column alone says less than the row, but every database has an index for it.
+    first = f"{dialect.compared(columns[0])} {operator.rstrip('=')}= {literal(dialect, values[0], columns[0])}"
+    return f"({left}) {operator} ({right}) AND {first}"
 
 
 def _listed(

@@ -51,12 +51,24 @@ class Dialect(Protocol):
         """The expression that is compared and ordered; a text is compared to the letter, whatever its collation."""
         ...
 
+    def spelled(self, column: ColumnDescriptor) -> str:
+        """The expression whose text :func:`literal` reads back as the value; ordered as ``compared`` or not at all."""
+        ...
+
     def width(self, column: ColumnDescriptor) -> str:
         """The expression for a value's size in bytes."""
         ...
 
     def form(self, column: ColumnDescriptor) -> str | None:
         """The expression for how a value is spelled, where the database keeps moments as they were written."""
+        ...
+
+    def sampled(self, fraction: float) -> str | None:
+        """The condition that about this fraction of a table's rows meets, the same ones each time; None if none can."""
+        ...
+
+    def estimated_rows(self, session: TableSession, sql: str, doing: str) -> int | None:
+        """How many rows a query of one table gives by the database's statistics; None where it has none."""
         ...
 
     def can_be_cursor(self, column: ColumnDescriptor) -> bool:
@@ -78,6 +90,11 @@ class Dialect(Protocol):
 
 class TableSession(Protocol):
     """One connection, used by one thread at a time. Every failure is raised as an ``IngestionError``."""
+
+    @property
+    def lost(self) -> bool:
+        """True when the connection is of no more use, and what it saw is gone."""
+        ...
 
     def rows(self, sql: str, doing: str) -> list[tuple[Any, ...]]:
         """A small result."""

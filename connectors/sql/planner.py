@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from connectors.sql import ranges
+from connectors.sql import ahead, ranges
 from connectors.sql.checks import checked_unit, is_declared, not_a_key, refuse_selectors, starting_watermark
 from connectors.sql.conditions import column_of, filter_conditions, since
 from connectors.sql.dialect import literal
@@ -61,13 +61,16 @@ class TablePlanner:
         cursor = cursor_columns(self.dialect, unit, request)
         self._require_one_form(unit, cursor)
         before = starting_watermark(request, Watermark(columns=cursor, scope=scope_of(unit, request.policy)))
+        limit = ahead.bound(unit, cursor, self.seen)
+        before = ahead.not_ahead(before, limit)
         start = before.settled if request.mode == "incremental" else None
         slices, strategy, reason = self._cut(unit, request.policy, conditions, cursor, start)
-        after = self._end(unit, before) if cursor else None
+        after = self._end(unit, before, limit) if cursor else None
         only_changed = request.mode == "incremental" and start is not None
         if only_changed and self._has_unordered(unit, cursor):
             slices = (*slices, unordered_slice(len(slices), cursor))
         unsettled = (_UNSETTLED,) if cursor and self.seen is None else ()
+        dated = ahead.rows_ahead(self.session, self.dialect, unit, cursor, limit, conditions)
         return IngestionPlan(
             endpoint_id=request.endpoint_id,
             unit=unit,
@@ -78,7 +81,7 @@ class TablePlanner:
             policy=request.policy,
             checkpoint_before=request.checkpoint,
             checkpoint_after=after.model_dump(mode="json") if after else None,
-            notes=(*self.notes, *unsettled),
+            notes=(*self.notes, *unsettled, *dated),
             census=request.mode == "incremental" and bool(request.policy.filter),
         )
 
@@ -92,12 +95,13 @@ class TablePlanner:
         if not key or is_declared(key, now):
             return
         columns = [column_of(unit, name) for name in key]
-        shown = ", ".join(self.dialect.compared(column) for column in columns)
+        shown = ", ".join(self.dialect.spelled(column) for column in columns)
+        compared = ", ".join(self.dialect.compared(column) for column in columns)
         has_null = " OR ".join(f"{self.dialect.ident(name)} IS NULL" for name in key)
         conditions = filter_conditions(self.dialect, unit, policy)
         sql = (
             f"SELECT {shown}, count(*) FROM {self.dialect.table(unit.dataset)}{where(conditions)} "
-            f"GROUP BY {shown} HAVING count(*) > 1 OR max({has_null}) = 1 LIMIT 1"
+            f"GROUP BY {compared} HAVING count(*) > 1 OR max({has_null}) = 1 LIMIT 1"
         )
         for *value, rows in self.session.rows(sql, f"proving the key of {unit.unit_id}"):
             words = (None if part is None else str(part)[:120] for part in value)
@@ -124,18 +128,21 @@ class TablePlanner:
                     unit_id=unit.unit_id,
                 )
 
-    def _end(self, unit: EndpointUnitDescriptor, before: Watermark) -> Watermark:
-        reached = self._highest(unit, before.columns)
+    def _end(self, unit: EndpointUnitDescriptor, before: Watermark, limit: str | None) -> Watermark:
         if self.seen is None:
             return before
+        reached = self._highest(unit, before.columns, limit)
         return advanced(before, reached, self._in_order(unit, before.columns, before.values(reached)), self.seen)
 
-    def _highest(self, unit: EndpointUnitDescriptor, columns: Sequence[str]) -> str | None:
+    def _highest(self, unit: EndpointUnitDescriptor, columns: Sequence[str], limit: str | None) -> str | None:
         table = self.dialect.table(unit.dataset)
         found = []
         for name in columns:
-            compared = self.dialect.compared(column_of(unit, name))
-            rows = self.session.rows(f"SELECT max({compared}) FROM {table}", f"finding the end of {unit.unit_id}")
+            column = column_of(unit, name)
+            compared = self.dialect.compared(column)
+            due = [] if limit is None else [f"{compared} <= {literal(self.dialect, limit, column)}"]
+            sql = f"SELECT max({compared}) FROM {table}{where(due)}"
+            rows = self.session.rows(sql, f"finding the end of {unit.unit_id}")
             found += [str(value) for (value,) in rows if value is not None]
         return self._in_order(unit, columns, found)[-1] if found else None
 
@@ -187,33 +194,61 @@ class TablePlanner:
         return tuple(chosen)
 
     def _estimate(self, unit: EndpointUnitDescriptor, conditions: Sequence[str]) -> tuple[int, int]:
-        """Rows inside the conditions, counted, and bytes by the size of the first of them."""
+        """Rows inside the conditions, and bytes by the size of the first of them or by the statistics.
+
+        Rows are counted where the database has no statistics, or says that the table is empty.
+        """
         table = self.dialect.table(unit.dataset)
         doing = f"estimating {unit.unit_id}"
-        rows = int(self.session.rows(f"SELECT count(*) FROM {table}{where(conditions)}", doing)[0][0])
-        width = self._width(unit)
-        probe = f"SELECT {width} AS w FROM {table}{where(conditions)} LIMIT {_PROBED_ROWS}"
+        among = f"FROM {table}{where(conditions)}"
+        whole, size = unit.dataset.rows_estimate, unit.dataset.bytes_estimate
+        rows = self.dialect.estimated_rows(self.session, f"SELECT 1 {among}", doing) if whole else None
+        if rows is None:
+            rows = int(self.session.rows(f"SELECT count(*) {among}", doing)[0][0])
+        probe = f"SELECT {self._width(unit)} AS w {among} LIMIT {_PROBED_ROWS}"
         mean = self.session.rows(f"SELECT avg(w) FROM ({probe}) t", doing)[0][0]
-        return rows, int(rows * float(mean or 0))
+        by_rows = int(rows * float(mean or 0))
+        return rows, max(by_rows, int(size * min(1.0, rows / whole))) if size and whole else by_rows
 
     def _sample(
         self, unit: EndpointUnitDescriptor, columns: Sequence[str], conditions: Sequence[str], rows: int, wanted: int
     ) -> ranges.Sample:
-        """Every n-th row in the order of the key, so that the same table gives the same slices."""
-        step = max(1, rows // min(MAX_SAMPLED, wanted * SAMPLED_PER_SLICE))
-        compared = [self.dialect.compared(column_of(unit, name)) for name in columns]
-        keys = ", ".join(f"{expression} AS k{index}" for index, expression in enumerate(compared))
-        inner = (
-            f"SELECT {keys}, {self._width(unit)} AS w, row_number() OVER (ORDER BY {', '.join(compared)}) AS n "
-            f"FROM {self.dialect.table(unit.dataset)}{where(conditions)}"
-        )
-        names = ", ".join(f"k{index}" for index in range(len(columns)))
-        found = self.session.rows(
-            f"SELECT {names}, w FROM ({inner}) t WHERE n % {step} = 0 ORDER BY n", f"sampling {unit.unit_id}"
-        )
+        """Some rows in the order of the key, the same ones each time, so that the same table gives the same slices."""
+        table, doing = self.dialect.table(unit.dataset), f"sampling {unit.unit_id}"
+        wanted_rows = min(MAX_SAMPLED, wanted * SAMPLED_PER_SLICE)
+        compared = ", ".join(self.dialect.compared(column_of(unit, name)) for name in columns)
+        spelled = [self.dialect.spelled(column_of(unit, name)) for name in columns]
+        chance = self.dialect.sampled(min(1.0, wanted_rows / max(rows, 1)))
+        if chance is not None:
+            chosen = f"SELECT {', '.join(spelled)}, {self._width(unit)} FROM {table}{where([*conditions, chance])}"
+            found = self.session.rows(f"{chosen} ORDER BY {compared}", doing)
+        else:
+            found = self.session.rows(
+                self._every_nth(table, spelled, compared, conditions, unit, rows // wanted_rows), doing
+            )
         return ranges.Sample(
             keys=[tuple(str(part) for part in row[:-1]) for row in found], weights=[int(row[-1]) for row in found]
         )
+
+    def _every_nth(
+        self,
+        table: str,
+        spelled: Sequence[str],
+        compared: str,
+        conditions: Sequence[str],
+        unit: EndpointUnitDescriptor,
+        step: int,
+    ) -> str:
+        # A database may take a name after ORDER BY for the alias rather than for the column.
+        words = ("w", "n", *map(str, range(len(spelled))))
+        weight, number, *names = (self.dialect.ident(f"nucleus {word}") for word in words)
+        keys = ", ".join(f"{expression} AS {name}" for expression, name in zip(spelled, names, strict=True))
+        inner = (
+            f"SELECT {keys}, {self._width(unit)} AS {weight}, row_number() OVER (ORDER BY {compared}) AS {number} "
+            f"FROM {table}{where(conditions)}"
+        )
+        chosen = f"SELECT {', '.join(names)}, {weight} FROM ({inner}) t WHERE {number} % {max(1, step)} = 0"
+        return f"{chosen} ORDER BY {number}"
 
     def _width(self, unit: EndpointUnitDescriptor) -> str:
         return f"24 + {' + '.join(f'COALESCE({self.dialect.width(column)}, 0)' for column in unit.columns)}"

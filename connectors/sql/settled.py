@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 MAX_PENDING = 16
 PREPARED = "prepared:"
 """Begins the name of a prepared transaction among virtual ids."""
+STATEMENT = "/statement"
+"""Ends the name of a statement that had no transaction yet: whichever its connection has later may be its own."""
 
 
 class Pending(Contract):
@@ -123,8 +125,10 @@ def _still_awaited(entry: Pending, seen: CursorObservation) -> Pending:
     """The entry without whoever has ended, but with whoever may stand for one that has: prepared, or its heir."""
     there = set(seen.gone_before)
     left = set(entry.virtual_ids) & there
-    if ended := {_backend(name) for name in set(entry.virtual_ids) - there if not name.startswith(PREPARED)}:
-        left |= {name for name in there if name.startswith(PREPARED)}
+    gone = {name for name in set(entry.virtual_ids) - there if not name.startswith(PREPARED)}
+    if ended := {_backend(name) for name in gone}:
+        unborn = {_backend(name) for name in gone if name.endswith(STATEMENT)}
+        left |= {name for name in there if name.startswith(PREPARED) or _backend(name) in unborn}
         left |= {name for name in there if _backend(name) in ended and not _began_after(name, entry, seen)}
     return entry.model_copy(update={"virtual_ids": tuple(sorted(left))})
 

@@ -37,7 +37,7 @@ class TableSource(ABC):
     """What every source of tables does, whatever its database. A view is known to the process that opened it."""
 
     descriptor: ClassVar[EndpointDescriptor]
-    dialect: ClassVar[Dialect]
+    dialect: Dialect
 
     def __init__(self) -> None:
         self._views: dict[str, SharedView] = {}
@@ -54,6 +54,10 @@ class TableSource(ABC):
     @abstractmethod
     def _datasets(self, session: TableSession, only: tuple[str, str] | None = None) -> list[DatasetDescriptor]:
         """What can be read, or the one dataset of that namespace and name."""
+
+    def _outside_views(self, session: TableSession, now: DatasetDescriptor) -> str | None:  # noqa: ARG002 - a database's own
+        """Why the dataset's rows change inside a view, in a sentence; None where they do not."""
+        return None
 
     def list_units(self, catalog: CatalogSnapshot) -> tuple[EndpointUnitDescriptor, ...]:
         """One unit per catalogued dataset."""
@@ -78,7 +82,9 @@ class TableSource(ABC):
         view = self._view(request.view)
         with view.session() as session:
             now = self._now(session, request.unit)
-            return TablePlanner(self.dialect, session, view.seen, view.notes).plan(request, now)
+            outside = None if now is None else self._outside_views(session, now)
+            seen, notes = (view.seen, view.notes) if outside is None else (None, (*view.notes, outside))
+            return TablePlanner(self.dialect, session, seen, notes).plan(request, now)
 
     def export(self, plan: IngestionPlan, piece: IngestionSlice, view: str | None = None) -> Iterator[pl.DataFrame]:
         """Frames of about 8 MiB."""
@@ -161,9 +167,8 @@ class TableSource(ABC):
         conditions = filter_conditions(self.dialect, unit, UnitPolicy(filter=tuple(where)))
         names = [column.name for column in unit.columns]
         sql = f"{select(self.dialect, unit, names, conditions)} LIMIT {int(limit)}"
-        with self._in_view(None) as session:
-            rows = session.rows(sql, f"previewing {unit.unit_id}")
-        return self.dialect.staged(rows, list(unit.columns))
+        with self._in_view(None) as session, session.fetch(sql, f"previewing {unit.unit_id}") as fetch:
+            return self.dialect.staged(fetch(int(limit)), list(unit.columns))
 
     def close(self) -> None:  # noqa: B027 - a source that keeps connections has something to do here
         """Nothing is kept between calls; a view ends with its context."""

@@ -6,6 +6,8 @@ import queue
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from contracts.errors import SourceViewLostError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -32,12 +34,28 @@ class SharedView:
 
     @contextmanager
     def session(self) -> Iterator[TableSession]:
-        """One of the sessions, for as long as the context is open."""
-        session = self._free.get()
+        """One of the sessions, for as long as the context is open.
+
+        Raises:
+            SourceViewLostError: All of them are lost, and the moment they saw with them.
+        """
+        session = self._next()
         try:
             yield session
         finally:
             self._free.put(session)
+
+    def _next(self) -> TableSession:
+        """One that is not lost; a lost one is put aside, but for the last, at which whoever waits learns of it."""
+        while True:
+            session = self._free.get()
+            if not session.lost:
+                return session
+            if all(each.lost for each in self._sessions):
+                self._free.put(session)
+                raise SourceViewLostError(
+                    "The connections that share the view are gone", "Run again; it resumes under a new one."
+                )
 
     def close(self) -> None:
         """End the view."""

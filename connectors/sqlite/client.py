@@ -22,6 +22,9 @@ _SCHEMA = ("no such table", "no such column", "no such view")
 class SqliteSession:
     """One connection in autocommit, used by one thread at a time. Every failure is raised as an ``IngestionError``."""
 
+    lost = False
+    """A file does not go away."""
+
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 

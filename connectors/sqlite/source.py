@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from connectors.sql.dialect import TableSession
     from connectors.sqlite.config import SqliteConfig
 
-_QUIET = CursorObservation(gone_before=(), xmin=0, view_xmax=0, xmax=0, there_after=())
 _ONE_READER = "The write lock was not to be had, so that one connection reads the whole run, slice after slice."
 _BLOCKS = "The file is not in WAL mode: writers wait for as long as the run reads (PRAGMA journal_mode = wal)."
 
@@ -69,6 +68,7 @@ class SqliteSource(TableSource):
 
     def _shared_view(self) -> SharedView:
         lock = self._write_lock()
+        now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
         readers: list[SqliteSession] = []
         try:
             readers.extend(reader(self._config) for _ in range(self._config.readers if lock else 1))
@@ -81,7 +81,8 @@ class SqliteSource(TableSource):
             if lock is not None:
                 lock.close()
         notes = ((_BLOCKS,) if mode != "wal" else ()) + (() if lock else (_ONE_READER,))
-        return SharedView(readers, _QUIET if lock else None, notes)
+        quiet = CursorObservation(gone_before=(), xmin=0, view_xmax=0, xmax=0, there_after=(), view_at=now)
+        return SharedView(readers, quiet if lock else None, notes)
 
     def _write_lock(self) -> SqliteSession | None:
         """A session that holds the write lock without writing; None where it cannot be had."""

@@ -20,6 +20,7 @@ from contracts.errors import SourceValueError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from connectors.sql.dialect import TableSession
     from contracts.catalog import ColumnDescriptor, DatasetDescriptor, LogicalType
 
 _BY_NAME: tuple[tuple[str, LogicalType], ...] = (
@@ -122,6 +123,10 @@ class SqliteDialect:
         """By bytes, whatever collation the column declares."""
         return f"{self.ident(column.name)} COLLATE BINARY"
 
+    def spelled(self, column: ColumnDescriptor) -> str:
+        """As it is compared."""
+        return self.compared(column)
+
     def width(self, column: ColumnDescriptor) -> str:
         """Bytes of the value's text or blob."""
         return f"length(CAST({self.ident(column.name)} AS BLOB))"
@@ -132,6 +137,14 @@ class SqliteDialect:
         if column.logical_type == "int64":
             return f"typeof({name})"
         return f"typeof({name}) || length({name}) || substr({name}, 11, 1)"
+
+    def sampled(self, fraction: float) -> str | None:  # noqa: ARG002 - the protocol's
+        """SQLite's ``random()`` has no seed."""
+        return None
+
+    def estimated_rows(self, session: TableSession, sql: str, doing: str) -> int | None:  # noqa: ARG002 - the protocol's
+        """A file has no statistics unless it was analysed."""
+        return None
 
     def can_be_cursor(self, column: ColumnDescriptor) -> bool:
         """Whole numbers, dates and timestamps."""

@@ -61,6 +61,24 @@ def test_from_an_sqlite_file(sink, tmp_path):
     assert sink.run("SELECT id, name, price FROM main.goods ORDER BY id").splitlines() == theirs
 
 
+def test_from_mariadb(sink, mariadb):
+    url = mariadb.create_database("shop")
+    with closing(mariadb.connect("shop")) as shop, shop.cursor() as cursor:
+        cursor.execute("CREATE TABLE goods (id int PRIMARY KEY, name varchar(9), changed timestamp(6) DEFAULT NOW(6))")
+        cursor.execute("INSERT INTO goods (id, name) SELECT seq, CONCAT('n', seq) FROM seq_1_to_100")
+        done = succeeds("copy", url, "goods", sink.url, "--verify")
+        assert (done["run"]["rows_inserted"], done["verify"]["equal"]) == (100, True)
+        cursor.execute("DELETE FROM goods WHERE id = 1")
+        cursor.execute("UPDATE goods SET name = 'new' WHERE id = 2")
+        run = succeeds("copy", url, "shop.goods", sink.url)["run"]
+        assert (run["rows_updated"], run["rows_unchanged"], run["rows_deleted"]) == (1, 98, 1)
+        cursor.execute("SELECT CONCAT(id, '|', name) FROM goods ORDER BY id")
+        assert sink.run("SELECT id, name FROM shop.goods ORDER BY id").splitlines() == [row[0] for row in cursor]
+    fails("E_DATASET_NOT_IN_CATALOG", "copy", url, "bads", sink.url)
+    fails("E_SOURCE_AUTH", "copy", mariadb.url("shop", password="not the secret"), "goods", sink.url)
+    mariadb.drop_database("shop")
+
+
 @pytest.mark.parametrize("scheme", ["file", "s3"])
 def test_into_parquet_files(source, numbers, tmp_path, s3, bucket, monkeypatch, scheme):
     """A folder, or a bucket whose service and keys the environment names."""

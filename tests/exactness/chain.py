@@ -100,12 +100,11 @@ class Chain:
         picked = sorted(self.chance.sample(range(10, 200_000, 10), 40))
         ids = ", ".join(str(one) for one in picked)
         stamped = bool(self.pair.policy.cursor_columns)
-        stamp = ", changed_at = clock_timestamp()" if stamped else ""
+        stamp = f", changed_at = {self.pair.now}" if stamped else ""
         to = f"{_MIRROR} - id + {1 + self._step % 9}"
         first = 300_000 + self._step * 100
-        lines = [
-            f"INSERT INTO {TABLE} (id, note) SELECT {first} + i, 'late' FROM generate_series(1, 9) i",
-        ]
+        late = ", ".join(f"({first + i}, 'late')" for i in range(1, 10))
+        lines = [f"INSERT INTO {TABLE} (id, note) VALUES {late}"]
         if self.mode == "full":
             lines.append(f"UPDATE {TABLE} SET id = {to}{stamp} WHERE id IN ({ids}) AND id % 40 <> 0")
             lines.append(f"DELETE FROM {TABLE} WHERE id IN ({ids}) AND id % 80 = 0")
@@ -127,6 +126,7 @@ class Chain:
             "delays_s": retries.DELAYS_S,
             "source": self.pair.source_url,
             "sink": self.pair.sink_url,
+            "source_maker": self.pair.source_maker,
             "maker": self.pair.maker,
             "folder": str(self.folder / "staged"),
             "checkpoint": str(self.folder / "checkpoint.json"),

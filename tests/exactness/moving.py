@@ -24,6 +24,7 @@ from staging.memory import MemoryStaging
 from tests.exactness.executors import executed, executor_named
 
 if TYPE_CHECKING:
+    from contracts.endpoint import SourceEndpoint
     from contracts.model import Json
     from contracts.receipts import RunSummary
     from contracts.unit import EndpointUnitDescriptor, IngestionMode
@@ -70,6 +71,14 @@ class Pair:
 
     maker: ClassVar[str] = "tests.exactness.worker:FusedSink"
     """Where a worker finds what makes its sink, of the sink's URL and the fuse."""
+    source_maker: ClassVar[str] = "tests.exactness.worker:FusedSource"
+    """The same for its source."""
+    now: ClassVar[str] = "clock_timestamp()"
+    """The moment, in the source's SQL."""
+
+    def open_source(self) -> Any:
+        """The production source."""
+        return open_source(self.source_url)
 
     def open_sink(self) -> Any:
         """The production sink."""
@@ -178,10 +187,10 @@ def open_sink(url: str) -> PostgresSink:
     return PostgresSink(PostgresConfig.model_validate({"url": url}))
 
 
-def unit_of(source: PostgresSource, table: str = TABLE) -> EndpointUnitDescriptor:
-    """The table's unit, from a catalog collected now."""
+def unit_of(source: SourceEndpoint, table: str = TABLE) -> EndpointUnitDescriptor:
+    """The table's unit, from a catalog collected now; whatever its database calls the schema."""
     units = source.list_units(source.collect_catalog(ENDPOINT))
-    return next(unit for unit in units if unit.display_name == table)
+    return next(unit for unit in units if unit.dataset.name == table.partition(".")[2])
 
 
 def request_of(
@@ -253,7 +262,7 @@ def assert_equal(pair: Pair, seed: object) -> None:
     theirs, ours = pair.both()
     lost, extra = set(theirs) - set(ours), set(ours) - set(theirs)
     assert theirs == ours, f"seed {seed}: {len(lost)} lost {sorted(lost)[:5]}, {len(extra)} extra {sorted(extra)[:5]}"
-    source, sink = open_source(pair.source_url), pair.open_sink()
+    source, sink = pair.open_source(), pair.open_sink()
     with closing(source), closing(sink):
         if isinstance(sink, SupportsContentHash):
             plan = make_plan(source, request_of(unit_of(source), pair.policy), None)

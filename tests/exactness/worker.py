@@ -32,7 +32,7 @@ from tests.exactness.executors import server_of
 from tests.exactness.moving import request_of, unit_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from contracts.endpoint import PlanRequest
     from contracts.model import Json
@@ -71,28 +71,35 @@ class Fuse:
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
-class FusedSource(PostgresSource):
+class FusedReads:
+    """What a source of any kind tells the fuse; it comes before the source's own class."""
+
+    _fuse: Fuse
+
+    def plan(self, request: PlanRequest) -> IngestionPlan:
+        """Plan, then tell."""
+        made: IngestionPlan = super().plan(request)  # type: ignore[misc]
+        self._fuse.at("plan-made")
+        return made
+
+    def export(self, plan: IngestionPlan, piece: IngestionSlice, view: str | None = None) -> Generator[Any, None, Any]:
+        """Export, then tell."""
+        report = yield from super().export(plan, piece, view)  # type: ignore[misc]
+        self._fuse.at("slice-exported")
+        return report
+
+    def export_keys(self, plan: IngestionPlan, view: str | None = None) -> Iterator[Any]:
+        """Tell, then export."""
+        self._fuse.at("census-begun")
+        yield from super().export_keys(plan, view)  # type: ignore[misc]
+
+
+class FusedSource(FusedReads, PostgresSource):
     """A source that tells the fuse."""
 
     def __init__(self, url: str, fuse: Fuse) -> None:
         super().__init__(PostgresConfig.model_validate({"url": url}))
         self._fuse = fuse
-
-    def plan(self, request: PlanRequest) -> IngestionPlan:
-        """Plan, then tell."""
-        made = super().plan(request)
-        self._fuse.at("plan-made")
-        return made
-
-    def export(self, plan: IngestionPlan, piece: IngestionSlice, view: str | None = None) -> Iterator[Any]:
-        """Export, then tell."""
-        yield from super().export(plan, piece, view)
-        self._fuse.at("slice-exported")
-
-    def export_keys(self, plan: IngestionPlan, view: str | None = None) -> Iterator[Any]:
-        """Tell, then export."""
-        self._fuse.at("census-begun")
-        yield from super().export_keys(plan, view)
 
 
 class FusedReader:
@@ -200,7 +207,8 @@ def run_once(order: dict[str, Any], say: Callable[[Any], None]) -> int:
         # keeps what it compiled, and every later process fails at the half of it.
         sys.dont_write_bytecode = True
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
-    source, sink = FusedSource(order["source"], fuse), resolve_name(order["maker"])(order["sink"], fuse)
+    source = resolve_name(order["source_maker"])(order["source"], fuse)
+    sink = resolve_name(order["maker"])(order["sink"], fuse)
     staging = fused_staging(order["folder"], fuse)
     say("ready")
     try:
@@ -213,7 +221,7 @@ def run_once(order: dict[str, Any], say: Callable[[Any], None]) -> int:
     return 0
 
 
-def on_threads(order: dict[str, Any], source: FusedSource, sink: Any, staging: LocalStaging, fuse: Fuse) -> Any:
+def on_threads(order: dict[str, Any], source: Any, sink: Any, staging: LocalStaging, fuse: Fuse) -> Any:
     """The bare stages."""
     saved = Path(order["checkpoint"])
     checkpoint = json.loads(saved.read_text()) if saved.exists() else None
@@ -227,7 +235,7 @@ def on_threads(order: dict[str, Any], source: FusedSource, sink: Any, staging: L
     return summary.model_dump(mode="json")
 
 
-def on_prefect(order: dict[str, Any], source: FusedSource, sink: Any, staging: LocalStaging, fuse: Fuse) -> Any:
+def on_prefect(order: dict[str, Any], source: Any, sink: Any, staging: LocalStaging, fuse: Fuse) -> Any:
     """The flow that a deployment runs, against the server of the tests; only what the fuse needs is put in its way."""
     succeeded = UnitStates.succeeded
 

@@ -26,6 +26,7 @@ HELD: dict[str, dict[str, Any]] = {
         "client_secret": SECRET,
         "drive_ids": ("b!1",),
     },
+    "jdbc.mysql": {"host": "db", "port": 3306, "user": "reader", "password": SECRET, "tls": "require"},
     "http.openshelf": {"base_url": "https://shelf.example.com", "token": SECRET},
     "object.parquet": {"root": "s3://lake/raw", "secret_access_key": SECRET},
     "warehouse.iceberg": {
@@ -33,7 +34,7 @@ HELD: dict[str, dict[str, Any]] = {
     },
 }  # fmt: skip
 ELSEWHERE: dict[str, Any] = {
-    "connection_options": "hostaddr=203.0.113.1", "host": "attacker.example", "port": 1, "ssl_mode": "disable", "ssl_root_cert": "ca.pem", "base_url": "https://attacker.example", "login_url": "https://attacker.example",
+    "connection_options": "hostaddr=203.0.113.1", "host": "attacker.example", "port": 1, "ssl_mode": "disable", "ssl_root_cert": "ca.pem", "socket": "attacker.sock", "tls": "disable", "tls_ca": "ca.pem", "base_url": "https://attacker.example", "login_url": "https://attacker.example",
     "endpoint_url": "https://attacker.example", "root": "s3://attacker/raw", "uri": "https://attacker.example", "warehouse": "attacker", "properties": {"s3.endpoint": "https://attacker.example"},
     "object.parquet-url": "s3://attacker/raw", "warehouse.iceberg-url": "iceberg+https://attacker.example",
     "gateway_url": "https://attacker.example", "proxy": "http://attacker.example", "ca_file": "ca.pem", "verify_tls": False,

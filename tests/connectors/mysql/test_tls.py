@@ -1,0 +1,72 @@
+"""TLS with a server that has a certificate: asked for, checked, or refused."""
+
+from __future__ import annotations
+
+import datetime as dt
+import ipaddress
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from connectors.mysql.config import MySqlConfig
+from connectors.mysql.source import MySqlSource
+from contracts.errors import SourceTlsError
+from sandbox.mariadb import SandboxMariaDb
+from tests.selection import require_mariadb
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.mariadb
+
+
+def certificate(folder: Path, name: str) -> Path:
+    """A self-signed certificate for 127.0.0.1; its key lies beside it."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), dt.datetime.now(dt.UTC)
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    (folder / f"{name}.key").write_bytes(key.private_bytes(*form))
+    path = folder / f"{name}.pem"
+    path.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    return path
+
+
+def test_tls_is_asked_for_and_checked(tmp_path_factory):
+    require_mariadb()
+    folder = tmp_path_factory.mktemp("tls")
+    own, other = certificate(folder, "own"), certificate(folder, "other")
+    settings = {"ssl-cert": str(own), "ssl-key": str(own.with_suffix(".key"))}
+    with SandboxMariaDb(settings=settings) as server:
+        for how in (
+            {"tls": "prefer"},
+            {"tls": "require"},
+            *({"tls": f"verify-{x}", "tls_ca": own} for x in ("ca", "full")),
+        ):
+            fields = {name: str(value) for name, value in how.items()}
+            source = MySqlSource(MySqlConfig.model_validate({"url": server.url(), **fields}))
+            with closing(source), closing(source._reader()) as session:
+                ((_, cipher),) = session.rows("SHOW STATUS LIKE 'Ssl_cipher'", "asking for the cipher")
+                assert cipher, how
+        ca = {"tls": "verify-ca", "tls_ca": str(other)}
+        host = {"tls": "verify-full", "tls_ca": str(own), "host": "localhost"}
+        for how in (ca, host, {"tls": "verify-ca"}):
+            with pytest.raises(SourceTlsError):
+                MySqlSource(
+                    MySqlConfig.model_validate({"url": server.url(), **how}).model_copy(update=how)
+                ).test_connection()

@@ -40,9 +40,9 @@ def error_toast(error: OperationRefusedError) -> Toast:
     return Toast(level="error", text=error.message, code=error.code, hint=error.hint)
 
 
-def rendered(template: str, **values: Any) -> str:
-    """The template with the values in it."""
-    return environment().get_template(template).render(**values)
+def rendered(name: str, /, **values: Any) -> str:
+    """The template of that name with the values in it."""
+    return environment().get_template(name).render(**values)
 
 
 @cache

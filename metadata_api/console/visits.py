@@ -64,9 +64,9 @@ class Visit:
         values = self.form.get(name, ())
         return values[-1].strip() if values else default
 
-    def page(self, template: str, status: int = 200, **values: Any) -> Response:
-        """A page or a part of one."""
-        return HTMLResponse(rendered(template, visit=self, **values), status)
+    def page(self, name: str, code: int = 200, /, **values: Any) -> Response:
+        """A page or a part of one: a template's name, the HTTP status, and what the template shows."""
+        return HTMLResponse(rendered(name, visit=self, **values), code)
 
 
 @dataclass(frozen=True)

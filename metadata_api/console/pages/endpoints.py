@@ -161,8 +161,8 @@ def _form_parts(visit: Visit) -> dict[str, str]:
     return {"endpoint-form": _part(visit, "endpoint_form.html"), **_live_parts(visit)}
 
 
-def _part(visit: Visit, template: str) -> str:
-    return rendered(template, visit=visit, **_endpoint(visit), **_units(visit))
+def _part(visit: Visit, name: str) -> str:
+    return rendered(name, visit=visit, **_endpoint(visit), **_units(visit))
 
 
 def _tested(result: dict[str, Any]) -> Done:

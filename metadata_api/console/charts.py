@@ -11,8 +11,10 @@ if TYPE_CHECKING:
 MOST_BARS = 200
 WIDTH = 1_000
 _BAR_HEIGHT, _LEAST_HEIGHT = 96, 3
-_COLUMNS = ("endpoint", "dataset", "column", "unit", "run", "cdm_column", "cdm_table")
-"""Kinds of nodes from left to right."""
+_LANES = ("dataset", "column", "unit", "run", "cdm_column", "cdm_table", "endpoint")
+"""Kinds of nodes from left to right; an endpoint that a dataset leads to is a sink."""
+_OF_TABLES, _OF_COLUMNS = {"column", "cdm_column"}, {"unit", "run", "endpoint"}
+"""What is left out of the picture of tables, and of that of columns."""
 _BOX_WIDTH, _BOX_HEIGHT, _GAP_X, _GAP_Y = 190, 34, 70, 12
 
 
@@ -124,9 +126,12 @@ class LineageDrawing:
 
 
 def lineage_drawing(graph: Mapping[str, Any], *, columns: bool) -> LineageDrawing:
-    """The graph from left to right by kinds of nodes; with ``columns``, those of dataset and common tables too."""
-    hidden = () if columns else ("column", "cdm_column")
-    nodes = [each for each in graph["nodes"] if each["nodeType"] not in hidden]
+    """The graph from left to right by kinds of nodes: tables and units, or with ``columns`` which is made of which."""
+    nodes = [each for each in graph["nodes"] if each["nodeType"] not in (_OF_COLUMNS if columns else _OF_TABLES)]
+    derived = [each for each in graph["edges"] if each["edgeType"] == "derived_from"]
+    if columns and derived:  # a source column that nothing is made of only hides the others
+        used = {end for each in derived for end in (each["fromId"], each["toId"])}
+        nodes = [each for each in nodes if each["nodeType"] != "column" or each["id"] in used]
     lanes: dict[str, list[Mapping[str, Any]]] = {}
     for node in sorted(nodes, key=lambda each: (_lane(each["nodeType"]), each["title"])):
         lanes.setdefault(node["nodeType"], []).append(node)
@@ -152,7 +157,7 @@ def lineage_drawing(graph: Mapping[str, Any], *, columns: bool) -> LineageDrawin
 
 
 def _lane(kind: str) -> int:
-    return _COLUMNS.index(kind) if kind in _COLUMNS else len(_COLUMNS)
+    return _LANES.index(kind) if kind in _LANES else len(_LANES)
 
 
 def _curve(start: Box, end: Box, kind: str) -> Curve:

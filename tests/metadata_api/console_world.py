@@ -114,10 +114,10 @@ def _fits(run: dict[str, Any], wanted: dict[str, Any]) -> bool:
         name.get("like_", "") in run["name"],
         set(wanted.get("tags", {}).get("all_", ())) <= set(run["tags"]),
         "start_time" not in wanted or run["start_time"] is not None,
-        (run["end_time"] or "") > wanted.get("end_time", {}).get("after_", ""),
+        "end_time" not in wanted or (run["end_time"] or "") > wanted["end_time"]["after_"],
         run["expected_start_time"] > wanted.get("expected_start_time", {}).get("after_", ""),
     ]
-    return all(checks) and ("end_time" not in wanted or run["end_time"] is not None)
+    return all(checks)
 
 
 class ListedEndpoints(InMemoryEndpoints):

@@ -43,7 +43,7 @@ def save(visit: Visit) -> Done:
     place = _form_place(visit)
     held = _settings(visit, place)["config"]
     visit.client.change("Configure", input=settings_input(*place, visit.form, held))
-    return Done(Toast("The settings are saved; the next run goes by them."), _parts(visit, place, settings=True))
+    return Done(Toast("The settings are saved; the next run goes by them."), _parts(visit, place))
 
 
 def plan(visit: Visit) -> Done:

@@ -149,25 +149,27 @@ def main() -> int:
     """Run the demo; 0 when everything is equal."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=ROOT / ".sandbox", help="where the demo's world lives")
-    parser.add_argument("--stay", action="store_true", help="keep Prefect and Postgres up until Enter is pressed")
+    parser.add_argument("--stay", action="store_true", help="keep it all up, with the console, until Enter is pressed")
     options = parser.parse_args()
     logging.getLogger("prefect").setLevel(logging.WARNING)
     console = Console(width=None if sys.stdout.isatty() else 120)
     started = time.monotonic()
     console.print("Starting Postgres, an S3 server and Prefect on this machine …")
     try:
-        with world(options.folder) as place:
+        with world(options.folder, console=options.stay) as place:
             demo = Demo(place, console)
             good = demo.tell()
             demo.show()
             console.print(
                 f"Everything {'is equal' if good else 'is NOT equal'}; {time.monotonic() - started:.0f} seconds."
             )
-            console.print("Next: docs/operations.md; `.venv/bin/nucleus --help`; look around in Prefect's pages with")
+            console.print("Next: docs/operations.md; `.venv/bin/nucleus --help`; look around in the console with")
             console.print('  make run ARGS="--stay"')
             if options.stay:
                 login = login_file(place.workspace.home)
-                console.input(f"Prefect: {place.ui_url} (password: the line in {login})  Press Enter to end. ")
+                console.print(f"Prefect: {place.ui_url} (password: the line in {login})")
+                console.print(f"Console: {place.console_url} (no token is asked of whoever is on this machine)")
+                console.input("Press Enter to end. ")
     except KeyboardInterrupt:
         console.print("Stopped. Run it again: it resumes.")
         return 130

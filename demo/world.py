@@ -38,6 +38,7 @@ class World:
     Attributes:
         postgres: One server with both databases.
         ui_url: Prefect's pages.
+        console_url: The operator's console; None where it was not asked for.
         resumed: True when an earlier demo left a filled source behind.
         site: A Jira site.
         wiki: A Confluence site.
@@ -48,6 +49,7 @@ class World:
     postgres: SandboxPostgres
     workspace: Workspace
     ui_url: str
+    console_url: str | None
     resumed: bool
     site: SandboxJira
     wiki: SandboxConfluence
@@ -56,8 +58,8 @@ class World:
 
 
 @contextmanager
-def world(folder: Path) -> Iterator[World]:
-    """Everything started; ended with the context, kept in ``folder``."""
+def world(folder: Path, *, console: bool = False) -> Iterator[World]:
+    """Everything started (the console only where it is asked for); ended with the context, kept in ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         postgres = stack.enter_context(
@@ -66,7 +68,7 @@ def world(folder: Path) -> Iterator[World]:
         s3 = stack.enter_context(SandboxS3())
         s3.create_bucket(BUCKET)
         resumed = _fill(postgres)
-        plane = stack.enter_context(running_control_plane(folder / "nucleus"))
+        plane = stack.enter_context(running_control_plane(folder / "nucleus", console=console))
         workspace = stack.enter_context(open_workspace(folder / "nucleus"))
         site = stack.enter_context(SandboxJira(JiraSite(projects=PROJECTS, issues=ISSUES, zone="Asia/Kolkata")))
         wiki = stack.enter_context(SandboxConfluence(ConfluenceSite(spaces=("ENG", "OPS"), pages=PAGES)))
@@ -76,7 +78,8 @@ def world(folder: Path) -> Iterator[World]:
         _register_wiki(workspace, wiki)
         _register_drives(workspace, drives)
         _register_lake(workspace, folder / "lake")
-        yield World(postgres, workspace, plane.ui_url, resumed, site, wiki, drives, folder / "lake")
+        lake = folder / "lake"
+        yield World(postgres, workspace, plane.ui_url, plane.console_url, resumed, site, wiki, drives, lake)
 
 
 def _password(folder: Path) -> str:

@@ -1,4 +1,4 @@
-"""The ASGI application: ``/webhooks/ingestion``, ``/graphql`` and ``/health``."""
+"""The ASGI application: ``/webhooks/ingestion``, ``/graphql``, ``/console`` and ``/health``."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from metadata_api.console.routes import ROUTES
 from metadata_api.errors import internal_error_body
 from metadata_api.graphql_view import answer
 from metadata_api.services import ApiServices
@@ -30,6 +31,7 @@ def create_app() -> Starlette:
         Route("/webhooks/ingestion", receive, methods=["POST"]),
         Route("/graphql", answer, methods=["POST"]),
         Route("/health", health, methods=["GET"]),
+        *ROUTES,
     ]
     handlers = {HTTPException: _http_error, Exception: _unforeseen}
     return Starlette(routes=routes, lifespan=_lifespan, exception_handlers=handlers)
@@ -57,7 +59,7 @@ async def _http_error(_: Request, error: Exception) -> JSONResponse:
     status = error.status_code if isinstance(error, HTTPException) else 500
     codes = {404: ("E_NOT_FOUND", "There is nothing here"), 405: ("E_METHOD", "The method is not taken here")}
     code, message = codes.get(status, ("E_REQUEST_INVALID", "The request cannot be answered"))
-    hint = "POST /webhooks/ingestion and POST /graphql are what there is."
+    hint = "POST /webhooks/ingestion, POST /graphql and GET /console are what there is."
     headers = getattr(error, "headers", None)
     return JSONResponse({"code": code, "message": message, "retryable": False, "hint": hint}, status, headers=headers)
 

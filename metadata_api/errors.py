@@ -109,6 +109,13 @@ class TokenError(Terminal, RequestRefusedError):
     status = HTTPStatus.UNAUTHORIZED
 
 
+class FormRefusedError(Terminal, RequestRefusedError):
+    """A form of the console that no page of the session sent."""
+
+    code = "E_FORM"
+    status = HTTPStatus.FORBIDDEN
+
+
 class ForbiddenError(Terminal, RequestRefusedError):
     """The token's role does not allow the operation."""
 

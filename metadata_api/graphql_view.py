@@ -75,6 +75,17 @@ def execute(services: ApiServices, role: Role, body: bytes) -> tuple[dict[str, A
         raise MalformedError("This is no GraphQL request", "Send {query, variables, operationName}.")
     if name is not None and not isinstance(name, str):
         raise MalformedError("This is no GraphQL request", "operationName is a text.")
+    return run_operation(services, role, query, variables, name)
+
+
+def run_operation(
+    services: ApiServices, role: Role, query: str, variables: dict[str, Any], name: str | None
+) -> tuple[dict[str, Any], int]:
+    """The answer to one operation, and its HTTP status; for every caller, in this process or outside.
+
+    Raises:
+        MalformedError: The document has no such operation.
+    """
     context = Context(services=services, role=role, names_operation=name is not None)
     try:
         result = SCHEMA.execute_sync(query, variable_values=variables, operation_name=name, context_value=context)

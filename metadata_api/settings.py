@@ -8,6 +8,8 @@
 ``NUCLEUS_API_RATE``               requests per second of one key or token, 50
 ``NUCLEUS_API_PREFECT_TIMEOUT_S``  seconds until a call of Prefect's API is given up and answered with 503, 4
 ``NUCLEUS_API_BODY_BYTES``         largest body of a webhook, 65536; GraphQL takes four times as much
+``NUCLEUS_API_CONSOLE_OPEN``       ``1`` lets callers on this machine use the console without a token
+``NUCLEUS_API_DOCS_URL``           where the documentation is published; the console links to it
 =================================  ==========================================================================
 """
 
@@ -45,6 +47,8 @@ class ApiSettings:
         rate: Requests per second of one key or token.
         body_bytes: Largest webhook body.
         prefect_timeout_s: A call of Prefect's API is given up after so many seconds.
+        console_open: Callers on loopback need no token for the console.
+        docs_url: Of the published documentation; empty where it is not published.
     """
 
     signing_keys: Mapping[str, str] = field(repr=False)
@@ -54,6 +58,8 @@ class ApiSettings:
     rate: float = 50.0
     body_bytes: int = 65_536
     prefect_timeout_s: float = 4.0
+    console_open: bool = False
+    docs_url: str = ""
 
 
 def load_settings(home: Path, environ: Mapping[str, str] = os.environ) -> ApiSettings:
@@ -75,6 +81,8 @@ def load_settings(home: Path, environ: Mapping[str, str] = os.environ) -> ApiSet
         rate=_number("NUCLEUS_API_RATE", environ.get("NUCLEUS_API_RATE", "50")),
         prefect_timeout_s=_number("NUCLEUS_API_PREFECT_TIMEOUT_S", environ.get("NUCLEUS_API_PREFECT_TIMEOUT_S", "4")),
         body_bytes=int(_number("NUCLEUS_API_BODY_BYTES", environ.get("NUCLEUS_API_BODY_BYTES", "65536"))),
+        console_open=environ.get("NUCLEUS_API_CONSOLE_OPEN", "") == "1",
+        docs_url=_web_address("NUCLEUS_API_DOCS_URL", environ.get("NUCLEUS_API_DOCS_URL", "")),
     )
 
 
@@ -108,6 +116,12 @@ def _kept(file: Path) -> dict[str, dict[str, str]]:
 
 def _hosts(text: str) -> tuple[str, ...]:
     return tuple(part.strip().lower() for part in text.split(",") if part.strip())
+
+
+def _web_address(name: str, text: str) -> str:
+    if text and not text.startswith(("https://", "http://")):
+        raise _refused(name, "it is a URL that begins with https:// or http://")
+    return text.rstrip("/")
 
 
 def _number(name: str, text: str) -> float:

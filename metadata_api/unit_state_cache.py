@@ -53,12 +53,12 @@ class UnitStateCache:
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
-        self._endpoints: dict[str, _CachedEndpoint] = {}
-        self._locks: dict[str, Lock] = {}
+        self._endpoints: dict[str | None, _CachedEndpoint] = {}
+        self._locks: dict[str | None, Lock] = {}
         self._lock = Lock()
 
-    def states(self, endpoint_id: str) -> tuple[UnitState, ...]:
-        """Every state of the endpoint, as it is now, by unit and sink."""
+    def states(self, endpoint_id: str | None) -> tuple[UnitState, ...]:
+        """Every state of the endpoint (of all endpoints when None), as it is now, by endpoint, unit and sink."""
         cached = self._current(endpoint_id)
         return current_states(self._workspace, cached.states.values(), cached.held, endpoint_id)
 
@@ -69,9 +69,9 @@ class UnitStateCache:
 
     def invalidate(self, ref: RunRef) -> None:
         """Read this unit's state again at the next query: it was changed through this API."""
-        cached = self._endpoints.get(ref.endpoint_id)
-        if cached is not None:
-            cached.invalidated.add(ref)
+        for place in (ref.endpoint_id, None):
+            if (cached := self._endpoints.get(place)) is not None:
+                cached.invalidated.add(ref)
 
     def refresh(self) -> None:
         """Read everything again for endpoints that somebody asked about lately; forget the others."""
@@ -83,7 +83,7 @@ class UnitStateCache:
                 with self._lock_of(endpoint_id):
                     self._read_all(endpoint_id, cached)
 
-    def _current(self, endpoint_id: str) -> _CachedEndpoint:
+    def _current(self, endpoint_id: str | None) -> _CachedEndpoint:
         with self._lock_of(endpoint_id):
             cached = self._endpoints.setdefault(endpoint_id, _CachedEndpoint())
             cached.asked_at = time.monotonic()
@@ -93,14 +93,14 @@ class UnitStateCache:
                 self._read_changed(endpoint_id, cached)
             return cached
 
-    def _read_all(self, endpoint_id: str, cached: _CachedEndpoint) -> None:
+    def _read_all(self, endpoint_id: str | None, cached: _CachedEndpoint) -> None:
         now = datetime.now(UTC)
         states = {ref_of(state): state for state in self._workspace.states.list(endpoint_id)}
-        cursors = dict(checkpoints_of(self._workspace, endpoint_id))
+        cursors = {} if endpoint_id is None else dict(checkpoints_of(self._workspace, endpoint_id))
         cached.states, cached.cursors, cached.read_at, cached.looked_at = states, cursors, time.monotonic(), now
         cached.held = self._workspace.holds.list(endpoint_id)
 
-    def _read_changed(self, endpoint_id: str, cached: _CachedEndpoint) -> None:
+    def _read_changed(self, endpoint_id: str | None, cached: _CachedEndpoint) -> None:
         now, since = datetime.now(UTC), cached.looked_at - _MARGIN
         runs = self._workspace.runs
         # A run that waited for its turn is alive since its state says so: it began, and was put back, before.
@@ -113,15 +113,17 @@ class UnitStateCache:
         for ref in again:
             cached.states[ref] = self._workspace.states.state(ref)
             cached.cursors.pop(ref, None)
+            if endpoint_id is None:
+                continue
             saved = self._workspace.checkpoints(self._workspace.vendor(endpoint_id)).load(ref)
             if saved is not None:
                 cached.cursors[ref] = dict(saved.cursor)
         cached.looked_at = now
 
-    def _lock_of(self, endpoint_id: str) -> Lock:
+    def _lock_of(self, endpoint_id: str | None) -> Lock:
         with self._lock:
             return self._locks.setdefault(endpoint_id, Lock())
 
 
-def _is_of(run: Run, endpoint_id: str) -> bool:
-    return run.ref is not None and run.ref.endpoint_id == endpoint_id
+def _is_of(run: Run, endpoint_id: str | None) -> bool:
+    return run.ref is not None and endpoint_id in {None, run.ref.endpoint_id}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from connectors.cdm_jdbc import tables
 from connectors.cdm_jdbc.descriptor import DESCRIPTOR
+from connectors.postgres import browsing
 from connectors.postgres.ddl import change
 from connectors.postgres.sink import TableSink
 from connectors.postgres.sql import ident, literal
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from connectors.cdm_jdbc.config import CdmJdbcConfig
     from connectors.postgres.client import Session
+    from contracts.browsing import RowPage
     from contracts.mapping import CdmModel
     from contracts.plan import IngestionPlan
 
@@ -76,6 +78,16 @@ class CdmSink(TableSink):
         sql = f"SELECT {source_id} FROM {target.table}{gone} EXCEPT SELECT {source_id} FROM {target.table}{alive}"
         with self._client.session() as session:
             yield from session.stream(sql, _BATCH_BYTES, f"reading tombstones of {target.table}")
+
+    def model_rows(self, model: CdmModel, page: RowPage) -> pl.DataFrame:
+        """Live rows of the model's table, whoever owns them."""
+        self._require_supported(model)
+        return browsing.page_of(self._client, self._table(model), page)
+
+    def model_values(self, model: CdmModel, column: str, limit: int) -> tuple[str, ...]:
+        """Values of one column in live rows."""
+        self._require_supported(model)
+        return browsing.values_of(self._client, self._table(model), column, limit)
 
     def _target(self, plan: IngestionPlan) -> TargetTable:
         table = self._table(_model_of(plan))

@@ -6,7 +6,7 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, ClassVar
 
-from connectors.postgres import census, reading
+from connectors.postgres import browsing, census, reading
 from connectors.postgres.client import PostgresClient, Session
 from connectors.postgres.content import content_hash
 from connectors.postgres.ddl import change
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from connectors.postgres.config import PostgresConfig
+    from contracts.browsing import RowPage
     from contracts.model import Json
     from contracts.receipts import CensusReceipt, FrozenRun, RunHandle, RunRef, UpsertReceipt
     from contracts.staging import RecordReader
@@ -187,6 +188,10 @@ class TableSink:
         target = self._target(plan)
         with self._client.session() as session, session.transaction():
             yield from census.find_keys(session, target, _provisioned(session, target).types, plan, rows, absent=absent)
+
+    def landed_rows(self, plan: IngestionPlan, page: RowPage) -> pl.DataFrame:
+        """Live rows of the plan's own in its target."""
+        return browsing.page_of(self._client, self._target(plan), page)
 
     def close(self) -> None:
         """Close idle connections."""

@@ -36,6 +36,7 @@ RunLog: TypeAlias = "logging.Logger | logging.LoggerAdapter[logging.Logger]"
 """What a flow run logs with."""
 
 PLAN_ROWS = 200
+_STAGED_IN = re.compile(r"Staged in (?:\| )?`([^`]+)`")
 UPDATE_EVERY_S = 2.0
 MIB = 1024 * 1024
 
@@ -148,6 +149,18 @@ def progress_of(plane: ControlPlane, ref: RunRef, flow_run_id: str) -> RunProgre
     if artifact is None or artifact.get("flow_run_id") != flow_run_id:
         return None
     return RunProgress(float(artifact.get("data") or 0.0), str(artifact.get("description") or ""))
+
+
+def staged_place(plane: ControlPlane, ref: RunRef, flow_run_id: str) -> str | None:
+    """The URL of the folder that the flow run staged in, as its summary says; None where it says none.
+
+    Raises ControlPlaneError.
+    """
+    artifact = plane.call("GET", f"/artifacts/{key_of('summary', ref)}/latest")
+    if artifact is None or artifact.get("flow_run_id") != flow_run_id:
+        return None
+    found = _STAGED_IN.search(str(artifact.get("data") or ""))
+    return found.group(1) if found else None
 
 
 def key_of(kind: str, ref: RunRef) -> str:

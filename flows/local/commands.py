@@ -81,6 +81,11 @@ def worker_environment(home: Path, api_url: str) -> dict[str, str]:
     return {**environment(home, api_url), "TMPDIR": str(folder), "PREFECT_WORKER_HEARTBEAT_SECONDS": "10"}
 
 
+def api_environment(home: Path, api_url: str, console_open: bool) -> dict[str, str]:  # noqa: FBT001
+    """The API's: whether its console asks callers on this machine for a token."""
+    return {**environment(home, api_url), "NUCLEUS_API_CONSOLE_OPEN": "1" if console_open else ""}
+
+
 def remove_leftovers(home: Path) -> None:
     """Remove what killed workers left of their runs' environments; no worker of this home is running."""
     for folder in (home / WORKER_FILES).glob("prefect-workspace-attempt-*"):

@@ -18,9 +18,14 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def running_control_plane(home: Path, port: int | None = None, *, worker: bool = True) -> Iterator[LocalControlPlane]:
-    """A control plane of its own while the context is open; this process and its children use it."""
-    plane = up(home, port, worker=worker)
+def running_control_plane(
+    home: Path, port: int | None = None, *, worker: bool = True, console: bool = False
+) -> Iterator[LocalControlPlane]:
+    """A control plane of its own while the context is open; this process and its children use it.
+
+    With ``console`` the API runs too, and its console asks callers on this machine for no token.
+    """
+    plane = up(home, port, worker=worker, api=console, console_open=console)
     try:
         with using(plane):
             yield plane

@@ -20,7 +20,14 @@ class LocalControlPlane(NamedTuple):
     """By name: ``server``, ``worker``, ``api``."""
     home: Path
     nucleus_api_url: str | None = None
-    """Of our own API (webhook and GraphQL); None where it was not started."""
+    """Of our own API (webhook, GraphQL, console); None where it was not started."""
+    console_open: bool = False
+    """The console asks callers on this machine for no token."""
+
+    @property
+    def console_url(self) -> str | None:
+        """Where an operator works; None without the API."""
+        return None if self.nucleus_api_url is None else f"{self.nucleus_api_url}/console"
 
     @property
     def ui_url(self) -> str:
@@ -33,7 +40,8 @@ def read_record(home: Path) -> LocalControlPlane | None:
     try:
         record = json.loads(up_file(home).read_text())
         pids = {str(name): int(pid) for name, pid in record["pids"].items()}
-        return LocalControlPlane(str(record["api_url"]), pids, home, record.get("door_url"))
+        is_open = record.get("console_open") is True
+        return LocalControlPlane(str(record["api_url"]), pids, home, record.get("door_url"), is_open)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
@@ -42,6 +50,12 @@ def write_record(plane: LocalControlPlane) -> None:
     """Replace the file in one step; other commands read it at any moment."""
     file = up_file(plane.home)
     draft = file.with_suffix(".draft")
-    draft.write_text(json.dumps({"api_url": plane.api_url, "pids": plane.pids, "door_url": plane.nucleus_api_url}))
+    record = {
+        "api_url": plane.api_url,
+        "pids": plane.pids,
+        "door_url": plane.nucleus_api_url,
+        "console_open": plane.console_open,
+    }
+    draft.write_text(json.dumps(record))
     draft.chmod(0o600)
     draft.replace(file)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from contracts.errors import ControlPlaneError
 from flows.local.commands import (
     api_command,
+    api_environment,
     environment,
     remove_leftovers,
     server_command,
@@ -58,9 +59,9 @@ def launch_server_and_worker(home: Path, api_url: str, pids: dict[str, int], *, 
             forget(setting_up.pid)
 
 
-def start_api(home: Path, prefect_api_url: str, port: int, instance: str) -> LastingProcess:
+def start_api(home: Path, prefect_api_url: str, port: int, instance: str, *, console_open: bool) -> LastingProcess:
     """The API's process, which does not answer yet."""
-    return start("api", api_command(port, instance), environment(home, prefect_api_url), home)
+    return start("api", api_command(port, instance), api_environment(home, prefect_api_url, console_open), home)
 
 
 def wait_until_healthy(process: LastingProcess, url: str, instance: str, log: Path) -> None:

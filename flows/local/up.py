@@ -29,6 +29,7 @@ def up(
     worker: bool = True,
     api: bool = False,
     api_port: int | None = None,
+    console_open: bool = False,
 ) -> LocalControlPlane:
     """Start what is not running yet, and leave it running; returns when flows can be run.
 
@@ -38,6 +39,7 @@ def up(
         worker: Start a process worker too, and set up pool and deployments.
         api: Start the API too.
         api_port: Of the API, likewise.
+        console_open: An API that is started lets callers on this machine use its console without a token.
 
     Raises:
         ConfigInvalidError: The folder cannot be made or written to, or another program has the port.
@@ -52,7 +54,7 @@ def up(
     wanted = ("server", "worker") if worker else ("server",)
     if running is None or not all(name in running.pids for name in wanted):
         running = _start_missing(home, running, port, worker)
-    return _start_api(running, api_port) if api and "api" not in running.pids else running
+    return _start_api(running, api_port, console_open=console_open) if api and "api" not in running.pids else running
 
 
 def down(home: Path | None = None) -> bool:
@@ -118,15 +120,16 @@ def _start_missing(home: Path, running: LocalControlPlane | None, port: int | No
     return started
 
 
-def _start_api(plane: LocalControlPlane, port: int | None) -> LocalControlPlane:
+def _start_api(plane: LocalControlPlane, port: int | None, *, console_open: bool) -> LocalControlPlane:
     """Start the API beside what runs, at its old address if nobody took it; when it does not start, the rest stays."""
     if port is None:
         old = None if plane.nucleus_api_url is None else port_of(plane.nucleus_api_url)
         port = old if old is not None and is_free(old) else free_port()
     url = f"http://{LOOPBACK}:{port}"
     instance = token_hex(8)
-    process = start_api(plane.home, plane.api_url, port, instance)
-    with_api = plane._replace(pids={**plane.pids, "api": process.pid}, nucleus_api_url=url)
+    process = start_api(plane.home, plane.api_url, port, instance, console_open=console_open)
+    pids = {**plane.pids, "api": process.pid}
+    with_api = plane._replace(pids=pids, nucleus_api_url=url, console_open=console_open)
     write_record(with_api)
     try:
         wait_until_healthy(process, url, instance, plane.home / "logs" / "api.log")

@@ -55,6 +55,8 @@ class Run(NamedTuple):
     tags: tuple[str, ...]
     began_at: datetime | None
     ended_at: datetime | None
+    due_at: datetime | None = None
+    """When it was to begin."""
 
     @property
     def is_alive(self) -> bool:
@@ -326,6 +328,7 @@ def read_run(found: Mapping[str, Any]) -> Run:
         tags=tuple(found.get("tags") or ()),
         began_at=_moment(began),
         ended_at=_moment(ended),
+        due_at=_moment(found.get("expected_start_time")),
     )
 
 

@@ -6,10 +6,13 @@ from contracts.unit import UnitState
 from flows.operations.statuses import ref_of
 from metadata_api.metadata_cache import descriptor, read_endpoint, read_sink
 from metadata_api.schema import showing, types
+from metadata_api.schema.board_queries import BoardQueries
 from metadata_api.schema.context import Context
 from metadata_api.schema.dataset_queries import DatasetQueries
 from metadata_api.schema.endpoint_queries import EndpointQueries
 from metadata_api.schema.knowledge_queries import KnowledgeQueries
+from metadata_api.schema.row_queries import RowQueries
+from metadata_api.schema.run_queries import RunQueries
 from metadata_api.schema.unit_lookups import configs_of, last_status, plain_config, sink_in_use, states_by_unit
 from metadata_api.schema.vendor_filters import FilterQueries
 
@@ -17,7 +20,7 @@ Info = strawberry.Info[Context, None]
 
 
 @strawberry.type(name="Query")
-class QueryRoot(EndpointQueries, DatasetQueries, FilterQueries, KnowledgeQueries):
+class QueryRoot(EndpointQueries, DatasetQueries, FilterQueries, KnowledgeQueries, RunQueries, BoardQueries, RowQueries):
     """Read-only operations."""
 
     @strawberry.field

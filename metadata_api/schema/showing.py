@@ -44,6 +44,7 @@ def unit(
         default_schedule_kind=MANUAL,
         default_schedule_interval_minutes=None,
         cdm_model_id=held.cdm_model_id,
+        selectors=[*about.selectors],
     )
 
 

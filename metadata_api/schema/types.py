@@ -48,6 +48,7 @@ class IngestionUnit:
     default_schedule_kind: str
     default_schedule_interval_minutes: int | None
     cdm_model_id: str | None
+    selectors: list[str]
 
 
 @strawberry.type(description="An endpoint that takes rows.")

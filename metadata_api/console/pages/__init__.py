@@ -1,0 +1,1 @@
+"""One module per page: what is asked for it, and what its forms do."""

@@ -12,6 +12,7 @@ from prefect.states import Failed
 from contracts.errors import IngestionError, MetadataError, RunInProgressError, RunSupersededError
 from contracts.receipts import RunRef
 from flows.execution.failure_lines import log_typed_errors_plainly
+from flows.execution.lineage import say_aborted
 from flows.stages.export import run_stopped_error
 from flows.wiring import open_workspace
 
@@ -85,18 +86,23 @@ def mark_orphan_failed(flow: Flow[Any, Any], flow_run: FlowRun, state: State[Any
     """
     try:
         with open_workspace() as workspace:
-            _mark_orphan_failed(workspace, RunRef(**{name: flow_run.parameters[name] for name in RunRef.model_fields}))
+            ref = RunRef(**{name: flow_run.parameters[name] for name in RunRef.model_fields})
+            if _mark_orphan_failed(workspace, ref):
+                say_aborted(ref, flow_run.id, _log, is_patient=True)
     except Exception as error:  # noqa: BLE001 - a hook has nobody to tell but the log
         _log.warning("After %s (%s): the unit state could not be corrected: %s", flow.name, state.name, error)
 
 
-def _mark_orphan_failed(workspace: Workspace, ref: RunRef) -> None:
+def _mark_orphan_failed(workspace: Workspace, ref: RunRef) -> bool:
+    """True when the unit was RUNNING without a run."""
     if workspace.states.state(ref).state != "RUNNING":
-        return
+        return False
     try:
         with workspace.sink(ref.sink_id).exclusive(ref):
             state = workspace.states.state(ref)
             if state.state == "RUNNING" and state.last_run_id is not None:
                 workspace.states.failed(ref, state.last_run_id, run_stopped_error())
+                return True
     except RunInProgressError:
-        return
+        pass
+    return False

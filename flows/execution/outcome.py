@@ -10,7 +10,7 @@ from prefect.exceptions import Pause
 from prefect.states import Failed
 
 from contracts.errors import IngestionError, MetadataError, RunInProgressError, RunSupersededError
-from contracts.receipts import RunRef
+from flows.execution.events import ref_of
 from flows.execution.failure_lines import log_typed_errors_plainly
 from flows.execution.lineage import say_aborted
 from flows.stages.export import run_stopped_error
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun, State
     from prefect.flows import Flow
 
-    from contracts.receipts import RunSummary
+    from contracts.receipts import RunRef, RunSummary
     from flows.wiring import Workspace
     from state.units import UnitStates
 
@@ -84,9 +84,11 @@ def mark_orphan_failed(flow: Flow[Any, Any], flow_run: FlowRun, state: State[Any
 
     Prefect calls it by keyword. The sink's lock tells whether another run is running.
     """
+    ref = ref_of(flow_run)
+    if ref is None:
+        return
     try:
         with open_workspace() as workspace:
-            ref = RunRef(**{name: flow_run.parameters[name] for name in RunRef.model_fields})
             if _mark_orphan_failed(workspace, ref):
                 say_aborted(ref, flow_run.id, _log, is_patient=True)
     except Exception as error:  # noqa: BLE001 - a hook has nobody to tell but the log

@@ -154,10 +154,19 @@ class RunEvents:
             lost = tuple(each for each in self._outcomes if each.done() and each.exception() is not None)
         count = len(lost) + self._unmade
         if count:
-            why = next((repr(each.exception()) for each in lost if each.done()), "it does not answer in time")
+            unanswered = "it does not answer in time" if lost else "they could not be made"
+            why = next((_in_words(each.exception()) for each in lost if each.done()), unanswered)
             total = len(self._outcomes) + self._unmade
             self._log.warning("%d of %d lineage events did not reach their receiver: %s", count, total, why)
         return count
+
+
+def _in_words(error: BaseException | None) -> str:
+    """Class and status: the text of a foreign error may hold the receiver's address with its login."""
+    if isinstance(error, ReceiverAwayError):
+        return str(error)
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    return type(error).__name__ + (f", status {status}" if status else "")
 
 
 @lru_cache(maxsize=1)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from contracts.plan import IngestionSlice
     from contracts.receipts import RunRef, RunSummary, UpsertReceipt
     from flows.execution.artifacts import RunLog
+    from flows.prefect_api.client import ControlPlane
     from flows.stages.plan import OpenRun, RunRequest
     from knowledge.lineage_events import NamedDatasets, RowsSoFar, RunIdentity
 
@@ -38,12 +39,13 @@ class RunLineage(SilentObserver):
     Args:
         ref: What is run.
         flow_run_id: Of the Prefect flow run.
+        plane: Of the server that knows the flow run.
         log: The flow run's.
         is_part: It is one of the units of an endpoint's run, which does not wait for each unit's events.
     """
 
-    def __init__(self, ref: RunRef, flow_run_id: UUID, log: RunLog, *, is_part: bool) -> None:
-        self._ref, self._flow_run_id, self._log, self._is_part = ref, flow_run_id, log, is_part
+    def __init__(self, ref: RunRef, flow_run_id: UUID, plane: ControlPlane, log: RunLog, *, is_part: bool) -> None:
+        self._ref, self._flow_run_id, self._plane, self._log, self._is_part = ref, flow_run_id, plane, log, is_part
         self._events: RunEvents | None = None
         self._story: _Story | None = None
         self._said_at = 0.0
@@ -55,7 +57,7 @@ class RunLineage(SilentObserver):
             return
 
         def start() -> Any:
-            self._story = _Story(_identity(self._ref, self._flow_run_id, _root()), source, sink)
+            self._story = _Story(_identity(self._ref, self._flow_run_id, _root(self._plane)), source, sink)
             self._story.plan(_without_slices(request))
             return self._story.started()
 
@@ -172,7 +174,8 @@ def _events(log: RunLog) -> RunEvents | None:
     try:
         return RunEvents(process_post(), log)
     except Exception as error:  # noqa: BLE001 - of a configuration that is wrong, of any class
-        log.warning("No lineage events: the configuration of their receiver cannot be used: %s", error)
+        why = type(error).__name__  # its text may hold an address with a login
+        log.warning("No lineage events: the settings of their receiver cannot be used (%s): see docs/lineage.md", why)
         return None
 
 
@@ -181,11 +184,13 @@ def _identity(ref: RunRef, flow_run_id: UUID, root: tuple[UUID, str] | None = No
     return identity
 
 
-def _root() -> tuple[UUID, str] | None:
+def _root(plane: ControlPlane) -> tuple[UUID, str] | None:
     """Flow run and flow that began this one, where another did."""
     if flow_run.parent_flow_run_id is None:
         return None
-    return UUID(flow_run.root_flow_run_id), str(flow_run.root_flow_name)
+    root_id = flow_run.root_flow_run_id
+    flow_id = plane.call("GET", f"/flow_runs/{root_id}")["flow_id"]
+    return UUID(str(root_id)), str(plane.call("GET", f"/flows/{flow_id}")["name"])
 
 
 def _without_slices(request: RunRequest) -> IngestionPlan:

@@ -95,7 +95,7 @@ class FlowUnitRun(SilentObserver):
         self._flow_run_id, self._control = flow_run_id, control
         self._is_first_process = is_first_process
         self._artifacts = RunArtifacts(ref, log, is_part=workspace.is_shared)
-        self._lineage = RunLineage(ref, flow_run_id, log, is_part=workspace.is_shared)
+        self._lineage = RunLineage(ref, flow_run_id, workspace.plane, log, is_part=workspace.is_shared)
         self._run_id = flow_run_id.hex
         self._state: UnitState | None = None
 

@@ -13,6 +13,7 @@ from contracts.receipts import RunSummary
 from flows import lineage_feed
 from flows.collect_catalog import collect_catalog
 from flows.execution.unit_run import attach
+from flows.ingest_endpoint import ingest_endpoint
 from flows.ingest_unit import ingest_unit
 from flows.operations.cdm import provision_cdm
 from flows.stages.export import RunStopped, run_stopped_error
@@ -150,7 +151,27 @@ def test_a_receiver_that_refuses_fails_no_run(
         run(pair)
     assert pair.same()
     assert told(listening, pair) == [], "after one that did not arrive, none is tried for a while"
-    assert [each.getMessage() for each in caplog.records if "3 of 3 lineage events" in each.getMessage()]
+    (said,) = [each.getMessage() for each in caplog.records if "3 of 3 lineage events" in each.getMessage()]
+    assert said.endswith("HTTPError, status 400")
+
+
+def test_settings_that_cannot_be_used_fail_no_run(
+    pair: RegisteredPair, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENLINEAGE__TRANSPORT__TYPE", "pigeon")
+    lineage_feed.process_post.cache_clear()
+    run(pair)
+    assert "the settings of their receiver cannot be used" in caplog.text
+
+
+def test_units_of_an_endpoint_name_the_run_that_began_them_all(pair: RegisteredPair, listening: SandboxLineage) -> None:
+    ingest_endpoint(pair.source_id, pair.sink_id)
+    lineage_feed.process_post().drain()
+    events = told(listening, pair)
+    assert kinds(events) == ["START", "RUNNING", "COMPLETE"]
+    parent = events[-1]["run"]["facets"]["parent"]
+    assert parent["root"]["job"]["name"] == "ingest-endpoint"
+    assert parent["root"]["run"]["runId"] != parent["run"]["runId"]
 
 
 def test_without_a_receiver_nothing_is_said(pair: RegisteredPair, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,7 +36,7 @@ cover: $(READY) ## Run the fast tests and ask that no less is covered than befor
 	$(TESTS) -m "$(WITHOUT_SERVERS)" --cov --cov-report=term:skip-covered $(ARGS)
 
 prove: $(READY) ## Run the tests of exactness in their long forms: many kills, many seeds
-	NUCLEUS_PROVE=1 $(TESTS) tests/exactness tests/connector_kit tests/metadata_api/test_killed.py tests/flows/test_dask.py $(ARGS)
+	NUCLEUS_PROVE=1 $(TESTS) tests/exactness tests/connector_kit tests/metadata_api/test_killed.py tests/flows/test_dask.py tests/flows/test_knowledge_killed.py $(ARGS)
 
 check: $(READY) ## Lint, format, types, floors, lock files: what CI asks before the tests
 	$(BIN)/ruff check .

@@ -49,6 +49,11 @@ def node_id(node_type: NodeType, *parts: str) -> str:
     return ":".join(("kb", node_type, *(part.replace("%", "%25").replace(":", "%3A") for part in parts)))
 
 
+def node_parts(node_id: str) -> tuple[str, ...]:
+    """The parts that :func:`node_id` joined, without ``kb`` and the type."""
+    return tuple(part.replace("%3A", ":").replace("%25", "%") for part in node_id.split(":")[2:])
+
+
 class KbNode(Contract):
     """One thing that is known."""
 

@@ -22,6 +22,7 @@ from contracts.traits import SupportsContentHash
 from contracts.unit import UnitPolicy
 from demo.drives import DrivesChapter
 from demo.lake import LakeChapter
+from demo.lineage import LineageChapter
 from demo.tracker import Tracker
 from demo.wiki import WikiChapter
 from demo.world import SINK, SOURCE, STAGING, World, world
@@ -43,8 +44,8 @@ WORK_S = 5
 class Demo:
     """The story, one chapter a method."""
 
-    def __init__(self, place: World, console: Console) -> None:
-        self.place, self.console = place, console
+    def __init__(self, place: World, console: Console, lineage: LineageChapter) -> None:
+        self.place, self.console, self.lineage = place, console, lineage
         self.moved: list[dict[str, Any]] = []
         self.checks: list[tuple[str, bool, str]] = []
         self.tracker, self.wiki = Tracker(place, console), WikiChapter(place, console)
@@ -68,6 +69,7 @@ class Demo:
         self.checks += self.wiki.tell()
         self.checks += DrivesChapter(self.place, self.console).tell()
         self.checks += LakeChapter(self.place, self.console).tell()
+        self.checks += self.lineage.tell()
         return all(passed for _, passed, _ in self.checks)
 
     def say(self, line: str) -> None:
@@ -155,9 +157,10 @@ def main() -> int:
     console = Console(width=None if sys.stdout.isatty() else 120)
     started = time.monotonic()
     console.print("Starting Postgres, an S3 server and Prefect on this machine …")
+    lineage = LineageChapter(options.folder, console)
     try:
         with world(options.folder, console=options.stay) as place:
-            demo = Demo(place, console)
+            demo = Demo(place, console, lineage)
             good = demo.tell()
             demo.show()
             console.print(

@@ -19,6 +19,7 @@ from flows.execution.pausing import PAUSED, pausable
 from flows.execution.run_workspace import run_workspace
 from flows.execution.turns import Turns
 from flows.execution.unit_run import FlowUnitRun, attached_control, executor_of
+from flows.operations.enrichment import enrich
 
 MOST_IN_FLIGHT = 64
 """The largest ``parallel_slices``; threads are made as slices need them."""
@@ -36,7 +37,7 @@ MOST_IN_FLIGHT = 64
 def ingest_unit(  # noqa: PLR0913, PLR0917 - Prefect passes parameters by name
     endpoint_id: str,
     unit_id: str,
-    sink_id: str,
+    sink_id: str | None = None,
     mode: Literal["full", "incremental"] | None = None,
     data_mode: Literal["raw", "cdm"] | None = None,
     policy: dict[str, Any] | None = None,
@@ -52,7 +53,8 @@ def ingest_unit(  # noqa: PLR0913, PLR0917 - Prefect passes parameters by name
     Args:
         endpoint_id: The source.
         unit_id: A unit of its catalog.
-        sink_id: The endpoint that takes the rows.
+        sink_id: The endpoint that takes the rows. When empty, only the knowledge graph is told, of the unit's projects,
+            spaces, drives or people: no row is moved, and mode, data_mode, staging_id and what follows mean nothing.
         mode: full or incremental; the unit's own when empty.
         data_mode: raw or cdm; the unit's own when empty.
         policy: Fields of the unit's policy to override in this run.
@@ -67,8 +69,10 @@ def ingest_unit(  # noqa: PLR0913, PLR0917 - Prefect passes parameters by name
     A run that meets another run of its unit waits for its turn (``flows.execution.turns``).
 
     Returns:
-        The run's counters (``contracts.receipts.RunSummary`` as JSON).
+        The run's counters (``contracts.receipts.RunSummary`` as JSON); without a sink ``{entities, node_type, …}``.
     """
+    if sink_id is None:
+        return to_flow_state(lambda: _tell_entities(endpoint_id, unit_id, policy))
     ref = RunRef(endpoint_id=endpoint_id, unit_id=unit_id, sink_id=sink_id)
 
     def body() -> Any:
@@ -91,3 +95,11 @@ def ingest_unit(  # noqa: PLR0913, PLR0917 - Prefect passes parameters by name
         return summary.model_dump(mode="json")
 
     return to_flow_state(body)
+
+
+def _tell_entities(endpoint_id: str, unit_id: str, policy: dict[str, Any] | None) -> dict[str, Any]:
+    with heartbeats(flow_run.id), run_workspace() as workspace:
+        told = enrich(workspace, endpoint_id, unit_id, policy)
+    counts = {"node_type": told.node_type, "entities": told.entities, **told.receipt.model_dump()}
+    get_run_logger().info("The knowledge graph was told of %s/%s: %s", endpoint_id, unit_id, counts)
+    return counts

@@ -6,6 +6,7 @@ The outbox holds what to say, not the words: a catalog is read again when its tu
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cdm_mappers.lineage import column_sources
@@ -14,6 +15,7 @@ from contracts.errors import CdmModelUnsupportedError, IngestionError
 from contracts.knowledge import Emission
 from flows.blocks.types import factory_of
 from knowledge.emissions import MappedUnit, catalog_ref, of_catalog, of_endpoint, of_models, of_run
+from knowledge.entities import entities_ref
 from state.keys import OUTBOX, outbox_key
 
 if TYPE_CHECKING:
@@ -50,8 +52,17 @@ def run_finished(workspace: Workspace, summary: RunSummary) -> None:
 
 def endpoint_removed(workspace: Workspace, endpoint_id: str) -> None:
     """Tell the graph that the endpoint and what it holds are gone."""
-    ref = catalog_ref(endpoint_id)
-    _say(workspace, ref, {"remove": ref}, lambda: workspace.graph.remove(ref))
+    for ref in (catalog_ref(endpoint_id), *_entity_refs(workspace, endpoint_id)):
+        _say(workspace, ref, {"remove": ref}, partial(workspace.graph.remove, ref))
+
+
+def _entity_refs(workspace: Workspace, endpoint_id: str) -> tuple[str, ...]:
+    """Who may have spoken of the endpoint's entities."""
+    try:
+        datasets = workspace.catalogs.load(endpoint_id).datasets
+    except IngestionError:  # never collected: then nothing was read of it
+        return ()
+    return tuple(entities_ref(endpoint_id, each.dataset_id) for each in datasets if each.kind == "entity")
 
 
 def tell_again(workspace: Workspace) -> int:

@@ -7,6 +7,7 @@ import typer
 from cli import workspace
 from cli.arguments.options import EndpointId, JsonFlag
 from cli.terminal.output import Output, table
+from contracts.knowledge import node_parts
 
 if TYPE_CHECKING:
     from contracts.knowledge import KbNode, Neighbourhood
@@ -48,4 +49,4 @@ def lineage(
 
 def _column(node: "KbNode") -> str:
     """``cdm.work.item.updated_at``, from the node's logical key."""
-    return ".".join(node.node_id.split(":")[2:])
+    return ".".join(node_parts(node.node_id))

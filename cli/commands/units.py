@@ -22,6 +22,7 @@ from cli.terminal.output import Output, table
 if TYPE_CHECKING:
     from contracts.endpoint import FilterOption
     from contracts.unit import EndpointUnitDescriptor, UnitConfig, UnitPolicy
+    from flows.operations.enrichment import Enrichment
     from flows.wiring import Workspace
 
 app = typer.Typer(no_args_is_help=True, help="Datasets that can be ingested, and the policy of each.")
@@ -145,3 +146,17 @@ def options(endpoint_id: EndpointId, *, as_json: JsonFlag = False) -> None:
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
+
+
+@app.command()
+def entities(endpoint_id: EndpointId, unit_id: UnitId, *, as_json: JsonFlag = False) -> None:
+    """Move no rows: tell the knowledge graph of the unit's projects, spaces, drives or people."""
+
+    def told(ws: "Workspace") -> "Enrichment":
+        from flows.operations.enrichment import enrich
+
+        return enrich(ws, endpoint_id, unit_id)
+
+    known = workspace.in_workspace(told)
+    facts = {"node_type": known.node_type, "entities": known.entities, **known.receipt.model_dump()}
+    Output(as_json=as_json).show({"told": facts}, table(f"{endpoint_id}/{unit_id}", ("", ""), [*facts.items()]))

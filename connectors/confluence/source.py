@@ -19,6 +19,7 @@ from connectors.confluence.progress import ConfluenceCheckpoint, checkpoint_from
 from connectors.confluence.reading import SliceRows
 from connectors.confluence.scope import scope_of
 from connectors.confluence.selection import SiteSelection
+from connectors.http.naming import api_dataset_name
 from connectors.http.watermarks import watermark_of
 from contracts.catalog import CatalogSnapshot
 from contracts.endpoint import ConnectionReport, EndpointDescriptor, FilterOption
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
     from connectors.confluence.config import ConfluenceConfig
+    from contracts.catalog import DatasetDescriptor
     from contracts.endpoint import PlanRequest
+    from contracts.lineage import DatasetName
     from contracts.model import Json
     from contracts.receipts import UpsertReceipt
     from contracts.unit import EndpointUnitDescriptor, Predicate, UnitPolicy
@@ -70,6 +73,10 @@ class ConfluenceSource:
             datasets=units.datasets(self._client.config.source_system),
             source_version="cloud",
         )
+
+    def dataset_name(self, dataset: DatasetDescriptor) -> DatasetName:
+        """The dataset, below the address of the site."""
+        return api_dataset_name(self._client.config.base_url, dataset)
 
     def list_units(self, catalog: CatalogSnapshot) -> tuple[EndpointUnitDescriptor, ...]:
         """Spaces, pages, comments, attachments, versions, links, labels and permissions."""

@@ -26,6 +26,7 @@ from connectors.http.json_api import JsonApi, PagedSettings
 from connectors.http.keys_read import KeysRead
 from connectors.http.lists import UnitLists, require_gone, require_whole
 from connectors.http.local_filter import LocalFilter, in_zone
+from connectors.http.naming import api_dataset_name
 from connectors.http.paging import Account, LeftOut, Page, PageRequest, Token
 from connectors.http.parts import late_parts, make_plan_by_parts, parts_checkpoint
 from connectors.http.planning import (
@@ -49,7 +50,9 @@ from contracts.endpoint import ConnectionReport, FilterOption
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
+    from contracts.catalog import DatasetDescriptor
     from contracts.endpoint import EndpointDescriptor, PlanRequest
+    from contracts.lineage import DatasetName
     from contracts.model import Json
     from contracts.plan import IngestionPlan, IngestionSlice, SliceReport
     from contracts.receipts import UpsertReceipt
@@ -119,6 +122,10 @@ class PagedSource(ABC, Generic[ClientT]):
             datasets=datasets(vendor, self.config.source_system or vendor, self.units),
             source_version=account.version,
         )
+
+    def dataset_name(self, dataset: DatasetDescriptor) -> DatasetName:
+        """The dataset, below the address of the API."""
+        return api_dataset_name(self.config.base_url, dataset)
 
     def list_units(self, catalog: CatalogSnapshot) -> tuple[EndpointUnitDescriptor, ...]:
         """Those of the connector's units that are in the catalog."""

@@ -70,6 +70,15 @@ class IcebergCatalog:
         return _local(self._config.warehouse) if embedded else None
 
     @property
+    def namespace(self) -> str:
+        """Where the catalog is, without credentials: its URI, or the warehouse of one that has none."""
+        if self.local_folder is not None:
+            return f"file://{self.local_folder}"
+        uri = self._config.uri.get_secret_value() if self._config.uri else self._config.warehouse or ""
+        parts = urlsplit(uri)
+        return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl() or "iceberg"
+
+    @property
     def opened(self) -> Catalog:
         """The catalog itself."""
         with self._lock:

@@ -27,6 +27,7 @@ from connectors.lake.runs import superseded
 from connectors.slice_receipts import receipt_of
 from contracts.endpoint import ConnectionReport, EndpointDescriptor
 from contracts.errors import RunSupersededError, SinkOwnerError
+from contracts.lineage import DatasetName
 from contracts.plan import IngestionPlan, IngestionSlice
 
 if TYPE_CHECKING:
@@ -71,6 +72,10 @@ class IcebergSink:
             server_version=f"pyiceberg {__version__}, catalog {self._config.catalog_type}",
             details={"namespaces": len(namespaces)},
         )
+
+    def target_name(self, plan: IngestionPlan) -> DatasetName:
+        """The table in its catalog, as other programs name it."""
+        return DatasetName(namespace=self._catalog.namespace, name=str(self._target(plan)))
 
     def exclusive(self, ref: RunRef) -> AbstractContextManager[None]:
         """The lock of the (endpoint, unit, sink)."""

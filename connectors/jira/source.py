@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import msgspec
 import polars as pl
 
+from connectors.http.naming import api_dataset_name
 from connectors.http.watermarks import watermark_of
 from connectors.jira import jql, units
 from connectors.jira.census import SiteKeys
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
     from connectors.jira.config import JiraConfig
+    from contracts.catalog import DatasetDescriptor
     from contracts.endpoint import PlanRequest
+    from contracts.lineage import DatasetName
     from contracts.model import Json
     from contracts.receipts import UpsertReceipt
     from contracts.unit import EndpointUnitDescriptor, Predicate, UnitPolicy
@@ -91,6 +94,10 @@ class JiraSource:
             datasets=units.datasets(self._client.config.source_system, fields, issues),
             source_version=version,
         )
+
+    def dataset_name(self, dataset: DatasetDescriptor) -> DatasetName:
+        """The dataset, below the address of the site."""
+        return api_dataset_name(self._client.config.base_url, dataset)
 
     def list_units(self, catalog: CatalogSnapshot) -> tuple[EndpointUnitDescriptor, ...]:
         """Projects, users, issues, comments and worklogs."""

@@ -6,6 +6,7 @@ import random
 import threading
 import time
 from collections import defaultdict
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 from uuid import uuid4
 
@@ -26,6 +27,7 @@ from connectors.object_parquet.upsert import ParquetSliceWrite, WrittenFiles
 from connectors.slice_receipts import receipt_of
 from contracts.endpoint import ConnectionReport, EndpointDescriptor
 from contracts.errors import SinkLockedError, SinkNotProvisionedError
+from contracts.lineage import DatasetName
 from contracts.plan import IngestionPlan, IngestionSlice
 
 if TYPE_CHECKING:
@@ -65,6 +67,15 @@ class ParquetSink:
         if self._glue is not None:
             self._glue.check()
         return ConnectionReport(server_version="Parquet files", details={"root": self._config.root})
+
+    def target_name(self, plan: IngestionPlan) -> DatasetName:
+        """The table's folder, as other programs name it."""
+        folder = table_of(plan, self._config).folder
+        if self._config.bucket is None:
+            root = Path(self._config.folder).expanduser().absolute()
+            return DatasetName(namespace="file", name=f"{root}/{folder}")
+        bucket, prefix = self._config.bucket
+        return DatasetName(namespace=f"s3://{bucket}", name=f"{prefix}/{folder}".lstrip("/"))
 
     def exclusive(self, ref: RunRef) -> AbstractContextManager[None]:
         """The lock of the (endpoint, unit, sink)."""

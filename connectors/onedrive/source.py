@@ -6,6 +6,7 @@ from collections import defaultdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar
 
+from connectors.http.naming import api_dataset_name
 from connectors.onedrive import units
 from connectors.onedrive.census import DriveKeys
 from connectors.onedrive.client import GraphClient
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
     import polars as pl
 
     from connectors.onedrive.config import OneDriveConfig
+    from contracts.catalog import DatasetDescriptor
     from contracts.endpoint import PlanRequest
+    from contracts.lineage import DatasetName
     from contracts.model import Json
     from contracts.receipts import UpsertReceipt
     from contracts.unit import EndpointUnitDescriptor, Predicate, UnitPolicy
@@ -65,6 +68,10 @@ class OneDriveSource:
             datasets=units.datasets(self._client.config.source_system),
             source_version="v1.0",
         )
+
+    def dataset_name(self, dataset: DatasetDescriptor) -> DatasetName:
+        """The dataset, below the address of the site."""
+        return api_dataset_name(self._client.config.base_url, dataset)
 
     def list_units(self, catalog: CatalogSnapshot) -> tuple[EndpointUnitDescriptor, ...]:
         """Drives, items, versions and permissions."""

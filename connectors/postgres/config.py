@@ -102,6 +102,19 @@ def conninfo(config: PostgresConfig) -> str:
     return _joined(_pairs(config))
 
 
+def address_of(config: PostgresConfig) -> tuple[str, str, str]:
+    """Host, port and database as people write them: the first of several hosts, localhost for a socket's folder.
+
+    What a service file says is not read: its name stands for the host.
+    """
+    pairs = _pairs(config)
+    host, port = (pairs.get(name, "").partition(",")[0] for name in ("host", "port"))
+    if "service" in pairs:
+        host = host or pairs["service"]
+    is_local = not host or host.startswith(("/", "@"))
+    return "localhost" if is_local else host, port or str(config.port), pairs.get("dbname", config.database)
+
+
 def _pairs(config: PostgresConfig) -> dict[str, str]:
     others = _parameters(_plain(config.connection_options))
     given = {name: getattr(config, field) for name, field in _FIELDS.items()}

@@ -12,6 +12,7 @@ from connectors.postgres.content import content_hash
 from connectors.postgres.ddl import change
 from connectors.postgres.descriptor import DESCRIPTOR
 from connectors.postgres.ledger import Ledger
+from connectors.postgres.naming import table_name
 from connectors.postgres.ownership import TargetOwner, TargetOwners
 from connectors.postgres.sql import ident, literal
 from connectors.postgres.target import (
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 
     from connectors.postgres.config import PostgresConfig
     from contracts.browsing import RowPage
+    from contracts.lineage import DatasetName
     from contracts.model import Json
     from contracts.receipts import CensusReceipt, FrozenRun, RunHandle, RunRef, UpsertReceipt
     from contracts.staging import RecordReader
@@ -72,6 +74,11 @@ class TableSink:
             () if may_create else ("the role may not create schemas here: make the target and state schemas first",)
         )
         return ConnectionReport(server_version=version, account=account, warnings=warnings)
+
+    def target_name(self, plan: IngestionPlan) -> DatasetName:
+        """The table, as other programs name it."""
+        target = self._target(plan)
+        return table_name(self._config, target.schema, target.name)
 
     @contextmanager
     def exclusive(self, ref: RunRef) -> Iterator[None]:

@@ -13,6 +13,7 @@ from connectors.postgres.content import content_hash
 from connectors.postgres.descriptor import DESCRIPTOR
 from connectors.postgres.filtered import left_keys
 from connectors.postgres.keys import prove_key
+from connectors.postgres.naming import table_name
 from connectors.postgres.planner import make_plan, watermark_at
 from connectors.postgres.sql import literal, qualified
 from connectors.postgres.watermark import Observer
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 
     from connectors.postgres.config import PostgresConfig
     from connectors.sql.settled import CursorObservation
-    from contracts.catalog import CatalogSnapshot
+    from contracts.catalog import CatalogSnapshot, DatasetDescriptor
+    from contracts.lineage import DatasetName
     from contracts.model import Json
     from contracts.plan import IngestionPlan, IngestionSlice
     from contracts.receipts import UpsertReceipt
@@ -68,6 +70,10 @@ class PostgresSource:
     def list_units(self, catalog: CatalogSnapshot) -> tuple[EndpointUnitDescriptor, ...]:
         """One unit per catalogued dataset."""
         return units_of(catalog, lambda column: types.can_be_cursor(column.declared_type))
+
+    def dataset_name(self, dataset: DatasetDescriptor) -> DatasetName:
+        """The table, as other programs name it."""
+        return table_name(self._client.config, dataset.namespace, dataset.name)
 
     @contextmanager
     def open_view(self) -> Iterator[str]:

@@ -15,6 +15,7 @@ from connectors.sqlite.types import SqliteDialect
 from contracts.catalog import CatalogSnapshot, DatasetDescriptor
 from contracts.endpoint import ConnectionReport
 from contracts.errors import IngestionError
+from contracts.lineage import DatasetName
 
 if TYPE_CHECKING:
     from connectors.sql.dialect import TableSession
@@ -53,6 +54,12 @@ class SqliteSource(TableSource):
             collected_at=datetime.now(UTC),
             datasets=tuple(sorted(found, key=lambda dataset: dataset.dataset_id)),
             source_version=version,
+        )
+
+    def dataset_name(self, dataset: DatasetDescriptor) -> DatasetName:
+        """The table in the file; the conventions name no SQLite, so the file is the namespace."""
+        return DatasetName(
+            namespace=f"sqlite://{self._config.path.absolute()}", name=f"{dataset.namespace}.{dataset.name}"
         )
 
     def _look(self) -> tuple[str, list[DatasetDescriptor]]:

@@ -37,9 +37,17 @@ def emit_started(ref: RunRef, flow_run_id: UUID) -> None:
 
 def emit_ended(flow: Flow[Any, Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001 - Prefect's keywords
     """Hook for every end of a run."""
-    ref = RunRef(**{name: flow_run.parameters[name] for name in RunRef.model_fields})
+    ref = ref_of(flow_run)
+    if ref is None:
+        return
     word = "SUCCEEDED" if state.is_completed() else "PAUSED" if state.name == "Paused" else "FAILED"
     _emit(ENDED, ref, flow_run.id, {"state": word, **_counters(state)})
+
+
+def ref_of(flow_run: FlowRun) -> RunRef | None:
+    """What a run of ``ingest-unit`` runs; None for one without a sink."""
+    names = {name: flow_run.parameters.get(name) for name in RunRef.model_fields}
+    return RunRef.model_validate(names) if names["sink_id"] is not None else None
 
 
 def _emit(event: str, ref: RunRef, flow_run_id: UUID, facts: dict[str, Any]) -> None:

@@ -10,8 +10,9 @@ from prefect.exceptions import Pause
 from prefect.states import Failed
 
 from contracts.errors import IngestionError, MetadataError, RunInProgressError, RunSupersededError
-from contracts.receipts import RunRef
+from flows.execution.events import ref_of
 from flows.execution.failure_lines import log_typed_errors_plainly
+from flows.execution.lineage import say_aborted
 from flows.stages.export import run_stopped_error
 from flows.wiring import open_workspace
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun, State
     from prefect.flows import Flow
 
-    from contracts.receipts import RunSummary
+    from contracts.receipts import RunRef, RunSummary
     from flows.wiring import Workspace
     from state.units import UnitStates
 
@@ -83,20 +84,27 @@ def mark_orphan_failed(flow: Flow[Any, Any], flow_run: FlowRun, state: State[Any
 
     Prefect calls it by keyword. The sink's lock tells whether another run is running.
     """
+    ref = ref_of(flow_run)
+    if ref is None:
+        return
     try:
         with open_workspace() as workspace:
-            _mark_orphan_failed(workspace, RunRef(**{name: flow_run.parameters[name] for name in RunRef.model_fields}))
+            if _mark_orphan_failed(workspace, ref):
+                say_aborted(ref, flow_run.id, _log, is_patient=True)
     except Exception as error:  # noqa: BLE001 - a hook has nobody to tell but the log
         _log.warning("After %s (%s): the unit state could not be corrected: %s", flow.name, state.name, error)
 
 
-def _mark_orphan_failed(workspace: Workspace, ref: RunRef) -> None:
+def _mark_orphan_failed(workspace: Workspace, ref: RunRef) -> bool:
+    """True when the unit was RUNNING without a run."""
     if workspace.states.state(ref).state != "RUNNING":
-        return
+        return False
     try:
         with workspace.sink(ref.sink_id).exclusive(ref):
             state = workspace.states.state(ref)
             if state.state == "RUNNING" and state.last_run_id is not None:
                 workspace.states.failed(ref, state.last_run_id, run_stopped_error())
+                return True
     except RunInProgressError:
-        return
+        pass
+    return False

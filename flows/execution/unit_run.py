@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from uuid import UUID
 
 from cdm_mappers.registry import mapper_for, model_for
 from contracts.errors import CheckpointConflictError, IngestionError
@@ -13,6 +14,7 @@ from contracts.state import Checkpoint
 from flows.execution.artifacts import RunArtifacts
 from flows.execution.events import emit_started
 from flows.execution.exclusive import exclusive_run
+from flows.execution.lineage import RunLineage, say_aborted
 from flows.execution.outcome import ANOTHER_RUNS, record_failure, record_success, stats_of
 from flows.execution.tasks import WORKSPACE_ID, PrefectExecutor
 from flows.knowledge_feed import run_finished
@@ -23,7 +25,6 @@ from state.units import effective_policy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from uuid import UUID
 
     from contracts.endpoint import SinkEndpoint
     from contracts.model import Json
@@ -115,6 +116,7 @@ class FlowUnitRun(SilentObserver):
         self._flow_run_id, self._control, self._executor = flow_run_id, control, executor
         self._is_first_process = is_first_process
         self._artifacts = RunArtifacts(ref, log, is_part=workspace.is_shared)
+        self._lineage = RunLineage(ref, flow_run_id, workspace.plane, log, is_part=workspace.is_shared)
         self._run_id = flow_run_id.hex
         self._state: UnitState | None = None
 
@@ -184,8 +186,13 @@ class FlowUnitRun(SilentObserver):
     def _execute_locked(self, sink: SinkEndpoint, request: RunRequest, staging_id: str | None) -> RunSummary:
         """The run itself, under the unit's lock: only now is the saved checkpoint final."""
         states, source = self._workspace.states, self._workspace.source(self._ref.endpoint_id)
-        self._state = states.running(self._ref, self._run_id, self._flow_run_id)
+        before = states.state(self._ref)
+        if before.state == "RUNNING" and before.flow_run_id not in {None, str(self._flow_run_id)}:
+            # The lock is ours, so the process of that run is gone.
+            say_aborted(self._ref, UUID(before.flow_run_id), self._log, is_patient=False)
+        self._state = states.running(self._ref, self._run_id, self._flow_run_id, before)
         emit_started(self._ref, self._flow_run_id)
+        self._lineage.began(source, sink, request)
         checkpoints = self._workspace.checkpoints(self._workspace.vendor(self._ref.endpoint_id))
         begin = request.checkpoint or checkpoints.progress(self._ref)
         run = UnitRun(
@@ -205,13 +212,14 @@ class FlowUnitRun(SilentObserver):
         self._save(checkpoints, summary)
         record_success(states, summary)
         run_finished(self._workspace, summary)
+        self._lineage.completed(summary)
         self._artifacts.show_summary(summary)
         self._log.info("Done: %s", in_words(summary))
         return summary
 
     def _observers(self) -> ObserverGroup:
         attached = _attached.get()
-        return ObserverGroup(self, self._artifacts, *([] if attached is None else [attached.observer]))
+        return ObserverGroup(self, self._artifacts, self._lineage, *([] if attached is None else [attached.observer]))
 
     def _save(self, checkpoints: Checkpoints, summary: RunSummary) -> None:
         """Save the watermark after the run; I4 holds, because the sink has recorded the end."""
@@ -236,6 +244,7 @@ class FlowUnitRun(SilentObserver):
             yield
         except BaseException as error:
             record_failure(self._workspace.states, self._ref, self._run_id, error)
+            self._lineage.ended_early(error)
             if isinstance(error, IngestionError) and not isinstance(error, ANOTHER_RUNS):
                 self._artifacts.show_failure(error)
             raise

@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from itertools import groupby
+from typing import TYPE_CHECKING, NamedTuple
 
-from contracts.knowledge import Neighbourhood, node_id
+from contracts.knowledge import Neighbourhood, node_id, node_parts
 
 if TYPE_CHECKING:
-    from contracts.knowledge import EdgeType
+    from collections.abc import Iterable
+
+    from contracts.knowledge import EdgeType, KbEdge
     from flows.wiring import Workspace
+
+
+class SourceColumn(NamedTuple):
+    """A column of a dataset, and the unit whose mapper reads it."""
+
+    endpoint_id: str
+    dataset_id: str
+    column: str
+    unit_id: str
+
+
+class ColumnOrigin(NamedTuple):
+    """A column of a common model, and the source columns that decide its value."""
+
+    cdm_model_id: str
+    column: str
+    sources: tuple[SourceColumn, ...]
+
 
 _ONWARDS: tuple[EdgeType, ...] = ("produces", "maps_to", "lands_in")
 _INWARDS: tuple[EdgeType, ...] = ("contains", "derived_from")
+_DERIVED: tuple[EdgeType, ...] = ("derived_from",)
 
 
 def lineage(workspace: Workspace, endpoint_id: str, dataset_id: str) -> Neighbourhood:
@@ -40,3 +62,30 @@ def lineage(workspace: Workspace, endpoint_id: str, dataset_id: str) -> Neighbou
         edges=tuple(edges[key] for key in sorted(edges)),
         truncated=onwards.truncated or columns.truncated,
     )
+
+
+def column_origin(workspace: Workspace, cdm_model_id: str, column: str) -> ColumnOrigin:
+    """Every source column, of whatever endpoint, that the common column is made of; none when it is unknown.
+
+    Raises:
+        StateUnavailableError: The graph is away.
+    """
+    found = workspace.graph.neighbours(node_id("cdm_column", cdm_model_id, column), _DERIVED, direction="out")
+    return next(iter(column_origins(found)), ColumnOrigin(cdm_model_id, column, ()))
+
+
+def column_origins(found: Neighbourhood) -> tuple[ColumnOrigin, ...]:
+    """Of each common column in a part of the graph, the source columns that are there too; by model and column."""
+    derived = [edge for edge in found.edges if edge.edge_type == "derived_from"]
+    by_column = groupby(sorted(derived, key=lambda edge: edge.key), key=lambda edge: edge.from_id)
+    return tuple(_origin(made, edges) for made, edges in by_column)
+
+
+def _origin(made: str, edges: Iterable[KbEdge]) -> ColumnOrigin:
+    model_id, column = node_parts(made)
+    return ColumnOrigin(model_id, column, tuple(map(_source_column, edges)))
+
+
+def _source_column(edge: KbEdge) -> SourceColumn:
+    endpoint_id, dataset_id, column = node_parts(edge.to_id)
+    return SourceColumn(endpoint_id, dataset_id, column, str(edge.properties.get("unit_id", "")))

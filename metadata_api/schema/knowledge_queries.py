@@ -5,7 +5,7 @@ from typing import Annotated
 import strawberry
 
 from contracts.knowledge import MOST_DEPTH, EdgeType, NodeType
-from flows.operations.lineage import lineage
+from flows.operations.lineage import column_origin, lineage
 from metadata_api.errors import MalformedError
 from metadata_api.schema.context import Context
 from metadata_api.schema.dataset_queries import split_dataset
@@ -16,8 +16,10 @@ from metadata_api.schema.knowledge_types import (
     KnowledgeEdge,
     KnowledgeEntry,
     KnowledgeGraph,
+    LineageColumn,
     shown_entry,
     shown_graph,
+    shown_origin,
 )
 
 Info = strawberry.Info[Context, None]
@@ -81,3 +83,8 @@ class KnowledgeQueries:
     ) -> KnowledgeGraph:
         """What is made of a dataset: its units, sinks and common tables, and which common column of which column."""
         return shown_graph(lineage(info.context.workspace, *split_dataset(dataset_id)))
+
+    @strawberry.field
+    def column_lineage(self, info: Info, cdm_model_id: str, column: str) -> LineageColumn:
+        """Every source column, of all endpoints, that a column of a common model is made of."""
+        return shown_origin(column_origin(info.context.workspace, cdm_model_id, column))

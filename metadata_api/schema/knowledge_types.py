@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import strawberry
 
-from contracts.knowledge import KbEdge, KbNode, KnownNode, Neighbourhood
+from contracts.knowledge import KbEdge, KbNode, KnownNode, Neighbourhood, node_id
+from flows.operations.lineage import ColumnOrigin, SourceColumn, column_origins
 
 if TYPE_CHECKING:
     JSON = Any
@@ -70,11 +71,31 @@ class KnowledgeEdge:
     properties: JSON
 
 
+@strawberry.type(description="A column of a dataset; `unitId` is the unit whose mapper reads it.")
+class LineageSourceColumn:
+    id: strawberry.ID
+    endpoint_id: strawberry.ID
+    dataset_id: strawberry.ID
+    column: str
+    unit_id: str
+
+
+@strawberry.type(description="A column of a common model and the source columns that decide its value.")
+class LineageColumn:
+    id: strawberry.ID
+    cdm_model_id: str
+    column: str
+    sources: list[LineageSourceColumn]
+
+
 @strawberry.type(description="Nodes and the edges between them; `truncated` says that more was reached.")
 class KnowledgeGraph:
     nodes: list[KnowledgeNode]
     edges: list[KnowledgeEdge]
     truncated: bool
+    columns: list[LineageColumn] = strawberry.field(
+        description="The common columns among the nodes, each with the source columns it is made of."
+    )
 
 
 def shown_entry(known: KnownNode) -> KnowledgeEntry:
@@ -97,6 +118,27 @@ def shown_graph(found: Neighbourhood) -> KnowledgeGraph:
         nodes=[_node(each) for each in found.nodes],
         edges=[_edge(each) for each in found.edges],
         truncated=found.truncated,
+        columns=[shown_origin(each) for each in column_origins(found)],
+    )
+
+
+def shown_origin(origin: ColumnOrigin) -> LineageColumn:
+    """A common column with its sources."""
+    return LineageColumn(
+        id=strawberry.ID(node_id("cdm_column", origin.cdm_model_id, origin.column)),
+        cdm_model_id=origin.cdm_model_id,
+        column=origin.column,
+        sources=[_source_column(each) for each in origin.sources],
+    )
+
+
+def _source_column(source: SourceColumn) -> LineageSourceColumn:
+    return LineageSourceColumn(
+        id=strawberry.ID(node_id("column", source.endpoint_id, source.dataset_id, source.column)),
+        endpoint_id=strawberry.ID(source.endpoint_id),
+        dataset_id=strawberry.ID(f"{source.endpoint_id}/{source.dataset_id}"),
+        column=source.column,
+        unit_id=source.unit_id,
     )
 
 

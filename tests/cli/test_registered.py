@@ -130,6 +130,7 @@ def test_lineage(shop):
     assert {"contains"} < {kind for kind, *_ in edges}
     assert "produces" in nucleus("lineage", "shop", REF.unit_id).out
     fails("E_DATASET_NOT_IN_CATALOG", "lineage", "shop", "public.nothing")
+    fails("E_CDM_MODEL_UNSUPPORTED", "unit", "entities", "shop", REF.unit_id)
 
 
 def test_every_field_of_a_policy_can_be_set(shop):

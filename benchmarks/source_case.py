@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -99,7 +100,11 @@ class SourceCases:
 def _cpu_s(postgres: SandboxPostgres) -> float:
     """CPU seconds of a database server, of its connections that ended too."""
     server = psutil.Process(int((postgres.data_folder / "postmaster.pid").read_text().splitlines()[0]))
-    return sum(sum(one.cpu_times()[:4]) for one in (server, *server.children()))
+    spent = 0.0
+    for one in (*server.children(), server):  # the server counts children that have ended
+        with suppress(psutil.NoSuchProcess):
+            spent += sum(one.cpu_times()[:4])
+    return spent
 
 
 def _figures(made: dict[str, Any], seconds_per_request: float) -> dict[str, Any]:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from connectors.mysql.config import MySqlConfig
 
 _INTERRUPTED = 1317
+_NULL, _WIDTHS = 0xFB, {0xFC: 2, 0xFD: 3, 0xFE: 8}
+"""The first byte of a column that is NULL, or whose length takes more than that byte."""
 _LONG_S = 7 * 86_400
 # Text renderings and comparisons must be the same whatever a server or an account has set, and a session that holds a
 # view does nothing for as long as the run lasts. What a server does not have is left out.
@@ -69,6 +71,8 @@ class MySqlSession:
             cursor = self._connection.cursor(SSCursor)
             try:
                 cursor.execute(sql)
+                # The driver's own reading of a row takes three times as long; where it has none of that name, it reads.
+                self._connection._result._read_row_from_packet = row_of  # noqa: SLF001
                 yield cursor.fetchmany
             finally:
                 self._let_go(cursor)
@@ -98,6 +102,26 @@ class MySqlSession:
         """Close the connection; an open transaction ends."""
         with suppress(pymysql.Error, OSError):
             self._connection.close()
+
+
+def row_of(packet: Any) -> list[bytes | None]:
+    """The columns of a row, as bytes (MySQL manual, "Text Resultset Row" and "Protocol::LengthEncodedString")."""
+    data: bytes = packet.get_all_data()
+    row: list[bytes | None] = []
+    position, size = 0, len(data)
+    while position < size:
+        length = data[position]
+        position += 1
+        if length == _NULL:
+            row.append(None)
+            continue
+        if length > _NULL:
+            width = _WIDTHS[length]
+            length = int.from_bytes(data[position : position + width], "little")
+            position += width
+        row.append(data[position : position + length])
+        position += length
+    return row
 
 
 def connect(config: MySqlConfig) -> MySqlSession:

@@ -138,6 +138,10 @@ class MySqlDialect:
         """Moments have one form."""
         return None
 
+    def sampled(self, fraction: float) -> str | None:
+        """Chance with a seed, in the order in which rows are scanned: only the chosen ones are sorted and measured."""
+        return f"RAND(0) < {fraction:.9f}"
+
     def estimated_rows(self, session: TableSession, sql: str, doing: str) -> int | None:
         """By the server's plan of the query."""
         plan = str(session.rows(f"EXPLAIN FORMAT=JSON {sql}", doing)[0][0])  # MariaDB's is no JSON where \\ is a letter

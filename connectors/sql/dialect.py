@@ -63,6 +63,10 @@ class Dialect(Protocol):
         """The expression for how a value is spelled, where the database keeps moments as they were written."""
         ...
 
+    def sampled(self, fraction: float) -> str | None:
+        """The condition that about this fraction of a table's rows meets, the same ones each time; None if none can."""
+        ...
+
     def estimated_rows(self, session: TableSession, sql: str, doing: str) -> int | None:
         """How many rows a query of one table gives by the database's statistics; None where it has none."""
         ...

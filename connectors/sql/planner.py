@@ -213,27 +213,42 @@ class TablePlanner:
     def _sample(
         self, unit: EndpointUnitDescriptor, columns: Sequence[str], conditions: Sequence[str], rows: int, wanted: int
     ) -> ranges.Sample:
-        """Every n-th row in the order of the key, so that the same table gives the same slices."""
-        step = max(1, rows // min(MAX_SAMPLED, wanted * SAMPLED_PER_SLICE))
-        compared = [self.dialect.compared(column_of(unit, name)) for name in columns]
+        """Some rows in the order of the key, the same ones each time, so that the same table gives the same slices."""
+        table, doing = self.dialect.table(unit.dataset), f"sampling {unit.unit_id}"
+        wanted_rows = min(MAX_SAMPLED, wanted * SAMPLED_PER_SLICE)
+        compared = ", ".join(self.dialect.compared(column_of(unit, name)) for name in columns)
         spelled = [self.dialect.spelled(column_of(unit, name)) for name in columns]
-        # A database may take a name after ORDER BY for the alias rather than for the column.
-        weight, number, *names = (
-            self.dialect.ident(f"nucleus {word}") for word in ("w", "n", *map(str, range(len(columns))))
-        )
-        keys = ", ".join(f"{expression} AS {name}" for expression, name in zip(spelled, names, strict=True))
-        inner = (
-            f"SELECT {keys}, {self._width(unit)} AS {weight}, "
-            f"row_number() OVER (ORDER BY {', '.join(compared)}) AS {number} "
-            f"FROM {self.dialect.table(unit.dataset)}{where(conditions)}"
-        )
-        found = self.session.rows(
-            f"SELECT {', '.join(names)}, {weight} FROM ({inner}) t WHERE {number} % {step} = 0 ORDER BY {number}",
-            f"sampling {unit.unit_id}",
-        )
+        chance = self.dialect.sampled(min(1.0, wanted_rows / max(rows, 1)))
+        if chance is not None:
+            chosen = f"SELECT {', '.join(spelled)}, {self._width(unit)} FROM {table}{where([*conditions, chance])}"
+            found = self.session.rows(f"{chosen} ORDER BY {compared}", doing)
+        else:
+            found = self.session.rows(
+                self._every_nth(table, spelled, compared, conditions, unit, rows // wanted_rows), doing
+            )
         return ranges.Sample(
             keys=[tuple(str(part) for part in row[:-1]) for row in found], weights=[int(row[-1]) for row in found]
         )
+
+    def _every_nth(
+        self,
+        table: str,
+        spelled: Sequence[str],
+        compared: str,
+        conditions: Sequence[str],
+        unit: EndpointUnitDescriptor,
+        step: int,
+    ) -> str:
+        # A database may take a name after ORDER BY for the alias rather than for the column.
+        words = ("w", "n", *map(str, range(len(spelled))))
+        weight, number, *names = (self.dialect.ident(f"nucleus {word}") for word in words)
+        keys = ", ".join(f"{expression} AS {name}" for expression, name in zip(spelled, names, strict=True))
+        inner = (
+            f"SELECT {keys}, {self._width(unit)} AS {weight}, row_number() OVER (ORDER BY {compared}) AS {number} "
+            f"FROM {table}{where(conditions)}"
+        )
+        chosen = f"SELECT {', '.join(names)}, {weight} FROM ({inner}) t WHERE {number} % {max(1, step)} = 0"
+        return f"{chosen} ORDER BY {number}"
 
     def _width(self, unit: EndpointUnitDescriptor) -> str:
         return f"24 + {' + '.join(f'COALESCE({self.dialect.width(column)}, 0)' for column in unit.columns)}"

@@ -138,6 +138,10 @@ class SqliteDialect:
             return f"typeof({name})"
         return f"typeof({name}) || length({name}) || substr({name}, 11, 1)"
 
+    def sampled(self, fraction: float) -> str | None:  # noqa: ARG002 - the protocol's
+        """SQLite's ``random()`` has no seed."""
+        return None
+
     def estimated_rows(self, session: TableSession, sql: str, doing: str) -> int | None:  # noqa: ARG002 - the protocol's
         """A file has no statistics unless it was analysed."""
         return None

@@ -6,7 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from connectors.sql.settled import MAX_PENDING, PREPARED, CursorObservation, Pending, Watermark, advanced
+from connectors.sql.settled import MAX_PENDING, PREPARED, STATEMENT, CursorObservation, Pending, Watermark, advanced
 
 EMPTY = Watermark(columns=("c",))
 QUIET = CursorObservation(gone_before=(), xmin=9, view_xmax=9, xmax=9, there_after=())
@@ -42,6 +42,16 @@ def test_each_sign_of_life_alone_is_enough_to_wait():
         QUIET.model_copy(update={"there_after": ("3/3",)}),
     ):
         assert advanced(EMPTY, "7", ["7"], busy).settled is None
+
+
+def test_whatever_the_connection_of_a_statement_has_later_may_be_its_own():
+    """A statement that was seen before it had a transaction: that one begins later, and its value is an old one."""
+    later = {"9/later": 2_000}
+    for seen, settled in ((f"9{STATEMENT}", "3"), ("9/earlier", "7")):
+        pending = Pending(value="7", xmax=0, virtual_ids=(seen,), seen_at_us=1_000)
+        before = Watermark(columns=("c",), settled="3", pending=(pending,))
+        now = QUIET.model_copy(update={"gone_before": ("9/later",), "there_after": ("9/later",), "began_us": later})
+        assert advanced(before, "8", ["3", "7", "8"], now).settled == settled
 
 
 def test_nothing_reached_keeps_what_was():

@@ -142,6 +142,24 @@ def test_what_changed_is_read_and_nulls_always(moving):
         moving.execute(moving.request("t", **how))
 
 
+def test_a_row_dated_ahead_does_not_hide_those_that_come_after_it(moving):
+    moving.run(
+        "CREATE TABLE t (id integer PRIMARY KEY, at datetime)",
+        "INSERT INTO t VALUES (1, '2024-01-01 00:00:00'), (2, '9999-12-31 00:00:00')",
+    )
+    how = {"mode": "incremental", "cursor_columns": ("at",)}
+    first = moving.execute(moving.request("t", **how))
+    assert "1 row(s) of main.t are dated after the clock" in first.notes[0]
+    assert first.checkpoint_after["settled"] == "2024-01-01 00:00:00"
+    moving.run("INSERT INTO t VALUES (3, '2024-01-02 00:00:00')")
+    assert moving.execute(moving.request("t", **how)).rows_inserted == 1
+    assert moving.equal("t")
+    saved = {**first.checkpoint_after, "settled": "9999-12-31 00:00:00"}
+    moving.checkpoints["main.t"] = saved
+    moving.run("INSERT INTO t VALUES (4, '2024-01-03 00:00:00')")
+    assert moving.execute(moving.request("t", **how)).rows_inserted == 1
+
+
 def test_rows_of_an_open_transaction_are_read_by_a_later_run(moving):
     moving.run("CREATE TABLE t (id integer PRIMARY KEY, n integer)", "INSERT INTO t VALUES (1, 10)")
     how = {"mode": "incremental", "cursor_columns": ("n",)}

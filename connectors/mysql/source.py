@@ -16,6 +16,7 @@ from connectors.sql.predicates import where
 from connectors.sql.source import TableSource
 from contracts.catalog import CatalogSnapshot, DatasetDescriptor
 from contracts.endpoint import ConnectionReport
+from contracts.lineage import DatasetName
 from contracts.plan import SliceReport
 
 if TYPE_CHECKING:
@@ -105,6 +106,11 @@ class MySqlSource(TableSource):
             (found,) = session.rows(sql, f"counting zero dates of {plan.unit.unit_id}")
         counted = [(column.name, int(rows)) for column, rows in zip(dates, found, strict=True) if int(rows)]
         return SliceReport(gaps=tuple(f"{rows} zero date(s) in {name} were read as NULL" for name, rows in counted))
+
+    def dataset_name(self, dataset: DatasetDescriptor) -> DatasetName:
+        """The table, as other programs name it."""
+        namespace = f"mysql://{self._config.host}:{self._config.port}"
+        return DatasetName(namespace=namespace, name=f"{dataset.namespace}.{dataset.name}")
 
     def checkpoint_at(self, unit: EndpointUnitDescriptor, policy: UnitPolicy, value: str) -> Json:
         """The watermark settled at a value of the policy's cursor columns; a ``T`` between date and time is a blank."""

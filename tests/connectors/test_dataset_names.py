@@ -30,6 +30,7 @@ SOURCES: list[tuple[str, dict[str, Any], str, str]] = [
     ),
     ("jdbc.postgres", {"url": "postgresql://a:1,b:2/shop"}, "postgres://a:1", "shop.public.orders"),
     ("jdbc.postgres", {"connection_options": "service=books"}, "postgres://books:5432", "postgres.public.orders"),
+    ("jdbc.mysql", {"url": "mysql://me:secret@db.example.com/shop"}, "mysql://db.example.com:3306", "public.orders"),
     ("jdbc.sqlite", {"path": "/data/shop.db"}, "sqlite:///data/shop.db", "public.orders"),
     ("http.jira", {"base_url": "https://site.example.com", **API}, "https://site.example.com", "public.orders"),
     ("http.confluence", {"base_url": "https://site.example.com", **API}, "https://site.example.com", "public.orders"),

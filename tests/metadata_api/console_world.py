@@ -6,6 +6,7 @@ import asyncio
 import re
 from datetime import UTC, datetime, timedelta
 from html import unescape
+from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TOKENS = {"admin-token-0123456789": "admin", "viewer-token-0123456789": "viewer"}
-HOSTILE = "<script>alert('x')</script>\" onmouseover=alert(1) {{7*7}}"
+HOSTILE = "<script>alert('x')</script>\" onmouseover=alert(1) {{7*1191}}"
 SECRET = "canary-secret-9f3b"
 UNIT, ISSUES = "public.orders", "jira.issues"
 REF = RunRef(endpoint_id="shop", unit_id=UNIT, sink_id="lake")
@@ -123,11 +124,20 @@ def _fits(run: dict[str, Any], wanted: dict[str, Any]) -> bool:
 class ListedEndpoints(InMemoryEndpoints):
     """As registered ones are listed: with their fields, secrets masked."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._shown: dict[int, dict[str, Any]] = {}
+
     def list(self) -> tuple[EndpointEntry, ...]:
         return tuple(
-            EndpointEntry(name, template, masked(endpoint_block(template), plain_fields(config)))
+            EndpointEntry(name, template, self._fields(template, config))
             for name, (template, config) in sorted(self._held.items())
         )
+
+    def _fields(self, template: str, config: Any) -> dict[str, Any]:
+        if id(config) not in self._shown:  # a block's schema takes milliseconds
+            self._shown[id(config)] = masked(endpoint_block(template), plain_fields(config))
+        return self._shown[id(config)]
 
 
 class TableSystem:
@@ -307,6 +317,23 @@ class HeadlessBrowser:
 def words_of(answer: httpx.Response) -> str:
     """What a person reads: without tags, one space between words."""
     return " ".join(unescape(re.sub(r"<[^>]+>", " ", answer.text)).split())
+
+
+class ScriptsFound(HTMLParser):
+    """What a browser would run of a page: scripts and styles in it, and attributes that are code."""
+
+    def __init__(self, answer: httpx.Response) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.addresses: list[str] = []
+        self.feed(answer.text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        if (tag == "script" and not (given.get("src") or "").startswith("/console/static/")) or tag in {"style", "iframe", "object"}:
+            self.found.append(tag)
+        self.found += [name for name in given if name.startswith("on") or name == "style"]
+        self.addresses += [str(given[name]) for name in ("src", "href", "action") if name in given]
 
 
 def refused_login() -> Exception:

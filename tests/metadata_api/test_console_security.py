@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
 from metadata_api.console import sessions
@@ -20,6 +20,7 @@ from tests.metadata_api.console_world import (
     UNIT,
     ConsoleWorkspace,
     HeadlessBrowser,
+    ScriptsFound,
     services_of,
     words_of,
 )
@@ -89,7 +90,10 @@ class TestSigningIn:
         (name, good), = stranger.cookies.items()
         role, ends, rest = good.split(".", 2)
         for forged in (f"admin.{ends}.{rest}", f"{role}.{int(ends) + 9}.{rest}", f"{good}0", "", "a.b.c", "..", f"admin.{'9' * 30}.x.y"):
-            assert stranger.send("GET", "/console", cookies={name: forged}).status_code == 303, forged
+            stranger.cookies = httpx.Cookies({name: forged})
+            assert stranger.get("").status_code == 303, forged
+        stranger.cookies = httpx.Cookies({name: good})
+        assert stranger.get("").status_code == 200
         monkeypatch.setattr(sessions.time, "time", lambda: float(ends) + 1)
         assert stranger.get("").status_code == 303
 
@@ -194,10 +198,9 @@ class TestWhatIsShown:
     def test_no_page_has_a_script_or_style_of_its_own_or_asks_anybody_else(self, workspace: ConsoleWorkspace) -> None:
         browser = HeadlessBrowser(services_of(workspace)).sign_in()
         for path in GETS:
-            text = browser.get(path).text
-            assert re.findall(r"<script(?![^>]* src=)", text) == []
-            assert re.findall(r"<style|\sstyle=|\son\w+=", text) == []
-            assert re.findall(r'(?:src|href|action)="(?!/|#)([^"]*)"', text) == []
+            page = ScriptsFound(browser.get(path))
+            assert page.found == []
+            assert [each for each in page.addresses if not each.startswith(("/console", "#"))] == []
 
     def test_only_its_own_files(self, stranger: HeadlessBrowser) -> None:
         assert stranger.get("/static/console.js").headers["content-type"].startswith("text/javascript")
@@ -224,9 +227,8 @@ class TestWhatIsShown:
             browser.get(f"/help/{HOSTILE[:20]}"),
         ]
         for page in pages:
-            assert "<script>alert" not in page.text, page.request.url
-            assert not re.search(r"<[^>]*\sonmouseover=", re.sub(r'"[^"]*"', '""', page.text)), page.request.url
-            assert "49" not in re.findall(r"\{\{7\*7\}\}|\b49\b", page.text)
+            assert ScriptsFound(page).found == [], page.request.url
+            assert "8337" not in page.text, page.request.url
         assert sum("&lt;script&gt;alert" in page.text for page in pages) >= 9
 
     def test_no_secret_reaches_a_page(self, workspace: ConsoleWorkspace) -> None:

@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import api_latency, burst, drives, issue_tracker, lake, many_tables, table_copy, wiki
+from benchmarks import api_latency, burst, console_pages, drives, issue_tracker, lake, many_tables, table_copy, wiki
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,6 +42,10 @@ PARTS: dict[str, tuple[str, Callable[[argparse.Namespace], None]]] = {
     "api": (
         "acceptance, start and statuses, beside Prefect's own API",
         lambda _: api_latency.measure(),
+    ),
+    "console": (
+        "pages of the console over a thousand units, memory, and what ten open pages ask",
+        lambda _: console_pages.measure(),
     ),
     "burst": (
         "twelve runs asked for at once on one worker, beside one after the other",

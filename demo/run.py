@@ -149,7 +149,7 @@ def main() -> int:
     """Run the demo; 0 when everything is equal."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=ROOT / ".sandbox", help="where the demo's world lives")
-    parser.add_argument("--stay", action="store_true", help="keep console, Prefect and Postgres up until Enter is pressed")
+    parser.add_argument("--stay", action="store_true", help="keep it all up, with the console, until Enter is pressed")
     options = parser.parse_args()
     logging.getLogger("prefect").setLevel(logging.WARNING)
     console = Console(width=None if sys.stdout.isatty() else 120)

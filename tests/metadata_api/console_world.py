@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TOKENS = {"admin-token-0123456789": "admin", "viewer-token-0123456789": "viewer"}
+ADMIN = next(iter(TOKENS))
 HOSTILE = "<script>alert('x')</script>\" onmouseover=alert(1) {{7*1191}}"
 SECRET = "canary-secret-9f3b"
 UNIT, ISSUES = "public.orders", "jira.issues"
@@ -55,7 +56,17 @@ class PrefectInMemory:
         self.artifacts: dict[str, dict[str, Any]] = {}
         self.calls: list[str] = []
 
-    def add(self, ref: RunRef, state: str, *, name: str = "", message: str = "", due_in_s: float | None = None, flow: str = "ingest-unit", title: str = "") -> str:
+    def add(
+        self,
+        ref: RunRef,
+        state: str,
+        *,
+        name: str = "",
+        message: str = "",
+        due_in_s: float | None = None,
+        flow: str = "ingest-unit",
+        title: str = "",
+    ) -> str:
         run_id, now = str(uuid4()), datetime.now(UTC)
         began = None if state == "SCHEDULED" else now - timedelta(seconds=30)
         ended = now if state in {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"} else None
@@ -72,19 +83,27 @@ class PrefectInMemory:
         self.calls.append(f"{method} {path}")
         if path == "/flow_runs/filter":
             return self._found(body)
-        if path.startswith("/flow_runs/") and method == "GET":
-            return self.flow_runs.get(path.rpartition("/")[2])
         if path.startswith("/flow_runs/"):
-            return {"status": "ACCEPT"}
+            return self.flow_runs.get(path.rpartition("/")[2]) if method == "GET" else {"status": "ACCEPT"}
         if path.startswith("/artifacts/"):
             return self.artifacts.get(path.split("/")[2])
         if path.startswith("/deployments/name/"):
             names = (*RunRef.model_fields, "mode", "data_mode", "policy")
-            return {"id": path, "parameter_openapi_schema": {"properties": dict.fromkeys(names, {})}}
+            return {"id": path, "parameter_openapi_schema": {"properties": {name: {} for name in names}}}
         if path.endswith("/create_flow_run"):
-            ref = RunRef(**{"unit_id": "", "sink_id": "", **{name: value for name, value in body["parameters"].items() if name in RunRef.model_fields}})
+            ref = RunRef(
+                **{
+                    "unit_id": "",
+                    "sink_id": "",
+                    **{name: value for name, value in body["parameters"].items() if name in RunRef.model_fields},
+                }
+            )
             collects = "collect-catalog" in path
-            made = self.flow_runs[self.add(ref, "SCHEDULED", flow="collect-catalog" if collects else "ingest-unit", title=body.get("name", ""))]
+            made = self.flow_runs[
+                self.add(
+                    ref, "SCHEDULED", flow="collect-catalog" if collects else "ingest-unit", title=body.get("name", "")
+                )
+            ]
             made["tags"] = body["tags"]
             return made
         return self._scheduled(method, path, body)
@@ -197,7 +216,10 @@ class TableSystem:
     def _rows(self, page: Any) -> pl.DataFrame:
         self.pages.append(page)
         numbers = range(page.offset, min(page.offset + page.limit, 120))
-        return pl.DataFrame({"id": [str(each) for each in numbers], "note": [HOSTILE if each == 0 else None for each in numbers]}, schema={"id": pl.String, "note": pl.String})
+        return pl.DataFrame(
+            {"id": [str(each) for each in numbers], "note": [HOSTILE if each == 0 else None for each in numbers]},
+            schema={"id": pl.String, "note": pl.String},
+        )
 
 
 class ConsoleWorkspace(InMemoryWorkspace):
@@ -225,15 +247,29 @@ class ConsoleWorkspace(InMemoryWorkspace):
         login = {"host": "db.example.com", "database": "shop", "user": "reader", "password": SECRET}
         self.endpoints.add("shop", "jdbc.postgres", login)
         self.endpoints.add("lake", "jdbc.postgres", {**login, "database": "lake"})
-        self.endpoints.add("common", "cdm.jdbc", {"host": "db.example.com", "database": "lake", "user": "w", "password": SECRET})
-        self.endpoints.add("site", "http.jira", {"base_url": "https://site.example.com", "email": "a@example.com", "api_token": SECRET})
+        self.endpoints.add(
+            "common", "cdm.jdbc", {"host": "db.example.com", "database": "lake", "user": "w", "password": SECRET}
+        )
+        self.endpoints.add(
+            "site", "http.jira", {"base_url": "https://site.example.com", "email": "a@example.com", "api_token": SECRET}
+        )
         orders, hostile = unit_of(UNIT), unit_of("public.hostile", comment=HOSTILE)
         issues = unit_of(ISSUES, cdm_model_id="cdm.work.item")
         self.systems["shop"] = TableSystem("jdbc.postgres", (hostile, orders))
         self.systems["site"] = TableSystem("http.jira", (issues,))
         self._catalogue("shop", hostile.dataset, orders.dataset)
         self._catalogue("site", issues.dataset)
-        self._catalogue("common", DatasetDescriptor(dataset_id="cdm_work.item", kind="table", namespace="cdm_work", name="item", columns=(), labels=("cdm_model:cdm.work.item",)))
+        self._catalogue(
+            "common",
+            DatasetDescriptor(
+                dataset_id="cdm_work.item",
+                kind="table",
+                namespace="cdm_work",
+                name="item",
+                columns=(),
+                labels=("cdm_model:cdm.work.item",),
+            ),
+        )
         self.units.configure(UnitConfig(endpoint_id="shop", unit_id=UNIT, sink_id="lake"))
 
     def _catalogue(self, endpoint_id: str, *datasets: DatasetDescriptor) -> None:
@@ -254,9 +290,19 @@ class ConsoleWorkspace(InMemoryWorkspace):
 
 
 def unit_of(unit_id: str, comment: str | None = None, cdm_model_id: str | None = None) -> EndpointUnitDescriptor:
-    columns = tuple(ColumnDescriptor(name=name, logical_type="string", declared_type="text") for name in ("id", "note", "at"))
+    columns = tuple(
+        ColumnDescriptor(name=name, logical_type="string", declared_type="text") for name in ("id", "note", "at")
+    )
     namespace, _, name = unit_id.partition(".")
-    dataset = DatasetDescriptor(dataset_id=unit_id, kind="table", namespace=namespace, name=name, columns=columns, primary_key=("id",), comment=comment)
+    dataset = DatasetDescriptor(
+        dataset_id=unit_id,
+        kind="table",
+        namespace=namespace,
+        name=name,
+        columns=columns,
+        primary_key=("id",),
+        comment=comment,
+    )
     return EndpointUnitDescriptor(
         unit_id=unit_id, dataset=dataset, kind="table", display_name=comment or unit_id, primary_key=("id",),
         cursor_candidates=("at",), supported_modes=("full", "incremental"), cdm_model_id=cdm_model_id,
@@ -264,8 +310,13 @@ def unit_of(unit_id: str, comment: str | None = None, cdm_model_id: str | None =
 
 
 def plan_of(unit: EndpointUnitDescriptor, mode: Any, policy: UnitPolicy) -> IngestionPlan:
-    slices = tuple(IngestionSlice(key=f"part-{n}", sequence=n, expected_rows=10 * (n + 1), params={"explain": HOSTILE}) for n in range(3))
-    return IngestionPlan(endpoint_id="shop", unit=unit, mode=mode, strategy="key-range", reason="By key.", slices=slices, policy=policy)
+    slices = tuple(
+        IngestionSlice(key=f"part-{n}", sequence=n, expected_rows=10 * (n + 1), params={"explain": HOSTILE})
+        for n in range(3)
+    )
+    return IngestionPlan(
+        endpoint_id="shop", unit=unit, mode=mode, strategy="key-range", reason="By key.", slices=slices, policy=policy
+    )
 
 
 def services_of(workspace: ConsoleWorkspace, **settings: Any) -> ApiServices:
@@ -302,9 +353,12 @@ class HeadlessBrowser:
     def get(self, path: str, **query: str) -> httpx.Response:
         return self.send("GET", f"/console{path}", params=query)
 
-    def sign_in(self, token: str = "admin-token-0123456789") -> HeadlessBrowser:
+    def sign_in(self, token: str = ADMIN) -> HeadlessBrowser:
         self.get("/sign-in")
-        assert self.send("POST", "/console/sign-in", data={"form_token": self.form_token, "token": token}).status_code == 303
+        assert (
+            self.send("POST", "/console/sign-in", data={"form_token": self.form_token, "token": token}).status_code
+            == 303
+        )
         self.get("/add", template="jdbc.postgres")
         return self
 
@@ -330,7 +384,11 @@ class ScriptsFound(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = dict(attrs)
-        if (tag == "script" and not (given.get("src") or "").startswith("/console/static/")) or tag in {"style", "iframe", "object"}:
+        if (tag == "script" and not (given.get("src") or "").startswith("/console/static/")) or tag in {
+            "style",
+            "iframe",
+            "object",
+        }:
             self.found.append(tag)
         self.found += [name for name in given if name.startswith("on") or name == "style"]
         self.addresses += [str(given[name]) for name in ("src", "href", "action") if name in given]

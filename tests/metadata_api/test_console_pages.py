@@ -76,7 +76,7 @@ class TestEmpty:
     def test_an_endpoint_without_a_catalog(self, browser: HeadlessBrowser, workspace: ConsoleWorkspace) -> None:
         workspace.catalogs.remove("site")
         assert "it was not collected yet" in words_of(browser.get("/endpoints/site"))
-        assert "new" in re.findall(r'badge (\w+)', browser.get("").text)
+        assert "new" in re.findall(r"badge (\w+)", browser.get("").text)
 
     def test_what_is_not_there_is_said(self, browser: HeadlessBrowser) -> None:
         for path, query, code in (
@@ -104,7 +104,7 @@ class TestOverview:
         assert "The token <b>was</b> refused" in words
         assert "<b>was</b>" not in shown.text
         assert "in 2 h" in words
-        assert re.findall(r'badge (\w+)', shown.text) == ["ok", "ok", "failing", "ok"]
+        assert re.findall(r"badge (\w+)", shown.text) == ["ok", "ok", "failing", "ok"]
 
     def test_ten_pages_cost_one_poll(self, browser: HeadlessBrowser, workspace: ConsoleWorkspace) -> None:
         browser.get("/board")
@@ -119,13 +119,21 @@ class TestEndpoint:
         assert SECRET not in shown.text
         assert "********" not in shown.text
         assert re.search(r'name="config.host" value="db.example.com"', shown.text)
-        assert re.search(r'type="password" name="config.password" autocomplete="new-password" placeholder="saved', shown.text)
+        assert re.search(
+            r'type="password" name="config.password" autocomplete="new-password" placeholder="saved', shown.text
+        )
         assert "public.hostile" in words_of(shown)
 
     def test_add_test_and_collect(self, browser: HeadlessBrowser, workspace: ConsoleWorkspace) -> None:
         assert "PostgreSQL" in words_of(browser.get("/add", role="sink"))
         browser.get("/add", template="jdbc.postgres")
-        form = {"template": "jdbc.postgres", "name": "Web Shop", "config.host": "db", "config.port": "6000", "config.password": SECRET}
+        form = {
+            "template": "jdbc.postgres",
+            "name": "Web Shop",
+            "config.host": "db",
+            "config.port": "6000",
+            "config.password": SECRET,
+        }
         saved = browser.post("/add", intent="save", **form)
         assert 'data-go-to="/console/endpoints/web-shop"' in saved.text
         config = workspace.endpoints.get("web-shop")[1]
@@ -145,9 +153,17 @@ class TestEndpoint:
         assert "/console/help/E_SOURCE_UNREACHABLE" in tested.text
 
     def test_changes_send_what_differs(self, browser: HeadlessBrowser, workspace: ConsoleWorkspace) -> None:
-        shown = {"name": "shop", "config.host": "db.example.com", "config.database": "shop", "config.user": "reader", "config.password": ""}
+        shown = {
+            "name": "shop",
+            "config.host": "db.example.com",
+            "config.database": "shop",
+            "config.user": "reader",
+            "config.password": "",
+        }
         assert "Nothing was changed" in words_of(browser.post("/endpoints/shop", **shown))
-        changed = browser.post("/endpoints/shop", **{**shown, "config.user": "", "config.connect_timeout_s": "7", "name": "The shop"})
+        changed = browser.post(
+            "/endpoints/shop", **{**shown, "config.user": "", "config.connect_timeout_s": "7", "name": "The shop"}
+        )
         assert "Saved: user, connect_timeout_s" in words_of(changed)
         config = workspace.endpoints.get("shop")[1]
         assert (config.user, config.connect_timeout_s, config.password.get_secret_value()) == (None, 7, SECRET)
@@ -155,7 +171,9 @@ class TestEndpoint:
         moved = browser.post("/endpoints/shop", **{**shown, "name": "The shop", "config.host": "elsewhere.example.com"})
         assert "Give password again" in words_of(moved)
 
-    def test_a_refused_login_has_a_code_and_a_next_step(self, browser: HeadlessBrowser, workspace: ConsoleWorkspace) -> None:
+    def test_a_refused_login_has_a_code_and_a_next_step(
+        self, browser: HeadlessBrowser, workspace: ConsoleWorkspace
+    ) -> None:
         workspace.source("shop").fails = refused_login()  # type: ignore[attr-defined]
         words = words_of(browser.post("/endpoints/shop/test"))
         assert "The token was refused Next: Create a new one. E_SOURCE_AUTH" in words
@@ -186,7 +204,9 @@ class TestUnit:
         offered = re.findall(r'<option value="(\w+)" data-modes="([a-z ]+)"', browser.get("/unit", **SITE).text)
         assert offered == [("common", "cdm"), ("lake", "raw"), ("shop", "raw")]
 
-    def test_pickers_hold_what_the_source_offers_and_what_was_chosen(self, browser: HeadlessBrowser, workspace: ConsoleWorkspace) -> None:
+    def test_pickers_hold_what_the_source_offers_and_what_was_chosen(
+        self, browser: HeadlessBrowser, workspace: ConsoleWorkspace
+    ) -> None:
         policy = UnitPolicy(selectors={"projectKeys": ["P3", "GONE"], "updatedFrom": "2026-01-01"})
         workspace.units.configure(UnitConfig(endpoint_id="site", unit_id=ISSUES, policy=policy))
         shown = browser.get("/unit/options", **SITE)
@@ -199,7 +219,9 @@ class TestUnit:
         assert "The source did not say what there is" in words_of(shown)
         assert re.findall(r'name="selector.projectKeys" value="(\w+)" checked', shown.text) == ["P3", "GONE"]
 
-    def test_saving_loses_nothing_that_is_not_shown(self, browser: HeadlessBrowser, workspace: ConsoleWorkspace) -> None:
+    def test_saving_loses_nothing_that_is_not_shown(
+        self, browser: HeadlessBrowser, workspace: ConsoleWorkspace
+    ) -> None:
         policy = UnitPolicy(
             selectors={"statuses": ["Done"], "updatedFrom": "2026-01-01"}, census_every_s=60.0, resume_within_s=5.0,
             parallel_slices=7, target_name="tickets",
@@ -226,7 +248,10 @@ class TestUnit:
         policy = held.policy
         assert (policy.target_slice_bytes, policy.parallel_slices, policy.on_gone) == (1_572_864, 3, "tombstone")
         assert (policy.cursor_columns, policy.key_columns, policy.allow_partial) == (("at",), ("id", "note"), True)
-        assert [(each.column, each.op, each.value) for each in policy.filter] == [("note", "eq", "x"), ("id", "in", ["1", "2"])]
+        assert [(each.column, each.op, each.value) for each in policy.filter] == [
+            ("note", "eq", "x"),
+            ("id", "in", ["1", "2"]),
+        ]
         assert [each["schedule"] for each in workspace.prefect.schedules.values()] == [{"interval": 1800}]
         shown = browser.get("/unit", **PLACE)
         assert 'name="where.value" value="1, 2"' in shown.text
@@ -240,8 +265,17 @@ class TestUnit:
         assert workspace.units.config("shop", UNIT) == held
 
     def test_a_condition_that_was_not_touched_keeps_its_type(self) -> None:
-        held = {"policy": {"filter": [{"column": "id", "op": "in", "value": [1, 2]}, {"column": "n", "op": "eq", "value": 5}]}}
-        form = {"shown.filter": ["1"], "where.column": ["id", "n"], "where.op": ["in", "eq"], "where.value": ["1, 2", "5"]}
+        held = {
+            "policy": {
+                "filter": [{"column": "id", "op": "in", "value": [1, 2]}, {"column": "n", "op": "eq", "value": 5}]
+            }
+        }
+        form = {
+            "shown.filter": ["1"],
+            "where.column": ["id", "n"],
+            "where.op": ["in", "eq"],
+            "where.value": ["1, 2", "5"],
+        }
         assert settings_input("shop", UNIT, form, held) == {"endpointId": "shop", "unitId": UNIT}
         form["where.value"][1] = "6"
         changed = settings_input("shop", UNIT, form, held)["policy"]["filter"]
@@ -269,7 +303,9 @@ class TestUnit:
         assert "The pause is over" in words_of(browser.post("/unit/start", **PLACE))
         assert not workspace.holds.is_held(REF)
 
-    def test_reset_asks_first(self, browser: HeadlessBrowser, workspace: ConsoleWorkspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_reset_asks_first(
+        self, browser: HeadlessBrowser, workspace: ConsoleWorkspace, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         asked: list[Any] = []
         monkeypatch.setattr("metadata_api.actions.forget_watermark", lambda *it: asked.append(it[1]) or True)
         assert "Tick the box" in words_of(browser.post("/unit/reset", **PLACE))
@@ -349,10 +385,26 @@ class TestData:
         assert "pl.read_parquet('x')" in words_of(browser.get("/data/rows", sink="lake", **PLACE))
 
 
-def test_lineage_is_a_picture_and_a_table(browser: HeadlessBrowser, workspace: ConsoleWorkspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    kinds = {"d": "dataset", "c": "column", "u": "unit", "t": "cdm_table", "k": "cdm_column", "s": "endpoint", "o": "column"}
+def test_lineage_is_a_picture_and_a_table(
+    browser: HeadlessBrowser, workspace: ConsoleWorkspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kinds = {
+        "d": "dataset",
+        "c": "column",
+        "u": "unit",
+        "t": "cdm_table",
+        "k": "cdm_column",
+        "s": "endpoint",
+        "o": "column",
+    }
     nodes = [{"id": name, "nodeType": kind, "title": f"<{name}>", "properties": {}} for name, kind in kinds.items()]
-    edges = [("d", "produces", "u"), ("u", "lands_in", "s"), ("u", "maps_to", "t"), ("d", "contains", "c"), ("k", "derived_from", "c")]
+    edges = [
+        ("d", "produces", "u"),
+        ("u", "lands_in", "s"),
+        ("u", "maps_to", "t"),
+        ("d", "contains", "c"),
+        ("k", "derived_from", "c"),
+    ]
     graph = {
         "truncated": False,
         "nodes": nodes,
@@ -395,7 +447,12 @@ def test_threads_wait_for_one_answer_and_a_change_forgets_it() -> None:
 def test_a_viewer_sees_and_changes_nothing(workspace: ConsoleWorkspace) -> None:
     viewer = HeadlessBrowser(services_of(workspace)).sign_in("viewer-token-0123456789")
     assert "public.orders" in words_of(viewer.get("/endpoints/shop"))
-    for path, fields in (("/unit/start", PLACE), ("/endpoints/shop/test", {}), ("/endpoints/shop/remove", {}), ("/unit/plan", PLACE)):
+    for path, fields in (
+        ("/unit/start", PLACE),
+        ("/endpoints/shop/test", {}),
+        ("/endpoints/shop/remove", {}),
+        ("/unit/plan", PLACE),
+    ):
         assert "/console/help/E_FORBIDDEN" in viewer.post(path, **fields).text, path
     assert "/console/help/E_FORBIDDEN" in viewer.get("/data/rows", sink="lake", **PLACE).text
     assert len(workspace.endpoints.list()) == 4

@@ -30,7 +30,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PLACE = {"endpoint": "shop", "unit": UNIT}
-GETS = ["", "/board", "/add", "/endpoints/shop", "/unit?endpoint=shop&unit=public.orders", "/data", "/lineage", "/help/E_X"]
+GETS = [
+    "",
+    "/board",
+    "/add",
+    "/endpoints/shop",
+    "/unit?endpoint=shop&unit=public.orders",
+    "/data",
+    "/lineage",
+    "/help/E_X",
+]
 
 
 @pytest.fixture
@@ -87,9 +96,17 @@ class TestSigningIn:
 
     def test_a_cookie_cannot_be_made_up_or_outlive_its_end(self, stranger: HeadlessBrowser, monkeypatch: Any) -> None:
         stranger.sign_in("viewer-token-0123456789")
-        (name, good), = stranger.cookies.items()
+        ((name, good),) = stranger.cookies.items()
         role, ends, rest = good.split(".", 2)
-        for forged in (f"admin.{ends}.{rest}", f"{role}.{int(ends) + 9}.{rest}", f"{good}0", "", "a.b.c", "..", f"admin.{'9' * 30}.x.y"):
+        for forged in (
+            f"admin.{ends}.{rest}",
+            f"{role}.{int(ends) + 9}.{rest}",
+            f"{good}0",
+            "",
+            "a.b.c",
+            "..",
+            f"admin.{'9' * 30}.x.y",
+        ):
             stranger.cookies = httpx.Cookies({name: forged})
             assert stranger.get("").status_code == 303, forged
         stranger.cookies = httpx.Cookies({name: good})
@@ -97,7 +114,9 @@ class TestSigningIn:
         monkeypatch.setattr(sessions.time, "time", lambda: float(ends) + 1)
         assert stranger.get("").status_code == 303
 
-    def test_a_token_that_was_taken_out_ends_its_sessions_and_a_restart_does_not(self, workspace: ConsoleWorkspace) -> None:
+    def test_a_token_that_was_taken_out_ends_its_sessions_and_a_restart_does_not(
+        self, workspace: ConsoleWorkspace
+    ) -> None:
         services = services_of(workspace)
         before = HeadlessBrowser(services).sign_in()
         restarted = HeadlessBrowser(services)
@@ -158,7 +177,13 @@ class TestForms:
         assert browser.get("").status_code == 200
 
     @pytest.mark.parametrize(
-        "headers", [{"origin": "https://attacker.example"}, {"origin": "null"}, {"sec-fetch-site": "cross-site"}, {"sec-fetch-site": "same-site"}]
+        "headers",
+        [
+            {"origin": "https://attacker.example"},
+            {"origin": "null"},
+            {"sec-fetch-site": "cross-site"},
+            {"sec-fetch-site": "same-site"},
+        ],
     )
     def test_pages_of_other_origins_are_refused(self, workspace: ConsoleWorkspace, headers: dict[str, str]) -> None:
         browser = HeadlessBrowser(services_of(workspace)).sign_in()
@@ -186,7 +211,10 @@ class TestWhatIsShown:
     def test_headers_of_every_answer(self, workspace: ConsoleWorkspace) -> None:
         stranger, browser = HeadlessBrowser(services_of(workspace)), HeadlessBrowser(services_of(workspace)).sign_in()
         answers = [browser.get(path) for path in (*GETS, "/static/console.js", "/static/console.css", "/runs/none")]
-        answers += [stranger.get(path) for path in ("", "/sign-in")] + [browser.post("/unit/start", **PLACE), stranger.post("/unit/start")]
+        answers += [stranger.get(path) for path in ("", "/sign-in")] + [
+            browser.post("/unit/start", **PLACE),
+            stranger.post("/unit/start"),
+        ]
         for answer in answers:
             policy = answer.headers["content-security-policy"]
             assert "default-src 'none'" in policy

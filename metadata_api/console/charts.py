@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 MOST_BARS = 200
 WIDTH = 1_000
-_BAR_HEIGHT, _LEAST_HEIGHT = 96, 3
+_BAR_HEIGHT, _LEAST_HEIGHT, _WIDEST = 96, 3, 120.0
 _LANES = ("dataset", "column", "unit", "run", "cdm_column", "cdm_table", "endpoint")
 """Kinds of nodes from left to right; an endpoint that a dataset leads to is a sink."""
 _OF_TABLES, _OF_COLUMNS = {"column", "cdm_column"}, {"unit", "run", "endpoint"}
@@ -48,7 +48,7 @@ def plan_bars(slices: Sequence[Mapping[str, Any]]) -> list[Bar]:
         return []
     groups = _grouped(slices)
     largest = max((_rows(group) or 0 for group in groups), default=0) or 1
-    step = WIDTH / len(groups)
+    step = min(WIDTH / len(groups), _WIDEST)
     gap = min(2.0, step * 0.15)
     return [
         Bar(

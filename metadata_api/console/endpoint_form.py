@@ -64,7 +64,8 @@ def changes_of(
     template: Mapping[str, Any], saved: Mapping[str, Any], form: Mapping[str, Sequence[str]]
 ) -> dict[str, Any]:
     """What differs from what is saved: a field that was emptied goes back to its default, a secret left empty stays."""
-    given, changes = read_form_config(template, form), {}
+    given = read_form_config(template, form)
+    changes: dict[str, Any] = {}
     for each in template["fields"]:
         name, before = each["name"], saved.get(each["name"])
         if each["secret"]:

@@ -12,7 +12,7 @@ import secrets
 import time
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from metadata_api.settings import ROLES
 
@@ -96,7 +96,7 @@ class Sessions:
         key = next((each for each in self._keys(role) if hmac.compare_digest(_mac(each, body), mac)), None)
         if key is None:
             return None
-        return Session(cast("Role", role) if role in ROLES else None, cookie, _form_token(key, cookie))
+        return Session(role if role in ROLES else None, cookie, _form_token(key, cookie))
 
     def _keys(self, role: str) -> list[bytes]:
         """Keys that a session of the role may be signed with."""

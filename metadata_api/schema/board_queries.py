@@ -83,7 +83,7 @@ class BoardQueries:
         there = states_by_unit(services.unit_states.states(endpoint_id))
         units = [each for name, each in sorted(endpoint.units.items()) if text in f"{name} {each.display_name}".lower()]
         standing = {each.unit_id: _standing(services, endpoint_id, each, there) for each in units}
-        counts = Counter("IDLE" if held is None else held.state for held, _ in standing.values())
+        counts = Counter[str]("IDLE" if held is None else held.state for held, _ in standing.values())
         wanted = [
             each
             for each in units
@@ -212,7 +212,8 @@ def _standing(
 
 
 def _choice(unit: EndpointUnitDescriptor, sink: SinkMetadata) -> SinkChoice:
-    fitting, reasons = [], []
+    fitting: list[str] = []
+    reasons: list[str] = []
     for mode in _DATA_MODES:
         try:
             require_data_mode(unit, sink, mode)

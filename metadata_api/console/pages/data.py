@@ -68,7 +68,7 @@ def rows(visit: Visit) -> Response:
 def _offered(visit: Visit, place: dict[str, str]) -> list[dict[str, Any]]:
     """The model's filters with the values that its rows have; a failure to list values leaves them out."""
     models = visit.client.ask("LandedTables", keep_s=LISTS_S)["cdmModels"]
-    columns = next((each["columns"] for each in models if each["id"] == place["model"]), [])
+    columns: list[str] = next((each["columns"] for each in models if each["id"] == place["model"]), [])
     found = []
     for column in (each for each in _FILTERS if each in columns):
         chosen = visit.query.get(f"{_FILTER}{column}", "")

@@ -50,8 +50,8 @@ def plan(visit: Visit) -> Done:
     """Show what a run would read."""
     place = _form_place(visit)
     mode = visit.field("run_mode") or None
-    asked = {"endpointId": place[0], "unitId": place[1], "sinkId": visit.field("sink_id") or None, "runMode": mode}
-    found = visit.client.ask("Plan", **asked)["ingestionPlan"]
+    sink = visit.field("sink_id") or None
+    found = visit.client.ask("Plan", endpointId=place[0], unitId=place[1], sinkId=sink, runMode=mode)["ingestionPlan"]
     shown = rendered("unit_plan.html", visit=visit, plan=found, plan_bars=plan_bars(found["slices"]))
     return Done(Toast(f"A run would read {found['sliceCount']:,} slice(s); nothing was started."), {"unit-plan": shown})
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from flows.local.control_plane import LocalControlPlane
     from flows.wiring import Workspace
 
-UNITS, TRIES, OPEN_PAGES, POLLS = 1_000, 15, 10, 10
+UNITS, CONFIGURED, TRIES, OPEN_PAGES, POLLS = 1_000, 100, 15, 10, 10
 PAUSE_S = 2.2
 """Longer than an answer is kept: each try asks anew."""
 HEADINGS = ("page", "p50 ms", "p95 ms", "aim")
@@ -72,14 +72,11 @@ def _register(workspace: Workspace, folder: Path) -> None:
         for name in names
     )  # fmt: skip
     workspace.catalogs.save(CatalogSnapshot(endpoint_id="many", collected_at=datetime.now(UTC), datasets=datasets))
-    with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda each: _noted(workspace, each.dataset_id), datasets))
-
-
-def _noted(workspace: Workspace, unit_id: str) -> None:
-    ref = RunRef(endpoint_id="many", unit_id=unit_id, sink_id="files")
-    workspace.units.configure(UnitConfig(endpoint_id="many", unit_id=unit_id, sink_id="files"))
-    workspace.states.succeeded(ref, "before", {"rows_read": 5, "rows_staged": 5})
+    for each in datasets:
+        ref = RunRef(endpoint_id="many", unit_id=each.dataset_id, sink_id="files")
+        workspace.states.succeeded(ref, "before", {"rows_read": 5, "rows_staged": 5})
+    for each in datasets[:CONFIGURED]:
+        workspace.units.configure(UnitConfig(endpoint_id="many", unit_id=each.dataset_id, sink_id="files"))
 
 
 def _show(console: Console, note: LocalControlPlane, workspace: Workspace) -> None:

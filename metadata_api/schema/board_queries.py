@@ -13,6 +13,7 @@ from contracts.traits import SupportsFilterOptions
 from contracts.unit import DataMode, EndpointUnitDescriptor, UnitState
 from flows.blocks.endpoints import EndpointEntry
 from flows.blocks.types import factory_of
+from flows.operations.statuses import ref_of
 from metadata_api.checks import require_data_mode
 from metadata_api.errors import MalformedError
 from metadata_api.metadata_cache import SinkMetadata
@@ -53,7 +54,7 @@ class BoardQueries:
         """Every endpoint and how many of its units stand where."""
         services = info.context.services
         by_endpoint: dict[str, Counter[str]] = {}
-        for state in services.unit_states.states(None):
+        for state in info.context.states(None):
             by_endpoint.setdefault(state.endpoint_id, Counter())[state.state] += 1
         profiles = services.workspace.profiles.list()
         shown = []
@@ -80,7 +81,7 @@ class BoardQueries:
             raise MalformedError("A page has between 1 and 200 units", "Give first in these limits.")
         services, text = info.context.services, search.lower()
         endpoint = services.metadata.endpoint(endpoint_id)
-        there = states_by_unit(services.unit_states.states(endpoint_id))
+        there = states_by_unit(info.context.states(endpoint_id))
         units = [each for name, each in sorted(endpoint.units.items()) if text in f"{name} {each.display_name}".lower()]
         standing = {each.unit_id: _standing(services, endpoint_id, each, there) for each in units}
         counts = Counter[str]("IDLE" if held is None else held.state for held, _ in standing.values())
@@ -114,7 +115,7 @@ class BoardQueries:
         if unit is None:
             return None
         config = services.metadata.config(endpoint_id, unit_id)
-        states = states_by_unit(services.unit_states.states(endpoint_id)).get(unit_id, [])
+        states = states_by_unit(info.context.states(endpoint_id)).get(unit_id, [])
         stats = next((each.stats for each in states if each.stats), None)
         return showing.unit(endpoint.about, unit, config, stats, services.workspace.default_sink)
 
@@ -129,8 +130,10 @@ class BoardQueries:
         if unit is None:
             return None
         config = services.workspace.units.config(endpoint_id, unit_id)
-        state, _ = _standing(services, endpoint_id, unit, states_by_unit(services.unit_states.states(endpoint_id)))
-        return showing.unit_config(endpoint.about, unit, config, None if state is None else showing.status(state, None))
+        state, sink_id = _standing(services, endpoint_id, unit, states_by_unit(info.context.states(endpoint_id)))
+        state = state or UnitState(endpoint_id=endpoint_id, unit_id=unit_id, sink_id=sink_id)
+        status = showing.status(state, services.unit_states.cursors(endpoint_id).get(ref_of(state)))
+        return showing.unit_config(endpoint.about, unit, config, status)
 
     @strawberry.field
     def ingestion_sink_choices(

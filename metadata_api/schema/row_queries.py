@@ -76,7 +76,7 @@ class RowQueries:
     def landed_tables(self, info: Info) -> list[LandedTable]:
         """What has landed: the units that succeeded, by sink, and the common models' tables."""
         services = info.context.services
-        landed = [each for each in services.unit_states.states(None) if each.sink_id and each.stats]
+        landed = [each for each in info.context.states(None) if each.sink_id and each.stats]
         tables = [
             LandedTable(
                 sink_id=strawberry.ID(each.sink_id),

@@ -127,7 +127,7 @@ def _endpoint(visit: Visit) -> dict[str, Any]:
         "endpoint": held,
         "template": template,
         "fields": form_fields(template, held["config"]),
-        "changes": data["catalogChanges"],
+        "changes": visit.client.ask("CatalogChanges", keep_s=LISTS_S, id=endpoint_id)["catalogChanges"],
         "collecting": any(each["status"] in {"QUEUED", "RUNNING"} for each in held["runs"]),
         "models": [] if models is None else _models(models, endpoint_id),
     }

@@ -23,7 +23,7 @@ _BLANK_CONDITIONS = 1
 def unit(visit: Visit) -> Response:
     """The whole page."""
     place = _place(visit.query)
-    return visit.page("unit.html", **_settings(visit, place), **_standing(visit, place))
+    return visit.page("unit.html", **_settings(visit, place))
 
 
 def unit_live(visit: Visit) -> Response:
@@ -108,9 +108,7 @@ def _form_place(visit: Visit) -> tuple[str, str]:
 def _settings(visit: Visit, place: tuple[str, str]) -> dict[str, Any]:
     data = visit.client.ask("Unit", endpointId=place[0], unitId=place[1])
     if data["ingestionUnit"] is None:
-        raise OperationRefusedError(
-            f"Unit {place[1]!r} is not in the catalog", "E_DATASET_NOT_IN_CATALOG", "Collect it again.", retryable=False
-        )
+        raise _unknown(place[1])
     about, config = data["ingestionUnit"], data["ingestionUnitConfig"]
     dataset = visit.client.ask("Dataset", keep_s=LISTS_S, id=about["datasetId"])["metadataDataset"]
     policy = {**about["defaultPolicy"], **(config["policy"] or {})}
@@ -118,6 +116,7 @@ def _settings(visit: Visit, place: tuple[str, str]) -> dict[str, Any]:
     blank = {"column": "", "op": "eq", "text": ""}
     sinks = data["ingestionSinkChoices"]
     return {
+        **_stood(data, place),
         "endpoint_id": place[0],
         "unit": about,
         "config": config,
@@ -166,11 +165,23 @@ def _selector(name: str, chosen: Any, choices: list[dict[str, str]]) -> dict[str
 
 def _standing(visit: Visit, place: tuple[str, str]) -> dict[str, Any]:
     data = visit.client.ask("Standing", keep_s=POLL_S, endpointId=place[0], unitId=place[1])
+    if data["ingestionUnitConfig"] is None:
+        raise _unknown(place[1])
+    return _stood(data, place)
+
+
+def _stood(data: dict[str, Any], place: tuple[str, str]) -> dict[str, Any]:
     return {
         "place": {"endpoint": place[0], "unit": place[1]},
-        "status": data["ingestionStatus"],
+        "status": data["ingestionUnitConfig"]["lastStatus"],
         "runs": data["ingestionRuns"],
     }
+
+
+def _unknown(unit_id: str) -> OperationRefusedError:
+    return OperationRefusedError(
+        f"Unit {unit_id!r} is not in the catalog", "E_DATASET_NOT_IN_CATALOG", "Collect it again.", retryable=False
+    )
 
 
 def _parts(visit: Visit, place: tuple[str, str], *, settings: bool = False) -> dict[str, str]:

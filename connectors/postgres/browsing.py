@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from connectors.postgres.target import TargetTable
     from contracts.browsing import RowPage
 
-TIMEOUT_S = 8
+TIMEOUT_S = 8.0
 _BATCH_BYTES = 8 * 1024 * 1024
 _ROW = "shown"
 
@@ -52,7 +52,7 @@ def values_of(client: PostgresClient, target: TargetTable, column: str, limit: i
 @contextmanager
 def _reading(client: PostgresClient, target: TargetTable) -> Iterator[Session]:
     with client.session() as session, session.transaction("READ ONLY"):
-        session.execute(f"SET LOCAL statement_timeout = '{TIMEOUT_S}s'", "limiting a look at a table")
+        session.execute(f"SET LOCAL statement_timeout = {round(TIMEOUT_S * 1000)}", "limiting a look at a table")
         if not existing_table(session, target).exists:
             raise SinkNotProvisionedError(f"There is no table {target.table}", "Run the unit into this sink first.")
         yield session
@@ -60,4 +60,4 @@ def _reading(client: PostgresClient, target: TargetTable) -> Iterator[Session]:
 
 def _search(text: str) -> list[str]:
     """Looked for in the row as PostgreSQL writes it, whatever its columns are."""
-    return [f"strpos(lower({_ROW}::text), lower({literal(text)})) > 0"] if text else []
+    return [f"strpos(lower(({_ROW}.*)::text), lower({literal(text)})) > 0"] if text else []

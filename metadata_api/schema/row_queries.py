@@ -75,7 +75,6 @@ class RowQueries:
     @strawberry.field
     def landed_tables(self, info: Info) -> list[LandedTable]:
         """What has landed: the units that succeeded, by sink, and the common models' tables."""
-        services = info.context.services
         landed = [each for each in info.context.states(None) if each.sink_id and each.stats]
         tables = [
             LandedTable(

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 
+import httpx
 import pytest
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
+from cli.commands.up import console_line
 from flows.local.contexts import using
 from flows.local.control_plane import read_record
 from tests.cli.command import ended, fails, half_way, process, start, succeeds
@@ -134,3 +137,14 @@ def test_pause_watch_resume(registered, source, sink):
     assert "E_SOURCE_SCHEMA_CHANGED" in failed.out
     assert run("endpoint", "disable", shop)["enabled"] is False
     fails("E_ENDPOINT_DISABLED", "resume", shop, "public.orders", **environ)
+
+
+def test_the_console_lets_in_who_is_on_this_machine(installation):
+    running = read_record(Path(installation["NUCLEUS_HOME"]))
+    with httpx.Client(trust_env=False, timeout=60) as client:
+        shown = client.get(running.console_url)
+        assert (shown.status_code, running.console_open) == (200, True)
+        assert "<h1>Overview</h1>" in shown.text
+        assert client.get(running.console_url, headers={"host": "attacker.example"}).status_code == 303
+    assert "without a token" in console_line(running)
+    assert "asks for a token" in console_line(running._replace(console_open=False))

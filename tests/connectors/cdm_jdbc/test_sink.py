@@ -6,7 +6,10 @@ from connectors.cdm_jdbc.config import CdmJdbcConfig, from_environment
 from connectors.cdm_jdbc.sink import CdmSink
 from connectors.cdm_jdbc.tables import version_in
 from connectors.postgres.client import PostgresClient
-from tests.conformance.cdm_sink_suite import MODEL, CdmSinkSuite
+from contracts.browsing import RowPage, SupportsModelRows
+from contracts.errors import FilterNotSupportedError
+from contracts.unit import Predicate
+from tests.conformance.cdm_sink_suite import MODEL, CdmSinkSuite, Writing, plan_of, rows_of
 
 TABLE = "cdm_work.cdm_probe"
 
@@ -84,3 +87,25 @@ def test_the_environment_serves_development():
 def test_the_names_that_the_platform_uses_serve_too(given, found):
     config = from_environment(given)
     assert (config.host, config.cdm_schema, config.table_prefix) == found
+
+
+def test_rows_of_a_model_are_shown_of_all_endpoints(database):
+    lab = CdmSinkSystem(database)
+    sink = lab.sink()
+    sink.provision_model(MODEL)
+    for endpoint, row in (("one", ("1", "A", "x")), ("two", ("1", "B", "y")), ("two", ("2", "C", None))):
+        Writing(sink, plan_of(endpoint)).write(rows_of(row, endpoint=endpoint))
+    lab.run("UPDATE {table} SET deleted_at = now() WHERE name = 'x'")
+    shown = sink.model_rows(MODEL, RowPage())
+    assert shown.columns == [column.name for column in MODEL.columns]
+    assert shown["source_endpoint_id"].to_list() == ["two", "two"]
+    chosen = sink.model_rows(
+        MODEL, RowPage(where=(Predicate(column="name", op="eq", value="y"),), search="PROBE:SYS:b")
+    )
+    assert chosen["source_id"].to_list() == ["1"]
+    assert (sink.model_values(MODEL, "name", 5), sink.model_values(MODEL, "source_id", 1)) == (("y",), ("1",))
+    with pytest.raises(FilterNotSupportedError):
+        sink.model_values(MODEL, 'name"; DROP TABLE x', 5)
+    assert isinstance(sink, SupportsModelRows)
+    sink.close()
+    lab.client.close()

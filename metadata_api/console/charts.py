@@ -19,7 +19,7 @@ _BOX_WIDTH, _BOX_HEIGHT, _GAP_X, _GAP_Y = 190, 34, 70, 12
 
 
 @dataclass(frozen=True)
-class Bar:
+class SliceBar:
     """One slice of a plan or run, in units of a drawing that is ``WIDTH`` wide and 100 high.
 
     Attributes:
@@ -42,7 +42,7 @@ class Bar:
         return 100 - self.height
 
 
-def plan_bars(slices: Sequence[Mapping[str, Any]]) -> list[Bar]:
+def plan_bars(slices: Sequence[Mapping[str, Any]]) -> list[SliceBar]:
     """Bars for planned slices, or for slices of a run (with ``rows`` and ``gaps``); many slices share a bar."""
     if not slices:
         return []
@@ -51,7 +51,7 @@ def plan_bars(slices: Sequence[Mapping[str, Any]]) -> list[Bar]:
     step = min(WIDTH / len(groups), _WIDEST)
     gap = min(2.0, step * 0.15)
     return [
-        Bar(
+        SliceBar(
             x=round(number * step, 2),
             width=round(step - gap, 2),
             height=round(max(_LEAST_HEIGHT, _BAR_HEIGHT * (_rows(group) or 0) / largest), 2),

@@ -31,7 +31,7 @@ _FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "
 
 
 @dataclass(frozen=True)
-class Session:
+class ConsoleSession:
     """One sign-in, or a visitor's before it.
 
     Attributes:
@@ -58,14 +58,14 @@ class Sessions:
         self._settings = settings
         self._own_key = secrets.token_bytes(32)
 
-    def of(self, request: Request) -> Session:
+    def of(self, request: Request) -> ConsoleSession:
         """The session of a request: the cookie's, else a new one; signed in where loopback needs no token."""
         found = self._read(request.cookies.get(cookie_name(request), ""))
         if found is not None and (found.role is not None or not self.is_open_to(request)):
             return found
         return self._made("admin" if self.is_open_to(request) else None, self._own_key)
 
-    def sign_in(self, token: str) -> Session | None:
+    def sign_in(self, token: str) -> ConsoleSession | None:
         """The session that a token gives; None for a wrong one. Every token is compared, in constant time."""
         given = token.strip().encode()
         fits = [role for each, role in self._settings.tokens.items() if hmac.compare_digest(each.encode(), given)]
@@ -87,7 +87,7 @@ class Sessions:
             and is_loopback(request.client.host)
         )
 
-    def _read(self, cookie: str) -> Session | None:
+    def _read(self, cookie: str) -> ConsoleSession | None:
         body, _, mac = cookie.rpartition(".")
         role, _, rest = body.partition(".")
         ends = rest.partition(".")[0]
@@ -96,19 +96,19 @@ class Sessions:
         key = next((each for each in self._keys(role) if hmac.compare_digest(_mac(each, body), mac)), None)
         if key is None:
             return None
-        return Session(role if role in ROLES else None, cookie, _form_token(key, cookie))
+        return ConsoleSession(role if role in ROLES else None, cookie, _form_token(key, cookie))
 
     def _keys(self, role: str) -> list[bytes]:
         """Keys that a session of the role may be signed with."""
         return [self._own_key, *(_key_of(token) for token, held in self._settings.tokens.items() if held == role)]
 
-    def _made(self, role: Role | None, key: bytes) -> Session:
+    def _made(self, role: Role | None, key: bytes) -> ConsoleSession:
         body = f"{role or _NOBODY}.{int(time.time()) + SESSION_S}.{secrets.token_urlsafe(18)}"
         cookie = f"{body}.{_mac(key, body)}"
-        return Session(role, cookie, _form_token(key, cookie), is_new=True)
+        return ConsoleSession(role, cookie, _form_token(key, cookie), is_new=True)
 
 
-def is_genuine(session: Session, form: Mapping[str, str], request: Request) -> bool:
+def is_genuine(session: ConsoleSession, form: Mapping[str, str], request: Request) -> bool:
     """True for a form of this session that a page of this origin sent."""
     origin, site = request.headers.get("origin"), request.headers.get("sec-fetch-site")
     own = f"{request.url.scheme}://{request.headers.get('host', '')}"

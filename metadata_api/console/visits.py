@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from contracts.errors import IngestionError
 from metadata_api.console.client import ConsoleClient, OperationRefusedError, SharedAnswers
 from metadata_api.console.rendering import Toast, error_toast, rendered
-from metadata_api.console.sessions import SESSION_S, Session, Sessions, cookie_name, is_genuine
+from metadata_api.console.sessions import SESSION_S, ConsoleSession, Sessions, cookie_name, is_genuine
 from metadata_api.errors import FormRefusedError, TooLargeError, internal_error_body, status_of
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Visit:
     """
 
     client: ConsoleClient
-    session: Session
+    session: ConsoleSession
     path: Mapping[str, str]
     query: Mapping[str, str]
     form: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -70,7 +70,7 @@ class Visit:
 
 
 @dataclass(frozen=True)
-class Done:
+class ActionOutcome:
     """What a form did: a toast, parts of the page to put in place, or another page to go to."""
 
     toast: Toast
@@ -96,7 +96,7 @@ def page(handler: Callable[[Visit], Response]) -> Callable[[Request], Awaitable[
     return answer
 
 
-def action(handler: Callable[[Visit], Done]) -> Callable[[Request], Awaitable[Response]]:
+def action(handler: Callable[[Visit], ActionOutcome]) -> Callable[[Request], Awaitable[Response]]:
     """A POST with a form of the session; answered by parts for the page's script, by a page for other browsers."""
 
     async def answer(request: Request) -> Response:
@@ -109,7 +109,7 @@ def action(handler: Callable[[Visit], Done]) -> Callable[[Request], Awaitable[Re
             ):
                 raise FormRefusedError("This form is not of a session that is signed in", "Load the page again.")
         except IngestionError as error:
-            return _framed(request, session, _told(request, None, Done(_refusal(error)), status_of(error)))
+            return _framed(request, session, _told(request, None, ActionOutcome(_refusal(error)), status_of(error)))
         visit = _visit(request, session, form)
         return _framed(request, session, await run_in_threadpool(_acted, request, visit, handler))
 
@@ -142,7 +142,7 @@ def sessions_of(request: Request) -> Sessions:
     return sessions
 
 
-def with_cookie(request: Request, session: Session, response: Response) -> Response:
+def with_cookie(request: Request, session: ConsoleSession, response: Response) -> Response:
     """The answer that gives the browser its session."""
     response.set_cookie(
         cookie_name(request),
@@ -163,7 +163,7 @@ def with_headers(response: Response) -> Response:
     return response
 
 
-def _visit(request: Request, session: Session, form: Mapping[str, Sequence[str]]) -> Visit:
+def _visit(request: Request, session: ConsoleSession, form: Mapping[str, Sequence[str]]) -> Visit:
     services: ApiServices = request.app.state.services
     role = session.role or "viewer"
     client = ConsoleClient(services, role, request.app.state.console_answers)
@@ -171,11 +171,11 @@ def _visit(request: Request, session: Session, form: Mapping[str, Sequence[str]]
     return Visit(client, session, dict(request.path_params), query, form, services.settings.docs_url)
 
 
-def _framed(request: Request, session: Session, response: Response) -> Response:
+def _framed(request: Request, session: ConsoleSession, response: Response) -> Response:
     return with_cookie(request, session, response) if session.is_new else with_headers(response)
 
 
-def _to_sign_in(request: Request, session: Session) -> Response:
+def _to_sign_in(request: Request, session: ConsoleSession) -> Response:
     if FRAGMENT in request.headers:
         return with_headers(Response(status_code=401))
     target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
@@ -192,16 +192,16 @@ def _guarded(visit: Visit, work: Callable[[], Response]) -> Response:
         return visit.page("refused.html", 500, toast=_fault(error))
 
 
-def _acted(request: Request, visit: Visit, handler: Callable[[Visit], Done]) -> Response:
+def _acted(request: Request, visit: Visit, handler: Callable[[Visit], ActionOutcome]) -> Response:
     try:
         return _told(request, visit, handler(visit))
     except OperationRefusedError as error:
-        return _told(request, visit, Done(error_toast(error)))
+        return _told(request, visit, ActionOutcome(error_toast(error)))
     except Exception as error:  # noqa: BLE001 - the last place that can make a toast of it
-        return _told(request, visit, Done(_fault(error)), 500)
+        return _told(request, visit, ActionOutcome(_fault(error)), 500)
 
 
-def _take_turn(request: Request, session: Session) -> None:
+def _take_turn(request: Request, session: ConsoleSession) -> None:
     """Count the request; raises RateLimitedError for a session that asks too often."""
     request.app.state.services.limiter.take(f"console {session.form_token}")
 
@@ -215,7 +215,7 @@ def _fault(error: Exception) -> Toast:
     return Toast(level="error", text=body["message"], code=body["code"], hint=body["hint"])
 
 
-def _told(request: Request, visit: Visit | None, done: Done, status: int = 200) -> Response:
+def _told(request: Request, visit: Visit | None, done: ActionOutcome, status: int = 200) -> Response:
     if FRAGMENT in request.headers:
         return HTMLResponse(rendered("done.html", done=done), status)
     if visit is None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from metadata_api.console.client import LISTS_S, POLL_S, OperationRefusedError
 from metadata_api.console.endpoint_form import changes_of, form_fields, read_form_config
 from metadata_api.console.rendering import Toast, link, rendered
-from metadata_api.console.visits import Done
+from metadata_api.console.visits import ActionOutcome
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -29,7 +29,7 @@ def new_endpoint(visit: Visit) -> Response:
     return visit.page("templates.html", templates=fitting, role=role)
 
 
-def add_endpoint(visit: Visit) -> Done:
+def add_endpoint(visit: Visit) -> ActionOutcome:
     """Test what was written, or save it."""
     template = _template(visit, visit.field("template"))
     config = read_form_config(template, visit.form)
@@ -40,7 +40,7 @@ def add_endpoint(visit: Visit) -> Done:
     given = {"templateId": template["id"], "config": config, "name": name, "id": visit.field("id") or None}
     made = visit.client.change("Register", input=given)
     toast = Toast(f"{name or made['id']} is saved. Test it, then collect its catalog.")
-    return Done(toast, go_to=link(f"/endpoints/{made['id']}"))
+    return ActionOutcome(toast, go_to=link(f"/endpoints/{made['id']}"))
 
 
 def endpoint(visit: Visit) -> Response:
@@ -53,7 +53,7 @@ def endpoint_live(visit: Visit) -> Response:
     return visit.page("endpoint_live.html", **_endpoint(visit), **_units(visit))
 
 
-def change_endpoint(visit: Visit) -> Done:
+def change_endpoint(visit: Visit) -> ActionOutcome:
     """Save what differs."""
     held = _held(visit)
     template = _template(visit, held["templateId"])
@@ -62,45 +62,47 @@ def change_endpoint(visit: Visit) -> Done:
     if name and name != held["name"]:
         visit.client.change("Rename", id=held["id"], patch={"name": name})
     elif not changes:
-        return Done(Toast("Nothing was changed."))
+        return ActionOutcome(Toast("Nothing was changed."))
     if changes:
         visit.client.change("Update", input={"id": held["id"], "config": changes})
-    return Done(Toast(f"Saved: {', '.join([*changes] or ['name'])}."), _form_parts(visit))
+    return ActionOutcome(Toast(f"Saved: {', '.join([*changes] or ['name'])}."), _form_parts(visit))
 
 
-def test_endpoint(visit: Visit) -> Done:
+def test_endpoint(visit: Visit) -> ActionOutcome:
     """Connect with what is saved."""
     return _tested(visit.client.change("TestSaved", id=visit.path["endpoint_id"]))
 
 
-def collect(visit: Visit) -> Done:
+def collect(visit: Visit) -> ActionOutcome:
     """Start a collection."""
     visit.client.change("Collect", endpointId=visit.path["endpoint_id"])
     toast = Toast("The catalog is being collected. Its datasets appear here as soon as the run ends.")
-    return Done(toast, _live_parts(visit))
+    return ActionOutcome(toast, _live_parts(visit))
 
 
-def switch(visit: Visit) -> Done:
+def switch(visit: Visit) -> ActionOutcome:
     """Let its units run, or not."""
     on = visit.field("on") == "true"
     visit.client.change("Update", input={"id": visit.path["endpoint_id"], "enabled": on})
     words = "The endpoint is on: its units may run." if on else "The endpoint is off: nothing of it runs."
-    return Done(Toast(words), {**_live_parts(visit), "endpoint-actions": _part(visit, "endpoint_actions.html")})
+    return ActionOutcome(
+        Toast(words), {**_live_parts(visit), "endpoint-actions": _part(visit, "endpoint_actions.html")}
+    )
 
 
-def provision(visit: Visit) -> Done:
+def provision(visit: Visit) -> ActionOutcome:
     """Make a common model's table in the sink."""
     asked = {"sinkEndpointId": visit.path["endpoint_id"], "cdmModelId": visit.field("model")}
     made = visit.client.change("Provision", input=asked)
-    return Done(Toast(f"The table {made['tableName']} is there."), _live_parts(visit))
+    return ActionOutcome(Toast(f"The table {made['tableName']} is there."), _live_parts(visit))
 
 
-def remove(visit: Visit) -> Done:
+def remove(visit: Visit) -> ActionOutcome:
     """Forget the endpoint."""
     name = visit.path["endpoint_id"]
     there = visit.client.change("Remove", id=name)
     toast = Toast(f"{name} is removed; rows and state of its units stay.") if there else Toast(f"{name} was not there.")
-    return Done(toast, go_to="/console")
+    return ActionOutcome(toast, go_to="/console")
 
 
 def _held(visit: Visit) -> dict[str, Any]:
@@ -165,15 +167,15 @@ def _part(visit: Visit, name: str) -> str:
     return rendered(name, visit=visit, **_endpoint(visit), **_units(visit))
 
 
-def _tested(result: dict[str, Any]) -> Done:
+def _tested(result: dict[str, Any]) -> ActionOutcome:
     found = next(iter(result["diagnostics"]), None)
     if not result["ok"] and found is not None:
         where = f" (field {found['field']})" if found["field"] else ""
-        return Done(Toast(f"{found['message']}{where}", "error", found["code"], found["hint"] or ""))
+        return ActionOutcome(Toast(f"{found['message']}{where}", "error", found["code"], found["hint"] or ""))
     account = f" as {result['account']}" if result["account"] else ""
     warnings = " ".join(result["warnings"])
     words = f"It works: {result['serverVersion'] or 'connected'}{account}. {warnings}".strip()
-    return Done(Toast(words, "warning" if warnings else "good"))
+    return ActionOutcome(Toast(words, "warning" if warnings else "good"))
 
 
 def _templates(visit: Visit) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from metadata_api.console.charts import plan_bars
 from metadata_api.console.client import LISTS_S, POLL_S, OperationRefusedError
 from metadata_api.console.rendering import Toast, link, rendered
 from metadata_api.console.unit_form import MIB, OPERATORS, condition_text, settings_input
-from metadata_api.console.visits import Done
+from metadata_api.console.visits import ActionOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,63 +38,65 @@ def unit_options(visit: Visit) -> Response:
     return visit.page("unit_selectors.html", **held, **_offered(visit, place, held))
 
 
-def save(visit: Visit) -> Done:
+def save(visit: Visit) -> ActionOutcome:
     """Save what the form shows."""
     place = _form_place(visit)
     held = _settings(visit, place)["config"]
     visit.client.change("Configure", input=settings_input(*place, visit.form, held))
-    return Done(Toast("The settings are saved; the next run goes by them."), _parts(visit, place))
+    return ActionOutcome(Toast("The settings are saved; the next run goes by them."), _parts(visit, place))
 
 
-def plan(visit: Visit) -> Done:
+def plan(visit: Visit) -> ActionOutcome:
     """Show what a run would read."""
     place = _form_place(visit)
     mode = visit.field("run_mode") or None
     sink = visit.field("sink_id") or None
     found = visit.client.ask("Plan", endpointId=place[0], unitId=place[1], sinkId=sink, runMode=mode)["ingestionPlan"]
     shown = rendered("unit_plan.html", visit=visit, plan=found, plan_bars=plan_bars(found["slices"]))
-    return Done(Toast(f"A run would read {found['sliceCount']:,} slice(s); nothing was started."), {"unit-plan": shown})
+    return ActionOutcome(
+        Toast(f"A run would read {found['sliceCount']:,} slice(s); nothing was started."), {"unit-plan": shown}
+    )
 
 
-def start(visit: Visit) -> Done:
+def start(visit: Visit) -> ActionOutcome:
     """Start, or go on after a pause."""
     place = _form_place(visit)
     made = visit.client.change("Start", endpointId=place[0], unitId=place[1])
     where = link(f"/runs/{made['runId']}") if made["runId"] else ""
-    return Done(Toast(f"{made['message']}.", link=where, link_text="Watch the run"), _parts(visit, place))
+    return ActionOutcome(Toast(f"{made['message']}.", link=where, link_text="Watch the run"), _parts(visit, place))
 
 
-def pause(visit: Visit) -> Done:
+def pause(visit: Visit) -> ActionOutcome:
     """Stop after what is in hand."""
     place = _form_place(visit)
     made = visit.client.change("Pause", endpointId=place[0], unitId=place[1])
-    return Done(Toast(f"{made['message']}."), _parts(visit, place))
+    return ActionOutcome(Toast(f"{made['message']}."), _parts(visit, place))
 
 
-def reset(visit: Visit) -> Done:
+def reset(visit: Visit) -> ActionOutcome:
     """Forget how far it was read, if that was confirmed."""
     place = _form_place(visit)
     if visit.field("confirmed") != "true":
-        return Done(Toast("Tick the box to confirm; nothing was changed.", "warning"))
+        return ActionOutcome(Toast("Tick the box to confirm; nothing was changed.", "warning"))
     made = visit.client.change("Reset", endpointId=place[0], unitId=place[1])
-    return Done(Toast(f"{made['message']}. The next incremental run reads everything."), _parts(visit, place))
+    return ActionOutcome(Toast(f"{made['message']}. The next incremental run reads everything."), _parts(visit, place))
 
 
-def watermark(visit: Visit) -> Done:
+def watermark(visit: Visit) -> ActionOutcome:
     """Let the next incremental run begin elsewhere."""
     place, value = _form_place(visit), visit.field("watermark")
     if not value:
-        return Done(Toast("Give a watermark, or reset the checkpoint; nothing was changed.", "warning"))
+        return ActionOutcome(Toast("Give a watermark, or reset the checkpoint; nothing was changed.", "warning"))
     made = visit.client.change("Watermark", endpointId=place[0], unitId=place[1], watermark=value)
-    return Done(Toast(f"{made['message']}."), _parts(visit, place))
+    return ActionOutcome(Toast(f"{made['message']}."), _parts(visit, place))
 
 
-def provision_model(visit: Visit) -> Done:
+def provision_model(visit: Visit) -> ActionOutcome:
     """Make the table that the unit's rows need in a sink."""
     place = _form_place(visit)
     asked = {"sinkEndpointId": visit.field("provision_sink"), "cdmModelId": visit.field("model")}
     made = visit.client.change("Provision", input=asked)
-    return Done(Toast(f"The table {made['tableName']} is there."), _parts(visit, place, settings=True))
+    return ActionOutcome(Toast(f"The table {made['tableName']} is there."), _parts(visit, place, settings=True))
 
 
 def _place(given: Mapping[str, str]) -> tuple[str, str]:

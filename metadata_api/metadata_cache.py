@@ -85,12 +85,16 @@ class MetadataCache:
 
     def config(self, endpoint_id: str, unit_id: str) -> UnitConfig:
         """What the operator set for the unit, or the defaults; at most two seconds old."""
+        return self.configs(endpoint_id).get(unit_id) or UnitConfig(endpoint_id=endpoint_id, unit_id=unit_id)
+
+    def configs(self, endpoint_id: str) -> Mapping[str, UnitConfig]:
+        """What the operator set, by unit; at most two seconds old. Units for which nothing was set are not in it."""
         listed: dict[str, UnitConfig] = self._entry(
             ("configs", endpoint_id),
             lambda: {each.unit_id: each for each in self._workspace.units.list(endpoint_id)},
             min(self._keep_s, KEEP_CONFIGS_S),
         )
-        return listed.get(unit_id) or UnitConfig(endpoint_id=endpoint_id, unit_id=unit_id)
+        return listed
 
     def fresh(self, work: Callable[[MetadataCache], EntryT]) -> EntryT:
         """The result of ``work`` over metadata that is read now."""

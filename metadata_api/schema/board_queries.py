@@ -10,7 +10,7 @@ import strawberry
 
 from contracts.errors import CatalogMissingError, ConfigInvalidError, DatasetNotInCatalogError, IngestionError
 from contracts.traits import SupportsFilterOptions
-from contracts.unit import DataMode, EndpointUnitDescriptor, UnitState
+from contracts.unit import DataMode, EndpointUnitDescriptor, UnitConfig, UnitState
 from flows.blocks.endpoints import EndpointEntry
 from flows.blocks.types import factory_of
 from flows.operations.statuses import ref_of
@@ -32,10 +32,11 @@ from metadata_api.schema.board_types import (
     shown_unit_row,
 )
 from metadata_api.schema.context import Context
-from metadata_api.schema.dataset_types import PageInfo
+from metadata_api.schema.dataset_types import CatalogDataset, PageInfo, shown_dataset
+from metadata_api.schema.endpoint_types import MetadataCollectionRun, last_collections
 from metadata_api.schema.error_codes import known_code
 from metadata_api.schema.types import IngestionState, IngestionUnit, IngestionUnitConfig
-from metadata_api.schema.unit_lookups import sink_in_use, states_by_unit
+from metadata_api.schema.unit_lookups import newest_sink, states_by_unit
 from metadata_api.schema.vendor_filters import FilterChoice
 from metadata_api.services import ApiServices
 
@@ -83,7 +84,10 @@ class BoardQueries:
         endpoint = services.metadata.endpoint(endpoint_id)
         there = states_by_unit(info.context.states(endpoint_id))
         units = [each for name, each in sorted(endpoint.units.items()) if text in f"{name} {each.display_name}".lower()]
-        standing = {each.unit_id: _standing(services, endpoint_id, each, there) for each in units}
+        configs, default = services.metadata.configs(endpoint_id), services.workspace.default_sink
+        standing = {
+            each.unit_id: _standing(configs.get(each.unit_id), there.get(each.unit_id, []), default) for each in units
+        }
         counts = Counter[str]("IDLE" if held is None else held.state for held, _ in standing.values())
         wanted = [
             each
@@ -130,10 +134,25 @@ class BoardQueries:
         if unit is None:
             return None
         config = services.workspace.units.config(endpoint_id, unit_id)
-        state, sink_id = _standing(services, endpoint_id, unit, states_by_unit(info.context.states(endpoint_id)))
+        states = states_by_unit(info.context.states(endpoint_id)).get(unit_id, [])
+        state, sink_id = _standing(config, states, services.workspace.default_sink)
         state = state or UnitState(endpoint_id=endpoint_id, unit_id=unit_id, sink_id=sink_id)
         status = showing.status(state, services.unit_states.cursors(endpoint_id).get(ref_of(state)))
         return showing.unit_config(endpoint.about, unit, config, status)
+
+    @strawberry.field
+    def ingestion_unit_dataset(
+        self, info: Info, endpoint_id: strawberry.ID, unit_id: strawberry.ID
+    ) -> CatalogDataset | None:
+        """The dataset behind one unit of the endpoint's catalog; null for no such unit."""
+        endpoint = info.context.services.metadata.endpoint(endpoint_id)
+        unit = endpoint.units.get(unit_id)
+        return None if unit is None or endpoint.catalog is None else shown_dataset(endpoint.catalog, unit.dataset)
+
+    @strawberry.field
+    def collection_runs(self, info: Info, endpoint_id: strawberry.ID, first: int = 5) -> list[MetadataCollectionRun]:
+        """The latest collections of the endpoint's catalog, newest first; at most 50."""
+        return last_collections(info.context, endpoint_id, first)
 
     @strawberry.field
     def ingestion_sink_choices(
@@ -205,12 +224,10 @@ def _overview(services: ApiServices, entry: EndpointEntry, name: str, counts: Co
 
 
 def _standing(
-    services: ApiServices, endpoint_id: str, unit: EndpointUnitDescriptor, there: dict[str, list[UnitState]]
+    config: UnitConfig | None, states: list[UnitState], default_sink: str | None
 ) -> tuple[UnitState | None, str]:
-    """The unit's state in its sink, and the sink."""
-    states = there.get(unit.unit_id, [])
-    config = services.metadata.config(endpoint_id, unit.unit_id)
-    sink_id = sink_in_use(config, states, services.workspace.default_sink)
+    """The unit's state in its sink, and the sink; as ``sink_in_use`` says, for units of which nothing may be set."""
+    sink_id = (config and config.sink_id) or newest_sink(states, default_sink)
     return next((each for each in states if each.sink_id == sink_id), None), sink_id
 
 

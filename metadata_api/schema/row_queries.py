@@ -25,7 +25,7 @@ else:
     from strawberry.scalars import JSON
 
 Info = strawberry.Info[Context, None]
-MOST_CHARACTERS, MOST_OFFSET, MOST_VALUES = 400, 100_000, 200
+MOST_CHARACTERS, MOST_OFFSET, MOST_VALUES, MOST_TABLES = 400, 100_000, 200, 500
 _PREDICATES = TypeAdapter(tuple[Predicate, ...])
 
 
@@ -73,9 +73,16 @@ class RowQueries:
         ]
 
     @strawberry.field
-    def landed_tables(self, info: Info) -> list[LandedTable]:
-        """What has landed: the units that succeeded, by sink, and the common models' tables."""
-        landed = [each for each in info.context.states(None) if each.sink_id and each.stats]
+    def landed_tables(self, info: Info, search: str = "", first: int = 200) -> list[LandedTable]:
+        """What has landed: the common models' tables, and the units that succeeded, by sink; at most 500 of those.
+
+        The text is looked for in the ids.
+        """
+        if not 0 < first <= MOST_TABLES:
+            raise MalformedError("A list has between 1 and 500 tables", "Give first in these limits.")
+        text = search.lower()
+        found = (each for each in info.context.states(None) if each.sink_id and each.stats)
+        landed = [each for each in found if text in f"{each.endpoint_id}/{each.unit_id} {each.sink_id}".lower()][:first]
         tables = [
             LandedTable(
                 sink_id=strawberry.ID(each.sink_id),
@@ -87,7 +94,10 @@ class RowQueries:
             )
             for each in landed
         ]
-        return [*_model_tables(info.context), *tables]
+        return [
+            *(each for each in _model_tables(info.context) if text in f"{each.cdm_model_id} {each.sink_id}"),
+            *tables,
+        ]
 
     @strawberry.field
     def landed_rows(  # noqa: PLR0917 - arguments of GraphQL have names

@@ -32,8 +32,11 @@ def last_status(context: Context, endpoint_id: str, unit_id: str) -> types.Inges
 
 def sink_in_use(config: UnitConfig, states: Iterable[UnitState], default: str | None) -> str:
     """The unit's own sink, else that of its newest state, else the default one, else an empty text."""
-    if config.sink_id:
-        return config.sink_id
+    return config.sink_id or newest_sink(states, default)
+
+
+def newest_sink(states: Iterable[UnitState], default: str | None) -> str:
+    """The sink of the newest state, else the default one, else an empty text."""
     newest = max(states, key=lambda each: each.last_run_at.timestamp() if each.last_run_at else 0.0, default=None)
     return (default or "") if newest is None else newest.sink_id
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from metadata_api.console.client import LISTS_S, OperationRefusedError
+from metadata_api.console.client import LISTS_S, POLL_S, OperationRefusedError
 from metadata_api.console.rendering import link
 
 if TYPE_CHECKING:
@@ -22,16 +22,15 @@ _FILTER = "filter."
 
 def data(visit: Visit) -> Response:
     """What has landed where."""
-    found = visit.client.ask("LandedTables", keep_s=LISTS_S)
-    search = visit.query.get("search", "").lower()
-    tables = [each for each in found["landedTables"] if search in _words(each).lower()]
-    meaning = {each["id"]: each["meaning"] for each in found["cdmModels"]}
+    search = visit.query.get("search", "")
+    tables = visit.client.ask("LandedTables", keep_s=POLL_S, search=search)["landedTables"]
+    meaning = {each["id"]: each["meaning"] for each in _models(visit)}
     return visit.page(
         "data.html",
         search=search,
         models=[{**each, "meaning": meaning.get(each["cdmModelId"], "")} for each in tables if each["cdmModelId"]],
         raw=[each for each in tables if not each["cdmModelId"]],
-        is_empty=not found["landedTables"],
+        is_empty=not tables and not search,
     )
 
 
@@ -67,8 +66,7 @@ def rows(visit: Visit) -> Response:
 
 def _offered(visit: Visit, place: dict[str, str]) -> list[dict[str, Any]]:
     """The model's filters with the values that its rows have; a failure to list values leaves them out."""
-    models = visit.client.ask("LandedTables", keep_s=LISTS_S)["cdmModels"]
-    columns: list[str] = next((each["columns"] for each in models if each["id"] == place["model"]), [])
+    columns: list[str] = next((each["columns"] for each in _models(visit) if each["id"] == place["model"]), [])
     found = []
     for column in (each for each in _FILTERS if each in columns):
         chosen = visit.query.get(f"{_FILTER}{column}", "")
@@ -88,5 +86,6 @@ def _offset(visit: Visit) -> int:
     return int(text) if text.isdecimal() and len(text) < 8 else 0
 
 
-def _words(table: dict[str, Any]) -> str:
-    return " ".join(str(table[name] or "") for name in ("sinkId", "endpointId", "unitId", "cdmModelId"))
+def _models(visit: Visit) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = visit.client.ask("Models", keep_s=LISTS_S)["cdmModels"]
+    return found

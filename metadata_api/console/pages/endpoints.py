@@ -121,24 +121,25 @@ def _refuse(endpoint_id: str) -> dict[str, Any]:
 
 def _endpoint(visit: Visit) -> dict[str, Any]:
     endpoint_id = visit.path["endpoint_id"]
-    data = visit.client.ask("Endpoint", keep_s=POLL_S, id=endpoint_id)
-    held = data["metadataEndpoint"] or _refuse(endpoint_id)
+    held = visit.client.ask("Endpoint", keep_s=LISTS_S, id=endpoint_id)["metadataEndpoint"] or _refuse(endpoint_id)
+    collections = visit.client.ask("Collections", keep_s=POLL_S, endpointId=endpoint_id)["collectionRuns"]
     template = _template(visit, held["templateId"])
-    models = visit.client.ask("LandedTables", keep_s=LISTS_S) if "sink.cdm" in held["capabilities"] else None
     return {
         "endpoint": held,
         "template": template,
         "fields": form_fields(template, held["config"]),
         "changes": visit.client.ask("CatalogChanges", keep_s=LISTS_S, id=endpoint_id)["catalogChanges"],
-        "collecting": any(each["status"] in {"QUEUED", "RUNNING"} for each in held["runs"]),
-        "models": [] if models is None else _models(models, endpoint_id),
+        "collections": collections,
+        "collecting": any(each["status"] in {"QUEUED", "RUNNING"} for each in collections),
+        "models": _models(visit, endpoint_id) if "sink.cdm" in held["capabilities"] else [],
     }
 
 
-def _models(tables: dict[str, Any], sink_id: str) -> list[dict[str, Any]]:
+def _models(visit: Visit, sink_id: str) -> list[dict[str, Any]]:
     """Every common model, and whether the sink has its table."""
-    there = {each["cdmModelId"] for each in tables["landedTables"] if each["sinkId"] == sink_id}
-    return [{**each, "there": each["id"] in there} for each in tables["cdmModels"]]
+    tables = visit.client.ask("LandedTables", keep_s=POLL_S, search="cdm.")["landedTables"]
+    there = {each["cdmModelId"] for each in tables if each["sinkId"] == sink_id}
+    return [{**each, "there": each["id"] in there} for each in visit.client.ask("Models", keep_s=LISTS_S)["cdmModels"]]
 
 
 def _units(visit: Visit) -> dict[str, Any]:

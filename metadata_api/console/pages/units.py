@@ -112,7 +112,7 @@ def _settings(visit: Visit, place: tuple[str, str]) -> dict[str, Any]:
     if data["ingestionUnit"] is None:
         raise _unknown(place[1])
     about, config = data["ingestionUnit"], data["ingestionUnitConfig"]
-    dataset = visit.client.ask("Dataset", keep_s=LISTS_S, id=about["datasetId"])["metadataDataset"]
+    dataset = visit.client.ask("Dataset", keep_s=LISTS_S, endpointId=place[0], unitId=place[1])["ingestionUnitDataset"]
     policy = {**about["defaultPolicy"], **(config["policy"] or {})}
     conditions = [{**each, "text": condition_text(each)} for each in policy.get("filter") or []]
     blank = {"column": "", "op": "eq", "text": ""}

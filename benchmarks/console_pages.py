@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from flows.local.control_plane import LocalControlPlane
     from flows.wiring import Workspace
 
-UNITS, CONFIGURED, TRIES, OPEN_PAGES, POLLS = 1_000, 100, 15, 10, 10
+UNITS, CONFIGURED, TRIES, OPEN_PAGES, POLLS = 1_000, 100, 10, 10, 10
 PAUSE_S = 2.2
 """Longer than an answer is kept: each try asks anew."""
 HEADINGS = ("page", "p50 ms", "p95 ms", "aim")

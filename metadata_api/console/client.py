@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,9 @@ POLL_S = 2.0
 """How old an answer may be that open pages poll for."""
 LISTS_S = 15.0
 """The same of what seldom changes: templates, tables."""
-MOST_ANSWERS = 500
+STALE_S = 10.0
+"""How old it may be while the next one is being read."""
+MOST_ANSWERS, READERS = 500, 2
 
 
 class OperationRefusedError(Exception):
@@ -37,6 +40,9 @@ class OperationRefusedError(Exception):
 class SharedAnswers:
     """Answers for all sessions of one role; safe between threads. Threads that want the same answer wait for one.
 
+    An answer that was asked for a moment ago is given out once more while the next one is read, so that a page that
+    polls does not wait for the control plane.
+
     Args:
         clock: Monotonic seconds.
     """
@@ -47,27 +53,44 @@ class SharedAnswers:
         self._locks: dict[str, Lock] = {}
         self._lock = Lock()
         self._changes = 0
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="console")
 
     def get(self, key: str, keep_s: float, read: Callable[[], Any]) -> Any:
-        """The answer, at most ``keep_s`` old."""
+        """The answer: at most ``keep_s`` old, or ``STALE_S`` while a newer one is being read."""
         with self._lock:
-            one_reader = self._locks.setdefault(key, Lock())
+            one_reader, held = self._locks.setdefault(key, Lock()), self._held.get(key)
+        age_s = float("inf") if held is None else self._clock() - held[0]
+        if held is not None and age_s < max(keep_s, STALE_S):
+            if age_s >= keep_s and not one_reader.locked():
+                self._readers.submit(self._renewed, key, keep_s, read, one_reader)
+            return held[1]
         with one_reader:
-            asked_at, changes = self._clock(), self._changes
-            held = self._held.get(key)
-            if held is not None and asked_at - held[0] < keep_s:
-                return held[1]
-            value = read()
-            with self._lock:
-                if changes == self._changes:
-                    self._keep(key, asked_at, value)
-            return value
+            return self._read(key, keep_s, read)
 
     def forget(self) -> None:
         """Ask for everything again: something was changed."""
         with self._lock:
             self._changes += 1
             self._held.clear()
+
+    def _renewed(self, key: str, keep_s: float, read: Callable[[], Any], one_reader: Lock) -> None:
+        """Read in the background; whoever asks after a failure asks again, and is told."""
+        with one_reader:
+            try:
+                self._read(key, keep_s, read)
+            except Exception:  # noqa: BLE001 - the next one who asks gets the error
+                with self._lock:
+                    self._held.pop(key, None)
+
+    def _read(self, key: str, keep_s: float, read: Callable[[], Any]) -> Any:
+        asked_at, changes, held = self._clock(), self._changes, self._held.get(key)
+        if held is not None and asked_at - held[0] < keep_s:
+            return held[1]  # another thread has read it meanwhile
+        value = read()
+        with self._lock:
+            if changes == self._changes:
+                self._keep(key, asked_at, value)
+        return value
 
     def _keep(self, key: str, asked_at: float, value: Any) -> None:
         if len(self._held) >= MOST_ANSWERS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +15,7 @@ from metadata_api.console.client import ConsoleClient, OperationRefusedError, Sh
 from metadata_api.console.documents import DOCUMENTS
 from metadata_api.console.unit_form import settings_input
 from metadata_api.schema.build import SCHEMA
+from tests.metadata_api.conftest import until
 from tests.metadata_api.console_world import (
     ISSUES,
     REF,
@@ -436,12 +438,36 @@ def test_threads_wait_for_one_answer_and_a_change_forgets_it() -> None:
         return len(read)
 
     assert [shared.get("a", 2.0, answer) for _ in range(3)] == [1, 1, 1]
-    clock[0] = 2.0
-    assert shared.get("a", 2.0, answer) == 2
+    clock[0] = 12.0
+    assert shared.get("a", 2.0, answer) == 2, "too old to be shown"
     shared.forget()
     assert shared.get("a", 2.0, answer) == 3
     assert shared.get("b", 2.0, lambda: shared.forget() or "changed meanwhile") == "changed meanwhile"
     assert shared.get("b", 2.0, lambda: "again") == "again"
+
+
+def test_who_polls_does_not_wait_for_the_next_answer() -> None:
+    clock, may_answer = [0.0], Event()
+    shared = SharedAnswers(lambda: clock[0])
+    assert shared.get("a", 2.0, lambda: "first") == "first"
+
+    def second() -> str:
+        may_answer.wait(30)
+        return "second"
+
+    clock[0] = 3.0
+    assert [shared.get("a", 2.0, second) for _ in range(5)] == ["first"] * 5
+    may_answer.set()
+    until(lambda: shared.get("a", 2.0, second) == "second")
+
+    def failing() -> str:
+        raise OperationRefusedError("away", "E_CONTROL_PLANE_UNREACHABLE", "", retryable=True)
+
+    clock[0] = 6.0
+    assert shared.get("a", 2.0, failing) == "second"
+    until(lambda: "a" not in shared._held)
+    with pytest.raises(OperationRefusedError):
+        shared.get("a", 2.0, failing)
 
 
 def test_a_viewer_sees_and_changes_nothing(workspace: ConsoleWorkspace) -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 UNITS, CONFIGURED, TRIES, OPEN_PAGES, POLLS = 1_000, 100, 10, 10, 10
 PAUSE_S = 2.2
-"""Longer than an answer is kept: each try asks anew."""
+"""As a page polls: longer than an answer is kept, so that each try has the next one read."""
 HEADINGS = ("page", "p50 ms", "p95 ms", "aim")
 PAGES = {
     "overview": "/console",

@@ -181,6 +181,28 @@ def test_a_view_outlives_a_connection_but_not_all(moving):
             assert caught.value.code == code
 
 
+def test_a_run_whose_connections_all_go_is_continued_under_a_new_view(moving, monkeypatch):
+    """Rows move meanwhile from a range that was not read into one that was; both sides are equal in the end."""
+    moving.write(*TABLE, "ALTER TABLE t ADD COLUMN pad text", "UPDATE t SET pad = REPEAT('x', 5000)", "ANALYZE TABLE t")
+    request = moving.request("t", target_slice_bytes=64 * 1024)
+    reading, cut = moving.source.export, []
+
+    def export(plan, piece, view=None):
+        if piece.sequence == 3 and not cut:
+            cut.extend(session.thread_id for session in moving.source._views[view]._sessions)
+            moving.write(*(f"KILL {thread}" for thread in cut), "UPDATE t SET id = -id WHERE id > 90")
+        return reading(plan, piece, view)
+
+    monkeypatch.setattr(moving.source, "export", export)
+    with pytest.raises(IngestionError) as caught:
+        moving.execute(request, keep_staged=True)
+    assert caught.value.retryable
+    summary = moving.execute(request)
+    assert len(cut) == 4
+    assert summary.slices_done_before > 0
+    assert moving.equal("t")
+
+
 @pytest.mark.parametrize(
     ("url", "fields"),
     [

@@ -1,13 +1,7 @@
 """A MariaDB server on loopback from the installed package (Debian: ``mariadb-server-core``, ``mariadb-client-core``).
 
-<<<<<<< HEAD
-Its data folder is a copy of one that is initialised once. The binary log is on, so that several
-connections can tell whether they see the same moment. What was committed survives a killed server, but not a machine
-that loses power.
-=======
 Its data folder is a copy of one that is initialised once. The binary log is on, so that several connections can tell
 whether they see the same moment. What was committed survives a killed server, but not a machine that loses power.
->>>>>>> w-mysql
 """
 
 from __future__ import annotations

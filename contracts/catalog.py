@@ -98,6 +98,8 @@ class CatalogSnapshot(Contract):
     collected_at: datetime
     datasets: tuple[DatasetDescriptor, ...]
     source_version: str = ""
+    left_out: tuple[str, ...] = ()
+    """Parts that could not be collected, a line each; their datasets are those of the snapshot before."""
 
     @model_validator(mode="after")
     def _ordered_and_unique(self) -> Self:

@@ -27,6 +27,7 @@ from staging.factory import open_staging, staging_config
 from state.admission import find_unit, require_runnable
 from state.catalogs import Catalogs
 from state.checkpoints import Checkpoints
+from state.collection_schedules import CollectionSchedules
 from state.layout import TableLayout
 from state.profiles import EndpointProfiles
 from state.switches import EndpointSwitches, UnitHolds
@@ -130,6 +131,11 @@ class Workspace:
     def switches(self) -> EndpointSwitches:
         """Which endpoints are on."""
         return EndpointSwitches(self.store)
+
+    @cached_property
+    def collection_schedules(self) -> CollectionSchedules:
+        """When catalogs are collected by themselves."""
+        return CollectionSchedules(self.store)
 
     @cached_property
     def profiles(self) -> EndpointProfiles:

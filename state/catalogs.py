@@ -50,6 +50,11 @@ class Catalogs:
         """
         return self._require(endpoint_id).latest
 
+    def latest(self, endpoint_id: str) -> CatalogSnapshot | None:
+        """The latest snapshot; None when the endpoint's catalog was never collected."""
+        found = self._find(endpoint_id)
+        return None if found is None else found.latest
+
     def diff(self, endpoint_id: str) -> CatalogDiff:
         """What changed from the previous snapshot to the latest; after the first collection, every dataset is new.
 

@@ -10,6 +10,7 @@ namespace        scope         key                                        value
 ``unit_holds``   endpoint id   ``unit::<unit>::sink::<sink>``             paused
 ``endpoints``    endpoint id   ``switch``                                 on or off
 ``endpoints``    endpoint id   ``profile``                                name, labels
+``endpoints``    endpoint id   ``collection``                             when its catalog is collected
 ``knowledge``    ``outbox``    who speaks                                 what the graph is to be told
 ===============  ============  =========================================  =======================
 """
@@ -58,6 +59,11 @@ def unit_hold_key(ref: RunRef) -> KvKey:
 def endpoint_switch_key(endpoint_id: str) -> KvKey:
     """Key of the switch that enables or disables an endpoint."""
     return KvKey(namespace=ENDPOINTS, scope_id=endpoint_id, key="switch")
+
+
+def collection_schedule_key(endpoint_id: str) -> KvKey:
+    """Key of the endpoint's schedule of collections."""
+    return KvKey(namespace=ENDPOINTS, scope_id=endpoint_id, key="collection")
 
 
 def endpoint_profile_key(endpoint_id: str) -> KvKey:

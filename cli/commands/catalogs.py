@@ -20,15 +20,37 @@ def collect(endpoint_id: EndpointId, *, as_json: JsonFlag = False) -> None:
     """Read the endpoint's metadata and keep it; prints what changed since the last time."""
 
     def collected(ws: "Workspace") -> "tuple[CatalogSnapshot, CatalogDiff]":
-        from flows.knowledge_feed import save_catalog
+        from flows.operations.collection import collect
 
-        snapshot = ws.source(endpoint_id).collect_catalog(endpoint_id)
-        return snapshot, save_catalog(ws, snapshot)
+        return collect(ws, endpoint_id)
 
     snapshot, diff = workspace.in_workspace(collected)
     data = {"endpoint_id": endpoint_id, "version": snapshot.version, "datasets": len(snapshot.datasets)}
     words = f"{endpoint_id}: {len(snapshot.datasets)} dataset(s), version {snapshot.version}"
     Output(as_json=as_json).show({"catalog": data, "diff": diff.model_dump(mode="json")}, words, *_diff_lines(diff))
+    workspace.in_workspace(lambda _: _refuse_gaps(snapshot))
+
+
+@app.command()
+def schedule(
+    endpoint_id: EndpointId,
+    when: Annotated[str, typer.Argument(help="A cron line (UTC), `every <seconds>`, or `off`.")],
+    *,
+    as_json: JsonFlag = False,
+) -> None:
+    """Collect the endpoint's catalog by itself, on a worker; `off` ends that."""
+
+    def scheduled(ws: "Workspace") -> None:
+        from flows.operations.collection import schedule_collection
+
+        schedule_collection(ws, endpoint_id, None if when == "off" else when)
+
+    workspace.in_workspace(scheduled)
+    words = "is collected on demand only" if when == "off" else f"is collected at {when}"
+    Output(as_json=as_json).show(
+        {"endpoint_id": endpoint_id, "schedule": None if when == "off" else when},
+        f"The catalog of {endpoint_id} {words}.",
+    )
 
 
 @app.command()
@@ -74,6 +96,12 @@ def diff(endpoint_id: EndpointId, *, as_json: JsonFlag = False) -> None:
     """Show what changed between the last two collections."""
     changes = workspace.in_workspace(lambda ws: ws.catalogs.diff(endpoint_id))
     Output(as_json=as_json).show({"diff": changes.model_dump(mode="json")}, *_diff_lines(changes))
+
+
+def _refuse_gaps(snapshot: "CatalogSnapshot") -> None:
+    from flows.stages.collection import refuse_gaps_of
+
+    refuse_gaps_of(snapshot)
 
 
 def _diff_lines(diff: "CatalogDiff") -> list[str]:

@@ -12,11 +12,13 @@ from connectors.mysql.descriptor import DESCRIPTOR
 from connectors.mysql.types import MOMENTS, MySqlDialect
 from connectors.mysql.views import open_view
 from connectors.sql.conditions import slice_conditions
+from connectors.sql.metadata_jobs import jobs_of, require_some_schema
 from connectors.sql.predicates import where
 from connectors.sql.source import TableSource
 from contracts.catalog import CatalogSnapshot, DatasetDescriptor
 from contracts.endpoint import ConnectionReport
 from contracts.lineage import DatasetName
+from contracts.metadata import MetadataJob
 from contracts.plan import SliceReport
 
 if TYPE_CHECKING:
@@ -61,9 +63,22 @@ class MySqlSource(TableSource):
 
     def collect_catalog(self, endpoint_id: str) -> CatalogSnapshot:
         """Everything the account can read in the included databases."""
+        return self.collect_metadata(endpoint_id, MetadataJob(job_id="all"))
+
+    def validate_metadata_config(self) -> None:
+        """Some database is left to catalogue; raises ConfigInvalidError."""
+        require_some_schema(self._config.include_schemas or ("*",), self._config.exclude_schemas)
+
+    def plan_metadata_jobs(self) -> tuple[MetadataJob, ...]:
+        """A job for each database, or for each of eight groups of them."""
+        with self._in_view(None) as session:
+            return jobs_of(catalog.schemas(session, self._config))
+
+    def collect_metadata(self, endpoint_id: str, job: MetadataJob) -> CatalogSnapshot:
+        """What the account can read in the job's databases."""
         with self._in_view(None) as session:
             version = session.rows("SELECT VERSION()", "asking for the version")[0][0]
-            found = self._all(session)
+            found = catalog.datasets(session, job.namespaces) if job.namespaces else self._all(session)
         return CatalogSnapshot(
             endpoint_id=endpoint_id,
             collected_at=datetime.now(UTC),

@@ -93,11 +93,28 @@ WHERE t.typtype IN ('e', 'd', 'c') AND n.nspname NOT IN ('pg_catalog', 'informat
 """
 
 
-def collect(session: Session, config: PostgresConfig, endpoint_id: str) -> CatalogSnapshot:
-    """Tables, partitioned tables (as one dataset), views and materialised views that the role may read."""
+def schemas(session: Session, config: PostgresConfig) -> list[str]:
+    """The schemas to catalogue, in order; some of them may hold nothing that the role may read."""
+    sql = "SELECT nspname::text AS name FROM pg_catalog.pg_namespace WHERE has_schema_privilege(oid, 'USAGE')"
+    found = sorted(row[0] for row in session.rows(sql, "listing schemas"))
+    return [
+        name for name in found if not name.startswith("pg_") and name != "information_schema" and _wanted(name, config)
+    ]
+
+
+def collect(session: Session, config: PostgresConfig, endpoint_id: str, only: Sequence[str] = ()) -> CatalogSnapshot:
+    """Tables, partitioned tables (as one dataset), views and materialised views that the role may read.
+
+    Args:
+        session: Of the database.
+        config: Says which schemas are included.
+        endpoint_id: Stands in the snapshot.
+        only: Among the included ones; all of them when empty.
+    """
+    among = f" AND n.nspname IN ({', '.join(map(literal, only))})" if only else ""
     with session.transaction("ISOLATION LEVEL REPEATABLE READ READ ONLY"):
         version = str(session.value("SHOW server_version", "asking for the version"))
-        relations = [row for row in session.rows(_RELATIONS, "listing tables") if _wanted(row[1], config)]
+        relations = [row for row in session.rows(_RELATIONS + among, "listing tables") if _wanted(row[1], config)]
         datasets = _datasets(session, relations)
     return CatalogSnapshot(
         endpoint_id=endpoint_id,

@@ -19,6 +19,7 @@ from connectors.postgres.sql import literal, qualified
 from connectors.postgres.watermark import Observer
 from connectors.sql.checks import is_declared
 from connectors.sql.extra_slices import catch_up_slices, repair_slices
+from connectors.sql.metadata_jobs import jobs_of, require_some_schema
 from connectors.sql.units import units_of
 from contracts.endpoint import ConnectionReport, ContentHash, EndpointDescriptor, PlanRequest
 from contracts.errors import IngestionError, SliceRereadError, SourceViewLostError
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from connectors.sql.settled import CursorObservation
     from contracts.catalog import CatalogSnapshot, DatasetDescriptor
     from contracts.lineage import DatasetName
+    from contracts.metadata import MetadataJob
     from contracts.model import Json
     from contracts.plan import IngestionPlan, IngestionSlice
     from contracts.receipts import UpsertReceipt
@@ -66,6 +68,21 @@ class PostgresSource:
         """Everything the role can read in the included schemas."""
         with self._client.session() as session:
             return catalog.collect(session, self._client.config, endpoint_id)
+
+    def validate_metadata_config(self) -> None:
+        """Some schema is left to catalogue; raises ConfigInvalidError."""
+        config = self._client.config
+        require_some_schema(config.include_schemas, config.exclude_schemas)
+
+    def plan_metadata_jobs(self) -> tuple[MetadataJob, ...]:
+        """A job for each schema, or for each of eight groups of them."""
+        with self._client.session() as session:
+            return jobs_of(catalog.schemas(session, self._client.config))
+
+    def collect_metadata(self, endpoint_id: str, job: MetadataJob) -> CatalogSnapshot:
+        """What the role can read in the job's schemas."""
+        with self._client.session() as session:
+            return catalog.collect(session, self._client.config, endpoint_id, job.namespaces)
 
     def list_units(self, catalog: CatalogSnapshot) -> tuple[EndpointUnitDescriptor, ...]:
         """One unit per catalogued dataset."""

@@ -9,7 +9,7 @@ from contracts.errors import ConfigInvalidError, EndpointInUseError
 from contracts.traits import SupportsSelectionCheck
 from flows.knowledge_feed import endpoint_removed
 from flows.prefect_api.runs import ACCEPTED, ALIVE, AWAITING_RETRY, AWAITING_TURN, DEPLOYMENT, key_of, same_parameters
-from flows.prefect_api.schedules import prefect_schedule, sync_schedules
+from flows.prefect_api.schedules import prefect_schedule, sync_collections, sync_schedules
 from state.units import stored
 
 if TYPE_CHECKING:
@@ -135,16 +135,21 @@ def remove_endpoint(workspace: Workspace, endpoint_id: str) -> bool:
     removed = workspace.endpoints.remove(endpoint_id)
     workspace.switches.forget(endpoint_id)
     workspace.profiles.forget(endpoint_id)
+    if workspace.collection_schedules.forget(endpoint_id):
+        sync(workspace)
     endpoint_removed(workspace, endpoint_id)
     return removed
 
 
 def sync(workspace: Workspace) -> int:
-    """Make Prefect's schedules what the unit configs, holds and switches say; how many changed."""
+    """Make Prefect's schedules what unit configs, holds, switches and schedules of catalogs say; how many changed."""
     configs = [each for each in workspace.units.list() if each.schedule and each.enabled and each.sink_id]
-    off = {name for name in {each.endpoint_id for each in configs} if not workspace.switches.is_on(name)}
+    schedules = workspace.collection_schedules.list()
+    off = {name for name in {*schedules, *(each.endpoint_id for each in configs)} if not workspace.switches.is_on(name)}
     due = [each for each in configs if each.endpoint_id not in off]
-    return sync_schedules(workspace.plane, due, workspace.holds.list())
+    changed = sync_schedules(workspace.plane, due, workspace.holds.list())
+    collected = {name: each for name, each in schedules.items() if name not in off}
+    return changed + sync_collections(workspace.plane, collected)
 
 
 def _uses(run: Run, endpoint_id: str) -> bool:

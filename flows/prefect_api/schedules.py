@@ -1,6 +1,6 @@
-"""What operators set as a unit's schedule, as schedules of the deployment ``ingest-unit``.
+"""What operators set as schedules of units and of catalogs, as schedules of their deployments.
 
-The unit configs are the truth; Prefect's copy can be lost (deploying again removes it) and is made again from them.
+The state is the truth; Prefect's copy can be lost (deploying again removes it) and is made again from them.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from contracts.errors import ConfigInvalidError, ControlPlaneError
 from contracts.receipts import RunRef
+from flows.prefect_api.collection_runs import COLLECT_DEPLOYMENT
 from flows.prefect_api.runs import DEPLOYMENT
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from flows.prefect_api.client import ControlPlane
 
 _EVERY = re.compile(r"every (\d{1,9})")
-_SLUG = "unit-"
+_SLUG, _CATALOG_SLUG = "unit-", "catalog-"
 
 
 def prefect_schedule(schedule: str) -> dict[str, Any]:
@@ -51,14 +52,33 @@ def sync_schedules(plane: ControlPlane, configs: Iterable[UnitConfig], held: Col
         configs: Of every unit that was configured.
         held: Paused: they have no schedule meanwhile.
     """
-    wanted = {made["slug"]: made for made in map(_wanted, _due(configs, held))}
-    deployment = plane.call("GET", f"/deployments/name/{DEPLOYMENT}")
+    return _synced(plane, DEPLOYMENT, _SLUG, [_wanted(each) for each in _due(configs, held)])
+
+
+def sync_collections(plane: ControlPlane, schedules: Mapping[str, str]) -> int:
+    """The same for collections of catalogs.
+
+    Args:
+        plane: The server.
+        schedules: By endpoint id.
+    """
+    wanted = [
+        _schedule(f"{_CATALOG_SLUG}{_digest(endpoint_id)}", schedule, {"endpoint_id": endpoint_id})
+        for endpoint_id, schedule in schedules.items()
+    ]
+    return _synced(plane, COLLECT_DEPLOYMENT, _CATALOG_SLUG, wanted)
+
+
+def _synced(plane: ControlPlane, name: str, prefix: str, schedules: Iterable[dict[str, Any]]) -> int:
+    """Schedules of one deployment whose slug has the prefix; others are left alone."""
+    wanted = {made["slug"]: made for made in schedules}
+    deployment = plane.call("GET", f"/deployments/name/{name}")
     if deployment is None and not wanted:
         return 0
     if deployment is None:
-        raise ControlPlaneError(f"There is no deployment {DEPLOYMENT}", "Run `nucleus up`, or `prefect deploy --all`.")
+        raise ControlPlaneError(f"There is no deployment {name}", "Run `nucleus up`, or `prefect deploy --all`.")
     path = f"/deployments/{deployment['id']}/schedules"
-    there = {each["slug"]: each for each in plane.call("GET", path) or () if str(each["slug"]).startswith(_SLUG)}
+    there = {each["slug"]: each for each in plane.call("GET", path) or () if str(each["slug"]).startswith(prefix)}
     stale = [each for slug, each in there.items() if not _same(each, wanted.get(slug))]
     kept = there.keys() - {each["slug"] for each in stale}
     for each in stale:
@@ -90,10 +110,16 @@ def _due(configs: Iterable[UnitConfig], held: Collection[RunRef]) -> list[UnitCo
 
 
 def _wanted(config: UnitConfig) -> dict[str, Any]:
-    name = hashlib.sha256(f"{config.endpoint_id}/{config.unit_id}".encode()).hexdigest()[:16]
     parameters = {"endpoint_id": config.endpoint_id, "unit_id": config.unit_id, "sink_id": config.sink_id}
-    schedule = prefect_schedule(config.schedule or "")
-    return {"schedule": schedule, "active": True, "slug": f"{_SLUG}{name}", "parameters": parameters}
+    return _schedule(f"{_SLUG}{_digest(f'{config.endpoint_id}/{config.unit_id}')}", config.schedule or "", parameters)
+
+
+def _schedule(slug: str, schedule: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    return {"schedule": prefect_schedule(schedule), "active": True, "slug": slug, "parameters": parameters}
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()[:16]
 
 
 def _same(there: Mapping[str, Any], wanted: Mapping[str, Any] | None) -> bool:

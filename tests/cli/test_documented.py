@@ -16,7 +16,7 @@ from tests.cli.command import nucleus
 WANTED = {
     "copy", "up", "down", "status", "preview", "plan", "ingest", "verify", "template list", "template show",
     "endpoint add", "endpoint list", "endpoint show", "endpoint test", "endpoint remove", "catalog collect",
-    "catalog show", "catalog diff", "unit list", "unit configure", "checkpoint show", "checkpoint reset",
+    "catalog show", "catalog diff", "catalog schedule", "unit list", "unit configure", "checkpoint show", "checkpoint reset",
     "staging list", "staging clean", "cdm list", "cdm provision", "unit options", "unit entities", "remap",
     "api", "pause", "resume", "watch", "endpoint enable", "endpoint disable", "checkpoint set",
     "connector new", "connector check", "connector record", "connector promote", "sink show", "sink compact", "lineage",

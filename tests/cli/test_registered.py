@@ -173,6 +173,12 @@ def test_units(shop):
     fails("E_ENDPOINT_DISABLED", "resume", "shop", REF.unit_id)
     succeeds("endpoint", "enable", "shop")
     assert len(shop.plane.schedules) == 1
+    assert succeeds("catalog", "schedule", "shop", "30 5 * * *")["schedule"] == "30 5 * * *"
+    assert sorted(each["schedule"]["cron"] for each in shop.plane.schedules.values()) == ["0 * * * *", "30 5 * * *"]
+    fails("E_CONFIG_INVALID", "catalog", "schedule", "shop", "at night")
+    fails("E_ENDPOINT_UNKNOWN", "catalog", "schedule", "nobody", "30 5 * * *")
+    assert succeeds("catalog", "schedule", "shop", "off")["schedule"] is None
+    assert len(shop.plane.schedules) == 1
     succeeds("pause", "shop", REF.unit_id)
     assert shop.plane.schedules == {}
     fails("E_DATASET_NOT_IN_CATALOG", "unit", "configure", "shop", "public.nothing", "--enable")

@@ -5,11 +5,17 @@ from __future__ import annotations
 import json
 import threading
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from contracts.errors import ControlPlaneError, RunError, RunInProgressError
+from contracts.errors import (
+    CompletenessGapError,
+    ControlPlaneError,
+    RunError,
+    RunInProgressError,
+    SourceUnreachableError,
+)
 from contracts.unit import UnitConfig
 from flows.clean_staging import clean_staging
 from flows.collect_catalog import collect_catalog
@@ -56,6 +62,34 @@ def test_an_endpoint_goes_on_past_a_unit_that_fails(pair: RegisteredPair, worksp
     assert pair.sink_sql("SELECT to_regclass('public.good') IS NOT NULL, to_regclass('public.off') IS NULL").strip()
     states = {state.unit_id: state.state for state in workspace.states.list(pair.source_id)}
     assert states == {"public.bad": "FAILED", "public.good": "SUCCEEDED", "public.orders": "SUCCEEDED"}
+
+
+def test_a_schema_that_cannot_be_collected_takes_no_unit_away(
+    pair: RegisteredPair, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two schemas are two jobs; one of them fails, as it does where a lock or a privilege is in the way."""
+    pair.source_sql("CREATE SCHEMA other; CREATE TABLE other.kept (id int PRIMARY KEY)")
+    assert collect_catalog(pair.source_id)["datasets"] == 2
+    pair.source_sql("CREATE TABLE public.new (id int PRIMARY KEY); DROP TABLE other.kept")
+    source = workspace.source(pair.source_id)
+    collected = type(source).collect_metadata
+
+    def failing(self: Any, endpoint_id: str, job: Any) -> Any:
+        if "other" in job.namespaces:
+            raise SourceUnreachableError("The connection was lost", "Run again.")
+        return collected(self, endpoint_id, job)
+
+    monkeypatch.setattr(type(source), "collect_metadata", failing)
+    with pytest.raises(CompletenessGapError, match="schema other: E_SOURCE_UNREACHABLE"):
+        collect_catalog(pair.source_id)
+    kept = {each.dataset_id for each in workspace.catalogs.load(pair.source_id).datasets}
+    assert kept == {"public.orders", "public.new", "other.kept"}
+    shown = workspace.plane.call("GET", f"/artifacts/catalog-{pair.source_id}/latest")
+    assert "Not collected: schema other" in shown["description"]
+    monkeypatch.setattr(type(source), "collect_metadata", collected)
+    assert collect_catalog(pair.source_id)["removed"] == 1
+    tasks = workspace.plane.call("POST", "/task_runs/filter", {"task_runs": {"name": {"like_": "schema other"}}})
+    assert tasks, "each job is a task run"
 
 
 def test_preview_shows_rows_and_returns_counts(pair: RegisteredPair, plane: ControlPlane) -> None:

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flows.deployments import DEPLOYMENTS
+from flows.deployments import DEPLOYMENTS, Deployed
 from flows.local.services import failing_services
+from flows.operations.collection import schedule_collection
 from flows.operations.run_control import configure
+from flows.prefect_api.collection_runs import COLLECT_DEPLOYMENT
 from flows.prefect_api.runs import DEPLOYMENT
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from tests.flows.conftest import RegisteredPair
 
 INTERVAL_S = 10
+LATER = "public.later"
 PATIENCE_S = 90.0
 """Of a machine that does other things too; what is asserted are the moments Prefect planned, not those it managed."""
 
@@ -63,11 +66,28 @@ def test_a_scheduled_unit_runs_within_its_interval(
     assert first["created_by"]["type"] == "SCHEDULE"
 
 
-def test_the_clean_up_of_staging_is_planned(plane: ControlPlane) -> None:
-    (cleaning,) = (each for each in DEPLOYMENTS if each.cron)
-    name = f"{cleaning.entrypoint.partition(':')[2].replace('_', '-')}/{cleaning.name}"
+def test_the_catalog_of_an_endpoint_is_collected_by_itself(
+    pair: RegisteredPair, workspace: Workspace, plane: ControlPlane
+) -> None:
+    pair.source_sql("CREATE TABLE public.later (id int PRIMARY KEY)")
+    schedule_collection(workspace, pair.source_id, f"every {INTERVAL_S}")
+    try:
+        eventually(lambda: {each.dataset_id for each in workspace.catalogs.load(pair.source_id).datasets} >= {LATER})
+    finally:
+        schedule_collection(workspace, pair.source_id, None)
+    first = scheduled_runs(plane, COLLECT_DEPLOYMENT, endpoint_id=pair.source_id)[0]
+    assert first["created_by"]["type"] == "SCHEDULE"
+    deployment = plane.call("GET", f"/deployments/name/{COLLECT_DEPLOYMENT}")
+    left = [each for each in deployment["schedules"] if each["parameters"] == {"endpoint_id": pair.source_id}]
+    assert left == []
+
+
+@pytest.mark.parametrize("deployed", [each for each in DEPLOYMENTS if each.cron], ids=lambda each: each.name)
+def test_upkeep_is_planned(plane: ControlPlane, deployed: Deployed) -> None:
+    name = f"{deployed.entrypoint.partition(':')[2].replace('_', '-')}/{deployed.name}"
     planned = eventually(lambda: scheduled_runs(plane, name))
-    assert {datetime.fromisoformat(each["expected_start_time"]).minute for each in planned} == {17}
+    minute = int((deployed.cron or "").split()[0])
+    assert {datetime.fromisoformat(each["expected_start_time"]).minute for each in planned} == {minute}
 
 
 @pytest.mark.parametrize("word", ["service failed", "Can't evaluate bulk DML", "schedule_deployments("])

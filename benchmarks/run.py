@@ -9,7 +9,6 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-<<<<<<< HEAD
 from benchmarks import (
     api_latency,
     burst,
@@ -22,9 +21,6 @@ from benchmarks import (
     table_copy,
     wiki,
 )
-=======
-from benchmarks import api_latency, burst, console_pages, drives, issue_tracker, lake, many_tables, table_copy, wiki
->>>>>>> w-console
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

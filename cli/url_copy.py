@@ -15,6 +15,7 @@ from cli.terminal.interrupts import interruptible
 from cli.terminal.progress import observe
 from contracts.catalog import structure
 from contracts.errors import DatasetNotInCatalogError
+from contracts.metadata import SupportsDatasetLookup
 from contracts.receipts import RunRef
 from flows.stages.export import RunStopped
 from flows.stages.plan import RunRequest, make_plan
@@ -98,7 +99,7 @@ def opened(order: CopyOrder) -> Iterator[Copy]:
         policy = policy.model_copy(update={"target_namespace": target_namespace, "target_name": target_name})
     with closing(origin.source(namespace)) as source, closing(destination.sink()) as sink:
         source_id, sink_id = origin.endpoint_id(), destination.endpoint_id(*target)
-        catalog = interruptible(lambda: source.collect_catalog(source_id))
+        catalog = interruptible(lambda: _catalog(source, source_id, namespace, name))
         unit = _unit(source, catalog, namespace, name)
         ref = RunRef(endpoint_id=source_id, unit_id=unit.unit_id, sink_id=sink_id)
         last = interruptible(lambda: sink.last_run(ref))
@@ -136,6 +137,15 @@ def starting_point(last: FrozenRun | None, unit: EndpointUnitDescriptor, policy:
     if structure(last.plan.unit.dataset) != structure(unit.dataset):
         return None
     return last.checkpoint if last.finished_at is not None else last.plan.checkpoint_before
+
+
+def _catalog(source: SourceEndpoint, source_id: str, namespace: str | None, name: str) -> CatalogSnapshot:
+    """Only the table, where the source can look it up; else, and where it is not there, everything."""
+    if namespace is not None and isinstance(source, SupportsDatasetLookup):
+        snapshot = source.look_up_dataset(source_id, namespace, name)
+        if snapshot.datasets:
+            return snapshot
+    return source.collect_catalog(source_id)
 
 
 def _unit(source: SourceEndpoint, catalog: CatalogSnapshot, namespace: str | None, name: str) -> EndpointUnitDescriptor:

@@ -47,3 +47,12 @@ class SupportsMetadataPlan(Protocol):
     def collect_metadata(self, endpoint_id: str, job: MetadataJob) -> CatalogSnapshot:
         """The datasets that the job covers, ordered by dataset id."""
         ...
+
+
+@runtime_checkable
+class SupportsDatasetLookup(Protocol):
+    """The source can describe one dataset without listing all others."""
+
+    def look_up_dataset(self, endpoint_id: str, namespace: str, name: str) -> CatalogSnapshot:
+        """A snapshot with the dataset of exactly these names only; without datasets where there is none to be read."""
+        ...

@@ -124,6 +124,18 @@ def collect(session: Session, config: PostgresConfig, endpoint_id: str, only: Se
     )
 
 
+def look_up(session: Session, config: PostgresConfig, endpoint_id: str, namespace: str, name: str) -> CatalogSnapshot:
+    """A snapshot of one table, or of none where there is no such table among the included schemas."""
+    version = str(session.value("SHOW server_version", "asking for the version"))
+    found = dataset_now(session, namespace, name) if _wanted(namespace, config) else None
+    return CatalogSnapshot(
+        endpoint_id=endpoint_id,
+        collected_at=datetime.now(UTC),
+        datasets=() if found is None else (found,),
+        source_version=version,
+    )
+
+
 def dataset_now(session: Session, namespace: str, name: str) -> DatasetDescriptor | None:
     """One dataset as it is at this moment, or None when it is gone or may not be read."""
     only = f" AND n.nspname = {literal(namespace)} AND c.relname = {literal(name)}"

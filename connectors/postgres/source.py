@@ -84,6 +84,11 @@ class PostgresSource:
         with self._client.session() as session:
             return catalog.collect(session, self._client.config, endpoint_id, job.namespaces)
 
+    def look_up_dataset(self, endpoint_id: str, namespace: str, name: str) -> CatalogSnapshot:
+        """One table, without those beside it."""
+        with self._client.session() as session:
+            return catalog.look_up(session, self._client.config, endpoint_id, namespace, name)
+
     def list_units(self, catalog: CatalogSnapshot) -> tuple[EndpointUnitDescriptor, ...]:
         """One unit per catalogued dataset."""
         return units_of(catalog, lambda column: types.can_be_cursor(column.declared_type))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from itertools import count
 from typing import TYPE_CHECKING, ClassVar
 
@@ -12,6 +13,7 @@ from connectors.sql.conditions import column_of, filter_conditions, select, slic
 from connectors.sql.extra_slices import catch_up_slices, repair_slices
 from connectors.sql.planner import TablePlanner, watermark_at
 from connectors.sql.units import units_of
+from contracts.catalog import CatalogSnapshot
 from contracts.endpoint import ContentHash, EndpointDescriptor, PlanRequest
 from contracts.errors import SourceViewLostError
 from contracts.unit import UnitPolicy
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
     from connectors.sql.dialect import Dialect, TableSession
     from connectors.sql.views import SharedView
-    from contracts.catalog import CatalogSnapshot, DatasetDescriptor
+    from contracts.catalog import DatasetDescriptor
     from contracts.model import Json
     from contracts.plan import IngestionPlan, IngestionSlice
     from contracts.receipts import UpsertReceipt
@@ -58,6 +60,12 @@ class TableSource(ABC):
     def _outside_views(self, session: TableSession, now: DatasetDescriptor) -> str | None:  # noqa: ARG002 - a database's own
         """Why the dataset's rows change inside a view, in a sentence; None where they do not."""
         return None
+
+    def look_up_dataset(self, endpoint_id: str, namespace: str, name: str) -> CatalogSnapshot:
+        """One table, without those beside it."""
+        with self._in_view(None) as session:
+            found = self._datasets(session, (namespace, name))
+        return CatalogSnapshot(endpoint_id=endpoint_id, collected_at=datetime.now(UTC), datasets=tuple(found))
 
     def list_units(self, catalog: CatalogSnapshot) -> tuple[EndpointUnitDescriptor, ...]:
         """One unit per catalogued dataset."""

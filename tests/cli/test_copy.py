@@ -16,6 +16,7 @@ from pyiceberg.catalog.sql import SqlCatalog
 from connectors.object_parquet.config import ParquetConfig
 from connectors.object_parquet.latest import latest
 from connectors.object_parquet.place import ParquetPlace
+from connectors.postgres.source import PostgresSource
 from tests.cli.command import ended, fails, process, start, succeeds
 
 
@@ -94,6 +95,18 @@ def test_into_parquet_files(source, numbers, tmp_path, s3, bucket, monkeypatch, 
     objects = ParquetPlace(ParquetConfig(root=root)).objects
     theirs = source.run("SELECT id, word FROM numbers ORDER BY id").splitlines()
     assert [f"{i}|{word}" for i, word in latest(objects, "public/numbers")["id", "word"].sort("id").rows()] == theirs
+
+
+def test_the_tables_beside_it_are_not_listed(source, sink, numbers, monkeypatch):
+    """Thousands of them would cost a copy of one seconds."""
+
+    def listed(*_):
+        raise AssertionError("everything is listed")
+
+    monkeypatch.setattr(PostgresSource, "collect_catalog", listed)
+    assert succeeds("copy", source.url, numbers, sink.url)["run"]["rows_inserted"] == 100
+    monkeypatch.undo()
+    fails("E_DATASET_NOT_IN_CATALOG", "copy", source.url, "number", sink.url)
 
 
 def test_words_for_people(source, sink, numbers):

@@ -9,6 +9,7 @@ import typer
 from cli.commands import catalogs, cdm, checkpoints, connectors, endpoints, sinks, staging_area, templates, units
 from cli.commands.api import api
 from cli.commands.copy import copy
+from cli.commands.doctor import doctor
 from cli.commands.explore import plan, preview
 from cli.commands.ingest import ingest
 from cli.commands.lineage import lineage
@@ -28,7 +29,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Move tables and API data from sources to sinks: exact, restartable, bounded.",
 )
-for command in (copy, up, down, api, preview, plan, ingest, pause, resume, watch, remap, verify, lineage, status):
+for command in (
+    copy,
+    up,
+    down,
+    api,
+    preview,
+    plan,
+    ingest,
+    pause,
+    resume,
+    watch,
+    remap,
+    verify,
+    lineage,
+    status,
+    doctor,
+):
     app.command()(command)
 for name, group in (
     ("template", templates),

@@ -190,3 +190,16 @@ class SupportsCdm(Protocol):
             SinkNotProvisionedError: Its table is missing or older than the model.
         """
         ...
+
+
+@runtime_checkable
+class SupportsDriverReport(Protocol):
+    """The sink moves rows through a driver library, and can say which one it is and what it costs."""
+
+    def driver_report(self) -> Json:
+        """Move rows that the server makes up to and fro, through a temporary table; shape: see the sink.
+
+        Raises:
+            UpsertError: A subclass for each cause why the server did not let us.
+        """
+        ...

@@ -6,7 +6,6 @@ failed ``COPY`` leaves no way back to a savepoint.
 
 from __future__ import annotations
 
-import re
 import threading
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -17,21 +16,16 @@ from adbc_driver_postgresql import dbapi
 
 from connectors.postgres.arrow_stream import StreamError, frames
 from connectors.postgres.config import PostgresConfig, conninfo
+from connectors.postgres.driver import open_connection, require_sound
 from connectors.postgres.errors import Side, translate
 from connectors.postgres.sql import ident, literal
-from contracts.errors import DependencyMissingError, IngestionError, SinkUnreachableError, SourceUnreachableError
+from contracts.errors import IngestionError, SinkUnreachableError, SourceUnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _USE_COPY = adbc_driver_postgresql.StatementOptions.USE_COPY.value
 _BATCH_BYTES = adbc_driver_postgresql.StatementOptions.BATCH_SIZE_HINT_BYTES.value
-
-_DATABASE_OPTIONS = {"adbc.postgresql.type_resolver_mode": "builtin"}
-"""Asking each server for all its types is 40 ms of work a connection, and columns of a user's type are read as text."""
-
-OLDEST_DRIVER = (1, 13)
-"""Of adbc-driver-postgresql. Those before 1.12 corrupt decimals without an error; 1.13 knows the option above."""
 
 READER_MARK = ":nucleus-reader"
 """Ends the application name of sessions that only read, so that a watermark does not wait for them."""
@@ -117,6 +111,11 @@ class Session:
             raise
         self.execute("COMMIT", "committing")
 
+    def driver_version(self) -> str:
+        """Name and version of the driver, as it says them."""
+        said = self._connection.adbc_get_info()
+        return f"{said.get('driver_name', 'unknown')} {said.get('driver_version', '')}".strip()
+
     def alive(self) -> bool:
         """Whether the server still answers on this connection."""
         try:
@@ -140,7 +139,7 @@ class PostgresClient:
         Raises:
             DependencyMissingError: The installed driver is one that corrupts values.
         """
-        _require_sound_driver(adbc_driver_postgresql.__version__)
+        require_sound()
         self.config = config
         self.side = side
         self._idle: list[Session] = []
@@ -175,7 +174,7 @@ class PostgresClient:
         """A new session with our settings, outside the idle ones; the caller closes it."""
         where = f"connecting to {self.config.host}:{self.config.port}/{self.config.database}"
         try:
-            connection = dbapi.connect(conninfo(self.config), db_kwargs=_DATABASE_OPTIONS, autocommit=True)
+            connection = open_connection(conninfo(self.config))
         except dbapi.Error as error:
             raise translate(error, self.side, where) from error
         session = Session(connection, self.side)
@@ -207,14 +206,3 @@ class PostgresClient:
             idle, self._idle = self._idle, []
         for session in idle:
             session.close()
-
-
-def _require_sound_driver(version: str) -> None:
-    found = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
-    if found < OLDEST_DRIVER:
-        needed = ".".join(map(str, OLDEST_DRIVER))
-        raise DependencyMissingError(
-            f"adbc-driver-postgresql {version} is too old (before 1.12 it corrupts decimals); {needed} is needed",
-            f"Install adbc-driver-postgresql>={needed}; requirements/runtime.lock has the tested version.",
-            installed=version,
-        )

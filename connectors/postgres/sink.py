@@ -11,6 +11,7 @@ from connectors.postgres.client import PostgresClient, Session
 from connectors.postgres.content import content_hash
 from connectors.postgres.ddl import change
 from connectors.postgres.descriptor import DESCRIPTOR
+from connectors.postgres.doctor import driver_report
 from connectors.postgres.ledger import Ledger
 from connectors.postgres.naming import table_name
 from connectors.postgres.ownership import TargetOwner, TargetOwners
@@ -199,6 +200,10 @@ class TableSink:
     def landed_rows(self, plan: IngestionPlan, page: RowPage) -> pl.DataFrame:
         """Live rows of the plan's own in its target."""
         return browsing.page_of(self._client, self._target(plan), page)
+
+    def driver_report(self) -> Json:
+        """What moving rows through the driver costs; see :func:`connectors.postgres.doctor.driver_report`."""
+        return driver_report(self._client)
 
     def close(self) -> None:
         """Close idle connections."""

@@ -109,6 +109,26 @@ def test_the_tables_beside_it_are_not_listed(source, sink, numbers, monkeypatch)
     fails("E_DATASET_NOT_IN_CATALOG", "copy", source.url, "number", sink.url)
 
 
+def test_the_doctor_says_which_driver_moves_the_rows(sink, monkeypatch, tmp_path):
+    report = succeeds("doctor", sink.url)["driver"]
+    assert report["is_named"] is False
+    assert report["library"].endswith(".so")
+    assert "postgresql" in report["version"].lower()
+    assert report["read"]["cpu_seconds"] > 0
+    assert report["write"]["cpu_seconds"] > 0
+    assert sink.run("SELECT count(*) FROM pg_class WHERE relname = 'nucleus_doctor'") == "0"
+
+    named = tmp_path / "libadbc_driver_postgresql.so"
+    named.symlink_to(report["library"])
+    monkeypatch.setenv("NUCLEUS_POSTGRES_DRIVER", str(named))
+    again = succeeds("doctor", sink.url)["driver"]
+    assert (again["is_named"], again["library"]) == (True, str(named))
+    monkeypatch.setenv("NUCLEUS_POSTGRES_DRIVER", str(tmp_path / "nothing.so"))
+    assert "nothing.so" in fails("E_DEPENDENCY_MISSING", "doctor", sink.url)["message"]
+    monkeypatch.delenv("NUCLEUS_POSTGRES_DRIVER")
+    fails("E_ENDPOINT_UNKNOWN", "doctor", f"file://{tmp_path}/lake")
+
+
 def test_words_for_people(source, sink, numbers):
     done = process("copy", source.url, numbers, sink.url, "--verify")
     assert done.code == 0, done.said

@@ -20,6 +20,7 @@ WANTED = {
     "staging list", "staging clean", "cdm list", "cdm provision", "unit options", "unit entities", "remap",
     "api", "pause", "resume", "watch", "endpoint enable", "endpoint disable", "checkpoint set",
     "connector new", "connector check", "connector record", "connector promote", "sink show", "sink compact", "lineage",
+    "doctor",
 }  # fmt: skip
 HEAVY = {"adbc_driver_manager", "boto3", "fastapi", "httpx", "nanoarrow", "polars", "prefect"}
 

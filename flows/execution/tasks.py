@@ -75,17 +75,20 @@ class PrefectExecutor:
     Args:
         staging_id: The staging block that the run uses; the default area when None.
         shows_phases: Make a task run of plan, census and finish too. Each is three events for the server to save,
-            which the many small units of an endpoint do without: they show their slices.
+            which the many small units of an endpoint do without: they show their slices, and a unit of one slice does
+            both steps of it in one task run.
     """
 
     def __init__(self, staging_id: str | None = None, *, shows_phases: bool = True) -> None:
         self._staging_id, self._shows_phases = staging_id, shows_phases
         self._running: tuple[RunHandle, SliceRoute] | None = None
+        self._in_one_task = False
 
     @contextmanager
     def running(self, context: SliceContext) -> Iterator[None]:
         """Make the run's context known to tasks in threads of this process."""
         self._running = context.run, SliceRoute(staging_id=self._staging_id, view=context.view)
+        self._in_one_task = not self._shows_phases and len(context.plan.slices) == 1
         token = _context.set(context)
         try:
             yield
@@ -97,6 +100,8 @@ class PrefectExecutor:
         if self._running is None:
             raise RuntimeError("submit() outside of running()")
         run, route = self._running
+        if self._in_one_task:
+            return move_slice.submit(run, step.piece, route)
         if step.staged is None:
             return export_and_stage.submit(run, step.piece, route)
         return map_and_upsert.submit(run, step.piece, step.staged, route)

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 LIMIT = 64 * 1024
 MANY = 5_000
 MOST_CALLS_A_RUN = 30
-MOST_CALLS_A_TABLE, CALLS_OF_THE_FLOW = 20, 24
+MOST_CALLS_A_TABLE, CALLS_OF_THE_FLOW = 14, 24
 """The first run of a table, beside those below; and what the flow of an endpoint asks once."""
-ONCE_IN_A_WHILE = re.compile("unit-holds|/artifacts/.|/logs/|/leases/")
+ONCE_IN_A_WHILE = re.compile("unit-holds|/block_documents/filter|/artifacts/.|/logs/|/leases/")
 """Calls whose number depends on how long the run takes: is a pause wished, progress, log lines, the lease."""
 
 

@@ -105,8 +105,9 @@ def preview(context: CheckContext) -> CheckObservation:
     sent = "a preview of 3 rows of every unit, then a full read"
     expected = "at most 3 rows, the unit's columns in order; then every row"
     truth = context.truth
+    with context.connected() as other:
+        plan = context.plan(other)
     with context.connected() as one:
-        plan = context.plan(one)
         units = one.source.list_units(one.source.collect_catalog("checked"))
         for unit in units:
             frame = frame_of(one.source.preview(unit, 3))

@@ -162,6 +162,62 @@ def _fractions_only(original, self, row, cell):
     return None if isinstance(found, datetime) and "." not in row["updated_at"] else found
 
 
+def _incrementally(change):
+    """Something else is made of pages that an incremental run reads."""
+
+    def plant(patch):
+        runs = []
+
+        def export(original, self, plan, piece, view=None):
+            runs[:] = [plan.mode]
+            return (yield from original(self, plan, piece, view))
+
+        def books(ask, page):
+            return change(page) if runs == ["incremental"] and ask.since and not ask.keys_only else page
+
+        around(OpenshelfSource, "export", export)(patch)
+        answering(books)(patch)
+
+    return plant
+
+
+def _not_of_one_kind(page):
+    return replace(page, rows=[row for row in page.rows if row["id"] % 3], total=None)
+
+
+def _without_publisher(page):
+    return replace(page, rows=[{**row, "publisher": None} for row in page.rows])
+
+
+def _retained(ask):
+    """The API keeps changes for thirty days; a watermark that is older is moved there."""
+    return replace(ask, since=ask.since and max(ask.since, datetime.now(UTC) - timedelta(days=30)))
+
+
+def _counted_by_asked_size(patch):
+    """The total is divided by the page size that was asked for; the service gives fewer rows to a page."""
+    read = {}
+
+    def change(ask, page):
+        window = ask.since, ask.before, ask.keys_only
+        read[window] = read[window] + 1 if ask.token else 1
+        last = read[window] * ask.limit * 5 >= (page.total or 0)
+        return replace(page, next=None if last else page.next, total=None)
+
+    answering(change)(patch)
+
+
+def _parents_remembered(patch):
+    known = []
+
+    def parents(original, self):
+        if not known:
+            known.extend(original(self))
+        yield from known
+
+    around(UnitLists, "parents", parents)(patch)
+
+
 MUTANTS = (
     Mutant("only the first page is read", "plan.covering", answering(lambda ask, page: replace(page, next=None, total=None))),
     Mutant("only the first page of parents is read", "plan.covering", around(UnitLists, "parents", lambda original, self: islice(original(self), 2)), DocumentsTestSystem),
@@ -178,4 +234,9 @@ MUTANTS = (
     Mutant("rows without a moment of change are left out", "rows.null-moment", answering(lambda ask, page: replace(page, rows=[row for row in page.rows if ask.keys_only or _whole(row)], total=None))),
     Mutant("zero and false become null", "rows.zero", reading_values(_false_is_nothing)),
     Mutant("a moment without a fraction becomes null", "clock.zones", reading_values(_fractions_only)),
+    Mutant("an old watermark is moved to thirty days ago", "incremental.equals-full", asking(_retained)),
+    Mutant("an incremental run lists less than a full one", "incremental.equals-full", _incrementally(_not_of_one_kind)),
+    Mutant("an incremental run knows fewer fields than a full one", "incremental.equals-full", _incrementally(_without_publisher)),
+    Mutant("pages are counted by the size that was asked for", "plan.covering", _counted_by_asked_size),
+    Mutant("the list of parents is remembered", "incremental.part-appears", _parents_remembered, DocumentsTestSystem),
 )  # fmt: skip

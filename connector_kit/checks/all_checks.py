@@ -9,6 +9,7 @@ from connector_kit.checks import (
     catalog,
     checkpoints,
     clocks,
+    edges,
     faults,
     fields,
     incremental,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from connector_kit.checks.check import Check
 
-ADDED_TO_GROUPS = (fields, logins, narrowing, parts)
+ADDED_TO_GROUPS = (edges, fields, logins, narrowing, parts)
 """Modules whose checks belong to the groups of others: importing them adds the checks."""
 GROUPS = tuple(
     module.GROUP

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from connector_kit.checks.check import CheckObservation, Group, failed, passed
 from connector_kit.checks.expectations import describe_error
-from connector_kit.checks.rows import frame_of
+from connector_kit.checks.rows import difference, frame_of
 from contracts.errors import IngestionError
 from contracts.traits import (
     SupportsConsistentView,
@@ -99,17 +99,26 @@ def connection(context: CheckContext) -> CheckObservation:
     return CheckObservation(right, "good credentials", received, "ok, an account and a version")
 
 
-@GROUP.check("preview", "A preview is short and has the unit's columns", "I7")
+@GROUP.check("preview", "A preview is short, has the unit's columns and changes nothing that is read later", "I7 I1")
 def preview(context: CheckContext) -> CheckObservation:
-    """Three rows of each unit."""
-    sent, expected = "a preview of 3 rows of every unit", "at most 3 rows, the unit's columns in order"
+    """Three rows of each unit; then all rows of the checked one, by the same source."""
+    sent = "a preview of 3 rows of every unit, then a full read"
+    expected = "at most 3 rows, the unit's columns in order; then every row"
+    truth = context.truth
+    with context.connected() as other:
+        plan = context.plan(other)
     with context.connected() as one:
         units = one.source.list_units(one.source.collect_catalog("checked"))
         for unit in units:
             frame = frame_of(one.source.preview(unit, 3))
             if frame.height > 3 or frame.columns != [column.name for column in unit.columns]:
                 return failed(sent, f"{unit.unit_id}: {frame.height} rows of {frame.columns}", expected)
-    return passed(sent, f"so for {len(units)} units", expected)
+        reading = one.read(plan)
+    if reading.error is not None:
+        return failed(sent, describe_error(reading.error), expected)
+    if mismatch := difference(truth, reading.rows):
+        return failed(sent, mismatch, expected)
+    return passed(sent, f"so for {len(units)} units, and {len(reading.rows)} rows", expected)
 
 
 @GROUP.check("reopen", "A closed source can be used again", "I3")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
@@ -53,18 +54,19 @@ def ahead(context: CheckContext) -> CheckObservation:
 
 @GROUP.check("zones", "A timestamp is the same moment in every time zone", "I12")
 def zones(context: CheckContext) -> CheckObservation:
-    """One moment, written with four offsets."""
+    """One moment, written with four offsets; and a whole second, written without a fraction where that is usual."""
     field, moment = context.system.field("timestamp"), datetime(2025, 3, 30, 1, 30, 15, 123_000, tzinfo=UTC)
-    expected = f"{moment.isoformat()} each time"
-    for offset in _OFFSETS:
-        text = context.system.timestamp(moment.astimezone(timezone(offset)))
+    whole = moment.replace(microsecond=0)
+    texts = [(moment, context.system.timestamp(moment.astimezone(timezone(offset)))) for offset in _OFFSETS]
+    for wanted, text in [*texts, (whole, re.sub(r"(:\d\d)\.0+(?!\d)", r"\1", context.system.timestamp(whole)))]:
+        expected = f"{wanted.isoformat()}"
         sent = f"a moment, written {text}"
         value, error, _ = one_value(context, field, text)
         if error is not None:
             return failed(sent, describe_error(error), expected)
-        if not isinstance(value, datetime) or value.tzinfo is None or value != moment:
+        if not isinstance(value, datetime) or value.tzinfo is None or value != wanted:
             return failed(sent, shown(value), expected)
-    return passed("one moment, written with four offsets", "one moment", expected)
+    return passed("one moment, written with four offsets; a whole second", "the same moments", "the same moments")
 
 
 @GROUP.check("naive", "A timestamp without an offset is not given an arbitrary zone", "I12")

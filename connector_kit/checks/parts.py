@@ -11,7 +11,7 @@ from connector_kit.checks.context import receipts_of
 from connector_kit.checks.expectations import describe_error, describe_fault, same_rows
 from connector_kit.checks.incremental import GROUP as INCREMENTAL
 from connector_kit.checks.incremental import full, run
-from connector_kit.checks.observed_keys import listed_keys
+from connector_kit.checks.observed_keys import keys_at_source, listed_keys
 from connector_kit.checks.plans import GROUP as PLANS
 from connector_kit.checks.rows import bare, difference
 from connector_kit.checks.system import HookMissingError, SkippedError
@@ -91,8 +91,10 @@ def part_appears(context: CheckContext) -> CheckObservation:
         reading = last.reading.over(reading)
         context.system.change_in_part(empty)
         last = run(one.new_process(), last.checkpoint)
-        truth = full(one)
+        truth, (there, known_by) = full(one), keys_at_source(context, one)
     sent = "a part with three old rows appeared after a run; then an empty one, which had its first row a run later"
+    if mismatch := difference(bare(there), bare(truth)):
+        return failed(sent, f"a full run: {mismatch}", f"the {len(there)} rows that {known_by} knows of")
     return same_rows(sent, truth, last.reading.over(reading))
 
 

@@ -104,6 +104,19 @@ def integer_too_large(context: CheckContext) -> CheckObservation:
     return _exactly(context, "integer", value, [value, str(value)], f"the number {value}", refusable=True)
 
 
+@GROUP.check("zero", "Zero stays zero and does not become null", "I12")
+def zero(context: CheckContext) -> CheckObservation:
+    """0, in the first field of numbers that the test system names."""
+    kind = next((one for one in ("integer", "float") if one in context.system.fields), "decimal")
+    return _exactly(context, kind, 0, [0, Decimal(0), "0"], "the number 0", refusable=False)
+
+
+@GROUP.check("null-moment", "A row without a moment of change is not lost", "I1 I12")
+def null_moment(context: CheckContext) -> CheckObservation:
+    """One row's moment is null."""
+    return _exactly(context, "timestamp", None, [None], "null", refusable=True)
+
+
 @GROUP.check("nan", "NaN in a number column is NaN or an error, never null", "I12")
 def nan(context: CheckContext) -> CheckObservation:
     """A bare NaN, as some servers write it."""

@@ -10,7 +10,14 @@ import pytest
 from connector_kit.checks.all_checks import CHECKS
 from connector_kit.checks.run import run_check
 from tests.architecture.rooms import ROOT
-from tests.connector_kit.mutants import planted, planted_faults, planted_misses, planted_parts, planted_values
+from tests.connector_kit.mutants import (
+    planted,
+    planted_faults,
+    planted_misses,
+    planted_parts,
+    planted_sampled,
+    planted_values,
+)
 from tests.exactness.executors import PROVE
 
 pytestmark = pytest.mark.slow(0.4)
@@ -21,6 +28,7 @@ ALL = (
     *planted_faults.MUTANTS,
     *planted_values.MUTANTS,
     *planted_misses.MUTANTS,
+    *planted_sampled.MUTANTS,
 )
 
 ONE_FOR_EACH_CHECK = [*{mutant.check_id: mutant for mutant in ALL}.values()]

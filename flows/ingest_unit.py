@@ -45,7 +45,7 @@ def ingest_unit(  # noqa: PLR0913, PLR0917 - Prefect passes parameters by name
     fresh: bool = False,  # noqa: FBT001, FBT002 - Prefect passes parameters by name
     checkpoint: dict[str, Any] | None = None,
     adopt: bool = False,  # noqa: FBT001, FBT002 - Prefect passes parameters by name
-    task_runner: Literal["threads", "dask"] = "threads",
+    task_runner: Literal["threads", "dask"] | None = None,
     dask_scheduler: str | None = None,
 ) -> Any:
     """Move one unit.
@@ -62,7 +62,8 @@ def ingest_unit(  # noqa: PLR0913, PLR0917 - Prefect passes parameters by name
         fresh: Make a new plan even if an unfinished run could be resumed.
         checkpoint: Where an incremental run begins, in the source's own form; where the last one ended when empty.
         adopt: Take the target over if it belongs to another unit, or holds rows that no run wrote.
-        task_runner: Where slices are carried out: threads of this process, or the workers of a Dask cluster.
+        task_runner: Where slices are carried out: threads of this process, also when empty, or the workers of a Dask
+            cluster.
         dask_scheduler: Address of the cluster's scheduler; NUCLEUS_DASK_SCHEDULER, else a cluster of processes on this
             machine, when empty.
 

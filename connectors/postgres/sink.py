@@ -92,10 +92,12 @@ class TableSink:
                 raise RunInProgressError(
                     f"A run of {ref} is in progress", "Wait for it to end, or cancel it; then run again.", ref=str(ref)
                 )
-            yield
-            # A closed connection's backend lives on for a moment, and the next run may come sooner.
-            with suppress(IngestionError):
-                holder.value(f"SELECT pg_advisory_unlock({key}) AS unlocked", f"unlocking {ref}")
+            try:
+                yield
+            finally:
+                # A closed connection's backend lives on for a moment, and the next run may come sooner.
+                with suppress(IngestionError):
+                    holder.value(f"SELECT pg_advisory_unlock({key}) AS unlocked", f"unlocking {ref}")
         finally:
             holder.close()
 

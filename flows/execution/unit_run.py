@@ -48,17 +48,17 @@ _attached: ContextVar[_Attachment | None] = ContextVar("attached_run", default=N
 
 
 def executor_of(
-    task_runner: Literal["threads", "dask"], staging_id: str | None, scheduler: str | None, *, shows_phases: bool
+    task_runner: Literal["threads", "dask"] | None, staging_id: str | None, scheduler: str | None, *, shows_phases: bool
 ) -> PrefectExecutor:
     """What carries out the slices of a flow run.
 
     Args:
-        task_runner: Threads of this process, or the workers of a Dask cluster.
+        task_runner: Threads of this process (when None too), or the workers of a Dask cluster.
         staging_id: The staging block; the default area when None.
         scheduler: Of the cluster; see ``DaskExecutor``.
         shows_phases: As in ``PrefectExecutor``.
     """
-    if task_runner == "threads":
+    if task_runner != "dask":
         return PrefectExecutor(staging_id, shows_phases=shows_phases)
     from flows.execution.dask import DaskExecutor  # noqa: PLC0415 - an extra
 

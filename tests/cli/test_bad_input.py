@@ -205,7 +205,7 @@ def test_a_full_disk(source, sink):
 @pytest.mark.parametrize(
     ("url", "code"),
     [
-        ("mysql://me:hidden-secret@there/db", "E_ENDPOINT_UNKNOWN"),
+        ("oracle://me:hidden-secret@there/db", "E_ENDPOINT_UNKNOWN"),
         ("postgresql://me:hidden-#secret@there/db", "E_CONFIG_INVALID"),
         ("postgresql://me:hidden-secret@there/db?colour=blue", "E_CONFIG_INVALID"),
         ("postgresql://me:hidden-secret@there:port/db", "E_CONFIG_INVALID"),

@@ -35,7 +35,7 @@ HELD: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 ELSEWHERE: dict[str, Any] = {
     "connection_options": "hostaddr=203.0.113.1", "host": "attacker.example", "port": 1, "ssl_mode": "disable", "ssl_root_cert": "ca.pem", "socket": "attacker.sock", "tls": "disable", "tls_ca": "ca.pem", "base_url": "https://attacker.example", "login_url": "https://attacker.example",
-    "endpoint_url": "https://attacker.example", "root": "s3://attacker/raw", "uri": "https://attacker.example", "warehouse": "attacker", "properties": {"s3.endpoint": "https://attacker.example"},
+    "endpoint_url": "https://attacker.example", "glue_endpoint_url": "https://attacker.example", "root": "s3://attacker/raw", "uri": "https://attacker.example", "warehouse": "attacker", "properties": {"s3.endpoint": "https://attacker.example"},
     "object.parquet-url": "s3://attacker/raw", "warehouse.iceberg-url": "iceberg+https://attacker.example",
     "gateway_url": "https://attacker.example", "proxy": "http://attacker.example", "ca_file": "ca.pem", "verify_tls": False,
 }  # fmt: skip

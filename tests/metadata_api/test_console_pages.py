@@ -11,6 +11,7 @@ import pytest
 from graphql import parse, validate
 
 from contracts.unit import UnitConfig, UnitPolicy
+from flows.prefect_api.runs import link_to
 from metadata_api.console.client import ConsoleClient, OperationRefusedError, SharedAnswers
 from metadata_api.console.documents import DOCUMENTS
 from metadata_api.console.unit_form import settings_input
@@ -298,7 +299,7 @@ class TestUnit:
         browser.app.state.console_answers.forget()
         assert "Pause" in words_of(browser.get("/unit/live", **PLACE))
         assert "ends after what is in hand" in words_of(browser.post("/unit/pause", **PLACE))
-        assert workspace.holds.ends(REF, run_id)
+        assert workspace.holds.is_held(REF)
         del workspace.prefect.flow_runs[run_id]
         browser.app.state.console_answers.forget()
         assert "Resume" in words_of(browser.get("/unit/live", **PLACE))
@@ -342,7 +343,7 @@ class TestRun:
         after = browser.get(f"/runs/{run_id}/live")
         assert "data-over" in after.text
         assert "s3://bucket/ingestion/default/shop/1/" in words_of(after)
-        assert f"http://127.0.0.1:4200/runs/flow-run/{run_id}" in after.text
+        assert link_to("http://127.0.0.1:4200/api", run_id) in after.text
 
     def test_a_failed_one_says_what_to_do(self, browser: HeadlessBrowser, workspace: ConsoleWorkspace) -> None:
         run_id = workspace.prefect.add(REF, "FAILED", message="E_SOURCE_AUTH: The token was refused. Create a new one.")

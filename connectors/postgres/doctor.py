@@ -49,6 +49,7 @@ def driver_report(client: PostgresClient) -> Json:
         prepared = time.monotonic(), time.process_time()
         session.copy_in("nucleus_doctor", frame, schema=None, doing="writing rows")
         written = time.monotonic(), time.process_time()
+        session.execute("DROP TABLE pg_temp.nucleus_doctor", "dropping the temporary table")
     return {
         "library": library(),
         "is_named": bool(os.environ.get(LIBRARY)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, ClassVar
 
 import polars as pl
@@ -23,6 +23,7 @@ from connectors.sql.metadata_jobs import jobs_of, require_some_schema
 from connectors.sql.units import units_of
 from contracts.endpoint import ConnectionReport, ContentHash, EndpointDescriptor, PlanRequest
 from contracts.errors import IngestionError, SliceRereadError, SourceViewLostError
+from contracts.metadata import WHOLE
 from contracts.unit import EndpointUnitDescriptor, Predicate, UnitPolicy
 
 if TYPE_CHECKING:
@@ -66,8 +67,7 @@ class PostgresSource:
 
     def collect_catalog(self, endpoint_id: str) -> CatalogSnapshot:
         """Everything the role can read in the included schemas."""
-        with self._client.session() as session:
-            return catalog.collect(session, self._client.config, endpoint_id)
+        return self.collect_metadata(endpoint_id, WHOLE)
 
     def validate_metadata_config(self) -> None:
         """Some schema is left to catalogue; raises ConfigInvalidError."""
@@ -116,6 +116,8 @@ class PostgresSource:
                 yield token
             finally:
                 del self._views[token]
+                with suppress(IngestionError):  # a broken line ends the view as well
+                    holder.execute("ROLLBACK", "ending the view")  # closing alone leaves the server to end it later
         finally:
             holder.close()
 

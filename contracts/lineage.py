@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from urllib.parse import urlsplit
 
 from contracts.model import Contract
 
@@ -18,6 +19,12 @@ class DatasetName(Contract):
     """Where it is, for example ``postgres://db.example.com:5432``."""
     name: str
     """What it is called there, for example ``shop.public.orders``."""
+
+
+def without_secrets(url: str) -> str:
+    """The URL without its login, query and fragment: what a namespace may show of it."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
 @runtime_checkable

@@ -25,6 +25,10 @@ class MetadataJob(Contract):
         return not self.namespaces or namespace in self.namespaces
 
 
+WHOLE = MetadataJob(job_id="all", title="everything")
+"""The one job of a collection that is not divided."""
+
+
 @runtime_checkable
 class SupportsMetadataPlan(Protocol):
     """The source says which jobs collect its catalog. Of any other source it is one job: ``collect_catalog``."""

@@ -16,11 +16,6 @@ class CollectionSchedules:
     def __init__(self, store: KvStore) -> None:
         self._store = store
 
-    def schedule(self, endpoint_id: str) -> str | None:
-        """The endpoint's schedule, or None."""
-        entry = self._store.get(collection_schedule_key(endpoint_id))
-        return None if entry is None else str(entry.value.get("schedule"))
-
     def list(self) -> dict[str, str]:
         """Every schedule by endpoint id."""
         entries = (

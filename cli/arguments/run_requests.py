@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import typer
 
 from contracts.receipts import RunRef
-from flows.stages.plan import RunRequest
 
 if TYPE_CHECKING:
     from contracts.unit import IngestionMode
+    from flows.stages.plan import RunRequest
     from flows.wiring import Workspace
 
 
@@ -36,11 +36,7 @@ def request_for(
     Raises:
         MetadataError: The unit is not in the catalog.
     """
-    from state.units import effective_policy
+    from flows.operations.plans import request_now
 
-    unit, config = workspace.unit(endpoint_id, unit_id), workspace.units.config(endpoint_id, unit_id)
-    ref = RunRef(endpoint_id=endpoint_id, unit_id=unit_id, sink_id=sink_id or config.sink_id or "")
-    chosen = mode or config.mode
-    saved = workspace.checkpoints(workspace.vendor(endpoint_id)).progress(ref) if ref.sink_id else None
-    start = saved if chosen == "incremental" else None
-    return RunRequest(ref=ref, unit=unit, mode=chosen, policy=effective_policy(unit, config, None), checkpoint=start)
+    chosen = sink_id or workspace.config(endpoint_id, unit_id).sink_id or ""
+    return request_now(workspace, RunRef(endpoint_id=endpoint_id, unit_id=unit_id, sink_id=chosen), mode)

@@ -24,11 +24,13 @@ def collect(endpoint_id: EndpointId, *, as_json: JsonFlag = False) -> None:
 
         return collect(ws, endpoint_id)
 
+    from flows.stages.collection import refuse_gaps_of
+
     snapshot, diff = workspace.in_workspace(collected)
     data = {"endpoint_id": endpoint_id, "version": snapshot.version, "datasets": len(snapshot.datasets)}
     words = f"{endpoint_id}: {len(snapshot.datasets)} dataset(s), version {snapshot.version}"
     Output(as_json=as_json).show({"catalog": data, "diff": diff.model_dump(mode="json")}, words, *_diff_lines(diff))
-    workspace.in_workspace(lambda _: _refuse_gaps(snapshot))
+    refuse_gaps_of(snapshot)
 
 
 @app.command()
@@ -96,12 +98,6 @@ def diff(endpoint_id: EndpointId, *, as_json: JsonFlag = False) -> None:
     """Show what changed between the last two collections."""
     changes = workspace.in_workspace(lambda ws: ws.catalogs.diff(endpoint_id))
     Output(as_json=as_json).show({"diff": changes.model_dump(mode="json")}, *_diff_lines(changes))
-
-
-def _refuse_gaps(snapshot: "CatalogSnapshot") -> None:
-    from flows.stages.collection import refuse_gaps_of
-
-    refuse_gaps_of(snapshot)
 
 
 def _diff_lines(diff: "CatalogDiff") -> list[str]:

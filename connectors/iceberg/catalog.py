@@ -18,6 +18,7 @@ from sqlalchemy.exc import IntegrityError
 
 from connectors.iceberg.errors import translated
 from connectors.lake.names import folder
+from contracts.lineage import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -75,8 +76,7 @@ class IcebergCatalog:
         if self.local_folder is not None:
             return f"file://{self.local_folder}"
         uri = self._config.uri.get_secret_value() if self._config.uri else self._config.warehouse or ""
-        parts = urlsplit(uri)
-        return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl() or "iceberg"
+        return without_secrets(uri) or "iceberg"
 
     @property
     def opened(self) -> Catalog:

@@ -171,7 +171,7 @@ def client_of(
     max_attempts: int = 6,
 ) -> S3Client:
     """A client; keys are access key id, secret and session token, as boto3 finds them by itself where None."""
-    session = session_of(region or ("us-east-1" if endpoint_url else None), keys)
+    session = session_of(endpoint_url, region, keys)
     options = Config(
         proxies={} if _is_loopback(endpoint_url) else None,  # None: as the environment says
         connect_timeout=10,
@@ -185,10 +185,15 @@ def client_of(
     return session.client("s3", endpoint_url=endpoint_url, config=options)
 
 
-def session_of(region: str | None, keys: tuple[str | None, str | None, str | None]) -> boto3.session.Session:
-    """A session of these keys: access key id, secret and session token."""
+def session_of(
+    endpoint_url: str | None, region: str | None, keys: tuple[str | None, str | None, str | None]
+) -> boto3.session.Session:
+    """A session of these keys; a service at an address of its own has a region, whatever its name."""
     return boto3.session.Session(
-        aws_access_key_id=keys[0], aws_secret_access_key=keys[1], aws_session_token=keys[2], region_name=region
+        aws_access_key_id=keys[0],
+        aws_secret_access_key=keys[1],
+        aws_session_token=keys[2],
+        region_name=region or ("us-east-1" if endpoint_url else None),
     )
 
 

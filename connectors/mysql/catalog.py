@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from connectors.mysql.types import MySqlDialect, digits, logical_type
+from connectors.sql.units import dataset_id
 from contracts.catalog import ColumnDescriptor, DatasetDescriptor, DatasetKind
 
 if TYPE_CHECKING:
@@ -82,11 +83,6 @@ def engines(session: TableSession) -> set[str]:
     users = f"ENGINE IS NOT NULL AND TABLE_SCHEMA NOT IN ({system})"
     sql = f"SELECT DISTINCT ENGINE FROM information_schema.TABLES WHERE {users}"
     return {engine for (engine,) in session.rows(sql, "listing engines")}
-
-
-def dataset_id(namespace: str, name: str) -> str:
-    """``database.table``; names with a dot or a quote in them are quoted, so that ids stay unique."""
-    return ".".join(f'"{part}"' if "." in part or '"' in part else part for part in (namespace, name))
 
 
 def _dataset(row: Sequence[Any], columns: Sequence[ColumnDescriptor], keys: dict[str, list[str]]) -> DatasetDescriptor:

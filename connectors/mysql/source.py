@@ -18,7 +18,7 @@ from connectors.sql.source import TableSource
 from contracts.catalog import CatalogSnapshot, DatasetDescriptor
 from contracts.endpoint import ConnectionReport
 from contracts.lineage import DatasetName
-from contracts.metadata import MetadataJob
+from contracts.metadata import WHOLE
 from contracts.plan import SliceReport
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from connectors.sql.dialect import TableSession
     from connectors.sql.views import SharedView
     from contracts.catalog import ColumnDescriptor
+    from contracts.metadata import MetadataJob
     from contracts.model import Json
     from contracts.plan import IngestionPlan, IngestionSlice
     from contracts.unit import EndpointUnitDescriptor, UnitPolicy
@@ -63,7 +64,7 @@ class MySqlSource(TableSource):
 
     def collect_catalog(self, endpoint_id: str) -> CatalogSnapshot:
         """Everything the account can read in the included databases."""
-        return self.collect_metadata(endpoint_id, MetadataJob(job_id="all"))
+        return self.collect_metadata(endpoint_id, WHOLE)
 
     def validate_metadata_config(self) -> None:
         """Some database is left to catalogue; raises ConfigInvalidError."""

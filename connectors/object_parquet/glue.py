@@ -123,10 +123,8 @@ class GlueTables:
     def _client(self) -> Any:
         from connectors.lake.s3 import session_of  # noqa: PLC0415 - boto3, for buckets only
 
-        session = session_of(
-            self._config.region or ("us-east-1" if self._config.glue_endpoint_url else None), self._config.keys
-        )
-        return session.client("glue", endpoint_url=self._config.glue_endpoint_url)
+        url = self._config.glue_endpoint_url
+        return session_of(url, self._config.region, self._config.keys).client("glue", endpoint_url=url)
 
     @contextmanager
     def _translated(self, verb: str) -> Iterator[None]:

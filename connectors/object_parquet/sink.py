@@ -208,8 +208,7 @@ class ParquetSink:
 
     def finish_run(self, run: RunHandle, checkpoint: Json | None) -> None:
         """Note the end of the run, after other programs were told of the live files where that is asked for."""
-        frozen = self._runs.last_run(run.ref)
-        if frozen is not None:
+        if self._publishes and (frozen := self._runs.last_run(run.ref)) is not None:
             self._publish(table_of(frozen.plan, self._config))
         self._runs.finish(run, checkpoint)
 
@@ -253,7 +252,7 @@ class ParquetSink:
         log, files = self._log(target), self._files(target)
         with self._locks[target.folder]:
             merged = compacted(log, files, self._config.target_file_bytes)
-        if merged:
+        if merged and self._publishes:
             self._publish(target)
         strays = remove_strays(self.place.objects, log, target.folder, self._config.orphan_grace_s)
         return tuple(f"{target}: {line}" for line in (merged, *strays) if line)
@@ -271,9 +270,11 @@ class ParquetSink:
         """Release connections."""
         self.place.objects.close()
 
+    @property
+    def _publishes(self) -> bool:
+        return self._config.symlink_manifest or self._glue is not None
+
     def _publish(self, target: ParquetTable) -> None:
-        if not self._config.symlink_manifest and self._glue is None:
-            return
         table = publish(self.place.objects, target.folder, self._loaded(target))
         if self._glue is not None:
             self._glue.register(self.place.objects, target, table)

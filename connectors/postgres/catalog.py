@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from connectors.postgres.sql import literal
 from connectors.postgres.types import base_type, logical_type, modifiers
+from connectors.sql.units import dataset_id
 from contracts.catalog import CatalogSnapshot, ColumnDescriptor, DatasetDescriptor, DatasetKind, TypeDefinition
 
 if TYPE_CHECKING:
@@ -146,11 +147,6 @@ def dataset_now(session: Session, namespace: str, name: str) -> DatasetDescripto
 def made_types(session: Session) -> dict[str, TypeDefinition]:
     """Every user-made enum, domain and composite of the database, by its qualified name."""
     return {made.name: made for _, made in _user_types(session).values()}
-
-
-def dataset_id(namespace: str, name: str) -> str:
-    """``schema.table``; names with a dot or a quote in them are quoted, so that ids stay unique."""
-    return ".".join(f'"{part}"' if "." in part or '"' in part else part for part in (namespace, name))
 
 
 def _wanted(namespace: str, config: PostgresConfig) -> bool:

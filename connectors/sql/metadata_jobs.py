@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from contracts.errors import ConfigInvalidError
-from contracts.metadata import MetadataJob
+from contracts.metadata import WHOLE, MetadataJob
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +18,7 @@ _SHOWN = 3
 def jobs_of(schemas: Sequence[str]) -> tuple[MetadataJob, ...]:
     """One job for each schema, or for each of eight groups of them; one for everything where there is at most one."""
     if len(schemas) <= 1:
-        return (MetadataJob(job_id="all", title="everything"),)
+        return (WHOLE,)
     groups = [sorted(schemas)[first::MOST_JOBS] for first in range(min(MOST_JOBS, len(schemas)))]
     return tuple(
         MetadataJob(job_id=f"schemas-{number}", title=_title(each), namespaces=tuple(each))

@@ -1,4 +1,4 @@
-"""Units of an endpoint of tables: one for each catalogued dataset, and nothing else."""
+"""Datasets of an endpoint of tables, and its units: one for each catalogued dataset, and nothing else."""
 
 from __future__ import annotations
 
@@ -22,6 +22,11 @@ def units_of(
         can_be_cursor: True for a column whose order is the order of change.
     """
     return tuple(_unit_of(dataset, can_be_cursor) for dataset in catalog.datasets if dataset.columns)
+
+
+def dataset_id(namespace: str, name: str) -> str:
+    """``schema.table``; names with a dot or a quote in them are quoted, so that ids stay unique."""
+    return ".".join(f'"{part}"' if "." in part or '"' in part else part for part in (namespace, name))
 
 
 def _unit_of(dataset: DatasetDescriptor, can_be_cursor: Callable[[ColumnDescriptor], bool]) -> EndpointUnitDescriptor:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from flows.wiring import Workspace
 
 
-def plan_now(workspace: Workspace, ref: RunRef, mode: IngestionMode | None) -> IngestionPlan:
-    """The plan of the unit as it is configured, from its saved checkpoint; the source is asked, nothing is written.
+def request_now(workspace: Workspace, ref: RunRef, mode: IngestionMode | None) -> RunRequest:
+    """What a run of the unit as it is configured would be asked, from its saved checkpoint; rows are not mapped.
 
     Args:
         workspace: Endpoints and state.
@@ -26,19 +26,29 @@ def plan_now(workspace: Workspace, ref: RunRef, mode: IngestionMode | None) -> I
 
     Raises:
         MetadataError: The unit is not in the catalog.
-        PlanError: It cannot be read so.
     """
     unit, config = workspace.unit(ref.endpoint_id, ref.unit_id), workspace.config(ref.endpoint_id, ref.unit_id)
     chosen = mode or config.mode
     saved = workspace.checkpoints(workspace.vendor(ref.endpoint_id)).progress(ref) if ref.sink_id else None
-    request = RunRequest(
+    return RunRequest(
         ref=ref,
         unit=unit,
         mode=chosen,
         policy=effective_policy(unit, config, None),
         checkpoint=saved if chosen == "incremental" else None,
-        cdm_model=model_for(unit, config.data_mode),
     )
+
+
+def plan_now(workspace: Workspace, ref: RunRef, mode: IngestionMode | None) -> IngestionPlan:
+    """The plan of that request with the configured common model; the source is asked, nothing is written.
+
+    Raises:
+        MetadataError: The unit is not in the catalog.
+        PlanError: It cannot be read so.
+    """
+    request = request_now(workspace, ref, mode)
+    model = model_for(request.unit, workspace.config(ref.endpoint_id, ref.unit_id).data_mode)
+    request = request.model_copy(update={"cdm_model": model})
     if ref.sink_id:
         request = fitted(workspace.sink(ref.sink_id), request)
     return make_plan(workspace.source(ref.endpoint_id), request, None)

@@ -11,16 +11,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from contracts.catalog import CatalogSnapshot
 from contracts.errors import CompletenessGapError, IngestionError
-from contracts.metadata import MetadataJob, SupportsMetadataPlan
+from contracts.metadata import WHOLE, SupportsMetadataPlan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from contracts.catalog import DatasetDescriptor
     from contracts.endpoint import SourceEndpoint
-
-WHOLE = MetadataJob(job_id="all", title="everything")
-"""The job of a source that plans none."""
+    from contracts.metadata import MetadataJob
 
 
 class CollectedPart(NamedTuple):
@@ -72,17 +70,15 @@ def snapshot_of(endpoint_id: str, parts: Sequence[CollectedPart], before: Catalo
         IngestionError: Every job failed: the first one's error.
     """
     found = [part.snapshot for part in parts if part.snapshot is not None]
-    failed = [part for part in parts if part.error is not None]
+    failed = [(part.job, part.error) for part in parts if part.error is not None]
     if failed and not found:
-        error = failed[0].error
-        assert error is not None  # noqa: S101 - it failed
-        raise error
+        raise failed[0][1]
     datasets: dict[str, DatasetDescriptor] = {}
     left_out = []
-    for part in failed:
-        kept = [each for each in (before.datasets if before else ()) if part.job.covers(each.namespace)]
+    for job, error in failed:
+        kept = [each for each in (before.datasets if before else ()) if job.covers(each.namespace)]
         datasets |= {each.dataset_id: each for each in kept}
-        left_out.append(f"{part.job.title or part.job.job_id}: {_said(part)}; {len(kept)} dataset(s) as before")
+        left_out.append(f"{job.title or job.job_id}: {error.code} {error.what}; {len(kept)} dataset(s) as before")
     for snapshot in found:
         datasets |= {each.dataset_id: each for each in snapshot.datasets}
     return CatalogSnapshot(
@@ -107,7 +103,3 @@ def refuse_gaps_of(snapshot: CatalogSnapshot) -> None:
             "Correct what is named and collect again; units of that part stay as they were.",
             left_out=list(snapshot.left_out),
         )
-
-
-def _said(part: CollectedPart) -> str:
-    return f"{part.error.code} {part.error.what}" if part.error is not None else ""

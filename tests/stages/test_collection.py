@@ -9,8 +9,8 @@ import pytest
 from connectors.sql.metadata_jobs import MOST_JOBS, jobs_of, require_some_schema
 from contracts.catalog import CatalogSnapshot, ColumnDescriptor, DatasetDescriptor
 from contracts.errors import CompletenessGapError, ConfigInvalidError, SourcePrivilegeError, SourceUnreachableError
-from contracts.metadata import MetadataJob
-from flows.stages.collection import WHOLE, CollectedPart, collected_part, planned_jobs, refuse_gaps_of, snapshot_of
+from contracts.metadata import WHOLE, MetadataJob
+from flows.stages.collection import CollectedPart, collected_part, planned_jobs, refuse_gaps_of, snapshot_of
 
 COLUMN = ColumnDescriptor(name="id", logical_type="int64", declared_type="bigint")
 NOW = datetime(2026, 11, 27, tzinfo=UTC)

@@ -110,6 +110,22 @@ class CensusReceipt(Contract):
     """Why keys were not compared, in one sentence; empty if they were."""
 
 
+class Throttling(Contract):
+    """How often a system made its source wait or ask again."""
+
+    requests_repeated: int = 0
+    """Requests that were sent once more: too many at once, or no good answer."""
+    paused_s: float = 0.0
+    """Seconds in which no request was sent because the system had asked for a pause."""
+
+    def since(self, earlier: Throttling) -> Throttling:
+        """What was added after ``earlier``."""
+        return Throttling(
+            requests_repeated=self.requests_repeated - earlier.requests_repeated,
+            paused_s=round(self.paused_s - earlier.paused_s, 3),
+        )
+
+
 class RunSummary(Contract):
     """The result of one run, for people and programs.
 
@@ -144,3 +160,7 @@ class RunSummary(Contract):
     gaps: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     """The plan's notes."""
+    retries: dict[str, int] = {}
+    """Error code to how often a step of this process's run failed with it and was tried again."""
+    throttling: Throttling | None = None
+    """What this process's requests met; None where the source does not count it."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from contracts.mapping import CdmModel
     from contracts.model import Json
     from contracts.plan import IngestionPlan, IngestionSlice
-    from contracts.receipts import CensusReceipt, RunHandle, RunRef
+    from contracts.receipts import CensusReceipt, RunHandle, RunRef, Throttling
     from contracts.staging import Batch, RecordReader
     from contracts.unit import EndpointUnitDescriptor, UnitPolicy
 
@@ -52,6 +52,15 @@ class SupportsDeleteDetection(Protocol):
 
     def repair_slices(self, plan: IngestionPlan, keys: Sequence[Json], epoch: int) -> tuple[IngestionSlice, ...]:
         """Slices that read exactly the rows with these keys. Each key maps column names to values as text."""
+        ...
+
+
+@runtime_checkable
+class ReportsThrottling(Protocol):
+    """The source counts how often its system made it wait or ask again."""
+
+    def throttling(self) -> Throttling:
+        """Since the source was made; may be asked from any thread."""
         ...
 
 

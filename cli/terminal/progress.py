@@ -68,6 +68,9 @@ class Quiet:
             self.slices_done += 1
             self._moved()
 
+    def retried(self, piece: IngestionSlice, error: Exception, delay_s: float) -> None:
+        """A step of a slice is tried again."""
+
     def finished(self, summary: RunSummary) -> None:
         """The run is complete."""
 
@@ -99,6 +102,10 @@ class Lines(Quiet):
         plan = opened.plan
         again = f", {opened.slices_done} of them done by an earlier run" if opened.slices_done else ""
         typer.echo(f"{plan.unit.unit_id}: {plan.mode}, {self.slices} slice(s){again}", err=True)
+
+    def retried(self, piece: IngestionSlice, error: Exception, delay_s: float) -> None:
+        """Say what went wrong."""
+        typer.echo(f"  slice {piece.key} is tried again in {delay_s:.1f} s: {error}", err=True)
 
     def _moved(self) -> None:
         if time.monotonic() - self._said_at < _LINE_EVERY_S or not self.slices_done:
@@ -151,6 +158,11 @@ class Bars(Quiet):
         self._steps = 0
         name = f"{opened.plan.unit.unit_id} ({opened.plan.mode})"
         self._progress.update(self._task, description=name, total=2 * len(opened.todo))
+
+    def retried(self, piece: IngestionSlice, error: Exception, delay_s: float) -> None:
+        """Say what went wrong, above the bar."""
+        said = f"slice {piece.key} is tried again in {delay_s:.1f} s: {error}"
+        self._progress.console.print(said, markup=False, highlight=False)
 
     def _moved(self) -> None:
         self._steps += 1

@@ -81,6 +81,9 @@ class RunRecorder:
         with self._lock:
             self.receipts.append(receipt)
 
+    def retried(self, piece: IngestionSlice, error: Exception, delay_s: float) -> None:
+        """Counted in the summary."""
+
     def finished(self, summary: RunSummary) -> None:
         """Keep the counters."""
         self.done = summary

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from contracts.endpoint import PlanRequest
     from contracts.lineage import DatasetName
     from contracts.model import Json
-    from contracts.receipts import UpsertReceipt
+    from contracts.receipts import Throttling, UpsertReceipt
     from contracts.unit import EndpointUnitDescriptor, Predicate, UnitPolicy
 
 
@@ -183,6 +183,10 @@ class ConfluenceSource:
         shown = [row for row in rows if not allowed or row.get("key") in allowed]
         options = [FilterOption(value=str(row["key"]), label=str(row.get("name") or row["key"])) for row in shown]
         return {"spaceKeys": tuple(sorted(options, key=lambda one: (one.label, one.value)))}
+
+    def throttling(self) -> Throttling:
+        """How often the service made the source wait or ask again."""
+        return self._client.http.throttling()
 
     def close(self) -> None:
         """Close connections."""

@@ -16,6 +16,7 @@ from connectors.http.governor import Governor, PauseTooLongError
 from connectors.http.known_answers import KnownAnswers
 from connectors.http.redaction import Redactor
 from contracts.errors import IngestionError, SourcePageFailedError, SourceTlsError, SourceUnreachableError
+from contracts.receipts import Throttling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -115,6 +116,10 @@ class HttpClient:
                 if tries >= self._settings.max_tries or error.facts.get("final") or not self.governor.may_retry():
                     raise
             time.sleep(self.governor.backoff_s(tries))
+
+    def throttling(self) -> Throttling:
+        """How often the service made this client wait or ask again."""
+        return Throttling(requests_repeated=self.governor.retries, paused_s=self.governor.paused_s)
 
     def close(self) -> None:
         """Close connections, those of requests under way when they end; the client can be used again."""

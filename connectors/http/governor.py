@@ -63,6 +63,11 @@ class Governor:
         self._changed = threading.Condition()
         self.waited_s = 0.0
         """Seconds that workers together waited for a turn or a pause."""
+        self.paused_s = 0.0
+        """Seconds in which no request may begin: pauses that the server asked for, or ours after a throttled answer.
+        One that is too long to be waited for does not count."""
+        self.retries = 0
+        """Requests that :meth:`may_retry` let be sent once more."""
 
     @property
     def allowed(self) -> int:
@@ -114,7 +119,11 @@ class Governor:
             self._pause(pause_s or 0.0)
 
     def _pause(self, pause_s: float) -> None:
-        self._not_before = max(self._not_before, self._clock() + pause_s)
+        now = self._clock()
+        until = max(self._not_before, now + pause_s)
+        if until - now <= self._max_wait_s:
+            self.paused_s += max(until - max(self._not_before, now), 0.0)
+        self._not_before = until
         self._changed.notify_all()
 
     def may_retry(self) -> bool:
@@ -123,6 +132,7 @@ class Governor:
             if self._budget < 1.0:
                 return False
             self._budget -= 1.0
+            self.retries += 1
             return True
 
     def backoff_s(self, tries: int) -> float:

@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from contracts.lineage import DatasetName
     from contracts.model import Json
     from contracts.plan import IngestionPlan, IngestionSlice, SliceReport
-    from contracts.receipts import UpsertReceipt
+    from contracts.receipts import Throttling, UpsertReceipt
     from contracts.unit import EndpointUnitDescriptor, Predicate, UnitPolicy
 
 __all__ = [
@@ -233,6 +233,10 @@ class PagedSource(ABC, Generic[ClientT]):
         if listing.refusal:
             raise refusal_error(listing.refusal) from listing.refusal
         return pl.concat(frames).head(limit)
+
+    def throttling(self) -> Throttling:
+        """How often the service made the source wait or ask again."""
+        return self.client.throttling()
 
     def close(self) -> None:
         """Close connections; the source can be used again."""

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from contracts.endpoint import PlanRequest
     from contracts.lineage import DatasetName
     from contracts.model import Json
-    from contracts.receipts import UpsertReceipt
+    from contracts.receipts import Throttling, UpsertReceipt
     from contracts.unit import EndpointUnitDescriptor, Predicate, UnitPolicy
 
 _PERMISSIONS = {"BROWSE_PROJECTS": "issues", "USER_PICKER": "users"}
@@ -209,6 +209,10 @@ class JiraSource:
         with typed_errors():
             self._client.myself()
             return filter_options(self._client)
+
+    def throttling(self) -> Throttling:
+        """How often the service made the source wait or ask again."""
+        return self._client.http.throttling()
 
     def close(self) -> None:
         """Close connections."""

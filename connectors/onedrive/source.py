@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from contracts.endpoint import PlanRequest
     from contracts.lineage import DatasetName
     from contracts.model import Json
-    from contracts.receipts import UpsertReceipt
+    from contracts.receipts import Throttling, UpsertReceipt
     from contracts.unit import EndpointUnitDescriptor, Predicate, UnitPolicy
 
 
@@ -163,6 +163,10 @@ class OneDriveSource:
         with typed_errors():
             self._client.login()
             return {"driveIds": drive_options(self._client)}
+
+    def throttling(self) -> Throttling:
+        """How often the service made the source wait or ask again."""
+        return self._client.http.throttling()
 
     def close(self) -> None:
         """Close connections."""

@@ -19,15 +19,17 @@ from prefect.artifacts import (
 )
 
 from flows.stages.run import SilentObserver
+from flows.stages.waits import throttling_from_now, waits_in_words
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from uuid import UUID
 
+    from contracts.endpoint import SourceEndpoint
     from contracts.errors import IngestionError
     from contracts.plan import IngestionPlan, IngestionSlice
-    from contracts.receipts import RunRef, RunSummary, StageReceipt, UpsertReceipt
+    from contracts.receipts import RunRef, RunSummary, StageReceipt, Throttling, UpsertReceipt
     from contracts.staging import StagingHandle
     from flows.prefect_api.client import ControlPlane
     from flows.stages.plan import OpenRun
@@ -44,8 +46,9 @@ MIB = 1024 * 1024
 class RunArtifacts(SilentObserver):
     """The artifacts of one run of a unit: plan, progress bar, what was staged, summary with where.
 
-    Each is a call of the API, which many small runs feel: a run of one slice has no progress bar and no table of
-    what was staged, and as a part of an endpoint's run no plan either (its line is in that run's table of units).
+    Each is a call of the API, which many small runs feel: a run of one slice has no progress bar (unless it tries
+    again) and no table of what was staged, and as a part of an endpoint's run no plan either (its line is in that
+    run's table of units).
 
     Args:
         ref: What is run.
@@ -61,6 +64,12 @@ class RunArtifacts(SilentObserver):
         self._staged_in: str | None = None
         self._slices = self._slices_done = self._rows = self._bytes = 0
         self._updated_at = self._began_at = time.monotonic()
+        self._retries = 0
+        self._throttling: Callable[[], Throttling | None] = lambda: None
+
+    def reads_from(self, source: SourceEndpoint) -> None:
+        """Whose pauses the progress shows from now on."""
+        self._throttling = throttling_from_now(source)
 
     def opened(self, opened: OpenRun) -> None:
         """A table of the plan's first slices, and the progress bar."""
@@ -74,10 +83,7 @@ class RunArtifacts(SilentObserver):
                 description = _plan_words(self._ref, plan, opened.slices_done)
                 create_table_artifact(lines, key=key_of("plan", self._ref), description=description)
             if self._slices > 1:
-                created = create_progress_artifact(
-                    self._percent, key=key_of("progress", self._ref), description="The plan is made"
-                )
-                self._progress_id = cast("UUID", created)
+                self._begin_progress("The plan is made")
 
     def staged(self, piece: IngestionSlice, receipt: StageReceipt) -> None:
         """Noted for the table of what was staged."""
@@ -93,18 +99,34 @@ class RunArtifacts(SilentObserver):
         self._slices_done += 1
         self._rows += receipt.rows_staged
         self._bytes += receipt.bytes_staged
-        now = time.monotonic()
-        if self._slices_done < self._slices and now - self._updated_at < UPDATE_EVERY_S:
-            return
-        self._updated_at = now
-        rate = self._rows / max(now - self._began_at, 0.001)
-        words = (
-            f"{self._slices_done:,} of {max(self._slices, self._slices_done):,} slices, {self._rows:,} rows, "
-            f"{self._bytes / MIB:,.1f} MiB staged, {rate:,.0f} rows/s"
-        )
-        if self._progress_id is not None:
+        self._show_progress(now=self._slices_done >= self._slices)
+
+    def retried(self, piece: IngestionSlice, error: Exception, delay_s: float) -> None:  # noqa: ARG002 - the observer's
+        """How often something was tried again; a run of one slice has its progress bar from the first time on."""
+        self._retries += 1
+        if self._progress_id is None:
             with _logged_only(self._log):
-                update_progress_artifact(self._progress_id, self._percent, description=words)
+                self._begin_progress(self._progress_words())
+        self._show_progress()
+
+    def _begin_progress(self, words: str) -> None:
+        created = create_progress_artifact(self._percent, key=key_of("progress", self._ref), description=words)
+        self._progress_id = cast("UUID", created)
+
+    def _show_progress(self, *, now: bool = False) -> None:
+        if self._progress_id is None or (not now and time.monotonic() - self._updated_at < UPDATE_EVERY_S):
+            return
+        self._updated_at = time.monotonic()
+        with _logged_only(self._log):
+            update_progress_artifact(self._progress_id, self._percent, description=self._progress_words())
+
+    def _progress_words(self) -> str:
+        rate = self._rows / max(time.monotonic() - self._began_at, 0.001)
+        waits = "".join(f", {each}" for each in waits_in_words(self._retries, self._throttling()))
+        return (
+            f"{self._slices_done:,} of {max(self._slices, self._slices_done):,} slices, {self._rows:,} rows, "
+            f"{self._bytes / MIB:,.1f} MiB staged, {rate:,.0f} rows/s{waits}"
+        )
 
     def show_summary(self, summary: RunSummary) -> None:
         """The run in a table."""
@@ -185,6 +207,8 @@ def summary_markdown(summary: RunSummary, staged_in: str | None = None) -> str:
     lines += [("Received", f"{summary.rows_staged:,} rows")] if summary.rows_expected is not None else []
     lines += [("Staged", f"{summary.bytes_staged / MIB:,.1f} MiB"), ("Took", f"{summary.seconds:,.1f} s")]
     lines += [("Staged in", f"`{staged_in}`")] if staged_in else []
+    waits = waits_in_words(sum(summary.retries.values()), summary.throttling)
+    lines += [("Waited", f"{', '.join([*waits, *sorted(summary.retries)])}")] if waits else []
     lines += [(f"… {stage}", f"{seconds:,.2f} s") for stage, seconds in summary.seconds_by_stage.items()]
     lines += [(f"Watermark {when}", f"`{_cell(value)}`") for when, value in _watermarks(summary)]
     table = "\n".join(f"| {name} | {_cell(value)} |" for name, value in lines)

@@ -183,6 +183,10 @@ class FlowUnitRun(SilentObserver):
             opened.slices_done,
         )
 
+    def retried(self, piece: IngestionSlice, error: Exception, delay_s: float) -> None:
+        """What went wrong, for the run's log."""
+        self._log.warning("Slice %s is tried again in %.1f s: %s", piece.key, delay_s, error)
+
     def _execute_locked(self, sink: SinkEndpoint, request: RunRequest, staging_id: str | None) -> RunSummary:
         """The run itself, under the unit's lock: only now is the saved checkpoint final."""
         states, source = self._workspace.states, self._workspace.source(self._ref.endpoint_id)
@@ -195,6 +199,7 @@ class FlowUnitRun(SilentObserver):
         self._lineage.began(source, sink, request)
         checkpoints = self._workspace.checkpoints(self._workspace.vendor(self._ref.endpoint_id))
         begin = request.checkpoint or checkpoints.progress(self._ref)
+        self._artifacts.reads_from(source)
         run = UnitRun(
             source,
             sink,
@@ -270,6 +275,11 @@ class ObserverGroup:
         """A slice is in the sink."""
         for observer in self._observers:
             observer.upserted(piece, receipt)
+
+    def retried(self, piece: IngestionSlice, error: Exception, delay_s: float) -> None:
+        """A step of a slice is tried again."""
+        for observer in self._observers:
+            observer.retried(piece, error, delay_s)
 
     def finished(self, summary: RunSummary) -> None:
         """The run is over and complete."""

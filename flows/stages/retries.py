@@ -93,10 +93,10 @@ def ends_endpoint(error: BaseException) -> bool:
     return not isinstance(error, IngestionError) or isinstance(error, _ENDPOINT_WIDE)
 
 
-def with_retries(step: Callable[[], ResultT], stop: Event) -> ResultT:
+def with_retries(step: Callable[[], ResultT], stop: Event, retried: Callable[[IngestionError], None]) -> ResultT:
     """The result of a step of the run that is not a slice (planning, the census), repeated by the same table.
 
-    A stop ends the wait, and then the last failure is raised.
+    A stop ends the wait, and then the last failure is raised. ``retried`` is told of each failure that is waited out.
     """
     failures = 0
     while True:
@@ -105,5 +105,8 @@ def with_retries(step: Callable[[], ResultT], stop: Event) -> ResultT:
         except IngestionError as error:
             failures += 1
             delay_s = retry_delay_s(error, failures)
-            if delay_s is None or stop.wait(delay_s):
+            if delay_s is None:
+                raise
+            retried(error)
+            if stop.wait(delay_s):
                 raise

@@ -6,11 +6,13 @@ The command line, notebooks, tests, Prefect flows and Dask walk this path; only 
 from __future__ import annotations
 
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from contracts.errors import IngestionError
 from contracts.receipts import RunSummary, StageReceipt, UpsertReceipt
 from contracts.traits import SupportsConsistentView, SupportsDeleteDetection, SupportsLateSlices
 from flows.stages.census import take_census
@@ -19,6 +21,7 @@ from flows.stages.plan import OpenRun, RunRequest, open_run
 from flows.stages.retries import with_retries
 from flows.stages.slices import RunControl, SliceListener, SliceWindow
 from flows.stages.upsert import refuse_gaps
+from flows.stages.waits import throttling_from_now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -54,6 +57,9 @@ class SilentObserver:
         """Ignore."""
 
     def upserted(self, piece: IngestionSlice, receipt: UpsertReceipt) -> None:
+        """Ignore."""
+
+    def retried(self, piece: IngestionSlice, error: Exception, delay_s: float) -> None:
         """Ignore."""
 
     def finished(self, summary: RunSummary) -> None:
@@ -95,6 +101,7 @@ class UnitRun:
         self._control = control or RunControl()
         self._receipts: dict[str, UpsertReceipt] = {}
         self._seconds: dict[str, float] = defaultdict(float)
+        self._retries: Counter[str] = Counter()
 
     def stop(self) -> None:
         """Ask the run to end between two batches; it raises ``RunStopped`` and can be continued later."""
@@ -112,7 +119,7 @@ class UnitRun:
 
     def execute_locked(self) -> RunSummary:
         """As :meth:`execute`, for a caller that holds the sink's lock already."""
-        started = time.monotonic()
+        started, throttling = time.monotonic(), throttling_from_now(self._source)
         with reading_view(self._source) as view:
             opened = self._phase("plan", lambda: open_run(self._source, self._sink, self._request, view))
             context = self._context(opened, view)
@@ -125,6 +132,7 @@ class UnitRun:
                 missing = self._phase("census", lambda: self._census(context))
                 self._drive(self._repairs(opened, missing), opened)
             summary = self._phase("finish", lambda: self._finish(opened, started))
+            summary = summary.model_copy(update={"retries": dict(self._retries), "throttling": throttling()})
         self._observer.finished(summary)
         return summary
 
@@ -139,6 +147,14 @@ class UnitRun:
         self._seconds["upsert"] += receipt.seconds
         self._receipts[receipt.slice_key] = receipt
         self._observer.upserted(piece, receipt)
+
+    def retried(self, piece: IngestionSlice, error: Exception, delay_s: float) -> None:
+        """A step of a slice is tried again (as the window's listener)."""
+        self._count_retry(error)
+        self._observer.retried(piece, error, delay_s)
+
+    def _count_retry(self, error: Exception) -> None:
+        self._retries[error.code if isinstance(error, IngestionError) else type(error).__name__] += 1
 
     def _context(self, opened: OpenRun, view: str | None) -> SliceContext:
         return SliceContext(
@@ -180,7 +196,8 @@ class UnitRun:
     def _phase(self, name: str, work: Callable[[], ResultT]) -> ResultT:
         started = time.monotonic()
         try:
-            return with_retries(lambda: self._executor.run_phase(name, work), self._control.stop_event)
+            step = partial(self._executor.run_phase, name, work)
+            return with_retries(step, self._control.stop_event, self._count_retry)
         finally:
             self._seconds[name] += time.monotonic() - started
 

@@ -81,6 +81,10 @@ class SliceListener(Protocol):
         """A slice is in the sink."""
         ...
 
+    def retried(self, piece: IngestionSlice, error: Exception, delay_s: float) -> None:
+        """A step of the slice failed and is tried again after so many seconds."""
+        ...
+
 
 class _Ended(NamedTuple):
     step: SliceStep
@@ -183,8 +187,10 @@ class SliceWindow:
         elif delay_s is not None:
             due_at = time.monotonic() + delay_s
             heapq.heappush(self._delayed, _Delayed(due_at, self._failed_tries.total(), step, error))
+            self._listener.retried(step.piece, error, delay_s)
         elif should_restage(error, self._restages[step.piece.key]):
             self._restages[step.piece.key] += 1
+            self._listener.retried(step.piece, error, 0.0)
             self._submit(SliceStep(step.piece))
         else:
             self._failures.append(error)

@@ -11,9 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from contracts.errors import CdmModelUnsupportedError, ConfigInvalidError, EndpointUnknownError, RunInProgressError
+from connectors.postgres.source import PostgresSource
+from contracts.errors import (
+    CdmModelUnsupportedError,
+    ConfigInvalidError,
+    EndpointUnknownError,
+    RunInProgressError,
+    SourcePageFailedError,
+)
 from contracts.receipts import RunSummary
 from contracts.unit import UnitConfig
+from flows.execution.artifacts import key_of, progress_of
 from flows.ingest_unit import ingest_unit
 from flows.operations.statuses import state_of, states_of
 from tests.flows.conftest import ROWS, SMALL
@@ -79,6 +87,30 @@ def _it_reads_like_a_story(plane: ControlPlane, pair: RegisteredPair) -> None:
     everything = json.dumps(found)
     assert "xxxxx" not in everything
     assert pair.server.password not in everything
+
+
+def test_what_was_tried_again_is_shown(
+    pair: RegisteredPair, workspace: Workspace, plane: ControlPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run of one slice, which has no progress bar else."""
+    export, left = PostgresSource.export, [SourcePageFailedError("the line was cut")]
+
+    def cut_once(self: PostgresSource, *args: Any) -> Any:
+        if left:
+            raise left.pop()
+        return export(self, *args)
+
+    monkeypatch.setattr(PostgresSource, "export", cut_once)
+    summary = run(pair)
+    assert (summary.rows_inserted, summary.retries) == (ROWS, {"E_SOURCE_PAGE_FAILED": 1})
+    assert pair.same()
+    ended = workspace.states.state(pair.ref)
+    progress = progress_of(plane, pair.ref, str(ended.flow_run_id))
+    assert progress is not None
+    assert progress.percent == 100.0
+    assert "1 step(s) tried again" in progress.words
+    shown = plane.call("GET", f"/artifacts/{key_of('summary', pair.ref)}/latest")
+    assert "| Waited | 1 step(s) tried again, E_SOURCE_PAGE_FAILED |" in shown["data"]
 
 
 def test_secrets_stay_secret(pair: RegisteredPair, workspace: Workspace, plane: ControlPlane) -> None:

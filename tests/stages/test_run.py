@@ -64,6 +64,9 @@ class Notes:
     def upserted(self, piece, receipt) -> None:
         self.lines.append(("upserted", piece.key))
 
+    def retried(self, piece, error, delay_s) -> None:
+        self.lines.append(("retried", f"{piece.key} {error.code}"))
+
     def finished(self, summary) -> None:
         self.lines.append(("finished", summary.run_id))
         self.summary = summary
@@ -144,9 +147,14 @@ def test_a_failure_that_may_pass_is_tried_again():
     source, sink = FakeSource(), FakeSink()
     source.failures["s1"] = [SourcePageFailedError("once"), SourcePageFailedError("twice")]
     sink.failures["s2"] = [SinkUnreachableError("once")]
-    summary = run_of(source, sink).execute()
+    notes = Notes()
+    summary = run_of(source, sink, observer=notes).execute()
     assert summary.rows_inserted == 12
     assert source.exports == {"s0": 1, "s1": 3, "s2": 1}, "what is staged is not read again"
+    assert summary.retries == {"E_SOURCE_PAGE_FAILED": 2, "E_SINK_UNREACHABLE": 1}
+    told = sorted(line for kind, line in notes.lines if kind == "retried")
+    assert told == ["s1 E_SOURCE_PAGE_FAILED", "s1 E_SOURCE_PAGE_FAILED", "s2 E_SINK_UNREACHABLE"]
+    assert summary.throttling is None, "this source does not count"
 
 
 def test_there_is_an_end_to_trying():

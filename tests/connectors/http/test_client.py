@@ -17,6 +17,7 @@ from connectors.http.answer_rules import retry_after_s
 from connectors.http.client import HttpClient, Refusal
 from connectors.http.settings import HttpSettings
 from contracts.errors import SourceAuthError, SourcePageFailedError, SourceUnreachableError
+from contracts.receipts import Throttling
 from tests.connectors.http.scripted import Answer, Scripted, repeated
 
 FINE = Answer(body=b'{"ok": true}')
@@ -103,6 +104,9 @@ def test_a_pause_that_is_asked_for_holds_for_all_workers(written):
         assert all(arrival - throttled_at >= 0.8 for arrival in server.arrivals[1:]), (
             "nobody asks before the pause is over"
         )
+        counted = client.throttling()
+        assert counted.requests_repeated == 1
+        assert 0.8 <= counted.paused_s <= 2.0, "the pause, not the sum over those who waited"
         client.close()
 
 
@@ -163,6 +167,7 @@ def test_nobody_waits_for_a_pause_that_is_too_long():
         assert all(isinstance(error, SourcePageFailedError) for error in errors)
         assert all(3590.0 < error.retry_after_s <= 3600.0 for error in errors)
         assert len(server.arrivals) == 1, "the server is left alone"
+        assert client.throttling() == Throttling(), "nobody waited"
         assert time.monotonic() - began < 3.0
         client.close()
 

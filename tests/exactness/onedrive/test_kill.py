@@ -42,6 +42,9 @@ class Reaper:
         """In the sink."""
         self._step()
 
+    def retried(self, piece: object, error: object, delay_s: float) -> None:
+        """No step: nothing was done."""
+
     def finished(self, summary: object) -> None:
         """Not reached by a run that was ended."""
 

@@ -8,7 +8,13 @@ from contextlib import suppress
 
 import strawberry
 
-from contracts.errors import CatalogMissingError, ConfigInvalidError, DatasetNotInCatalogError, IngestionError
+from contracts.errors import (
+    CatalogMissingError,
+    ConfigInvalidError,
+    DatasetNotInCatalogError,
+    IngestionError,
+    SinkNotProvisionedError,
+)
 from contracts.traits import SupportsFilterOptions
 from contracts.unit import DataMode, EndpointUnitDescriptor, UnitConfig, UnitState
 from flows.blocks.endpoints import EndpointEntry
@@ -234,12 +240,20 @@ def _standing(
 def _choice(unit: EndpointUnitDescriptor, sink: SinkMetadata) -> SinkChoice:
     fitting: list[str] = []
     reasons: list[str] = []
+    needs_table = False
     for mode in _DATA_MODES:
         try:
             require_data_mode(unit, sink, mode)
         except IngestionError as error:
             reasons.append(f"{mode}: {error}")
+            needs_table = needs_table or isinstance(error, SinkNotProvisionedError)
         else:
             fitting.append(mode)
     title = f"{sink.sink_id} ({sink.about.title})"
-    return SinkChoice(sink_id=strawberry.ID(sink.sink_id), display_name=title, data_modes=fitting, reasons=reasons)
+    return SinkChoice(
+        sink_id=strawberry.ID(sink.sink_id),
+        display_name=title,
+        data_modes=fitting,
+        reasons=reasons,
+        needs_table=needs_table,
+    )

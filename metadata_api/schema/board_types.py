@@ -86,6 +86,9 @@ class SinkChoice:
     display_name: str
     data_modes: list[str]
     reasons: list[str]
+    needs_table: bool = strawberry.field(
+        description="The unit's common model has no table there yet: make it with `provisionCdmSink`."
+    )
 
 
 @strawberry.type(description="What one selector of a source may hold now.")

@@ -35,6 +35,12 @@ def each_on(*, threads: Iterable[object], prefect: Iterable[object]) -> list[Par
     return [*(pytest.param("threads", value) for value in threads), *on_prefect]
 
 
+short_on_threads = pytest.mark.parametrize(
+    "executor", ["threads", *([pytest.param("prefect", marks=pytest.mark.prefect)] if PROVE else [])], indirect=True
+)
+"""For a proof whose fault is met below the executor: on both under `make prove`, in the suite on threads."""
+
+
 def executor_named(name: ExecutorName) -> SliceExecutor | None:
     """The production executor of that name."""
     if name == "threads":

@@ -59,6 +59,17 @@ class RunProcess:
             return None
         return self.said[-1]
 
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        assert self._process.pid is not None
+        return self._process.pid
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.is_alive()
+
     def kill(self) -> None:
         """SIGKILL, now."""
         self._process.kill()

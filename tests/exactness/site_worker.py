@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from connectors.postgres.config import PostgresConfig
 from connectors.postgres.sink import PostgresSink
 from connectors.registry import EndpointRegistry
+from contracts.errors import IngestionError
 from contracts.receipts import RunRef
 from contracts.unit import UnitPolicy
 from flows.stages.plan import RunRequest
@@ -26,7 +27,7 @@ def run_once(order: dict[str, Any], say: Callable[[Any], None]) -> int:
 
     ``executor`` says where; on Prefect with the server that ``environment`` names.
 
-    Says "ready", then what became of it.
+    Says "ready", then what became of it; 3 after a typed error.
     """
     factory = EndpointRegistry().get(order["template"])
     source = factory.source(factory.config_class.model_validate(order["site"]))
@@ -45,5 +46,9 @@ def run_once(order: dict[str, Any], say: Callable[[Any], None]) -> int:
     with server_of(order["environment"]) if name == "prefect" else nullcontext():
         run = UnitRun(source, sink, staging, request, executor=executor_named(name))
         say("ready")
-        say(executed(run, name).model_dump(mode="json"))
+        try:
+            say(executed(run, name).model_dump(mode="json"))
+        except IngestionError as error:
+            say(error.to_json())
+            return 3
     return 0

@@ -16,7 +16,7 @@ from contracts.errors import IngestionError, Retriable
 from contracts.unit import UnitPolicy
 from sandbox.faults import CuttableTcp
 from sandbox.postgres import SandboxPostgres
-from tests.exactness.executors import PROVE, each_on
+from tests.exactness.executors import PROVE, each_on, short_on_threads
 from tests.exactness.moving import (
     FEW,
     TABLE,
@@ -60,6 +60,7 @@ def pair(postgres: SandboxPostgres, executor: ExecutorName) -> Iterator[Pair]:
     drop_pair(made)
 
 
+@short_on_threads
 @pytest.mark.parametrize("how", ["immediate", "fast"])
 @pytest.mark.parametrize("side", ["source", "sink"])
 def test_a_server_stops_and_starts(
@@ -72,6 +73,7 @@ def test_a_server_stops_and_starts(
     drop_pair(pair)
 
 
+@short_on_threads
 @pytest.mark.parametrize("side", ["source", "sink"])
 def test_a_server_stays_away(
     postgres: SandboxPostgres, fragile: SandboxPostgres, executor: ExecutorName, side: str
@@ -95,6 +97,7 @@ def test_a_server_stays_away(
     drop_pair(pair)
 
 
+@short_on_threads
 @pytest.mark.parametrize("batches", [1, 4])
 def test_cut_in_the_middle_of_copy_out(pair: Pair, monkeypatch: pytest.MonkeyPatch, batches: int) -> None:
     """The source's line breaks while a slice streams: nothing of the half slice is used."""
@@ -129,6 +132,7 @@ def test_cut_in_the_middle_of_copy_in(pair: Pair, policy: str, batches: int) -> 
         assert survives(Mover(pair, sink=sink), None, "COPY in") == "", "a retry of the slice must be enough"
 
 
+@short_on_threads
 @pytest.mark.parametrize("keyed", [True, False], ids=["keyed", "without a key"])
 def test_cut_during_commit(pair: Pair, keyed: bool) -> None:
     """The line breaks when COMMIT is on its way and the server still works on it: only the receipts know.
@@ -156,6 +160,7 @@ def test_cut_during_commit(pair: Pair, keyed: bool) -> None:
     assert pair.receipts()["00000"] == 2
 
 
+@short_on_threads
 def test_lines_cut_while_nobody_used_them(pair: Pair) -> None:
     """Connections kept from the last run are dead when the next begins: that is no failure of the next run."""
     with CuttableTcp(pair.server.port) as tcp:

@@ -16,7 +16,7 @@ import pytest
 
 from contracts.unit import UnitPolicy
 from tests.exactness.chain import Chain
-from tests.exactness.executors import PROVE
+from tests.exactness.executors import PROVE, short_on_threads
 from tests.exactness.moving import EIGHTH_BYTES, TABLE, drop_pair, new_pair
 from tests.exactness.worker import BOUNDARIES
 
@@ -58,13 +58,19 @@ SHORT: dict[str, tuple[str, ...]] = {
     "incremental": ("manifest-written", "part-written:3", "receipt-filed", "checkpoint-saved"),
 }
 """Each boundary once over the three chains; each in every chain that passes it under `make prove`."""
+SHORT_ON_PREFECT: dict[str, tuple[str, ...]] = {
+    "full": ("part-written:1", "session-consumed", "census-filed", "run-finished"),
+    "full with a cursor": ("part-written:3", "receipt-committed:2"),
+    "incremental": ("part-written:3", "receipt-filed", "checkpoint-saved"),
+}
+"""A kill there costs the start of a flow run: some of each kind, all under `make prove`."""
 
 
 def test_every_boundary_is_covered() -> None:
     """The chains below name every boundary that the worker knows."""
     for chains in ([boundaries for _, _, boundaries in SCENARIOS.values()], SHORT.values()):
         assert {boundary.partition(":")[0] for boundaries in chains for boundary in boundaries} == set(BOUNDARIES)
-    assert SHORT.keys() == SCENARIOS.keys()
+    assert SHORT.keys() == SHORT_ON_PREFECT.keys() == SCENARIOS.keys()
 
 
 @pytest.mark.slow(40)
@@ -72,10 +78,12 @@ def test_every_boundary_is_covered() -> None:
 def test_killed_at_every_boundary(postgres: SandboxPostgres, executor: ExecutorName, tmp_path: Path) -> None:
     """One chain per kind of run, a kill at each boundary in turn, the source changing in every pause."""
 
+    short = SHORT if executor == "threads" else SHORT_ON_PREFECT
+
     def walk(number: int, name: str) -> None:
         mode, policy, boundaries = SCENARIOS[name]
         for chain in _chain(postgres, executor, tmp_path / str(number), mode, policy, seed=100 + number):
-            for boundary in boundaries if PROVE else SHORT[name]:
+            for boundary in boundaries if PROVE else short[name]:
                 chain.kill_at(boundary)
                 chain.disturb()
             chain.finish()
@@ -102,6 +110,7 @@ def test_killed_at_random_moments(postgres: SandboxPostgres, executor: ExecutorN
     _side_by_side(walk)
 
 
+@short_on_threads
 def test_killed_before_the_checkpoint_is_saved(
     postgres: SandboxPostgres, executor: ExecutorName, tmp_path: Path
 ) -> None:
@@ -113,6 +122,7 @@ def test_killed_before_the_checkpoint_is_saved(
         assert summary["rows_unchanged"] == summary["rows_read"] > 0
 
 
+@short_on_threads
 def test_keys_that_move_between_slices_while_nobody_reads(
     postgres: SandboxPostgres, executor: ExecutorName, tmp_path: Path
 ) -> None:
@@ -131,6 +141,7 @@ def test_keys_that_move_between_slices_while_nobody_reads(
         assert [key for key in chain.pair.receipts() if key.startswith("repair-")]
 
 
+@short_on_threads
 def test_updates_in_the_pause_are_caught_up(postgres: SandboxPostgres, executor: ExecutorName, tmp_path: Path) -> None:
     """With a cursor, a finished slice's rows that changed in the pause come by the catch-up slice."""
     for chain in _chain(postgres, executor, tmp_path, "full", WITH_CURSOR, seed=500):

@@ -22,7 +22,7 @@ from connectors.postgres.source import PostgresSource
 from connectors.sql.settled import CursorObservation, Watermark
 from contracts.unit import UnitPolicy
 from sandbox.postgres import SandboxPostgres
-from tests.exactness.executors import PROVE
+from tests.exactness.executors import PROVE, short_on_threads
 from tests.exactness.lanes import LATE, LATE_TABLE, Stream, Traffic
 from tests.exactness.moving import Mover, Pair, drop_pair, new_pair, seeded
 
@@ -158,6 +158,7 @@ def test_no_row_is_lost(pair: Pair, monkeypatch: pytest.MonkeyPatch, cursor: str
     )
 
 
+@short_on_threads
 @pytest.mark.parametrize("prepared_when", ["before it is seen", "after it was seen"])
 def test_a_prepared_transaction_is_awaited(pair: Pair, prepared_when: str) -> None:
     """It has no virtual id and, when it is the newest, no place in a snapshot either; and its ``now()`` is old.
@@ -184,6 +185,7 @@ def test_a_prepared_transaction_is_awaited(pair: Pair, prepared_when: str) -> No
     mover.close()
 
 
+@short_on_threads
 @pytest.mark.parametrize("seen", ["by the writer's own role", "by a stranger"])
 def test_a_transaction_that_inherits_its_time_is_awaited(pair: Pair, seen: str) -> None:
     """Two transactions in one message: the second has the ``now()`` of the first and a virtual id of its own."""

@@ -17,7 +17,7 @@ from staging.local import LocalStaging
 from staging.memory import MemoryStaging
 from staging.s3 import S3Staging
 from tests.exactness.chain import Chain
-from tests.exactness.executors import PROVE, each_on
+from tests.exactness.executors import PROVE, each_on, short_on_threads
 from tests.exactness.moving import FEW, Mover, Pair, assert_equal, drop_pair, new_pair
 from tests.exactness.surviving import AtUpserted, Once, survives
 
@@ -94,6 +94,7 @@ def test_s3_misbehaves(pair: Pair, s3: SandboxS3, proxy: FaultyProxy, bucket: st
     assert code == expected
 
 
+@short_on_threads
 def test_the_bucket_is_missing(pair: Pair, s3: SandboxS3, proxy: FaultyProxy) -> None:
     """Refused with what to do; with the bucket made, the same run goes on."""
     name = f"made-later-{pair.source.replace('_', '-')}"
@@ -105,6 +106,7 @@ def test_the_bucket_is_missing(pair: Pair, s3: SandboxS3, proxy: FaultyProxy) ->
     mover.close()
 
 
+@short_on_threads
 def test_the_folder_is_missing(pair: Pair, tmp_path: Path) -> None:
     """The same for a folder: often a mount that is not there."""
     mover = Mover(pair, staging=LocalStaging(LocalStagingConfig(path=tmp_path / "mount")))
@@ -123,6 +125,7 @@ def test_the_disk_is_full(pair: Pair, tmp_path: Path) -> None:
     chain.finish()
 
 
+@short_on_threads
 def test_the_memory_is_full(pair: Pair) -> None:
     """Memory staging that holds less than one slice: a typed error, nothing written; with more it ends right."""
     mover = Mover(pair, staging=MemoryStaging(MemoryStagingConfig(limit_bytes=4_096)))

@@ -15,7 +15,7 @@ import polars as pl
 from starlette.applications import Starlette
 
 from contracts.catalog import CatalogSnapshot, ColumnDescriptor, DatasetDescriptor
-from contracts.endpoint import ConnectionReport, FilterOption
+from contracts.endpoint import ConnectionReport, FilterOption, ProvisionedModel
 from contracts.errors import SourceAuthError
 from contracts.plan import IngestionPlan, IngestionSlice
 from contracts.receipts import FrozenRun, RunRef, UpsertReceipt
@@ -37,6 +37,7 @@ from state.table import open_database
 from tests.cli.in_memory_workspace import InMemoryEndpoints, InMemoryWorkspace
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 TOKENS = {"admin-token-0123456789": "admin", "viewer-token-0123456789": "viewer"}
@@ -220,6 +221,23 @@ class TableSystem:
             {"id": [str(each) for each in numbers], "note": [HOSTILE if each == 0 else None for each in numbers]},
             schema={"id": pl.String, "note": pl.String},
         )
+
+
+class CommonTables(TableSystem):
+    """A sink of common models, which makes this table when it is asked."""
+
+    def __init__(self, template: str, table: DatasetDescriptor) -> None:
+        super().__init__(template)
+        self._table = table
+
+    def provision_model(self, model: Any) -> ProvisionedModel:
+        return ProvisionedModel(dataset=self._table)
+
+    def require_model(self, model: Any) -> None:
+        """Taken."""
+
+    def tombstones(self, plan: IngestionPlan) -> Iterator[pl.DataFrame]:
+        yield pl.DataFrame()
 
 
 class ConsoleWorkspace(InMemoryWorkspace):

@@ -22,6 +22,7 @@ from tests.metadata_api.console_world import (
     REF,
     SECRET,
     UNIT,
+    CommonTables,
     ConsoleWorkspace,
     HeadlessBrowser,
     refused_login,
@@ -206,6 +207,23 @@ class TestUnit:
         assert "common (Common data model in PostgreSQL)" in words_of(shown)
         offered = re.findall(r'<option value="(\w+)" data-modes="([a-z ]+)"', browser.get("/unit", **SITE).text)
         assert offered == [("common", "cdm"), ("lake", "raw"), ("shop", "raw")]
+
+    def test_a_table_that_is_missing_is_made_from_the_page(
+        self, browser: HeadlessBrowser, workspace: ConsoleWorkspace
+    ) -> None:
+        held = workspace.catalogs.load("common")
+        made = held.datasets[0]
+        workspace.catalogs.save(held.model_copy(update={"datasets": ()}))
+        workspace.systems["common"] = CommonTables("cdm.jdbc", made)
+        shown = browser.get("/unit", **SITE)
+        assert "need its table in the sink first: Make the table in common" in words_of(shown)
+        assert shown.text.count("Make the table in") == 1, "a sink of raw rows needs none"
+        form = {**SITE, "provision_sink": "common", "model": "cdm.work.item"}
+        assert f"The table {made.name} is there" in words_of(browser.post("/unit/provision", **form))
+        assert workspace.catalogs.load("common").datasets[0].dataset_id == made.dataset_id
+        shown = browser.get("/unit", **SITE)
+        assert "Make the table in" not in words_of(shown)
+        assert re.findall(r'<option value="common" data-modes="([a-z ]+)"', shown.text) == ["cdm"]
 
     def test_pickers_hold_what_the_source_offers_and_what_was_chosen(
         self, browser: HeadlessBrowser, workspace: ConsoleWorkspace

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -39,8 +38,8 @@ def kept() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-def killed_owner(folder: Path, *, with_watch: bool) -> psutil.Process:
-    """Start a server in another process, kill that process, and return the postmaster it left."""
+def killed_owner(folder: Path, *, with_watch: bool) -> tuple[psutil.Process, psutil.Process]:
+    """Start a server in another process, kill that process, and return what it left: the postmaster and its watch."""
     owner = subprocess.Popen(
         [sys.executable, "-c", OWNER, str(folder)],
         stdin=subprocess.PIPE,
@@ -52,11 +51,11 @@ def killed_owner(folder: Path, *, with_watch: bool) -> psutil.Process:
     with owner:
         assert owner.stdout is not None
         postmaster, watch = (int(word) for word in owner.stdout.readline().split())
+        left = psutil.Process(postmaster), psutil.Process(watch)
         if with_watch:
-            os.kill(watch, signal.SIGKILL)
-        process = psutil.Process(postmaster)
+            left[1].kill()
         owner.kill()
-    return process
+    return left
 
 
 def test_url_needs_the_password(postgres):
@@ -99,13 +98,13 @@ def test_temporary_data_is_gone_afterwards():
 
 
 def test_the_server_ends_when_its_owner_is_killed(kept):
-    postmaster = killed_owner(kept, with_watch=False)
-    alive = psutil.wait_procs([postmaster], timeout=10)[1]
+    left = killed_owner(kept, with_watch=False)
+    alive = psutil.wait_procs(left, timeout=20)[1]  # the watch removes files when the server has ended
     assert all(process.status() == psutil.STATUS_ZOMBIE for process in alive)
 
 
 def test_a_new_start_takes_over_from_orphans(kept):
-    orphan = killed_owner(kept, with_watch=True)
+    orphan, _ = killed_owner(kept, with_watch=True)
     assert orphan.is_running()
     with SandboxPostgres(data_folder=kept, password="other") as server:
         assert not orphan.is_running() or orphan.status() == psutil.STATUS_ZOMBIE

@@ -129,11 +129,7 @@ def _settings(visit: Visit, place: tuple[str, str]) -> dict[str, Any]:
         "operators": OPERATORS,
         "fitting": [each for each in sinks if each["dataModes"]],
         "unfitting": [each for each in sinks if each["reasons"] and not each["dataModes"]],
-        "unprovisioned": [
-            each["sinkId"]
-            for each in sinks
-            if any("E_SINK_NOT" in one or "no table of" in one for one in each["reasons"])
-        ],
+        "unprovisioned": [each["sinkId"] for each in sinks if each["needsTable"]],
     }
 
 

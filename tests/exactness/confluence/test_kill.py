@@ -13,10 +13,11 @@ from tests.exactness import site_worker
 from tests.exactness.executors import PROVE, ExecutorName, each_on, server_environment
 from tests.exactness.processes import run_or_kill
 
-KILLS: dict[ExecutorName, int] = {"threads": 30 if PROVE else 3, "prefect": 15 if PROVE else 1}
+KILLS: dict[ExecutorName, int] = {"threads": 30, "prefect": 15 if PROVE else 1}
 """For each unit; each kill costs a process's start, on Prefect a flow run's too."""
 LONGEST_S: dict[ExecutorName, float] = {"threads": 0.6, "prefect": 1.5}
-UNITS = ("page", "comment", "link") if PROVE else ("page", "link")
+UNITS = ("page", "comment", "link") if PROVE else ()
+"""In the suite tests/exactness/test_proof.py kills runs on threads."""
 
 
 class WikiChain:
@@ -45,9 +46,7 @@ class WikiChain:
 
 @pytest.mark.slow(9)
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize(
-    ("executor", "unit"), each_on(threads=UNITS, prefect=UNITS if PROVE else ["page"]), indirect=["executor"]
-)
+@pytest.mark.parametrize(("executor", "unit"), each_on(threads=UNITS, prefect=UNITS or ["page"]), indirect=["executor"])
 def test_killed_again_and_again(executor, unit, database, tmp_path):
     chance = random.Random(unit)
     site = ConfluenceSite(pages=150)

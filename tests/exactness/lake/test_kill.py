@@ -33,7 +33,7 @@ _BOUNDARIES = (
 )
 _CENSUS = ("census-begun", "census-filed", "census-done")
 _LATE = ("finishing", "run-finished", "checkpoint-saved")
-_RANDOM = 15 if PROVE else 1
+_RANDOM = 15
 _LONGEST_S = 2.5
 
 
@@ -67,6 +67,7 @@ def test_killed_at_every_boundary(chain: Chain) -> None:
 
 @pytest.mark.slow(10)
 @pytest.mark.timeout(600)
+@pytest.mark.skipif(not PROVE, reason="the long form; tests/exactness/test_proof.py kills these in the suite")
 def test_killed_at_random_moments(chain: Chain) -> None:
     """Kills from outside; a process quicker than its killer does not count."""
     for _ in range(_RANDOM):

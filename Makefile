@@ -37,7 +37,7 @@ cover: $(READY) ## Run the fast tests and ask that no less is covered than befor
 
 prove: $(READY) ## Run the tests of exactness in their long forms, then 200 failures with a report (PROOF="--seed 2")
 	NUCLEUS_PROVE=1 $(TESTS) tests/exactness tests/connector_kit tests/metadata_api/test_killed.py tests/flows/test_dask.py tests/flows/test_knowledge_killed.py $(ARGS)
-	PREFECT_LOGGING_LEVEL=ERROR $(BIN)/python -m tests.exactness.proof $(PROOF)
+	PREFECT_LOGGING_LEVEL=CRITICAL $(BIN)/python -m tests.exactness.proof $(PROOF)
 
 check: $(READY) ## Lint, format, types, floors, lock files: what CI asks before the tests
 	$(BIN)/ruff check .

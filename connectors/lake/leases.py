@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from connectors.lake.objects import Objects
+    from connectors.lake.objects import ReplaceableObjects
     from contracts.receipts import RunRef
 
 LEASE_S = 60.0
@@ -66,7 +66,7 @@ class FileLocks:
 class ObjectLeases:
     """Leases with an owner, a counter and an expiry, renewed by a thread; an expired one is taken over."""
 
-    def __init__(self, objects: Objects, folder: str) -> None:
+    def __init__(self, objects: ReplaceableObjects, folder: str) -> None:
         self._objects, self._folder = objects, folder
 
     @contextmanager

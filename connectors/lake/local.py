@@ -10,14 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from connectors.lake.objects import ListedObject
+from connectors.lake.objects import DRAFT, ListedObject
 from contracts.errors import SinkPrivilegeError, SinkUnreachableError, SinkWriteFailedError, UpsertError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-DRAFT = ".tmp"
-"""How names of files end that are not complete yet."""
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
 

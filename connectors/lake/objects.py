@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 
+DRAFT = ".tmp"
+"""How names of files end that are not complete yet."""
+
+
 class ListedObject(NamedTuple):
     """One object of a listing.
 
@@ -43,10 +47,6 @@ class Objects(Protocol):
         """Write if nothing is there. The content must be different from what any other writer would write."""
         ...
 
-    def put_if_match(self, key: str, content: bytes, tag: str) -> bool:
-        """Replace what has this tag. The content must be different from what any other writer would write."""
-        ...
-
     def delete(self, keys: Sequence[str]) -> None:
         """Delete; what is missing is fine."""
         ...
@@ -56,9 +56,25 @@ class Objects(Protocol):
         ...
 
     def uri(self, key: str) -> str:
-        """How other programs name the object: an absolute path, or ``s3://bucket/key``."""
+        """How other programs name the object: an absolute path, ``s3://bucket/key`` or ``webhdfs://host:port/path``."""
         ...
 
     def close(self) -> None:
         """Release connections; the next call opens them again."""
+        ...
+
+
+class ReplaceableObjects(Protocol):
+    """Small objects that are replaced under a condition; safe between threads. Errors as above."""
+
+    def get(self, key: str) -> tuple[bytes, str] | None:
+        """Content and tag, or None."""
+        ...
+
+    def put_if_absent(self, key: str, content: bytes) -> bool:
+        """Write if nothing is there. The content must be different from what any other writer would write."""
+        ...
+
+    def put_if_match(self, key: str, content: bytes, tag: str) -> bool:
+        """Replace what has this tag. The content must be different from what any other writer would write."""
         ...

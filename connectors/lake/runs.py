@@ -15,7 +15,7 @@ from contracts.errors import RunSupersededError, SinkLockedError
 from contracts.receipts import FrozenRun, RunHandle
 
 if TYPE_CHECKING:
-    from connectors.lake.objects import Objects
+    from connectors.lake.objects import ReplaceableObjects
     from contracts.model import Json
     from contracts.plan import IngestionPlan
     from contracts.receipts import RunRef
@@ -55,7 +55,7 @@ def next_run(last: FrozenRun | None, ref: RunRef, run_id: str, plan: IngestionPl
 class FrozenRuns:
     """Frozen runs, one object each."""
 
-    def __init__(self, objects: Objects, folder: str) -> None:
+    def __init__(self, objects: ReplaceableObjects, folder: str) -> None:
         self._objects, self._folder = objects, folder
 
     def last_run(self, ref: RunRef) -> FrozenRun | None:

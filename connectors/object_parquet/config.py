@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
@@ -10,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from connectors.config_fields import DESTINATION
 
 Compression = Literal["zstd", "snappy", "lz4", "gzip", "uncompressed"]
+_HDFS = {"webhdfs": "http", "swebhdfs": "https"}
 LOAD_DATE = "load_date()"
 """In ``partition_by``: by the day (UTC) on which a row was written."""
 
@@ -24,7 +26,8 @@ class ParquetConfig(BaseModel):
     )
     root: str = Field(
         "",
-        description="Folder (a path or file:///path) or s3://bucket/prefix under which the tables are.",
+        description="Folder (a path or file:///path), s3://bucket/prefix or webhdfs://host:port/path under which the "
+        "tables are.",
         json_schema_extra=DESTINATION,
     )
     endpoint_url: str | None = Field(
@@ -34,8 +37,12 @@ class ParquetConfig(BaseModel):
     access_key_id: SecretStr | None = Field(None, description="As boto3 finds it by itself when empty.")
     secret_access_key: SecretStr | None = Field(None, description="As boto3 finds it by itself when empty.")
     session_token: SecretStr | None = Field(None, description="Of temporary credentials.")
-    timeout_s: float = Field(60.0, gt=0, description="How long an S3 answer is waited for.")
-    max_attempts: int = Field(6, ge=1, description="How often an S3 request is tried.")
+    hdfs_user: str | None = Field(
+        None, description="Name of the user, where HDFS asks for no proof of it; HADOOP_USER_NAME when empty."
+    )
+    delegation_token: SecretStr | None = Field(None, description="Of HDFS, where it asks for one.")
+    timeout_s: float = Field(60.0, gt=0, description="How long an answer of S3 or HDFS is waited for.")
+    max_attempts: int = Field(6, ge=1, description="How often a request to S3 or HDFS is tried.")
     target_namespace: str | None = Field(None, description="Folder of the tables; the source's schema when empty.")
     partition_by: dict[str, str] = Field(
         {},
@@ -72,10 +79,12 @@ class ParquetConfig(BaseModel):
     @model_validator(mode="after")
     def _has_a_place(self) -> ParquetConfig:
         parts = urlsplit(self.root)
-        if parts.scheme not in {"", "file", "s3"}:
-            raise ValueError("root is a path, file:///path or s3://bucket/prefix")
+        if parts.scheme not in {"", "file", "s3", *_HDFS}:
+            raise ValueError("root is a path, file:///path, s3://bucket/prefix or webhdfs://host:port/path")
         if not (parts.netloc if parts.scheme == "s3" else parts.path):
             raise ValueError("root names no folder and no bucket")
+        if parts.scheme in _HDFS and not (parts.hostname and parts.port and parts.username is None):
+            raise ValueError("root of HDFS names no host and HTTP port, or a user: that is hdfs_user")
         if parts.query or (parts.scheme == "file" and parts.netloc):
             raise ValueError("root has parts that mean nothing here")
         if self.glue_database is not None and parts.scheme != "s3":
@@ -87,6 +96,20 @@ class ParquetConfig(BaseModel):
         """Bucket and prefix; None for a folder."""
         parts = urlsplit(self.root)
         return (parts.netloc, parts.path.strip("/")) if parts.scheme == "s3" else None
+
+    @property
+    def name_node(self) -> tuple[str, str] | None:
+        """Of HDFS: the URL of its REST API and the folder's path; None elsewhere."""
+        parts = urlsplit(self.root)
+        return (f"{_HDFS[parts.scheme]}://{parts.netloc}", unquote(parts.path)) if parts.scheme in _HDFS else None
+
+    @property
+    def hdfs_login(self) -> dict[str, str]:
+        """Parameters of each request to HDFS."""
+        if self.delegation_token is not None:
+            return {"delegation": self.delegation_token.get_secret_value()}
+        user = self.hdfs_user or os.environ.get("HADOOP_USER_NAME")
+        return {"user.name": user} if user else {}
 
     @property
     def keys(self) -> tuple[str | None, str | None, str | None]:

@@ -17,7 +17,7 @@ class ParquetFactory:
 
     descriptor = DESCRIPTOR
     config_class = ParquetConfig
-    url_schemes = ("file", "s3")
+    url_schemes = ("file", "s3", "webhdfs", "swebhdfs")
     """URLs of these forms fill the config's ``url``."""
 
     def source(self, config: ParquetConfig) -> ParquetSink:

@@ -88,15 +88,16 @@ def spark_text(table: LiveTable) -> str:
     return f'spark.read.option("mergeSchema", "true").parquet(*{list(table.paths)!r}){marked}'
 
 
-def lines_for(objects: Objects, target: ParquetTable) -> dict[str, str]:
-    """Every line above, by the program it is for."""
+def lines_for(objects: Objects, target: ParquetTable, *, in_hdfs: bool = False) -> dict[str, str]:
+    """Every line above, by the program it is for; of HDFS only those of programs that read it by themselves."""
     table = live_table(objects, target.folder)
-    return {
+    lines = {
         "duckdb": duckdb_text(table),
         "polars": polars_text(table),
         "spark": spark_text(table),
         "hive": hive_text(objects, target.folder, table.state, f"{target.namespace}_{target.name}"),
     }
+    return {name: line for name, line in lines.items() if not in_hdfs or name in {"spark", "hive"}}
 
 
 def _text(path: str) -> str:

@@ -6,7 +6,6 @@ import random
 import threading
 import time
 from collections import defaultdict
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 from uuid import uuid4
 
@@ -27,7 +26,6 @@ from connectors.object_parquet.upsert import ParquetSliceWrite, WrittenFiles
 from connectors.slice_receipts import receipt_of
 from contracts.endpoint import ConnectionReport, EndpointDescriptor
 from contracts.errors import SinkLockedError, SinkNotProvisionedError
-from contracts.lineage import DatasetName
 from contracts.plan import IngestionPlan, IngestionSlice
 
 if TYPE_CHECKING:
@@ -40,6 +38,7 @@ if TYPE_CHECKING:
     from connectors.object_parquet.config import ParquetConfig
     from connectors.object_parquet.manifests import DataFileEntry, TableState
     from contracts.catalog import LogicalType
+    from contracts.lineage import DatasetName
     from contracts.model import Json
     from contracts.receipts import CensusReceipt, FrozenRun, RunHandle, RunRef, UpsertReceipt
     from contracts.staging import RecordReader
@@ -70,12 +69,7 @@ class ParquetSink:
 
     def target_name(self, plan: IngestionPlan) -> DatasetName:
         """The table's folder, as other programs name it."""
-        folder = table_of(plan, self._config).folder
-        if self._config.bucket is None:
-            root = Path(self._config.folder).expanduser().absolute()
-            return DatasetName(namespace="file", name=f"{root}/{folder}")
-        bucket, prefix = self._config.bucket
-        return DatasetName(namespace=f"s3://{bucket}", name=f"{prefix}/{folder}".lstrip("/"))
+        return self.place.dataset_name(table_of(plan, self._config).folder)
 
     def exclusive(self, ref: RunRef) -> AbstractContextManager[None]:
         """The lock of the (endpoint, unit, sink)."""
@@ -260,7 +254,10 @@ class ParquetSink:
     def reading_lines(self, ref: RunRef) -> dict[str, str]:
         """Lines for polars, DuckDB, Spark and, over the symlink manifest, Hive; those of the first two are tested."""
         last = self._runs.last_run(ref)
-        return {} if last is None else lines_for(self.place.objects, table_of(last.plan, self._config))
+        if last is None:
+            return {}
+        in_hdfs = self._config.name_node is not None
+        return lines_for(self.place.objects, table_of(last.plan, self._config), in_hdfs=in_hdfs)
 
     def state(self, plan: IngestionPlan) -> TableState | None:
         """The plan's table as it is now."""

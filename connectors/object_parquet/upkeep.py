@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from connectors.lake.local import DRAFT
+from connectors.lake.objects import DRAFT
 from connectors.object_parquet.files import OURS
 from connectors.object_parquet.manifests import Manifest
 
@@ -65,7 +65,7 @@ def _groups(state: TableState, stored_bytes: float) -> Iterator[list[DataFileEnt
 def remove_strays(objects: Objects, log: ManifestLog, folder: str, grace_s: float) -> tuple[str, ...]:
     """Remove data files that nothing names and empty manifests that nobody needs, when so many seconds old."""
     old = time.time() - grace_s
-    found = list(objects.list(f"{folder}/data/"))
+    found = [*objects.list(f"{folder}/data/"), *(each for each in objects.list(log.place) if each.key.endswith(DRAFT))]
     # Read after the listing, so that a file that was committed meanwhile is named.
     state = log.load()
     if state is None:

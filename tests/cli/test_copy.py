@@ -17,6 +17,8 @@ from connectors.object_parquet.config import ParquetConfig
 from connectors.object_parquet.latest import latest
 from connectors.object_parquet.place import ParquetPlace
 from connectors.postgres.source import PostgresSource
+from sandbox.webhdfs import SandboxWebHdfs
+from sandbox.webhdfs.server import USER as HDFS_USER
 from tests.cli.command import ended, fails, process, start, succeeds
 
 
@@ -80,21 +82,30 @@ def test_from_mariadb(sink, mariadb):
     mariadb.drop_database("shop")
 
 
-@pytest.mark.parametrize("scheme", ["file", "s3"])
-def test_into_parquet_files(source, numbers, tmp_path, s3, bucket, monkeypatch, scheme):
-    """A folder, or a bucket whose service and keys the environment names."""
+@pytest.fixture
+def namenode(monkeypatch):
+    """HDFS, and a user whom the environment names."""
+    monkeypatch.setenv("HADOOP_USER_NAME", HDFS_USER)
+    with SandboxWebHdfs() as server:
+        yield server
+
+
+@pytest.mark.parametrize("scheme", ["file", "s3", "webhdfs"])
+def test_into_parquet_files(source, numbers, tmp_path, s3, bucket, namenode, monkeypatch, scheme):
+    """A folder, a bucket whose service and keys the environment names, or HDFS."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", s3.endpoint_url)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", s3.access_key_id)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", s3.secret_access_key)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    root = f"file://{tmp_path}/lake" if scheme == "file" else f"s3://{bucket}/lake"
+    root = {"file": f"file://{tmp_path}", "s3": f"s3://{bucket}", "webhdfs": namenode.root}[scheme] + "/lake"
     assert succeeds("copy", source.url, numbers, root)["run"]["rows_inserted"] == 100
     source.run("DELETE FROM numbers WHERE id = 1; UPDATE numbers SET word = 'new' WHERE id = 2")
     run = succeeds("copy", source.url, numbers, root)["run"]
     assert (run["rows_updated"], run["rows_unchanged"], run["rows_deleted"]) == (1, 98, 1)
-    objects = ParquetPlace(ParquetConfig(root=root)).objects
     theirs = source.run("SELECT id, word FROM numbers ORDER BY id").splitlines()
-    assert [f"{i}|{word}" for i, word in latest(objects, "public/numbers")["id", "word"].sort("id").rows()] == theirs
+    with closing(ParquetPlace(ParquetConfig(root=root)).objects) as objects:
+        ours = latest(objects, "public/numbers")["id", "word"].sort("id").rows()
+    assert [f"{i}|{word}" for i, word in ours] == theirs
 
 
 def test_the_tables_beside_it_are_not_listed(source, sink, numbers, monkeypatch):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.architecture.rooms import ROOT
-from tests.exactness.proof.places import PLACES, Place, walk_over
+from tests.exactness.proof.places import PLACES, ProofPlace, walk_over
 from tests.exactness.proof.tally import BEGIN, END, Tally, page, within_marks
 from tests.selection import require_mariadb
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 EACH = 3
 SHORT = (
-    Place("postgres", "postgres", "threads", "incremental", cursor=True),
-    Place("mariadb", "postgres", "threads", "full", cursor=True),
-    Place("sqlite", "postgres", "threads", "incremental", cursor=True),
-    Place("postgres", "parquet", "threads", "full", cursor=True),
-    Place("postgres", "iceberg", "threads", "incremental", cursor=True),
-    Place("confluence", "postgres", "threads"),
-    Place("onedrive", "postgres", "threads"),
+    ProofPlace("postgres", "postgres", "threads", "incremental", cursor=True),
+    ProofPlace("mariadb", "postgres", "threads", "full", cursor=True),
+    ProofPlace("sqlite", "postgres", "threads", "incremental", cursor=True),
+    ProofPlace("postgres", "parquet", "threads", "full", cursor=True),
+    ProofPlace("postgres", "iceberg", "threads", "incremental", cursor=True),
+    ProofPlace("confluence", "postgres", "threads"),
+    ProofPlace("onedrive", "postgres", "threads"),
 )
 
 
-def servers_of(place: Place) -> list[pytest.MarkDecorator]:
+def servers_of(place: ProofPlace) -> list[pytest.MarkDecorator]:
     """Markers of what the place starts."""
     return [pytest.mark.postgres, *([pytest.mark.mariadb] if place.source == "mariadb" else [])]
 
@@ -36,7 +36,7 @@ def servers_of(place: Place) -> list[pytest.MarkDecorator]:
 @pytest.mark.parametrize(
     "place", [pytest.param(one, marks=servers_of(one)) for one in SHORT], ids=lambda one: f"{one.source}-{one.sink}"
 )
-def test_nothing_is_lost_and_nothing_doubled(place: Place, tmp_path: Path) -> None:
+def test_nothing_is_lost_and_nothing_doubled(place: ProofPlace, tmp_path: Path) -> None:
     if place.source == "mariadb":
         require_mariadb()
     with walk_over(place, tmp_path / "walk", seed=100 + SHORT.index(place)) as walk:

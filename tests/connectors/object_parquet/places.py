@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 from uuid import uuid4
@@ -13,11 +14,14 @@ import polars as pl
 from botocore.awsrequest import AWSResponse, HeadersDict
 from botocore.exceptions import ConnectionClosedError
 
+from connectors.lake.hdfs import HdfsObjects
 from connectors.lake.local import LocalObjects
 from connectors.lake.names import folder
 from connectors.lake.s3 import S3Objects
 from connectors.object_parquet.config import ParquetConfig
 from connectors.object_parquet.sink import ParquetSink
+from contracts.errors import SinkUnreachableError
+from sandbox.webhdfs.server import READER, USER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
 
     from contracts.plan import IngestionPlan
     from sandbox.s3 import SandboxS3
+    from sandbox.webhdfs import SandboxWebHdfs
 
 
 def live_files(manifests: list[dict[str, Any]]) -> list[str]:
@@ -85,7 +90,8 @@ class ParquetFolder:
     def make_without_key(self, plan: IngestionPlan) -> None:
         dataset = plan.unit.dataset.model_copy(update={"primary_key": ()})
         unit = plan.unit.model_copy(update={"primary_key": (), "dataset": dataset})
-        self.sink().provision(plan.model_copy(update={"unit": unit}))
+        with closing(self.sink()) as sink:
+            sink.provision(plan.model_copy(update={"unit": unit}))
 
     def drop(self, plan: IngestionPlan) -> None:
         shutil.rmtree(self.root / folder_of(plan))
@@ -161,6 +167,49 @@ class ParquetBucket(ParquetFolder):
 
     def _read(self, key: str) -> bytes:
         return self.client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+
+
+class ParquetInHdfs(ParquetFolder):
+    """Sinks of a folder of HDFS, looked at as the name node knows it."""
+
+    def __init__(self, server: SandboxWebHdfs, **settings: Any) -> None:
+        self.server = server
+        self.top = f"/lake {uuid4().hex[:8]}"
+        self.config = ParquetConfig.model_validate(
+            {"root": f"{server.root}{self.top}", "hdfs_user": USER, "max_attempts": 4, **settings}
+        )
+
+    def restricted_sink(self) -> ParquetSink:
+        """Of somebody who may read."""
+        return ParquetSink(self.config.model_copy(update={"hdfs_user": READER}))
+
+    def frame(self, plan: IngestionPlan) -> pl.DataFrame:
+        files, place = self.server.tree.files, f"{self.top}/{folder_of(plan)}"
+        manifests = sorted(
+            path for path in files if path.startswith(f"{place}/_nucleus/manifests/") and path.endswith(".json")
+        )
+        live = live_files([json.loads(files[path].content) for path in manifests if files[path].content])
+        frames = [pl.read_parquet(io.BytesIO(files[f"{place}/{path}"].content)) for path in live]
+        names = [column.name for column in plan.unit.columns]
+        return pl.concat(frames, how="diagonal") if frames else pl.DataFrame(schema=dict.fromkeys(names, pl.Null))
+
+    def drop(self, plan: IngestionPlan) -> None:
+        self.server.tree.delete(f"{self.top}/{folder_of(plan)}", recursive=True)
+
+    def cut_before_commit(self, write: Callable[[], object]) -> BaseException | None:
+        renamed = HdfsObjects._renamed
+
+        def lost(objects: HdfsObjects, draft: str, key: str) -> bool:
+            if "/manifests/" in key:
+                raise SinkUnreachableError("cut", "Run again.")
+            return renamed(objects, draft, key)
+
+        with mock.patch.object(HdfsObjects, "_renamed", lost):
+            try:
+                write()
+            except Exception as error:
+                return error
+        return None
 
 
 def answer_puts(sink: ParquetSink, answer: Callable[[AWSPreparedRequest], AWSResponse | None]) -> None:

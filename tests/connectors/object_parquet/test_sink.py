@@ -6,8 +6,9 @@ from uuid import uuid4
 import pytest
 
 from sandbox.seaweedfs.server import SandboxSeaweed
+from sandbox.webhdfs import SandboxWebHdfs
 from tests.conformance.sink_suite import SinkSuite
-from tests.connectors.object_parquet.places import ParquetBucket, ParquetFolder
+from tests.connectors.object_parquet.places import ParquetBucket, ParquetFolder, ParquetInHdfs
 from tests.exactness.executors import PROVE
 
 
@@ -21,6 +22,18 @@ class TestParquetInAFolder(SinkSuite):
     @pytest.fixture
     def lab(self, tmp_path):
         return ParquetFolder(tmp_path / "lake")
+
+
+class TestParquetInHdfs(SinkSuite):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def namenode(cls):
+        with SandboxWebHdfs() as running:
+            yield running
+
+    @pytest.fixture
+    def lab(self, namenode):
+        return ParquetInHdfs(namenode)
 
 
 class InABucket:

@@ -27,7 +27,7 @@ _SITE_ROWS = 150
 _SERVICES = {"jira": sites.jira, "confluence": sites.confluence, "onedrive": sites.onedrive}
 
 
-class Place(NamedTuple):
+class ProofPlace(NamedTuple):
     """What a walk is made of."""
 
     source: str
@@ -43,35 +43,35 @@ class Place(NamedTuple):
 
 
 PLACES = (
-    Place("postgres", "postgres", "threads"),
-    Place("postgres", "postgres", "threads", "full", cursor=True),
-    Place("postgres", "postgres", "threads", "incremental", cursor=True),
-    Place("mariadb", "postgres", "threads", "full", cursor=True),
-    Place("mariadb", "postgres", "threads", "incremental", cursor=True),
-    Place("sqlite", "postgres", "threads", "full", cursor=True),
-    Place("sqlite", "postgres", "threads", "incremental", cursor=True),
-    Place("postgres", "parquet", "threads", "full", cursor=True),
-    Place("postgres", "parquet", "threads", "incremental", cursor=True),
-    Place("postgres", "iceberg", "threads", "full", cursor=True),
-    Place("postgres", "iceberg", "threads", "incremental", cursor=True),
-    Place("jira", "postgres", "threads"),
-    Place("confluence", "postgres", "threads"),
-    Place("onedrive", "postgres", "threads"),
-    Place("postgres", "postgres", "prefect"),
-    Place("postgres", "postgres", "prefect", "incremental", cursor=True),
-    Place("jira", "postgres", "prefect"),
-    Place("onedrive", "postgres", "prefect"),
+    ProofPlace("postgres", "postgres", "threads"),
+    ProofPlace("postgres", "postgres", "threads", "full", cursor=True),
+    ProofPlace("postgres", "postgres", "threads", "incremental", cursor=True),
+    ProofPlace("mariadb", "postgres", "threads", "full", cursor=True),
+    ProofPlace("mariadb", "postgres", "threads", "incremental", cursor=True),
+    ProofPlace("sqlite", "postgres", "threads", "full", cursor=True),
+    ProofPlace("sqlite", "postgres", "threads", "incremental", cursor=True),
+    ProofPlace("postgres", "parquet", "threads", "full", cursor=True),
+    ProofPlace("postgres", "parquet", "threads", "incremental", cursor=True),
+    ProofPlace("postgres", "iceberg", "threads", "full", cursor=True),
+    ProofPlace("postgres", "iceberg", "threads", "incremental", cursor=True),
+    ProofPlace("jira", "postgres", "threads"),
+    ProofPlace("confluence", "postgres", "threads"),
+    ProofPlace("onedrive", "postgres", "threads"),
+    ProofPlace("postgres", "postgres", "prefect"),
+    ProofPlace("postgres", "postgres", "prefect", "incremental", cursor=True),
+    ProofPlace("jira", "postgres", "prefect"),
+    ProofPlace("onedrive", "postgres", "prefect"),
 )
 
 
-def can_be_here(place: Place) -> bool:
+def can_be_here(place: ProofPlace) -> bool:
     """MariaDB is not installed everywhere."""
     return place.source != "mariadb" or SandboxMariaDb.missing() is None
 
 
 @contextmanager
 def walk_over(
-    place: Place, folder: Path, seed: int, restart_prefect: Callable[[], None] | None = None
+    place: ProofPlace, folder: Path, seed: int, restart_prefect: Callable[[], None] | None = None
 ) -> Iterator[Walk]:
     """Its servers run while the context is open."""
     folder.mkdir(parents=True)
@@ -92,7 +92,7 @@ def walk_over(
         yield TableWalk(str(place), pair, place.mode, folder / "chain", seed, restart)
 
 
-def _pair(place: Place, stack: ExitStack, sink: SandboxPostgres, folder: Path) -> Pair:
+def _pair(place: ProofPlace, stack: ExitStack, sink: SandboxPostgres, folder: Path) -> Pair:
     if place.source == "mariadb":
         return new_mariadb_pair(stack.enter_context(SandboxMariaDb()), sink)
     if place.source == "sqlite":

@@ -30,7 +30,7 @@ FAULTY = {"throttled": 0.08, "failing": 0.1, "cut": 0.07, "corrupt": 0.05}
 _EVERY_CENSUS = {"census_every_s": 0}
 
 
-class Service(NamedTuple):
+class ProofService(NamedTuple):
     """A stand-in of a service and what the walk does with it.
 
     Attributes:
@@ -58,7 +58,7 @@ class SiteWalk(Walk):
     def __init__(
         self,
         place: str,
-        service: Service,
+        service: ProofService,
         sink: SandboxPostgres,
         folder: Path,
         seed: int,
@@ -136,7 +136,7 @@ class SiteWalk(Walk):
         return cut_lines_of(self._sink, "sink")
 
 
-def jira(rows: int) -> Service:
+def jira(rows: int) -> ProofService:
     """Issues of two projects."""
     site = JiraSite(projects=("AND", "OPS"), issues=rows, comments=1)
     server = SandboxJira(site, latency_s=0.02)
@@ -157,10 +157,10 @@ def jira(rows: int) -> Service:
         login = {"base_url": server.url, "email": server.email, "api_token": server.token}
         return {**login, **tracker.QUICK}
 
-    return Service(server, "http.jira", "issues", settings, JiraFaults, churn, both)
+    return ProofService(server, "http.jira", "issues", settings, JiraFaults, churn, both)
 
 
-def confluence(rows: int) -> Service:
+def confluence(rows: int) -> ProofService:
     """Pages."""
     site = ConfluenceSite(pages=rows)
     server = SandboxConfluence(site, latency_s=0.01)
@@ -179,10 +179,10 @@ def confluence(rows: int) -> Service:
         login = {"base_url": server.url, "email": server.email, "api_token": server.token}
         return {**login, **wiki.QUICK}
 
-    return Service(server, "http.confluence", "page", settings, ConfluenceFaults, churn, both)
+    return ProofService(server, "http.confluence", "page", settings, ConfluenceFaults, churn, both)
 
 
-def onedrive(rows: int) -> Service:
+def onedrive(rows: int) -> ProofService:
     """Items of three drives."""
     site = DriveSite(drives=3, items=rows)
     server = SandboxOneDrive(site, latency_s=0.02)
@@ -192,7 +192,7 @@ def onedrive(rows: int) -> Service:
             theirs = site.truth("item", [one.drive_id for one in site.drives()], None)
             return _written(theirs), _written(mover.rows("item"))
 
-    return Service(
+    return ProofService(
         server, "http.onedrive", "item", lambda: drives.settings_of(server), OneDriveFaults,
         lambda chance: site.churn(4, chance), both,
     )  # fmt: skip

@@ -19,12 +19,13 @@ from adbc_driver_postgresql import dbapi
 from connectors.postgres import planner, watermark
 from connectors.postgres.config import PostgresConfig
 from connectors.postgres.source import PostgresSource
-from connectors.sql.settled import CursorObservation, Watermark
+from connectors.sql.settled import Watermark
 from contracts.unit import UnitPolicy
 from sandbox.postgres import SandboxPostgres
 from tests.exactness.executors import PROVE, short_on_threads
 from tests.exactness.lanes import LATE, LATE_TABLE, Stream, Traffic
 from tests.exactness.moving import Mover, Pair, drop_pair, new_pair, seeded
+from tests.exactness.proof.planted import naive_watermark
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -228,11 +229,7 @@ def test_a_transaction_that_inherits_its_time_is_awaited(pair: Pair, seen: str) 
 @pytest.mark.parametrize(("cursor", "seed"), [("changed_at", 3), ("turn", 4)])
 def test_a_naive_watermark_loses_rows(pair: Pair, monkeypatch: pytest.MonkeyPatch, cursor: str, seed: int) -> None:
     """The test above can fail: with a watermark that settles what it has seen at once, the same traffic loses rows."""
-
-    def naive(before: Watermark, reached: str | None, ordered: Sequence[str], seen: CursorObservation) -> Watermark:
-        return Watermark(columns=before.columns, scope=before.scope, settled=reached)
-
-    monkeypatch.setattr(planner, "advanced", naive)
+    monkeypatch.setattr(planner, "advanced", naive_watermark)
     rounds = Rounds(pair, cursor, seed)
     with ExitStack() as stack:
         stack.callback(rounds.close)

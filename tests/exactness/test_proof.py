@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.architecture.rooms import ROOT
+from tests.exactness.moving import Pair
 from tests.exactness.proof.places import PLACES, ProofPlace, walk_over
+from tests.exactness.proof.tables import LATE_COMMIT, TableWalk
 from tests.exactness.proof.tally import BEGIN, END, Tally, page, within_marks
 from tests.selection import require_mariadb
 
@@ -45,6 +47,20 @@ def test_nothing_is_lost_and_nothing_doubled(place: ProofPlace, tmp_path: Path) 
     assert tally.is_exact, page([tally], 0)
     assert tally.failures.total() == EACH
     assert tally.runs >= 1
+
+
+@pytest.mark.postgres
+@pytest.mark.slow(8)
+@pytest.mark.timeout(300)
+def test_the_walk_finds_a_planted_bug(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A watermark that does not wait for open transactions loses rows, and the walk counts them."""
+    monkeypatch.setattr(Pair, "source_maker", "tests.exactness.proof.planted:naive_source")
+    monkeypatch.setattr(TableWalk, "kinds", lambda walk: {LATE_COMMIT: walk._late_commit})
+    with walk_over(SHORT[0], tmp_path / "walk", seed=1) as walk:
+        tally = walk.go(2)
+    assert tally.failures == {LATE_COMMIT: 2}
+    assert tally.rows_lost > 0
+    assert not tally.is_exact
 
 
 def test_every_source_and_sink_is_in_the_short_form() -> None:

@@ -8,7 +8,7 @@ from dlt.sources.sql_database import sql_table
 
 
 def main() -> None:
-    """Load the table of the first URL to the second."""
+    """Load the table of the first URL to the second: a database, ``file:///folder`` or ``iceberg:///folder``."""
     source_url, sink_url = sys.argv[1:3]
     os.environ["NORMALIZE__DATA_WRITER__DISABLE_COMPRESSION"] = "true"
     table = sql_table(
@@ -22,7 +22,14 @@ def main() -> None:
     table.apply_hints(
         primary_key=("l_orderkey", "l_linenumber"), write_disposition={"disposition": "merge", "strategy": "upsert"}
     )
-    pipeline = dlt.pipeline("lineitem", destination=dlt.destinations.postgres(sink_url), dataset_name="dlt_copy")
+    kind, _, folder = sink_url.partition("://")
+    if kind == "file":
+        table.apply_hints(write_disposition="replace")  # it has no merge for plain Parquet
+    elif kind == "iceberg":
+        table.apply_hints(table_format="iceberg")
+    lake = kind in {"file", "iceberg"}
+    destination = dlt.destinations.filesystem(f"file://{folder}") if lake else dlt.destinations.postgres(sink_url)
+    pipeline = dlt.pipeline(f"lineitem_{kind}", destination=destination, dataset_name="dlt_copy")
     print(pipeline.run(table, loader_file_format="parquet"))
 
 

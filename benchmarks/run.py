@@ -31,8 +31,8 @@ PARTS: dict[str, tuple[str, Callable[[argparse.Namespace], None]]] = {
         lambda chosen: table_copy.measure(chosen.scale, chosen.memory_scales, dlt=not chosen.no_dlt, file=chosen.json),
     ),
     "lake": (
-        "the same table into lake sinks, beside the read side alone and pyiceberg",
-        lambda chosen: lake.measure(chosen.scale),
+        "the same table into lake sinks, beside the read side alone, dlt and pyiceberg",
+        lambda chosen: lake.measure(chosen.scale, dlt=not chosen.no_dlt),
     ),
     "many": (
         "many tiny tables through one flow: seconds, API calls, threads and memory",
@@ -83,7 +83,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--only", action="append", choices=PARTS, help=f"run this part only; repeatable. {parts}")
     made.add_argument("--scale", type=float, default=0.5, help="tables: TPC-H scale of the main table")
     made.add_argument("--memory-scales", type=scales, default="0.1,0.5,2.0", help="tables: show peak memory at these")
-    made.add_argument("--no-dlt", action="store_true", help="tables: leave dlt out")
+    made.add_argument("--no-dlt", action="store_true", help="tables, lake: leave dlt out")
     made.add_argument("--json", type=Path, help="tables: also write the rows there")
     made.add_argument("--tables", type=int, default=200, help="many: how many tables")
     made.add_argument("--parallel", type=int, default=8, help="many: tables at the same time")

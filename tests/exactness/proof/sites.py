@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sandbox.confluence import ConfluenceFaults, ConfluenceSite, SandboxConfluence
@@ -13,7 +14,7 @@ from tests.connectors.onedrive import moving as drives
 from tests.exactness import site_worker
 from tests.exactness.executors import server_environment
 from tests.exactness.processes import RunProcess
-from tests.exactness.proof.tables import cut_lines_of
+from tests.exactness.proof.tables import crash, cut_lines_of
 from tests.exactness.proof.walk import Walk
 
 if TYPE_CHECKING:
@@ -81,9 +82,9 @@ class SiteWalk(Walk):
             "run killed at a random moment": self.killed,
             "two runs at once, one killed": self.two_at_once,
             "30 % of the service's answers faulty": self._faulty_answers,
-            "connections cut": self._lines_cut,
-            "sink's database crashed": self._crashed,
-            "run asleep while another does its work": lambda: self.slept_through(self._cut),
+            "connections cut": partial(self.meets, self._cut),
+            "sink's database crashed": partial(self.meets, partial(crash, self._sink)),
+            "run asleep while another does its work": partial(self.slept_through, self._cut),
         }
 
     def start(self) -> RunProcess:
@@ -116,21 +117,6 @@ class SiteWalk(Walk):
         finally:
             server.faults = self._service.faults()
         return any(one.status >= 429 for one in server.requests[seen:])
-
-    def _lines_cut(self) -> bool:
-        process = self.ready(self.start())
-        self.pause()
-        is_cut = process.is_alive and self._cut() > 0
-        self.ended(process)
-        return is_cut
-
-    def _crashed(self) -> bool:
-        process = self.ready(self.start())
-        self.pause()
-        is_running = process.is_alive
-        self._sink.restart("immediate")
-        self.ended(process)
-        return is_running
 
     def _cut(self) -> int:
         return cut_lines_of(self._sink, "sink")

@@ -67,20 +67,19 @@ class TableWalk(Walk):
             "two runs at once, one killed": self.two_at_once,
             "disk full": self._disk_full,
             "staged file damaged": self._staged_file_damaged,
+            "connections cut": partial(self.meets, self._cut),
         }
-        if not (isinstance(pair, SqlitePair) and is_lake):
-            kinds["connections cut"] = self._lines_cut
         if not isinstance(pair, MariaDbPair | SqlitePair):
-            kinds["source's database crashed"] = partial(self._crashed, pair.server)
+            kinds["source's database crashed"] = partial(self.meets, partial(crash, pair.server))
         if not is_lake:
-            kinds["sink's database crashed"] = partial(self._crashed, pair.sink_server)
+            kinds["sink's database crashed"] = partial(self.meets, partial(crash, pair.sink_server))
             kinds["run asleep while another does its work"] = partial(self.slept_through, self._cut)
         if self._mode == "incremental":
             kinds["row dated a day ahead"] = self._dated_ahead
         if self._mode == "incremental" and not isinstance(pair, SqlitePair):  # that has one writer at a time
             kinds[LATE_COMMIT] = self._late_commit
         if self._restart_prefect is not None:
-            kinds["Prefect's server killed"] = self._prefect_killed
+            kinds["Prefect's server killed"] = partial(self.meets, self._restart_prefect)
         return kinds
 
     def start(self) -> RunProcess:
@@ -120,21 +119,6 @@ class TableWalk(Walk):
             return False
         return bool(self._chain.damage_sealed())
 
-    def _lines_cut(self) -> bool:
-        process = self.ready(self.start())
-        self.pause()
-        is_cut = process.is_alive and self._cut() > 0
-        self.ended(process)
-        return is_cut
-
-    def _crashed(self, server: SandboxPostgres) -> bool:
-        process = self.ready(self.start())
-        self.pause()
-        is_running = process.is_alive
-        server.restart("immediate")
-        self.ended(process)
-        return is_running
-
     def _late_commit(self) -> bool:
         """A row written before the run's watermark and committed after the run: the next one must bring it."""
         self._late += 1
@@ -153,17 +137,13 @@ class TableWalk(Walk):
         self._pair.write(f"INSERT INTO {TABLE} (id, note, changed_at) VALUES ({self._late}, 'of tomorrow', {ahead})")
         return True
 
-    def _prefect_killed(self) -> bool:
-        assert self._restart_prefect is not None
-        process = self.ready(self.start())
-        self.pause()
-        is_running = process.is_alive
-        self._restart_prefect()
-        self.ended(process)
-        return is_running
-
     def _cut(self) -> int:
         return cut_lines(self._pair)
+
+
+def crash(server: SandboxPostgres) -> None:
+    """The server ends without a shutdown, and is started again."""
+    server.restart("immediate")
 
 
 def cut_lines(pair: Pair) -> int:

@@ -135,6 +135,14 @@ class Walk(ABC):
         self.ended(second)
         return is_killed
 
+    def meets(self, failure: Callable[[], object]) -> bool:
+        """Something happens in the middle of a run; False when it had ended before, or when nothing could be done."""
+        process = self.ready(self.start())
+        self.pause()
+        happened = process.is_alive and failure() != 0
+        self.ended(process)
+        return happened
+
     def slept_through(self, cut: Callable[[], object]) -> bool:
         """A process is stopped, loses its lines, another one does its work; then it wakes up."""
         sleeper = self.ready(self.start())

@@ -8,8 +8,11 @@ from dlt.sources.sql_database import sql_table
 
 
 def main() -> None:
-    """Load the table of the first URL to the second: a database, ``file:///folder`` or ``iceberg:///folder``."""
-    source_url, sink_url = sys.argv[1:3]
+    """Load the table of the first URL to the second: a database, ``file:///folder`` or ``iceberg:///folder``.
+
+    With ``load`` as a third argument rows are appended, else they are merged by key.
+    """
+    source_url, sink_url, *more = sys.argv[1:]
     os.environ["NORMALIZE__DATA_WRITER__DISABLE_COMPRESSION"] = "true"
     table = sql_table(
         credentials=source_url.replace("postgresql://", "postgresql+psycopg2://", 1),
@@ -23,9 +26,9 @@ def main() -> None:
         primary_key=("l_orderkey", "l_linenumber"), write_disposition={"disposition": "merge", "strategy": "upsert"}
     )
     kind, _, folder = sink_url.partition("://")
-    if kind == "file":
-        table.apply_hints(write_disposition="replace")  # it has no merge for plain Parquet
-    elif kind == "iceberg":
+    if more == ["load"]:
+        table.apply_hints(write_disposition="append")
+    if kind == "iceberg":
         table.apply_hints(table_format="iceberg")
     lake = kind in {"file", "iceberg"}
     destination = dlt.destinations.filesystem(f"file://{folder}") if lake else dlt.destinations.postgres(sink_url)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _SINKS = {"Iceberg": "iceberg+sqlite://{folder}", "Parquet": "file://{folder}"}
+_PATIENCE_S = 90.0
+"""A peer that has not ended by then is not waited for: that is the result."""
 _OF_DLT = {"Iceberg": "iceberg", "Parquet": "file"}
 _READ, _APPEND = "psql: COPY to nowhere", "pyiceberg: append of the same rows"
 
@@ -59,13 +61,14 @@ def measure(scale: float, *, dlt: bool) -> None:
 
 
 def _first_load_of_dlt(bench: Bench, rows: int, name: str, python: Path) -> None:
-    _peer(bench, f"dlt, {name}, first load", rows, lambda: _dlt(bench, name, python), _READ)
+    _peer(bench, f"dlt, {name}, first load", rows, lambda: _dlt(bench, name, python, "load"), _READ)
 
 
-def _dlt(bench: Bench, name: str, python: Path) -> lake_references.Measured:
+def _dlt(bench: Bench, name: str, python: Path, *more: str) -> lake_references.Measured:
     folder = bench.folder / f"dlt {name}"
     sink = f"{_OF_DLT[name]}://{folder}"
-    return references.dlt_copy(python, bench.postgres.url("source"), sink, bench.folder / "dlt")
+    source = bench.postgres.url("source")
+    return references.dlt_copy(python, source, sink, bench.folder / "dlt", *more, most_s=_PATIENCE_S)
 
 
 def _lives(bench: Bench, rows: int, name: str, sink: str) -> None:

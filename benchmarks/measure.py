@@ -34,11 +34,14 @@ class Measured:
     output: str
 
 
-def measured(command: Sequence[str], env: Mapping[str, str] | None = None, text: str = "") -> Measured:
+def measured(
+    command: Sequence[str], env: Mapping[str, str] | None = None, text: str = "", most_s: float | None = None
+) -> Measured:
     """Run a command to its end, with ``text`` as its input, and measure it.
 
     Raises:
-        RuntimeError: It exited with another code than 0; the message ends with what it printed.
+        RuntimeError: It exited with another code than 0, or had not ended after ``most_s`` seconds; the message ends
+            with what it printed.
     """
     started = time.monotonic()
     process = subprocess.Popen(
@@ -50,16 +53,22 @@ def measured(command: Sequence[str], env: Mapping[str, str] | None = None, text:
         env={**os.environ, **(env or {})},
     )
     peak = _Peak(process.pid)
+    patience = threading.Timer(most_s or 86_400.0, process.kill)
+    patience.daemon = True
+    patience.start()
     if process.stdin:
         process.stdin.write(text)
         process.stdin.close()
     output = process.stdout.read() if process.stdout else ""
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.monotonic() - started
+    patience.cancel()
     process.returncode = os.waitstatus_to_exitcode(status)
     # Not ru_maxrss: a child that was just forked counts with the memory of this process.
     peak_bytes = peak.stop()
     if process.returncode != 0:
+        if most_s is not None and seconds >= most_s:
+            raise RuntimeError(f"{command[0]} had not ended after {most_s:.0f} s and was killed")
         raise RuntimeError(f"{command[0]} ended with {process.returncode}: {output[-2000:]}")
     return Measured(seconds, usage.ru_utime + usage.ru_stime, peak_bytes / 2**20, output)
 

@@ -60,11 +60,13 @@ def dlt_python(root: Path) -> Path | None:
     return python if python.exists() else None
 
 
-def dlt_copy(python: Path, source_url: str, sink_url: str, folder: Path) -> Measured:
-    """dlt: connectorx to Parquet to ADBC, merge by upsert."""
+def dlt_copy(
+    python: Path, source_url: str, sink_url: str, folder: Path, *more: str, most_s: float | None = None
+) -> Measured:
+    """dlt: connectorx to Parquet to ADBC or files, merge by upsert; ``load`` as more only appends."""
     env = {"DLT_DATA_DIR": str(folder), "RUNTIME__DLTHUB_TELEMETRY": "false", "PYTHONPATH": "", "NO_COLOR": "1"}
     script = Path(__file__).with_name("dlt_pipeline.py")
-    return measured([str(python), str(script), source_url, sink_url], env=env)
+    return measured([str(python), str(script), source_url, sink_url, *more], env=env, most_s=most_s)
 
 
 def nucleus_copy(source_url: str, sink_url: str, *more: str, table: str = "public.lineitem") -> Measured:

@@ -53,9 +53,9 @@ def measured(
         env={**os.environ, **(env or {})},
     )
     peak = _Peak(process.pid)
-    patience = threading.Timer(most_s or 86_400.0, process.kill)
-    patience.daemon = True
-    patience.start()
+    patience = threading.Timer(most_s or 0.0, process.kill)
+    if most_s is not None:
+        patience.start()
     if process.stdin:
         process.stdin.write(text)
         process.stdin.close()

@@ -69,7 +69,8 @@ class Quiet:
             self._moved()
 
     def retried(self, piece: IngestionSlice, error: Exception, delay_s: float) -> None:
-        """A step of a slice is tried again."""
+        """A step of a slice is tried again: say what went wrong."""
+        self._tell(f"slice {piece.key} is tried again in {delay_s:.1f} s: {error}")
 
     def finished(self, summary: RunSummary) -> None:
         """The run is complete."""
@@ -88,6 +89,9 @@ class Quiet:
     def _moved(self) -> None:
         """Something was counted; called under the lock."""
 
+    def _tell(self, said: str) -> None:
+        """A line that stays."""
+
 
 class Lines(Quiet):
     """At most one line a second on stderr."""
@@ -103,9 +107,8 @@ class Lines(Quiet):
         again = f", {opened.slices_done} of them done by an earlier run" if opened.slices_done else ""
         typer.echo(f"{plan.unit.unit_id}: {plan.mode}, {self.slices} slice(s){again}", err=True)
 
-    def retried(self, piece: IngestionSlice, error: Exception, delay_s: float) -> None:
-        """Say what went wrong."""
-        typer.echo(f"  slice {piece.key} is tried again in {delay_s:.1f} s: {error}", err=True)
+    def _tell(self, said: str) -> None:
+        typer.echo(f"  {said}", err=True)
 
     def _moved(self) -> None:
         if time.monotonic() - self._said_at < _LINE_EVERY_S or not self.slices_done:
@@ -159,9 +162,7 @@ class Bars(Quiet):
         name = f"{opened.plan.unit.unit_id} ({opened.plan.mode})"
         self._progress.update(self._task, description=name, total=2 * len(opened.todo))
 
-    def retried(self, piece: IngestionSlice, error: Exception, delay_s: float) -> None:
-        """Say what went wrong, above the bar."""
-        said = f"slice {piece.key} is tried again in {delay_s:.1f} s: {error}"
+    def _tell(self, said: str) -> None:
         self._progress.console.print(said, markup=False, highlight=False)
 
     def _moved(self) -> None:

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from cli.terminal.output import mib, table
-from flows.stages.waits import waits_in_words
+from flows.stages.waits import waited
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -21,7 +21,6 @@ def summary_table(summary: RunSummary) -> Table:
     again = f", {summary.slices_done_before} written before this process" if summary.resumed else ""
     speed = f" ({summary.rows_read / summary.seconds:,.0f} rows/s)" if summary.seconds else ""
     stages = ", ".join(f"{name} {value:.2f}" for name, value in summary.seconds_by_stage.items())
-    waits = waits_in_words(sum(summary.retries.values()), summary.throttling)
     facts: list[tuple[str, object]] = [
         ("mode", f"{summary.mode}, {summary.slices_planned} slice(s){again}"),
         ("rows read", f"{summary.rows_read:,}{speed}"),
@@ -35,7 +34,7 @@ def summary_table(summary: RunSummary) -> Table:
             "seconds",
             f"{summary.seconds:.2f}" + (f" (by stage, summed over threads: {stages})" if stages else ""),
         ),
-        *([("waited", ", ".join([*waits, *sorted(summary.retries)]))] if waits else []),
+        *([("waited", waits)] if (waits := waited(summary)) else []),
         *_watermarks(summary),
         *(("gap", line) for line in summary.gaps),
         *(("note", line) for line in summary.notes),

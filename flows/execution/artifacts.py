@@ -19,7 +19,7 @@ from prefect.artifacts import (
 )
 
 from flows.stages.run import SilentObserver
-from flows.stages.waits import throttling_from_now, waits_in_words
+from flows.stages.waits import throttling_from_now, waited, waits_in_words
 
 if TYPE_CHECKING:
     import logging
@@ -104,10 +104,11 @@ class RunArtifacts(SilentObserver):
     def retried(self, piece: IngestionSlice, error: Exception, delay_s: float) -> None:  # noqa: ARG002 - the observer's
         """How often something was tried again; a run of one slice has its progress bar from the first time on."""
         self._retries += 1
-        if self._progress_id is None:
-            with _logged_only(self._log):
-                self._begin_progress(self._progress_words())
-        self._show_progress()
+        if self._progress_id is not None:
+            self._show_progress()
+            return
+        with _logged_only(self._log):
+            self._begin_progress(self._progress_words())
 
     def _begin_progress(self, words: str) -> None:
         created = create_progress_artifact(self._percent, key=key_of("progress", self._ref), description=words)
@@ -207,8 +208,7 @@ def summary_markdown(summary: RunSummary, staged_in: str | None = None) -> str:
     lines += [("Received", f"{summary.rows_staged:,} rows")] if summary.rows_expected is not None else []
     lines += [("Staged", f"{summary.bytes_staged / MIB:,.1f} MiB"), ("Took", f"{summary.seconds:,.1f} s")]
     lines += [("Staged in", f"`{staged_in}`")] if staged_in else []
-    waits = waits_in_words(sum(summary.retries.values()), summary.throttling)
-    lines += [("Waited", f"{', '.join([*waits, *sorted(summary.retries)])}")] if waits else []
+    lines += [("Waited", waits)] if (waits := waited(summary)) else []
     lines += [(f"… {stage}", f"{seconds:,.2f} s") for stage, seconds in summary.seconds_by_stage.items()]
     lines += [(f"Watermark {when}", f"`{_cell(value)}`") for when, value in _watermarks(summary)]
     table = "\n".join(f"| {name} | {_cell(value)} |" for name, value in lines)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from contracts.endpoint import SourceEndpoint
-    from contracts.receipts import Throttling
+    from contracts.receipts import RunSummary, Throttling
 
 
 def throttling_from_now(source: SourceEndpoint) -> Callable[[], Throttling | None]:
@@ -29,3 +29,9 @@ def waits_in_words(retries: int, throttling: Throttling | None) -> list[str]:
         *([f"{repeated:,} request(s) repeated"] if repeated else []),
         *([f"{paused_s:,.1f} s of pauses for the source's rate limit"] if paused_s else []),
     ]
+
+
+def waited(summary: RunSummary) -> str:
+    """What a run waited for, and the codes of what was tried again, in one line; empty when it did not."""
+    waits = waits_in_words(sum(summary.retries.values()), summary.throttling)
+    return ", ".join([*waits, *sorted(summary.retries)])

@@ -545,6 +545,15 @@ def write(
     return receipt
 
 
+def error_of(write: Callable[[], object]) -> Exception | None:
+    """What it raised."""
+    try:
+        write()
+    except Exception as error:
+        return error
+    return None
+
+
 def reader_of(rows: Sequence[tuple[Any, ...]], schema: Any = None) -> RecordReader:
     """The rows, staged in two batches."""
     context = StagingContext(

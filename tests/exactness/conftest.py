@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flows.stages import retries
+from tests.exactness.executors import QUICK_DELAYS_S
 
 if TYPE_CHECKING:
     from tests.exactness.executors import ExecutorName
@@ -23,4 +24,4 @@ def executor(request: pytest.FixtureRequest) -> ExecutorName:
 @pytest.fixture(autouse=True)
 def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     """The table of retries with its number of tries and shorter waits."""
-    monkeypatch.setattr(retries, "DELAYS_S", (0.3, 0.6, 1.2))
+    monkeypatch.setattr(retries, "DELAYS_S", QUICK_DELAYS_S)

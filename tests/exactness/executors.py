@@ -29,6 +29,10 @@ PROVE = bool(os.environ.get("NUCLEUS_PROVE"))
 """Every kill, seed and fault on every executor, as `make prove` asks; the suite runs the shorter form of each proof."""
 
 
+QUICK_DELAYS_S = (0.3, 0.6, 1.2)
+"""In place of the delays of the table of retries: as many tries, shorter waits."""
+
+
 def each_on(*, threads: Iterable[object], prefect: Iterable[object]) -> list[ParameterSet]:
     """Parameters of a test whose values differ by executor: pairs of the executor and a value."""
     on_prefect = [pytest.param("prefect", value, marks=pytest.mark.prefect) for value in prefect]

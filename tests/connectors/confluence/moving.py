@@ -22,10 +22,14 @@ _MOMENT_SQL = 'YYYY-MM-DD"T"HH24:MI:SS.US'
 UNITS = ("space", "page", "comment", "attachment", "version", "link", "label", "acl")
 
 
+def settings_of(server: SandboxConfluence, **settings: Any) -> dict[str, Any]:
+    """A config over the stand-in, quick to retry and with small slices."""
+    return {"base_url": server.url, "email": server.email, "api_token": server.token, **QUICK, **settings}
+
+
 def source_of(server: SandboxConfluence, **settings: Any) -> ConfluenceSource:
     """A source over the stand-in, quick to retry and with small slices."""
-    given = {"base_url": server.url, "email": server.email, "api_token": server.token, **QUICK, **settings}
-    return ConfluenceSource(ConfluenceConfig.model_validate(given))
+    return ConfluenceSource(ConfluenceConfig.model_validate(settings_of(server, **settings)))
 
 
 class ConfluenceIngestion(SiteIngestion):

@@ -14,7 +14,7 @@ from connectors.iceberg.config import IcebergConfig
 from contracts import errors
 from sandbox.faults import CuttableTcp, FaultyProxy
 from sandbox.seaweedfs.server import SandboxSeaweed
-from tests.conformance.sink_suite import REF, SinkSuite, begin, keys_of, plan_of, reader_of, write
+from tests.conformance.sink_suite import REF, SinkSuite, begin, error_of, keys_of, plan_of, reader_of, write
 from tests.connectors.iceberg.warehouse import Warehouse
 from tests.exactness.executors import PROVE
 
@@ -50,11 +50,7 @@ class RestWarehouse(Warehouse):
     def cut_before_commit(self, write):
         lost = mock.Mock(side_effect=ConnectionLostError("connection reset"))
         with mock.patch.object(RestCatalog, "commit_table", lost):
-            try:
-                write()
-            except Exception as error:
-                return error
-        return None
+            return error_of(write)
 
     def place(self):
         return {}

@@ -16,6 +16,7 @@ from sqlalchemy.exc import OperationalError
 from connectors.iceberg.config import IcebergConfig
 from connectors.iceberg.sink import IcebergSink
 from connectors.lake.names import identifier
+from tests.conformance.sink_suite import error_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,11 +85,7 @@ class Warehouse:
             raise OperationalError("UPDATE iceberg_tables", {}, Exception("server closed the connection unexpectedly"))
 
         with mock.patch.object(SqlCatalog, "commit_table", lost):
-            try:
-                write()
-            except Exception as error:
-                return error
-        return None
+            return error_of(write)
 
 
 class CommonModels(Warehouse):

@@ -18,10 +18,14 @@ QUICK = {"retry_pause_s": 0.005, "request_timeout_s": 5.0, "slice_issues": 20, "
 UNITS = ("projects", "users", "issues", "comments", "worklogs")
 
 
+def settings_of(server: SandboxJira, **settings: Any) -> dict[str, Any]:
+    """A config over the stand-in, quick to retry and with small slices."""
+    return {"base_url": server.url, "email": server.email, "api_token": server.token, **QUICK, **settings}
+
+
 def source_of(server: SandboxJira, **settings: Any) -> JiraSource:
     """A source over the sandbox, quick to retry and with small slices."""
-    given = {"base_url": server.url, "email": server.email, "api_token": server.token, **QUICK, **settings}
-    return JiraSource(JiraConfig.model_validate(given))
+    return JiraSource(JiraConfig.model_validate(settings_of(server, **settings)))
 
 
 class JiraIngestion(SiteIngestion):

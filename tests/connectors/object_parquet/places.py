@@ -22,6 +22,7 @@ from connectors.object_parquet.config import ParquetConfig
 from connectors.object_parquet.sink import ParquetSink
 from contracts.errors import SinkUnreachableError
 from sandbox.webhdfs.server import READER, USER
+from tests.conformance.sink_suite import error_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,11 +107,7 @@ class ParquetFolder:
             return put(objects, key, content)
 
         with mock.patch.object(LocalObjects, "put_if_absent", lost):
-            try:
-                write()
-            except Exception as error:
-                return error
-        return None
+            return error_of(write)
 
 
 class ParquetBucket(ParquetFolder):
@@ -159,11 +156,7 @@ class ParquetBucket(ParquetFolder):
                 raise ConnectionClosedError(endpoint_url=request.url)
 
         with mock.patch.object(S3Objects, "_conditionally", _cutting(S3Objects._conditionally, cut)):
-            try:
-                write()
-            except Exception as error:
-                return error
-        return None
+            return error_of(write)
 
     def _read(self, key: str) -> bytes:
         return self.client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
@@ -205,11 +198,7 @@ class ParquetInHdfs(ParquetFolder):
             return renamed(objects, draft, key)
 
         with mock.patch.object(HdfsObjects, "_renamed", lost):
-            try:
-                write()
-            except Exception as error:
-                return error
-        return None
+            return error_of(write)
 
 
 def answer_puts(sink: ParquetSink, answer: Callable[[AWSPreparedRequest], AWSResponse | None]) -> None:

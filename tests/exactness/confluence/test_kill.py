@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sandbox.confluence import ConfluenceSite, SandboxConfluence
-from tests.connectors.confluence.moving import QUICK, ConfluenceIngestion, assert_equal
+from tests.connectors.confluence.moving import ConfluenceIngestion, assert_equal, settings_of
 from tests.exactness import site_worker
 from tests.exactness.executors import PROVE, ExecutorName, each_on, server_environment
 from tests.exactness.processes import run_or_kill
@@ -26,9 +26,8 @@ class WikiChain:
     def __init__(
         self, server: SandboxConfluence, sink_url: str, staging: str, unit: str, executor: ExecutorName
     ) -> None:
-        wiki = {"base_url": server.url, "email": server.email, "api_token": server.token, **QUICK}
         self.order = {
-            "template": "http.confluence", "site": wiki, "sink": sink_url, "staging": staging, "unit": unit,
+            "template": "http.confluence", "site": settings_of(server), "sink": sink_url, "staging": staging, "unit": unit,
             "policy": {"census_every_s": 0}, "checkpoint": None, "executor": executor,
             "environment": server_environment(),
         }  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sandbox.jira import JiraSite, SandboxJira
-from tests.connectors.jira.moving import QUICK
+from tests.connectors.jira.moving import settings_of
 from tests.exactness.executors import PROVE, ExecutorName, server_environment
 from tests.exactness.jira import worker
 from tests.exactness.processes import run_or_kill
@@ -22,8 +22,13 @@ class SiteChain:
     """Processes one after the other, each killed or not, over one site, one sink and one staging area."""
 
     def __init__(self, server: SandboxJira, sink_url: str, staging: str, unit: str, executor: ExecutorName) -> None:
-        jira = {"base_url": server.url, "email": server.email, "api_token": server.token, **QUICK}
-        self.order = {"jira": jira, "sink": sink_url, "staging": staging, "unit": unit, "checkpoint": None}
+        self.order = {
+            "jira": settings_of(server),
+            "sink": sink_url,
+            "staging": staging,
+            "unit": unit,
+            "checkpoint": None,
+        }
         self.order |= {"executor": executor, "environment": server_environment()}
         self.kills = 0
 

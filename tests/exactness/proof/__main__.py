@@ -17,6 +17,7 @@ from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settin
 from flows.local.contexts import using
 from flows.local.up import down, up
 from flows.stages import retries
+from tests.exactness.executors import QUICK_DELAYS_S
 from tests.exactness.proof.places import PLACES, can_be_here, walk_over
 from tests.exactness.proof.tally import page, within_marks
 from tests.prefect_template import seed as seeded_home
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 def main() -> int:
     """0 when no row was lost and none doubled, and every promise was kept."""
     options = _options()
-    retries.DELAYS_S = (0.3, 0.6, 1.2)  # the table of retries with its number of tries and shorter waits
+    retries.DELAYS_S = QUICK_DELAYS_S
     places = [place for place in PLACES if can_be_here(place) and options.only in str(place)]
     each, more = divmod(options.failures, len(places))
     tallies: list[Tally] = []

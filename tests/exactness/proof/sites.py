@@ -139,11 +139,7 @@ def jira(rows: int) -> ProofService:
         with tracker.JiraIngestion(server, database) as mover:
             return _written(tracker.truth(site, "issues")), _written(mover.raw("issues"))
 
-    def settings() -> dict[str, Any]:
-        login = {"base_url": server.url, "email": server.email, "api_token": server.token}
-        return {**login, **tracker.QUICK}
-
-    return ProofService(server, "http.jira", "issues", settings, JiraFaults, churn, both)
+    return ProofService(server, "http.jira", "issues", lambda: tracker.settings_of(server), JiraFaults, churn, both)
 
 
 def confluence(rows: int) -> ProofService:
@@ -161,11 +157,9 @@ def confluence(rows: int) -> ProofService:
             columns = sorted(set().union(*theirs.values()))
             return _written(theirs, columns), _written(ours, columns)
 
-    def settings() -> dict[str, Any]:
-        login = {"base_url": server.url, "email": server.email, "api_token": server.token}
-        return {**login, **wiki.QUICK}
-
-    return ProofService(server, "http.confluence", "page", settings, ConfluenceFaults, churn, both)
+    return ProofService(
+        server, "http.confluence", "page", lambda: wiki.settings_of(server), ConfluenceFaults, churn, both
+    )
 
 
 def onedrive(rows: int) -> ProofService:

@@ -25,10 +25,27 @@ _NEW = "__nucleus_new_"
 
 def last_of_each_key(frame: pl.DataFrame, key: Sequence[str], cursor: Sequence[str]) -> pl.DataFrame:
     """One row per key: the one with the greatest cursor (null is lowest), and of equals the last."""
+    if not _repeats(frame, key):
+        return frame
     order = [name for name in cursor if name in frame.columns and name not in key]
     if order:
         frame = frame.sort(order, nulls_last=False, maintain_order=True)
     return frame.unique(subset=list(key), keep="last", maintain_order=True)
+
+
+def _repeats(frame: pl.DataFrame, key: Sequence[str]) -> bool:
+    """Whether a key occurs twice. Rows in the order of their keys, as a table often has them, cost one comparison."""
+    keys = frame.select(key)
+    return not _ascends(keys) and keys.select(pl.struct(pl.all()).n_unique()).item() < frame.height
+
+
+def _ascends(keys: pl.DataFrame) -> bool:
+    """Whether each row is greater than the one before; False also where floats or nulls leave it open."""
+    greater = pl.lit(value=False)
+    for name in reversed(keys.columns):
+        value, before = pl.col(name), pl.col(name).shift(1)
+        greater = (value > before) | ((value == before) & greater)
+    return bool(keys.select(greater.slice(1).all(ignore_nulls=False)).item())
 
 
 def without(frame: pl.DataFrame, gone: pl.Series, target: LakeTable, on_gone: GonePolicy) -> pl.DataFrame:

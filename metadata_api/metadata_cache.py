@@ -76,8 +76,16 @@ class MetadataCache:
         self._changes = 0
 
     def endpoint(self, endpoint_id: str) -> EndpointMetadata:
-        """The endpoint as a source; raises EndpointUnknownError, ConfigInvalidError, ControlPlaneError."""
-        return self._entry(("endpoint", endpoint_id), lambda: read_endpoint(self._workspace, endpoint_id))
+        """The endpoint as a source; raises EndpointUnknownError, ConfigInvalidError, ControlPlaneError.
+
+        A source that was never collected is read each time: its first collection ends without a word to this process,
+        and whoever waited for it asks for its units at once.
+        """
+        name = ("endpoint", endpoint_id)
+        found = self._entry(name, lambda: read_endpoint(self._workspace, endpoint_id))
+        if found.catalog is None and "source" in found.about.roles:
+            return self._read(name, lambda: read_endpoint(self._workspace, endpoint_id))
+        return found
 
     def sink(self, sink_id: str) -> SinkMetadata:
         """The endpoint as a sink; raises as :meth:`endpoint`."""

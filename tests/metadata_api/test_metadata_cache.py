@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, cast
 
@@ -9,9 +11,11 @@ import pytest
 
 from contracts.unit import UnitConfig
 from metadata_api.metadata_cache import KEEP_CONFIGS_S, SOON, MetadataCache
+from tests.cli.in_memory_workspace import InMemoryWorkspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from flows.wiring import Workspace
 
@@ -111,3 +115,14 @@ def test_what_was_read_before_a_change_is_not_kept_after_it(cache: MetadataCache
     assert cache.config("shop", "t").enabled
     units.before_answer, units.enabled = (lambda: None), False
     assert not cache.config("shop", "t").enabled
+
+
+def test_the_units_of_a_first_collection_are_there_as_soon_as_it_ended(tmp_path: Path, clock: ManualClock) -> None:
+    with closing(sqlite3.connect(tmp_path / "shop.db")) as source:
+        source.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY)")
+    workspace = InMemoryWorkspace(tmp_path)
+    workspace.endpoints.add("shop", "jdbc.sqlite", {"path": str(tmp_path / "shop.db")})
+    cache = MetadataCache(workspace, clock=clock)
+    assert not cache.endpoint("shop").units
+    workspace.catalogs.save(workspace.source("shop").collect_catalog("shop"))
+    assert [*cache.endpoint("shop").units] == ["main.orders"]

@@ -7,16 +7,17 @@ refusal is never based on an old entry: the metadata is read again first (:meth:
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from contracts.errors import CatalogMissingError
+from contracts.errors import CatalogMissingError, ConfigInvalidError, EndpointUnknownError
 from contracts.unit import UnitConfig
 from flows.blocks.types import factory_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from contracts.catalog import CatalogSnapshot
     from contracts.endpoint import EndpointDescriptor
@@ -91,6 +92,15 @@ class MetadataCache:
         """The endpoint as a sink; raises as :meth:`endpoint`."""
         return self._entry(("sink", sink_id), lambda: read_sink(self._workspace, sink_id))
 
+    def endpoints(self) -> list[EndpointMetadata]:
+        """Every registered endpoint; without those whose saved fields make no config, or that are removed meanwhile."""
+        return usable(self.endpoint, [each.endpoint_id for each in self._workspace.endpoints.list()])
+
+    def sinks(self, capability: str | None = None) -> list[SinkMetadata]:
+        """Every registered sink (with the capability); without those that :meth:`endpoints` leaves out."""
+        able = [each for each in self.endpoints() if capability in {None, *each.about.capabilities}]
+        return usable(self.sink, [each.endpoint_id for each in able if "sink" in each.about.roles])
+
     def config(self, endpoint_id: str, unit_id: str) -> UnitConfig:
         """What the operator set for the unit, or the defaults; at most two seconds old."""
         return self.configs(endpoint_id).get(unit_id) or UnitConfig(endpoint_id=endpoint_id, unit_id=unit_id)
@@ -141,6 +151,15 @@ class MetadataCache:
             if changes == self._changes:
                 self._held[name] = (began, value)
         return value
+
+
+def usable(read: Callable[[str], EntryT], ids: Iterable[str]) -> list[EntryT]:
+    """What is read of each id; a list does not fail for one that was removed, or edited by hand into no config."""
+    found = []
+    for each in ids:
+        with suppress(EndpointUnknownError, ConfigInvalidError):
+            found.append(read(each))
+    return found
 
 
 def read_endpoint(workspace: Workspace, endpoint_id: str) -> EndpointMetadata:

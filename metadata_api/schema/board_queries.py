@@ -12,6 +12,7 @@ from contracts.errors import (
     CatalogMissingError,
     ConfigInvalidError,
     DatasetNotInCatalogError,
+    EndpointUnknownError,
     IngestionError,
     SinkNotProvisionedError,
 )
@@ -68,7 +69,8 @@ class BoardQueries:
         for entry in services.workspace.endpoints.list():
             profile = profiles.get(entry.endpoint_id)
             counts = by_endpoint.get(entry.endpoint_id, Counter())
-            shown.append(_overview(services, entry, (profile and profile.name) or entry.endpoint_id, counts))
+            with suppress(EndpointUnknownError):  # removed meanwhile
+                shown.append(_overview(services, entry, (profile and profile.name) or entry.endpoint_id, counts))
         whole = sum(by_endpoint.values(), Counter[str]())
         whole["IDLE"] = sum(each.states.idle for each in shown)
         return IngestionOverview(states=shown_counts(whole), endpoints=shown)
@@ -171,10 +173,7 @@ class BoardQueries:
             raise DatasetNotInCatalogError(
                 f"Unit {unit_id[:200]!r} is not in the catalog", "Collect the catalog again."
             )
-        entries = [each.endpoint_id for each in services.workspace.endpoints.list()]
-        sinks = [services.metadata.endpoint(each) for each in entries if each != endpoint_id]
-        ids = [each.endpoint_id for each in sinks if "sink" in each.about.roles]
-        return [_choice(unit, services.metadata.sink(each)) for each in ids]
+        return [_choice(unit, each) for each in services.metadata.sinks() if each.sink_id != endpoint_id]
 
     @strawberry.field
     def ingestion_filter_options(self, info: Info, endpoint_id: strawberry.ID) -> list[SelectorOptions]:

@@ -3,8 +3,9 @@
 import strawberry
 
 from contracts.unit import UnitState
+from flows.blocks.types import factory_of
 from flows.operations.statuses import ref_of
-from metadata_api.metadata_cache import descriptor, read_endpoint, read_sink
+from metadata_api.metadata_cache import read_endpoint, read_sink, usable
 from metadata_api.schema import showing, types
 from metadata_api.schema.board_queries import BoardQueries
 from metadata_api.schema.context import Context
@@ -45,8 +46,9 @@ class QueryRoot(EndpointQueries, DatasetQueries, FilterQueries, KnowledgeQueries
     def ingestion_sinks(self, info: Info) -> list[types.IngestionSink]:
         """Endpoints that take rows."""
         workspace = info.context.workspace
-        ids = [each.endpoint_id for each in workspace.endpoints.list()]
-        return [showing.sink(read_sink(workspace, one)) for one in ids if "sink" in descriptor(workspace, one).roles]
+        entries = workspace.endpoints.list()
+        ids = [each.endpoint_id for each in entries if "sink" in factory_of(each.template_id).descriptor.roles]
+        return [showing.sink(each) for each in usable(lambda one: read_sink(workspace, one), ids)]
 
     @strawberry.field
     def ingestion_statuses(self, info: Info, endpoint_id: strawberry.ID) -> list[types.IngestionStatus]:

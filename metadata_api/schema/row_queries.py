@@ -141,9 +141,6 @@ class RowQueries:
 
 
 def _model_tables(context: Context) -> list[LandedTable]:
-    services = context.services
-    entries = [services.metadata.endpoint(each.endpoint_id) for each in services.workspace.endpoints.list()]
-    sinks = [services.metadata.sink(each.endpoint_id) for each in entries if "sink.cdm" in each.about.capabilities]
     return [
         LandedTable(
             sink_id=strawberry.ID(sink.sink_id),
@@ -153,7 +150,7 @@ def _model_tables(context: Context) -> list[LandedTable]:
             rows=None,
             last_run_at=None,
         )
-        for sink in sinks
+        for sink in context.services.metadata.sinks("sink.cdm")
         for model in sorted(sink.provisioned)
     ]
 

@@ -11,6 +11,7 @@ import pytest
 from graphql import parse, validate
 
 from contracts.unit import UnitConfig, UnitPolicy
+from flows.blocks.endpoints import EndpointEntry
 from flows.prefect_api.runs import link_to
 from metadata_api.console.client import ConsoleClient, OperationRefusedError, SharedAnswers
 from metadata_api.console.documents import DOCUMENTS
@@ -109,6 +110,16 @@ class TestOverview:
         assert "<b>was</b>" not in shown.text
         assert "in 2 h" in words
         assert re.findall(r"badge (\w+)", shown.text) == ["ok", "ok", "failing", "ok"]
+
+    @pytest.mark.parametrize("path", ["", "/data", "/lineage", "/unit", "/add"])
+    def test_an_endpoint_that_is_removed_meanwhile_is_left_out(
+        self, browser: HeadlessBrowser, workspace: ConsoleWorkspace, monkeypatch: pytest.MonkeyPatch, path: str
+    ) -> None:
+        listed = [*workspace.endpoints.list(), EndpointEntry("gone", "cdm.jdbc", {})]
+        monkeypatch.setattr(workspace.endpoints, "list", lambda: listed)
+        shown = browser.get(path, **(PLACE if path == "/unit" else {}))
+        assert shown.status_code == 200
+        assert "No endpoint is registered as" not in words_of(shown)
 
     def test_ten_pages_cost_one_poll(self, browser: HeadlessBrowser, workspace: ConsoleWorkspace) -> None:
         browser.get("/board")

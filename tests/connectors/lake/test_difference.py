@@ -21,7 +21,9 @@ def frame_of(rows: list[tuple[int | None, float | None, str, int | None]]) -> pl
 
 
 @given(ROWS, st.sampled_from([["number"], ["text"], ["ratio"], ["number", "text"], ["text", "ratio", "number"]]))
-def test_no_key_is_left_twice_and_none_is_lost(rows: list[tuple[int | None, float | None, str, int | None]], key: list[str]):
+def test_no_key_is_left_twice_and_none_is_lost(
+    rows: list[tuple[int | None, float | None, str, int | None]], key: list[str]
+):
     frame = frame_of(rows)
     kept = last_of_each_key(frame, key, ["seen"])
     ordered = frame.sort("seen", nulls_last=False, maintain_order=True)

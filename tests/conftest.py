@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from itertools import count
 from typing import TYPE_CHECKING
@@ -33,6 +34,12 @@ _numbers = count(1)
 # How long an example takes depends on what else the machine does: no test of ours asserts it.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
+
+
+def pytest_collection_finish() -> None:
+    """Libraries and collected tests last as long as the process: the garbage collector need not walk them each time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

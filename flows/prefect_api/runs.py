@@ -121,6 +121,7 @@ class Runs:
         labels: Mapping[str, Any] | None = None,
         tags: tuple[str, ...] = (),
         name: str | None = None,
+        under: str | None = None,
     ) -> Run:
         """Create the run, or find the one that the key made before.
 
@@ -131,6 +132,7 @@ class Runs:
             labels: Kept with the run.
             tags: Kept with the run.
             name: Of the run until it begins; Prefect makes one up when it is left out.
+            under: Flow run that waits for it, under which Prefect shows it.
 
         Raises:
             ControlPlaneError: There is no such deployment, or it is another version's and does not take these
@@ -145,7 +147,14 @@ class Runs:
             "enforce_parameter_schema": False,
             **({} if name is None else {"name": name}),
         }
+        if under is not None:
+            body["parent_task_run_id"] = self._task_that_waits(under, key, name or deployment)
         return read_run(self._create(deployment, body))
+
+    def _task_that_waits(self, flow_run_id: str, key: str, name: str) -> str:
+        """Id of the task run by which Prefect knows that one flow run is part of another; it gets the run's states."""
+        body = {"flow_run_id": flow_run_id, "task_key": "deployed-run", "dynamic_key": key, "name": name}
+        return str(self._plane.call("POST", "/task_runs/", body)["id"])
 
     def get(self, run_id: str) -> Run | None:
         """The run, or None."""

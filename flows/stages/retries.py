@@ -22,6 +22,7 @@ from contracts.errors import (
     StageError,
     StageUnsealedError,
     StateError,
+    kind_of,
 )
 
 if TYPE_CHECKING:
@@ -91,6 +92,11 @@ def should_restage(error: BaseException, restages: int) -> bool:
 def ends_endpoint(error: BaseException) -> bool:
     """True when the endpoint's other units would fail for the same reason, so that none of them is started."""
     return not isinstance(error, IngestionError) or isinstance(error, _ENDPOINT_WIDE)
+
+
+def code_ends_endpoint(code: str) -> bool:
+    """The same of an error that another process had, by its code."""
+    return issubclass(kind_of(code) or IngestionError, _ENDPOINT_WIDE)
 
 
 def with_retries(step: Callable[[], ResultT], stop: Event, retried: Callable[[IngestionError], None]) -> ResultT:

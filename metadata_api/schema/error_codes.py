@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contracts.errors import IngestionError, OutcomeUnknown, Retriable, Skippable, Terminal
+from contracts.errors import IngestionError, OutcomeUnknown, Retriable, Skippable, Terminal, kind_of
 from metadata_api.schema.board_types import ErrorCodeInfo
 
 _RECOVERY: tuple[type, ...] = (Retriable, Terminal, Skippable, OutcomeUnknown)
@@ -11,20 +11,13 @@ _OF_THE_API, _OF_RUNS = "metadata-api.md", "operations.md"
 
 def known_code(code: str) -> ErrorCodeInfo | None:
     """None for a code that no error has."""
-    kind = next((each for each in _kinds(IngestionError) if each.__dict__.get("code") == code), None)
+    kind = kind_of(code)
     if kind is None:
         return None
     phase = next((each for each in kind.__mro__ if IngestionError in each.__bases__), IngestionError)
     said = [_first_line(each) for each in _RECOVERY if issubclass(kind, each)]
     docs = _OF_THE_API if kind.__module__.startswith("metadata_api") else _OF_RUNS
     return ErrorCodeInfo(code=code, meaning=_first_line(kind), phase=_first_line(phase), recovery=said, docs=docs)
-
-
-def _kinds(root: type[IngestionError]) -> list[type[IngestionError]]:
-    found = [root]
-    for each in found:
-        found.extend(each.__subclasses__())
-    return found
 
 
 def _first_line(kind: type) -> str:

@@ -392,11 +392,3 @@ class VerifyMismatchError(Terminal, RunError):
     """Source and sink differ in content."""
 
     code = "E_VERIFY_MISMATCH"
-
-
-def kind_of(code: str) -> type[IngestionError] | None:
-    """The error that has the code, of those that are loaded; None when there is none."""
-    kinds = [IngestionError]
-    for each in kinds:
-        kinds.extend(each.__subclasses__())
-    return next((each for each in kinds if each.__dict__.get("code") == code), None)

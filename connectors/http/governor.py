@@ -82,13 +82,14 @@ class Governor:
             PauseTooLongError: The server asked for a pause that is not waited for.
         """
         with self._changed:
-            began = self._clock()
-            while self._under_way >= self.allowed or self._clock() < self._not_before:
-                pause = self._not_before - self._clock()
+            began = now = self._clock()
+            # One reading of the clock decides: a pause that ends between two would be waited for without an end.
+            while (pause := self._not_before - now) > 0 or self._under_way >= self.allowed:
                 if pause > self._max_wait_s:
                     raise PauseTooLongError(pause)
                 self._changed.wait(pause if pause > 0 else None)
-            self.waited_s += self._clock() - began
+                now = self._clock()
+            self.waited_s += now - began
             self._under_way += 1
         try:
             yield self._clock()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, TypeVar
 
+from contracts.error_codes import kind_of
 from contracts.errors import (
     ConfigError,
     IngestionError,
@@ -22,7 +23,6 @@ from contracts.errors import (
     StageError,
     StageUnsealedError,
     StateError,
-    kind_of,
 )
 
 if TYPE_CHECKING:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contracts.errors import IngestionError, OutcomeUnknown, Retriable, Skippable, Terminal, kind_of
+from contracts.error_codes import kind_of
+from contracts.errors import IngestionError, OutcomeUnknown, Retriable, Skippable, Terminal
 from metadata_api.schema.board_types import ErrorCodeInfo
 
 _RECOVERY: tuple[type, ...] = (Retriable, Terminal, Skippable, OutcomeUnknown)

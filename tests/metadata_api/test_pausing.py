@@ -61,7 +61,8 @@ def test_a_pause_and_a_suspension_finish_what_is_in_hand_and_redo_nothing(
     assert again["runId"] != started["runId"]
     until(lambda: receipts() >= done + 3)
     suspended = {"type": "PAUSED", "name": "Suspended", "state_details": {"pause_reschedule": True}}
-    plane.call("POST", f"/flow_runs/{again['runId']}/set_state", {"state": suspended})
+    answer = plane.call("POST", f"/flow_runs/{again['runId']}/set_state", {"state": suspended})
+    assert answer["status"] == "ACCEPT", answer
     assert status()["state"] == "PAUSED"
     until(lambda: workspace.states.state(pair.ref).state == "PAUSED")
     pair.sink_sql("DROP TRIGGER nap ON nucleus.receipts")

@@ -2,8 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# A process more than CI has cores: tests wait for servers, kills and retries.
-TESTS := $(BIN)/python -m pytest -n 3 --dist worksteal
+# Two processes for each core that CI has: tests wait for servers, kills and retries.
+TESTS := $(BIN)/python -m pytest -n 4 --dist worksteal
 WITHOUT_SERVERS := not postgres and not mariadb and not prefect and not s3 and not notebook and not slow
 READY := $(VENV)/.ready
 BENCH_READY := $(VENV)/.bench-ready

@@ -14,6 +14,7 @@ from sandbox.mariadb import SandboxMariaDb
 from sandbox.postgres import SandboxPostgres
 from sandbox.s3 import SandboxS3
 from tests.control_plane import control_plane
+from tests.scratch import pytest_configure, pytest_sessionfinish
 from tests.selection import _only_marked_tests_start_servers, pytest_collection_modifyitems, require_mariadb
 from tests.waiting import _no_process_is_left
 
@@ -25,6 +26,8 @@ __all__ = [
     "_only_marked_tests_start_servers",
     "control_plane",
     "pytest_collection_modifyitems",
+    "pytest_configure",
+    "pytest_sessionfinish",
 ]
 
 # The database that servers of the tests begin with has Prefect's own block types (tests/prefect_template.py).

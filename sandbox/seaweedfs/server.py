@@ -82,7 +82,7 @@ class SandboxSeaweed(Startable):
         self._folder = folder
         with (folder / "log").open("wb") as log:
             self._server = subprocess.Popen(
-                self._command(folder), stdout=log, stderr=log, start_new_session=True, env=self._environment()
+                self._command(folder), stdout=log, stderr=log, start_new_session=True, env=self._environment(folder)
             )
         self._watch = on_owner_death('kill "$1"; rm -rf "$2"', str(self._server.pid), str(folder))
         deadline = time.monotonic() + _START_TIMEOUT_S
@@ -133,6 +133,7 @@ class SandboxSeaweed(Startable):
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
+        Path(f"/tmp/seaweedfs-s3-{self.s3_port}.sock").unlink(missing_ok=True)  # noqa: S108 - where the program puts it
 
     def _command(self, folder: Path) -> list[str]:
         beside = Path(sys.executable).with_name("weed")
@@ -144,6 +145,6 @@ class SandboxSeaweed(Startable):
         buckets = (f"-bucket={self.bucket}", f"-tableBucket={self.table_bucket}")
         return [program, "mini", f"-ip={LOOPBACK}", f"-ip.bind={LOOPBACK}", f"-dir={folder}", *buckets, *_OFF, *ports]
 
-    def _environment(self) -> dict[str, str]:
+    def _environment(self, folder: Path) -> dict[str, str]:
         keys = {"AWS_ACCESS_KEY_ID": self.access_key_id, "AWS_SECRET_ACCESS_KEY": self.secret_access_key}
-        return {**os.environ, **keys}
+        return {**os.environ, **keys, "TMPDIR": str(folder)}  # for its logs

@@ -65,7 +65,7 @@ def rows(console: Console, tables: int, parallel: int) -> list[dict[str, Any]]:
     with SandboxPostgres() as postgres, tempfile.TemporaryDirectory() as folder:
         for database in ("source", "sink"):
             postgres.create_database(database)
-        postgres.psql("".join(_table(number) for number in range(tables)), database="source")
+        postgres.psql("".join(create_table(number) for number in range(tables)), database="source")
         with running_control_plane(Path(folder), worker=False) as plane, _counted() as calls:
             with open_workspace(Path(folder)) as workspace:
                 for database in ("source", "sink"):
@@ -93,7 +93,8 @@ def measure(tables: int, parallel: int) -> None:
     console.print(table)
 
 
-def _table(number: int) -> str:
+def create_table(number: int) -> str:
+    """SQL that makes and fills one table of the benchmark."""
     return (
         f"CREATE TABLE public.t{number:05} AS SELECT i AS id, md5(i::text) AS body FROM generate_series(1, {ROWS}) i;"
         f"ALTER TABLE public.t{number:05} ADD PRIMARY KEY (id);"

@@ -15,6 +15,7 @@ from benchmarks import (
     console_pages,
     dask_workers,
     drives,
+    growth,
     issue_tracker,
     lake,
     many_tables,
@@ -37,6 +38,10 @@ PARTS: dict[str, tuple[str, Callable[[argparse.Namespace], None]]] = {
     "many": (
         "many tiny tables through one flow: seconds, API calls, threads and memory",
         lambda chosen: many_tables.measure(chosen.tables, chosen.parallel),
+    ),
+    "growth": (
+        "many units, slices and schedules, Prefect's server on Postgres and on SQLite: does it grow linearly",
+        lambda chosen: growth.measure(chosen.units, chosen.slices, chosen.schedules),
     ),
     "dask": (
         "a table whose slices wait for a server, by one Dask worker and by two",
@@ -87,6 +92,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--json", type=Path, help="tables: also write the rows there")
     made.add_argument("--tables", type=int, default=200, help="many: how many tables")
     made.add_argument("--parallel", type=int, default=8, help="many: tables at the same time")
+    made.add_argument("--units", type=int, default=200, help="growth: tables of five rows")
+    made.add_argument("--slices", type=int, default=1_000, help="growth: slices of one table")
+    made.add_argument("--schedules", type=int, default=500, help="growth: hourly schedules of units")
     made.add_argument("--issues", type=int, default=50_000, help="tracker: issues of the site")
     made.add_argument("--pages", type=int, default=20_000, help="wiki: pages of the site")
     made.add_argument("--items", type=int, default=100_000, help="drives: items of all drives together")

@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar
+from uuid import uuid4
 
 from connectors.postgres.config import PostgresConfig
 from connectors.postgres.sink import PostgresSink
@@ -59,20 +60,21 @@ class Pair:
     sink_server: SandboxPostgres
     policy: UnitPolicy = field(default_factory=UnitPolicy)
     executor: ExecutorName = "threads"
+    token: str = field(default_factory=lambda: uuid4().hex[:12])
+    """Of this pair alone."""
 
     @property
     def ref(self) -> RunRef:
         """What is run. On Prefect the ids are unique among the processes of a test session, which share a server."""
-        ids = ENDPOINT, SINK
-        if self.executor == "prefect":
-            names = f"{self.source}-{self.server.port}", f"{self.sink}-{self.sink_server.port}"
-            ids = names[0].replace("_", "-"), names[1].replace("_", "-")
-        return RunRef(endpoint_id=ids[0], unit_id=TABLE, sink_id=ids[1])
+        own = f"-{self.token}" if self.executor == "prefect" else ""
+        return RunRef(endpoint_id=ENDPOINT + own, unit_id=TABLE, sink_id=SINK + own)
 
     maker: ClassVar[str] = "tests.exactness.worker:FusedSink"
     """Where a worker finds what makes its sink, of the sink's URL and the fuse."""
     source_maker: ClassVar[str] = "tests.exactness.worker:FusedSource"
     """The same for its source."""
+    source_template: ClassVar[str] = "jdbc.postgres"
+    sink_template: ClassVar[str] = "jdbc.postgres"
     now: ClassVar[str] = "clock_timestamp()"
     """The moment, in the source's SQL."""
 
@@ -87,9 +89,9 @@ class Pair:
     def register(self) -> None:
         """Make both known on the Prefect server in use, with a catalog."""
         with open_workspace() as workspace:
-            workspace.endpoints.add(self.ref.endpoint_id, "jdbc.postgres", {"url": self.source_url})
-            workspace.endpoints.add(self.ref.sink_id, "jdbc.postgres", {"url": self.sink_url})
-            source = open_source(self.source_url)
+            workspace.endpoints.add(self.ref.endpoint_id, self.source_template, {"url": self.source_url})
+            workspace.endpoints.add(self.ref.sink_id, self.sink_template, {"url": self.sink_url})
+            source = self.open_source()
             workspace.catalogs.save(source.collect_catalog(self.ref.endpoint_id))
             source.close()
 

@@ -28,6 +28,7 @@ class FolderPair(WarehousePair):
     """A database and a folder, looked at by DuckDB: the files that the manifests name."""
 
     maker: ClassVar[str] = "tests.exactness.lake.folders:FusedParquetSink"
+    sink_template: ClassVar[str] = "object.parquet"
     looking: ParquetSink = field(init=False)  # type: ignore[assignment]
 
     @property

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sandbox.postgres import SandboxPostgres
+    from tests.exactness.executors import ExecutorName
 
 SOURCE_ROWS = f"""
 SELECT id || '|' || coalesce(note, '~') || '|' || (extract(epoch FROM changed_at) * 1000000)::bigint FROM {TABLE}
@@ -37,6 +38,7 @@ class WarehousePair(Pair):
     """A database and a warehouse in a folder, looked at by DuckDB: the table's files as a snapshot names them."""
 
     maker: ClassVar[str] = "tests.exactness.lake.warehouses:FusedIcebergSink"
+    sink_template: ClassVar[str] = "warehouse.iceberg"
     looking: IcebergSink = field(init=False)
 
     def __post_init__(self) -> None:
@@ -99,10 +101,17 @@ class WarehousePair(Pair):
         shutil.rmtree(self.sink, ignore_errors=True)
 
 
-def new_lake_pair(kind: type[PairT], server: SandboxPostgres, folder: Path, *, rows: int = ROWS) -> PairT:
+def new_lake_pair(
+    kind: type[PairT],
+    server: SandboxPostgres,
+    folder: Path,
+    *,
+    rows: int = ROWS,
+    executor: ExecutorName = "threads",
+) -> PairT:
     """A filled table at the source, and a place for tables that is not there yet."""
     source = make_source(server, rows)
-    made = kind(server, source, str(folder), server)
+    made = kind(server, source, str(folder), server, executor=executor)
     made.policy = made.policy.model_copy(update={"target_slice_bytes": max(64 * 1024, EIGHTH_BYTES * rows // ROWS)})
     return made
 

@@ -59,6 +59,9 @@ PLACES = (
     ProofPlace("onedrive", "postgres", "threads"),
     ProofPlace("postgres", "postgres", "prefect"),
     ProofPlace("postgres", "postgres", "prefect", "incremental", cursor=True),
+    ProofPlace("mariadb", "postgres", "prefect", "incremental", cursor=True),
+    ProofPlace("postgres", "parquet", "prefect", "incremental", cursor=True),
+    ProofPlace("postgres", "iceberg", "prefect", "full", cursor=True),
     ProofPlace("jira", "postgres", "prefect"),
     ProofPlace("onedrive", "postgres", "prefect"),
 )
@@ -94,9 +97,10 @@ def walk_over(
 
 def _pair(place: ProofPlace, stack: ExitStack, sink: SandboxPostgres, folder: Path) -> Pair:
     if place.source == "mariadb":
-        return new_mariadb_pair(stack.enter_context(SandboxMariaDb()), sink)
+        return new_mariadb_pair(stack.enter_context(SandboxMariaDb()), sink, executor=place.executor)
     if place.source == "sqlite":
         return new_sqlite_pair(folder, sink)
     if place.sink != "postgres":
-        return new_lake_pair(FolderPair if place.sink == "parquet" else WarehousePair, sink, folder / "lake")
+        kind = FolderPair if place.sink == "parquet" else WarehousePair
+        return new_lake_pair(kind, sink, folder / "lake", executor=place.executor)
     return new_pair(stack.enter_context(SandboxPostgres()), sink, executor=place.executor)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from sandbox.mariadb import SandboxMariaDb
     from sandbox.postgres import SandboxPostgres
+    from tests.exactness.executors import ExecutorName
     from tests.exactness.worker import Fuse
 
 _MOMENT = "to_char(changed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')"
@@ -52,6 +53,7 @@ class MariaDbPair(TablePair):
 
     mariadb: SandboxMariaDb | None = None
     source_maker: ClassVar[str] = "tests.exactness.tables.pairs:FusedMySqlSource"
+    source_template: ClassVar[str] = "jdbc.mysql"
     now: ClassVar[str] = "NOW(6)"
     seen_zoned: ClassVar[bool] = True
 
@@ -89,6 +91,7 @@ class SqlitePair(TablePair):
     """The source is a file, by its path; its only schema is called ``main``."""
 
     source_maker: ClassVar[str] = "tests.exactness.tables.pairs:FusedSqliteSource"
+    source_template: ClassVar[str] = "jdbc.sqlite"
     now: ClassVar[str] = "strftime('%Y-%m-%d %H:%M:%f', 'now')"
 
     @property
@@ -129,9 +132,12 @@ class FusedSqliteSource(FusedReads, SqliteSource):
         self._fuse = fuse
 
 
-def new_mariadb_pair(mariadb: SandboxMariaDb, postgres: SandboxPostgres) -> MariaDbPair:
+def new_mariadb_pair(
+    mariadb: SandboxMariaDb, postgres: SandboxPostgres, *, executor: ExecutorName = "threads"
+) -> MariaDbPair:
     """A database called public, filled as the one of PostgreSQL is."""
-    pair = MariaDbPair(postgres, "public", postgres_sink(postgres, "sink_of_mariadb"), postgres, mariadb=mariadb)
+    sink = postgres_sink(postgres, "sink_of_mariadb")
+    pair = MariaDbPair(postgres, "public", sink, postgres, executor=executor, mariadb=mariadb)
     mariadb.create_database("public")
     pair.write(
         f"CREATE TABLE {TABLE} (id bigint PRIMARY KEY, note text, changed_at timestamp(6) NOT NULL DEFAULT NOW(6), "

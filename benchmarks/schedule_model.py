@@ -148,7 +148,7 @@ def main() -> None:
                 f"{found.p50_s:,.1f}", f"{found.p95_s:,.1f}", f"{found.ended_s:,.0f}", f"{found.server_busy:.0%}",
                 f"{found.places_busy:.0%}",
             )  # fmt: skip
-    Console().print(table)
+    Console(width=120).print(table)
 
 
 if __name__ == "__main__":

@@ -11,17 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 from contracts.errors import ConfigInvalidError, ControlPlaneError
 from contracts.receipts import RunRef
+from flows.prefect_api.client import AlreadyThereError
 from flows.prefect_api.collection_runs import COLLECT_DEPLOYMENT
 from flows.prefect_api.runs import DEPLOYMENT
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from contracts.unit import UnitConfig
     from flows.prefect_api.client import ControlPlane
 
 _EVERY = re.compile(r"every (\d{1,9})")
 _SLUG, _CATALOG_SLUG = "unit-", "catalog-"
+_AT_ONCE = 100
 
 
 def prefect_schedule(schedule: str) -> dict[str, Any]:
@@ -83,19 +85,25 @@ def _synced(plane: ControlPlane, name: str, prefix: str, schedules: Iterable[dic
     kept = there.keys() - {each["slug"] for each in stale}
     for each in stale:
         plane.call("DELETE", f"{path}/{each['id']}")
-    new = wanted.keys() - kept
-    for slug in new:
-        _create(plane, path, wanted[slug])
+    new = [schedule for slug, schedule in wanted.items() if slug not in kept]
+    for first in range(0, len(new), _AT_ONCE):
+        _create(plane, path, new[first : first + _AT_ONCE])
     if new:
         # The scheduler would look at them within a minute: too late for a schedule shorter than that.
         plane.call("POST", f"/deployments/{deployment['id']}/schedule", {})
     return len(stale) + len(new)
 
 
-def _create(plane: ControlPlane, path: str, schedule: Mapping[str, Any]) -> None:
-    # The one body of Prefect's API that is a list.
-    body: Any = [dict(schedule)]
-    plane.call("POST", path, body)
+def _create(plane: ControlPlane, path: str, schedules: Sequence[dict[str, Any]]) -> None:
+    """In one call, as each reads all schedules of the deployment; one by one where another process has made some."""
+    body: Any = [*schedules]  # the one body of Prefect's API that is a list
+    try:
+        plane.call("POST", path, body)
+    except AlreadyThereError:
+        if len(schedules) == 1:
+            return
+        for each in schedules:
+            _create(plane, path, [each])
 
 
 def _due(configs: Iterable[UnitConfig], held: Collection[RunRef]) -> list[UnitConfig]:

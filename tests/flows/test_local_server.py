@@ -7,11 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+from prefect._internal.schemas import validators
+from prefect.server.schemas.schedules import CronSchedule
 
 from flows.local.commands import SERVER, environment
 from flows.local.pacing import WriteQueue, checked_once
+from flows.local.prefect_server import read_timezones_once
 
 SCHEMA = {"type": "object", "properties": {"id": {"type": "integer"}}}
 
@@ -62,6 +66,17 @@ def test_prefect_knows_every_setting_we_give_it(tmp_path: Path, monkeypatch: pyt
     ran = subprocess.run([sys.executable, "-c", shown], env=given, check=True, capture_output=True, text=True)
     ours = SERVER.keys() | {name for name in given if name.startswith("PREFECT")}
     assert ours - json.loads(ran.stdout).keys() == set(), "Prefect has no such settings"
+
+
+def test_time_zones_are_read_once_however_many_schedules_are_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = Mock(return_value=("UTC", "Europe/Berlin"))
+    monkeypatch.setattr(validators, "get_timezones", read)
+    read_timezones_once()
+    for zone in ("UTC", "Europe/Berlin", "UTC"):
+        assert CronSchedule(cron="0 * * * *", timezone=zone).timezone == zone
+    with pytest.raises(ValueError, match="Invalid timezone"):
+        CronSchedule(cron="0 * * * *", timezone="Mars/Olympus")
+    assert read.call_count == 1
 
 
 def test_writes_get_their_turn_in_the_order_they_came() -> None:

@@ -132,7 +132,7 @@ class TestUnchanged:
         assert prefect_server.reason_to_run_unchanged() == "Prefect is 3.9.1, and the changes are written for 3.8.x"
 
     def test_a_missing_part(self, prefect_server, monkeypatch: pytest.MonkeyPatch) -> None:
-        assert len(prefect_server.REPLACED) == 4
+        assert len(prefect_server.REPLACED) == 5
         for name in prefect_server.REPLACED:
             monkeypatch.setattr(prefect_server, "resolve_name", partial(resolve_all_but, name))
             reason = prefect_server.reason_to_run_unchanged()

@@ -22,7 +22,7 @@ from sandbox.postgres import SandboxPostgres
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-ROWS = 40_000
+ROWS = 80_000
 WAIT_S = 0.5
 UNIT = "public.orders"
 _SOURCE = (

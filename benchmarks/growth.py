@@ -94,7 +94,6 @@ def _on(
             row = (kind, "schedules", *_schedules(workspace, plane, schedules))
             console.print(*row)
             yield row
-            _flush()
         close_live()
 
 
@@ -221,12 +220,6 @@ def _prefect_on(database: str | None) -> Iterator[None]:
         os.environ.pop(_DATABASE, None)
         if before is not None:
             os.environ[_DATABASE] = before
-
-
-def _flush() -> None:
-    from prefect.logging.handlers import APILogHandler  # noqa: PLC0415
-
-    APILogHandler().flush()
 
 
 def _cpu_s(process: psutil.Process) -> float:

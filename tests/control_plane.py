@@ -8,10 +8,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from prefect.logging.handlers import APILogHandler
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
-from flows.local.contexts import using
+from flows.local.contexts import send_queued_logs, using
 from flows.local.up import down, up
 from tests.prefect_template import seed
 
@@ -41,11 +40,6 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCon
             (home / f"user-{os.getpid()}").unlink()
             if not list(home.glob("user-*")):
                 down(home)
-
-
-def send_queued_logs() -> None:
-    """To be called while the server runs: at exit, Prefect tries for a minute to send logs to one that is gone."""
-    APILogHandler().flush()
 
 
 @contextmanager

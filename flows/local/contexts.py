@@ -29,8 +29,16 @@ def running_control_plane(
     try:
         with using(plane):
             yield plane
+            send_queued_logs()
     finally:
         down(home)
+
+
+def send_queued_logs() -> None:
+    """To be called while the server runs: at exit, Prefect tries for a minute to send logs to one that is gone."""
+    from prefect.logging.handlers import APILogHandler  # noqa: PLC0415 - slow to load
+
+    APILogHandler().flush()
 
 
 @contextmanager

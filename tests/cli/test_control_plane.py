@@ -11,10 +11,9 @@ import pytest
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
 from cli.commands.up import console_line
-from flows.local.contexts import using
+from flows.local.contexts import send_queued_logs, using
 from flows.local.control_plane import read_record
 from tests.cli.command import ended, fails, half_way, process, start, succeeds
-from tests.control_plane import send_queued_logs
 from tests.flows.conftest import NAP
 from tests.prefect_template import seed
 

@@ -13,7 +13,7 @@ from contracts.errors import RunError
 from contracts.receipts import RunRef
 from flows.execution import worker_runs
 from flows.execution.worker_runs import EndedRun, WorkerRuns
-from flows.prefect_api.runs import ACCEPTED, ENDED, Run
+from flows.prefect_api.runs import ACCEPTED, ALIVE, ENDED, Run
 from tests.flows.conftest import NAP
 from tests.metadata_api.conftest import until, wait_for_end
 
@@ -63,6 +63,21 @@ def test_the_run_that_waits_is_killed_and_run_again(
     assert orders["parent_task_run_id"], "Prefect shows it under the run that waits"
     shown = plane.call("GET", f"/artifacts/units-{pair.source_id}-{pair.sink_id}/latest")
     assert f'"rows_read": {workspace.states.state(pair.ref).stats["rows_read"]}' in shown["data"]
+
+
+@pytest.mark.slow(20)
+def test_the_run_that_waits_is_cancelled_with_what_it_began(
+    control_plane: LocalControlPlane, pair: RegisteredPair, plane: ControlPlane, workspace: Workspace
+) -> None:
+    parameters = {"endpoint_id": pair.source_id, "sink_id": pair.sink_id, "carried_out_by": "workers"}
+    parent = workspace.runs.start("ingest-endpoint/ingest-endpoint", parameters, key=pair.source_id)
+    until(lambda: pair.sink_sql("SELECT to_regclass('nucleus.receipts') IS NOT NULL").strip() == "t")
+    pair.sink_sql(NAP)
+    (child,) = [run for run in workspace.runs.find(ALIVE) if run.parameters["endpoint_id"] == pair.source_id]
+    workspace.runs.cancel(parent._replace(state="RUNNING"))
+    for run_id in (parent.run_id, child.run_id):
+        wait_for_end(run_id)
+        assert plane.call("GET", f"/flow_runs/{run_id}")["state_type"] == "CANCELLED"
 
 
 def process_of(control_plane: LocalControlPlane, run_id: str) -> psutil.Process:

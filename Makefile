@@ -29,7 +29,7 @@ notebooks: $(NOTEBOOKS_READY) ## JupyterLab with the tours, and the sandboxes th
 test: $(READY) ## Run all tests
 	$(TESTS) $(ARGS)
 
-test-fast: $(READY) ## Run the tests that need no server: a minute, while you work
+test-fast: $(READY) ## Run the tests that need no server: two minutes, while you work
 	$(TESTS) -m "$(WITHOUT_SERVERS)" $(ARGS)
 
 cover: $(READY) ## Run the fast tests and ask that no less is covered than before (slower than test-fast)

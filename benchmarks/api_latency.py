@@ -21,7 +21,7 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.prefect_database import prefect_database
+from benchmarks.prefect_database import prefect_database, prefect_on
 from contracts.catalog import CatalogSnapshot, ColumnDescriptor, DatasetDescriptor
 from contracts.receipts import RunRef
 from flows.prefect_api.client import saved_login
@@ -68,12 +68,8 @@ def _rows(console: Console, kind: str, database: str | None) -> list[dict[str, A
     from flows.local.up import down, up  # noqa: PLC0415
     from flows.wiring import close_live, open_workspace  # noqa: PLC0415
 
-    if database:
-        os.environ["PREFECT_API_DATABASE_CONNECTION_URL"] = database
-    else:
-        os.environ.pop("PREFECT_API_DATABASE_CONNECTION_URL", None)
     console.print(f"Prefect's server on {kind} …")
-    with SandboxPostgres() as postgres, tempfile.TemporaryDirectory() as folder:
+    with prefect_on(database), SandboxPostgres() as postgres, tempfile.TemporaryDirectory() as folder:
         source, sink = postgres.create_database("source"), postgres.create_database("sink")
         postgres.psql("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)", database="source")
         note = up(Path(folder), api=True)

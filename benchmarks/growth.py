@@ -10,20 +10,21 @@ import os
 import tempfile
 import threading
 import time
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import psutil
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.many_tables import create_table
-from benchmarks.prefect_database import prefect_database
+from benchmarks.measure import cpu_s, mib
+from benchmarks.prefect_database import prefect_database, prefect_on
 from sandbox.postgres import SandboxPostgres
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from flows.local.control_plane import LocalControlPlane
     from flows.wiring import Workspace
@@ -38,7 +39,6 @@ HEADINGS = (
     "on", "what", "number", "ms each", "first quarter", "last half", "server CPU ms each", "server MiB before", "after",
     "flow MiB before", "after",
 )  # fmt: skip
-_DATABASE = "PREFECT_API_DATABASE_CONNECTION_URL"
 
 
 def measure(units: int, slices: int, schedules: int) -> None:
@@ -68,7 +68,7 @@ def _on(
     from flows.local.contexts import running_control_plane  # noqa: PLC0415 - Prefect is loaded only here
     from flows.wiring import close_live, open_workspace  # noqa: PLC0415
 
-    with _prefect_on(database), SandboxPostgres() as postgres, tempfile.TemporaryDirectory() as folder:
+    with prefect_on(database), SandboxPostgres() as postgres, tempfile.TemporaryDirectory() as folder:
         for name in ("many", "one", "sink"):
             postgres.create_database(name)
         postgres.psql("".join(create_table(number) for number in range(units)), database="many")
@@ -110,7 +110,7 @@ class Watch:
         self._lock, self._done = threading.Lock(), 0
         self._at: dict[int, float] = {}
         self._began = time.monotonic()
-        self._before = _cpu_s(self._server), _mib(self._server), _mib(self._own)
+        self._before = cpu_s(self._server), mib(self._server), mib(self._own)
 
     def one_more(self) -> None:
         """Something is done; from any thread."""
@@ -125,24 +125,30 @@ class Watch:
             raise RuntimeError(f"{self._done} of {self._wanted} were done")
         done = self._done
         quarter, half = max(done // 4, 1), max(done // 2, 1)
-        cpu_s, server_mib, own_mib = self._before
+        cpu_before, server_mib, own_mib = self._before
         return (
             done,
             _ms((ended - self._began) / done),
             _ms((self._at[quarter] - self._began) / quarter),
             _ms((self._at[done] - self._at[half]) / max(done - half, 1)),
-            _ms((_cpu_s(self._server) - cpu_s) / done),
+            _ms((cpu_s(self._server) - cpu_before) / done),
             server_mib,
-            _mib(self._server),
+            mib(self._server),
             own_mib,
-            _mib(self._own),
+            mib(self._own),
         )
 
 
 def _units(watch: Watch, wanted: int) -> None:
     from flows import ingest_endpoint as module  # noqa: PLC0415
+    from flows.ingest_unit import ingest_unit  # noqa: PLC0415
 
-    with _told(module, "ingest_unit", watch.one_more):
+    def told(*arguments: Any, **options: Any) -> Any:
+        result = ingest_unit(*arguments, **options)
+        watch.one_more()
+        return result
+
+    with patch.object(module, "ingest_unit", told):
         done = module.ingest_endpoint("many", "sink", parallel_units=PARALLEL)["units"]
     if len(done) != wanted:
         raise RuntimeError(f"{len(done)} of {wanted} units were done")
@@ -169,7 +175,7 @@ def _schedules(workspace: Workspace, plane: LocalControlPlane, wanted: int) -> t
     from flows.prefect_api.schedules import sync_schedules  # noqa: PLC0415
 
     server, own = psutil.Process(plane.pids["server"]), psutil.Process()
-    before, own_before = _mib(server), _mib(own)
+    before, own_before = mib(server), mib(own)
     workspace.plane.call("PATCH", "/work_pools/nucleus", {"is_paused": True})
     idle_s = _spent(server)
     configs = [
@@ -183,52 +189,13 @@ def _schedules(workspace: Workspace, plane: LocalControlPlane, wanted: int) -> t
     made_s = time.monotonic() - began
     spent_s = _spent(server) - idle_s
     each = _ms(spent_s / 2 / max(wanted, 1))
-    return wanted, _ms(made_s / max(wanted, 1)), "", "", f"{each} a round", before, _mib(server), own_before, _mib(own)
+    return wanted, _ms(made_s / max(wanted, 1)), "", "", f"{each} a round", before, mib(server), own_before, mib(own)
 
 
 def _spent(server: psutil.Process) -> float:
-    before = _cpu_s(server)
+    before = cpu_s(server)
     time.sleep(LOOKED_AT_S)
-    return _cpu_s(server) - before
-
-
-@contextmanager
-def _told(module: Any, name: str, done: Callable[[], None]) -> Iterator[None]:
-    """Each call of the module's function is followed by one of ``done``."""
-    wrapped = getattr(module, name)
-
-    def told(*arguments: Any, **options: Any) -> Any:
-        result = wrapped(*arguments, **options)
-        done()
-        return result
-
-    setattr(module, name, told)
-    try:
-        yield
-    finally:
-        setattr(module, name, wrapped)
-
-
-@contextmanager
-def _prefect_on(database: str | None) -> Iterator[None]:
-    before = os.environ.pop(_DATABASE, None)
-    if database:
-        os.environ[_DATABASE] = database
-    try:
-        yield
-    finally:
-        os.environ.pop(_DATABASE, None)
-        if before is not None:
-            os.environ[_DATABASE] = before
-
-
-def _cpu_s(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
-
-
-def _mib(process: psutil.Process) -> int:
-    return int(process.memory_info().rss) >> 20
+    return cpu_s(server) - before
 
 
 def _ms(seconds: float) -> float:

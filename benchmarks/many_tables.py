@@ -21,6 +21,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.measure import cpu_s, mib
 from sandbox.postgres import SandboxPostgres
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Requests:
         """One more; httpx sends it from any thread."""
         self.count += 1
         if request.method == "POST" and request.url.path.endswith("/task_runs/"):
-            self.mib.append(_mib(self._own))
+            self.mib.append(mib(self._own))
 
 
 def rows(console: Console, tables: int, parallel: int) -> list[dict[str, Any]]:
@@ -112,32 +113,23 @@ def _measured(
     console: Console, case: str, tables: int, parallel: int, plane: LocalControlPlane, calls: Requests
 ) -> dict[str, Any]:
     own, server = psutil.Process(), psutil.Process(plane.pids["server"])
-    before = threading.active_count(), _mib(own), _cpu_s(own), _cpu_s(server), calls.count
+    before = threading.active_count(), mib(own), cpu_s(own), cpu_s(server), calls.count
     calls.mib.clear()
     started = time.monotonic()
     ingested = _ingest(parallel)
     seconds = time.monotonic() - started
     if ingested != tables:
         raise RuntimeError(f"{ingested} of {tables} tables were ingested")
-    own_s, server_s = _cpu_s(own) - before[2], _cpu_s(server) - before[3]
+    own_s, server_s = cpu_s(own) - before[2], cpu_s(server) - before[3]
     console.print(f"{case}: {seconds:.1f} s = {seconds / tables:.3f} s a table")
     quarter, half, whole = (calls.mib[max(tables // part, 1) - 1] for part in (4, 2, 1))
     gc.collect()
     figures = (
         case, round(seconds / tables, 3), round((calls.count - before[4]) / tables, 1),
         round((own_s + server_s) / tables * 1000), round(server_s / tables * 1000), before[0],
-        threading.active_count(), before[1], quarter, half, whole, _mib(own), f"<= {AIM_S} s, flat memory",
+        threading.active_count(), before[1], quarter, half, whole, mib(own), f"<= {AIM_S} s, flat memory",
     )  # fmt: skip
     return dict(zip(HEADINGS, figures, strict=True))
-
-
-def _cpu_s(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
-
-
-def _mib(process: psutil.Process) -> int:
-    return int(process.memory_info().rss) >> 20
 
 
 @contextmanager

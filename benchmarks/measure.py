@@ -73,6 +73,17 @@ def measured(
     return Measured(seconds, usage.ru_utime + usage.ru_stime, peak_bytes / 2**20, output)
 
 
+def cpu_s(process: psutil.Process) -> float:
+    """User and system seconds of the process so far, without its children."""
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+def mib(process: psutil.Process) -> int:
+    """Its resident memory."""
+    return int(process.memory_info().rss) >> 20
+
+
 class _Peak:
     """Samples the resident memory of a process tree in a thread."""
 

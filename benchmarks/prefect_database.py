@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 START_TIMEOUT_S = 30.0
+_SETTING = "PREFECT_API_DATABASE_CONNECTION_URL"
 
 
 def binaries() -> Path | None:
@@ -56,6 +57,20 @@ def prefect_database() -> Iterator[str | None]:
         finally:
             server.terminate()
             server.wait(START_TIMEOUT_S)
+
+
+@contextmanager
+def prefect_on(database: str | None) -> Iterator[None]:
+    """Servers that are started while the context is open keep their data there; on SQLite when it is None."""
+    before = os.environ.pop(_SETTING, None)
+    if database:
+        os.environ[_SETTING] = database
+    try:
+        yield
+    finally:
+        os.environ.pop(_SETTING, None)
+        if before is not None:
+            os.environ[_SETTING] = before
 
 
 def _psql(folder: Path, port: int, database: str, sql: str) -> None:

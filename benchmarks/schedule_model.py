@@ -30,7 +30,7 @@ class Costs:
     start_s: float = 1.5
     rows_s: float = 0.5
     calls: int = 14
-    call_s: float = 0.016
+    call_s: float = 0.014
 
 
 @dataclass(frozen=True)
@@ -75,22 +75,26 @@ def simulate(units: int, period_s: float, machines: Machines, costs: Costs, *, s
     before = costs.calls // 2
     moving, ended = before + 1, costs.calls + 2
     due = [period_s * number / units if spread else 0.0 for number in range(units)]
-    # A run's steps: 0 has a place; 1 to `before` calls; then its rows; then the other calls.
+    # A run's steps: -1 is due; 1 to `before` calls; then its rows; then the other calls.
     events = [(at, unit, -1) for unit, at in enumerate(due)]
     heapq.heapify(events)
     free = [0.0] * machines.servers
     places, waiting = machines.workers * machines.places, deque[int]()
     delays, held_s, last = [0.0] * units, 0.0, 0.0
     began = [0.0] * units
+
+    def begin(unit: int, now: float) -> None:
+        began[unit] = now
+        heapq.heappush(events, (now + costs.start_s, unit, 1))
+
     while events:
         now, unit, step = heapq.heappop(events)
         if step == -1:
-            if not places:
+            if places:
+                places -= 1
+                begin(unit, now)
+            else:
                 waiting.append(unit)
-                continue
-            places -= 1
-            step, began[unit] = 0, now
-            heapq.heappush(events, (now + costs.start_s, unit, 1))
         elif step == moving:
             delays[unit] = now - due[unit]
             heapq.heappush(events, (now + costs.rows_s, unit, step + 1))
@@ -101,9 +105,7 @@ def simulate(units: int, period_s: float, machines: Machines, costs: Costs, *, s
         else:
             held_s, last = held_s + now - began[unit], now
             if waiting:
-                heir = waiting.popleft()
-                began[heir] = now
-                heapq.heappush(events, (now + costs.start_s, heir, 1))
+                begin(waiting.popleft(), now)
             else:
                 places += 1
     delays.sort()
@@ -135,8 +137,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--units", type=int, nargs="*", default=[1_000, 10_000, 100_000])
     parser.add_argument("--period", type=float, default=3_600.0, help="seconds")
-    for name, default in (("start", 1.5), ("rows", 0.5), ("calls", 14), ("call", 0.016)):
-        parser.add_argument(f"--{name}", type=type(default), default=default)
+    usual = Costs()
+    parser.add_argument("--start", type=float, default=usual.start_s, help="seconds")
+    parser.add_argument("--rows", type=float, default=usual.rows_s, help="seconds")
+    parser.add_argument("--calls", type=int, default=usual.calls)
+    parser.add_argument("--call", type=float, default=usual.call_s, help="seconds")
     chosen = parser.parse_args()
     costs = Costs(chosen.start, chosen.rows, chosen.calls, chosen.call)
     table = Table("units", "due", "servers", "workers", "p50 s", "p95 s", "all ended s", "servers busy", "places busy")

@@ -1,4 +1,4 @@
-"""From a code, which is what other processes say, to the error that has it."""
+"""Errors of other processes, of which only the words are known: ``CODE: message``, and which error has the code."""
 
 from __future__ import annotations
 
@@ -11,3 +11,11 @@ def kind_of(code: str) -> type[IngestionError] | None:
     for each in kinds:
         kinds.extend(each.__subclasses__())
     return next((each for each in kinds if each.__dict__.get("code") == code), None)
+
+
+def code_and_words(said: str) -> tuple[str, str]:
+    """``CODE: message`` in its two parts; the code is empty where the text begins with none."""
+    code, sign, words = said.partition(": ")
+    if sign and code.startswith("E_") and code.replace("_", "").isalnum():
+        return code, words
+    return "", said

@@ -83,10 +83,10 @@ class MetadataCache:
         and whoever waited for it asks for its units at once.
         """
         name = ("endpoint", endpoint_id)
-        found = self._entry(name, lambda: read_endpoint(self._workspace, endpoint_id))
-        if found.catalog is None and "source" in found.about.roles:
-            return self._read(name, lambda: read_endpoint(self._workspace, endpoint_id))
-        return found
+        held: EndpointMetadata | None = self._look(name)[0]
+        awaits_its_catalog = held is not None and held.catalog is None and "source" in held.about.roles
+        look_up = self._read if awaits_its_catalog else self._entry
+        return look_up(name, lambda: read_endpoint(self._workspace, endpoint_id))
 
     def sink(self, sink_id: str) -> SinkMetadata:
         """The endpoint as a sink; raises as :meth:`endpoint`."""

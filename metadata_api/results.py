@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from contracts.error_codes import code_and_words, kind_of
 from contracts.errors import IngestionError, Retriable
 from flows.execution.pausing import PAUSED
 from flows.prefect_api.runs import FOLDED, FOLDED_INTO
@@ -76,21 +77,10 @@ def _error(run: Run, recorded: UnitState | None, state: str) -> dict[str, Any] |
         return plain_error(dict(recorded.last_error))
     if run.state in {"CRASHED", "CANCELLED"}:
         return plain_error(run_stopped_error().to_json())
-    code, sign, _ = run.message.partition(": ")
-    if sign and code.startswith("E_") and code.replace("_", "").isalnum():
-        told = {"code": code, "message": _first_sentence(run.message, code), "hint": "See the run."}
-        return plain_error({**told, "retryable": _is_retryable(code)})
+    code, words = code_and_words(run.message)
+    if code:
+        # What the run's own process knew of its error: Prefect keeps only the text.
+        is_retryable = issubclass(kind_of(code) or IngestionError, Retriable)
+        told = {"code": code, "message": words[:1000], "hint": "See the run."}
+        return plain_error({**told, "retryable": is_retryable})
     return plain_error({"message": "The run failed", "hint": "Its log in Prefect says why."})
-
-
-def _is_retryable(code: str) -> bool:
-    """What the run's own process knew of its error: Prefect keeps only the text."""
-    kinds = [IngestionError]
-    for kind in kinds:
-        kinds.extend(kind.__subclasses__())
-    return any(kind.code == code and issubclass(kind, Retriable) for kind in kinds)
-
-
-def _first_sentence(message: str, code: str) -> str:
-    """The error's own sentence; Prefect's message has the next step behind it."""
-    return message.removeprefix(f"{code}: ")[:1000]

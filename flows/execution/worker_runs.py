@@ -10,6 +10,7 @@ import time
 from threading import Event, Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from contracts.error_codes import code_and_words
 from contracts.errors import RunError
 from flows.prefect_api.runs import ACCEPTED, DEPLOYMENT, ENDED, key_of
 
@@ -126,7 +127,7 @@ def _stopped() -> RunError:
 def _ended(run: Run) -> EndedRun:
     if run.state == "COMPLETED":
         return EndedRun(run.run_id, "", "")
-    code, _, message = run.message.partition(": ")
-    if code.startswith("E_") and code.isupper():
-        return EndedRun(run.run_id, code, message)
+    code, words = code_and_words(run.message)
+    if code:
+        return EndedRun(run.run_id, code, words)
     return EndedRun(run.run_id, "E_RUN_STOPPED", f"Its flow run is {run.name}. {run.message}".strip())

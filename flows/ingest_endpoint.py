@@ -116,7 +116,8 @@ def _worker_runs(workspace: RunWorkspace, *, used: bool) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        begun.cancel()
+        for missed in begun.cancel():
+            get_run_logger().warning("Go on, and are to be cancelled by hand: flow run %s", missed)
         raise
     finally:
         _by_workers.reset(token)

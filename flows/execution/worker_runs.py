@@ -11,7 +11,7 @@ from threading import Event, Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from contracts.error_codes import code_and_words
-from contracts.errors import RunError
+from contracts.errors import ControlPlaneError, RunError
 from flows.prefect_api.runs import ACCEPTED, DEPLOYMENT, ENDED, key_of
 
 if TYPE_CHECKING:
@@ -78,13 +78,18 @@ class WorkerRuns:
             with self._lock:
                 del self._followed[run.run_id]
 
-    def cancel(self) -> None:
-        """Ask the runs that are followed to end, and follow none any longer."""
+    def cancel(self) -> list[str]:
+        """Ask the runs that are followed to end, and follow none any longer; gives those that could not be asked."""
         self._stopped.set()
         with self._lock:
             followed = [*self._followed.values()]
+        missed = []
         for run in followed:
-            self._runs.cancel(self._runs.get(run.run_id) or run)
+            try:
+                self._runs.cancel(self._runs.get(run.run_id) or run)
+            except ControlPlaneError as error:
+                missed.append(f"{run.run_id} ({error.what})")
+        return missed
 
     def _begun(self, ref: RunRef, options: Mapping[str, Any]) -> Run:
         for execution in range(1, self._executions + 1):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import psutil
 import pytest
 
-from contracts.errors import RunError
+from contracts.errors import ControlPlaneError, RunError
 from contracts.receipts import RunRef
 from contracts.unit import UnitConfig, UnitPolicy
 from flows.execution import worker_runs
@@ -119,9 +119,11 @@ class ScriptedRuns:
         self._scripts = {str(number): [*script] for number, script in enumerate(scripts, 1)}
         self._keys: dict[str, str] = {}
         self.cancelled: list[str] = []
+        self.refused: set[str] = set()
 
     def start(self, deployment: str, parameters: Any, *, key: str, **more: Any) -> Run:
-        assert (deployment, parameters) == ("ingest-unit/ingest-unit", {**REF.model_dump(), "mode": "full"})
+        wanted = {**REF.model_dump(), "unit_id": parameters["unit_id"], "mode": "full"}
+        assert (deployment, parameters) == ("ingest-unit/ingest-unit", wanted)
         assert (more["tags"], more["under"]) == ((ACCEPTED,), "parent")
         return self.get(self._keys.setdefault(key, str(len(self._keys) + 1)))
 
@@ -132,6 +134,8 @@ class ScriptedRuns:
         return _run(run_id, "CANCELLED" if run_id in self.cancelled else state, message)
 
     def cancel(self, run: Run) -> None:
+        if run.run_id in self.refused:
+            raise ControlPlaneError("The server is away", "Start it.")
         self.cancelled.append(run.run_id)
 
 
@@ -189,3 +193,23 @@ def test_whoever_ends_it_ends_what_it_began() -> None:
     with pytest.raises(RunError, match="was ended"):
         begun.run(REF, {"mode": "full"})
     assert runs.cancelled == ["1"], "nothing was begun"
+
+
+def test_every_run_is_asked_to_end_though_one_cannot_be() -> None:
+    runs = ScriptedRuns(["RUNNING"], ["RUNNING"])
+    runs.refused.add("1")
+    begun = WorkerRuns(cast("Runs", runs), "parent", 1)
+
+    def follow_on(ref: RunRef) -> None:
+        with pytest.raises(RunError, match="was ended"):
+            begun.run(ref, {"mode": "full"})
+
+    waiting = [Thread(target=follow_on, args=(ref,)) for ref in (REF, REF.model_copy(update={"unit_id": "public.u"}))]
+    waiting[0].start()
+    until(lambda: len(begun._followed) == 1)
+    waiting[1].start()
+    until(lambda: len(begun._followed) == 2)
+    assert begun.cancel() == ["1 (The server is away)"]
+    for thread in waiting:
+        thread.join(10)
+    assert runs.cancelled == ["2"]

@@ -29,10 +29,10 @@ notebooks: $(NOTEBOOKS_READY) ## JupyterLab with the tours, and the sandboxes th
 test: $(READY) ## Run all tests
 	$(TESTS) $(ARGS)
 
-test-fast: $(READY) ## Run the tests that need no server: two minutes, while you work
-	$(TESTS) -m "$(WITHOUT_SERVERS)" $(ARGS)
+test-fast: $(READY) ## Run the tests that need neither a server nor the connector kit: a minute, while you work
+	$(TESTS) -n 3 -m "$(WITHOUT_SERVERS) and not conformance" $(ARGS)
 
-cover: $(READY) ## Run the fast tests and ask that no less is covered than before (slower than test-fast)
+cover: $(READY) ## Run the tests without servers and ask that no less is covered than before (slower than test-fast)
 	$(TESTS) -m "$(WITHOUT_SERVERS)" --cov --cov-report=term:skip-covered $(ARGS)
 
 prove: $(READY) ## Run the tests of exactness in their long forms, then 200 failures with a report (PROOF="--seed 2")

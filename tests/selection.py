@@ -1,7 +1,8 @@
 """Which tests need what, found from the fixtures and the programs they use, and the order that keeps all cores busy.
 
 Markers are given here where a fixture or an import tells, and by ``pytestmark`` in the file where neither does. A test
-that starts a Postgres or an S3 server without its marker fails, so that ``make test-fast`` stays without servers.
+that starts a Postgres or an S3 server without its marker fails, so that ``make test-fast`` stays without servers. The
+kit's checks of connectors are half of what needs no server: ``make test-fast`` leaves them to ``make test``.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from connector_kit.checks.pytest_suite import ConnectorSuite
 from sandbox.mariadb import SandboxMariaDb
 from sandbox.postgres import SandboxPostgres
 from sandbox.s3 import SandboxS3
@@ -46,11 +48,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def found_markers(item: pytest.Item) -> set[str]:
-    """What the fixtures and the imports of a test say that it needs."""
+    """What the fixtures and the imports of a test say that it needs, and whether it is a check of the kit."""
     markers = {marker for fixture, marker in FIXTURES.items() if fixture in getattr(item, "fixturenames", ())}
     if isinstance(item, pytest.Function) and hasattr(item, "callspec"):  # a parameter that asks for the fixture itself
         given = [each for each in item.callspec.params.values() if isinstance(each, str)]
         markers |= {marker for fixture, marker in FIXTURES.items() if fixture in given}
+    if issubclass(getattr(item, "cls", None) or object, ConnectorSuite):
+        markers.add("conformance")
     imported = vars(getattr(item, "module", sys)).values()
     return markers | {marker for program, marker in PROGRAMS.items() if any(each is program for each in imported)}
 

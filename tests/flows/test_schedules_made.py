@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import zoneinfo
 from typing import TYPE_CHECKING, Any, cast
 
+import pytest
+
+from contracts.errors import ConfigInvalidError
 from contracts.unit import UnitConfig
 from flows.prefect_api.client import AlreadyThereError
-from flows.prefect_api.schedules import sync_schedules
+from flows.prefect_api.schedules import prefect_schedule, sync_schedules
 
 if TYPE_CHECKING:
     from flows.prefect_api.client import ControlPlane
@@ -62,3 +66,18 @@ def test_one_that_another_process_has_made_meanwhile_keeps_none_back() -> None:
     synced(server, configs(4))
     assert len(server.there) == 3
     assert server.made == [1, 1, 1]
+
+
+def test_a_cron_line_is_checked_without_a_look_at_every_time_zone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prefect's model reads their names from the disk when it is given one: 8 ms, for each schedule at each look."""
+    looks: list[int] = []
+
+    def counted() -> tuple[str, ...]:
+        looks.append(1)
+        return (*zoneinfo.available_timezones(),)
+
+    monkeypatch.setattr("prefect._internal.schemas.validators.get_timezones", counted)
+    assert prefect_schedule("*/5 * * * *") == {"cron": "*/5 * * * *", "timezone": "UTC"}
+    with pytest.raises(ConfigInvalidError, match="is no schedule"):
+        prefect_schedule("61 * * * *")
+    assert not looks

@@ -54,6 +54,7 @@ texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=
 tokens = st.text('abcXYZ0189-_.~+/= %"\\:&é', min_size=6, max_size=40)
 
 
+@pytest.mark.slow(3)
 @settings(max_examples=150, deadline=None)
 @given(secret=st.one_of(texts, tokens), other=tokens, user=st.text("abc@.é", max_size=9))
 def test_no_given_secret_is_in_a_saved_cassette(tmp_path_factory, secret, other, user):
@@ -76,6 +77,7 @@ def test_no_given_secret_is_in_a_saved_cassette(tmp_path_factory, secret, other,
         assert form in skeleton or form in SCRUBBED or form not in saved
 
 
+@pytest.mark.slow(3)
 @settings(max_examples=1000, deadline=None)
 @given(secret=tokens, codec=st.sampled_from(["utf-8", "latin-1", "utf-16-le"]), before=st.binary(max_size=4))
 def test_nor_in_a_body_that_is_no_text(secret, codec, before):

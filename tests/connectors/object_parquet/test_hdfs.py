@@ -140,6 +140,7 @@ def test_refusals_are_typed_and_hold_no_secret(user: str, faults: dict[str, Any]
         assert f"user.name={user}" not in str(caught.value)
 
 
+@pytest.mark.slow(10)
 def test_a_third_of_the_answers_fail(server: SandboxWebHdfs) -> None:
     place = ParquetInHdfs(server, max_attempts=12)
     plan = plan_of(slices=8)

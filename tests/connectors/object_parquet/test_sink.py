@@ -24,6 +24,7 @@ class TestParquetInAFolder(SinkSuite):
         return ParquetFolder(tmp_path / "lake")
 
 
+@pytest.mark.slow(0.4)  # each; 44 of them
 class TestParquetInHdfs(SinkSuite):
     @pytest.fixture(scope="class")
     @classmethod

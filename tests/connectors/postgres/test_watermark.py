@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -157,4 +158,4 @@ class Source(RuleBasedStateMachine):
 
 
 Source.TestCase.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
-TestNoRowIsPassedOver = Source.TestCase
+TestNoRowIsPassedOver = pytest.mark.slow(3)(Source.TestCase)

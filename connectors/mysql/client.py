@@ -192,7 +192,7 @@ def _keep_alive(connection: Connection[Any]) -> None:
                 sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
-class _Connection(Connection):  # type: ignore[type-arg]  # generic in its stubs only
+class _Connection(Connection):
     """As the driver's, but what checks no certificate does not read this machine's authorities.
 
     They are read for every connection otherwise, which is more CPU than all else that connecting takes: 70 ms.

@@ -75,3 +75,9 @@ def nucleus_copy(source_url: str, sink_url: str, *more: str, table: str = "publi
     return measured(
         [command, "copy", source_url, table, sink_url, *more], env={"NO_COLOR": "1", "PATH": os.environ["PATH"]}
     )
+
+
+def profiled_copy(source_url: str, sink_url: str, file: Path, table: str = "public.lineitem") -> Measured:
+    """The same, by a process that writes to the file where its CPU went."""
+    command = [sys.executable, "-m", "benchmarks.cpu_profile", str(file), "copy", source_url, table, sink_url]
+    return measured(command, env={"NO_COLOR": "1"})

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import lineitem, prefect_overhead, references
+from benchmarks import cpu_profile, lineitem, prefect_overhead, references
 from sandbox.postgres import SandboxPostgres
 
 if TYPE_CHECKING:
@@ -73,6 +73,17 @@ def full_loads(bench: Bench, rows: int) -> None:
     bench.case("nucleus copy, nothing changed", rows, lambda: bench.ours("source"))
     bench.case(f"{UPSERT}, unchanged", rows, lambda: references.work_table_upsert(pg, "source", "sink"))
     _ratio_to(bench, "nucleus copy, nothing changed", f"{UPSERT}, unchanged", "<= 0.6")
+
+
+def profiles(bench: Bench) -> list[Table]:
+    """Where the CPU of a first load and of an unchanged run goes; these runs are not among the cases."""
+    made, file = [], bench.folder / "profile.json"
+    bench.empty_sink(table=False)
+    for name in ("first load", "nothing changed"):
+        references.profiled_copy(bench.postgres.url("source"), bench.postgres.url("sink"), file)
+        made.append(cpu_profile.table_of(f"nucleus copy, {name}", json.loads(file.read_text())))
+        lineitem.settle(bench.postgres, "sink")
+    return made
 
 
 def against_dlt(bench: Bench, rows: int, python: Path) -> None:
@@ -197,11 +208,12 @@ def measure(scale: float, memory_scales: Sequence[float], *, dlt: bool, file: Pa
         rows = lineitem.load(postgres, "source", parquet)
         start_up(bench)
         full_loads(bench, rows)
+        tables = profiles(bench)
         if dlt and (python := dlt_environment(console)):
             against_dlt(bench, rows, python)
         incremental(bench, parquet)
         memory(bench, folder, memory_scales)
         bench.rows += prefect_overhead.rows(console)
-    console.print(printed(bench))
+    console.print(printed(bench), *tables)
     if file:
         file.write_text(json.dumps(bench.rows, indent=2) + "\n")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gc
 import os
+from functools import cache
 from itertools import count
 from typing import TYPE_CHECKING
 
+import botocore.session
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -33,6 +35,9 @@ __all__ = [
 # The database that servers of the tests begin with has Prefect's own block types (tests/prefect_template.py).
 os.environ.setdefault("PREFECT_API_BLOCKS_REGISTER_ON_START", "false")
 _numbers = count(1)
+
+# Every client of S3 reads the descriptions of the service anew, most of what a client costs; tests make hundreds.
+botocore.session.create_loader = cache(botocore.session.create_loader)
 
 # How long an example takes depends on what else the machine does: no test of ours asserts it.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])

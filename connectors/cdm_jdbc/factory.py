@@ -1,11 +1,15 @@
-"""What the registry loads for ``cdm.jdbc``."""
+"""What the registry loads for ``cdm.jdbc``; the driver is imported when a sink is made."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from connectors.cdm_jdbc.config import CdmJdbcConfig
 from connectors.cdm_jdbc.descriptor import DESCRIPTOR
-from connectors.cdm_jdbc.sink import CdmSink
 from contracts.errors import EndpointUnknownError
+
+if TYPE_CHECKING:
+    from connectors.cdm_jdbc.sink import CdmSink
 
 
 class CdmJdbcFactory:
@@ -24,6 +28,8 @@ class CdmJdbcFactory:
 
     def sink(self, config: CdmJdbcConfig) -> CdmSink:
         """A sink over the config."""
+        from connectors.cdm_jdbc.sink import CdmSink  # noqa: PLC0415 - 50 MB, for its users only
+
         return CdmSink(config)
 
 

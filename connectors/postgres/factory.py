@@ -1,11 +1,15 @@
-"""What the registry loads for ``jdbc.postgres``."""
+"""What the registry loads for ``jdbc.postgres``; the driver is imported when a source or a sink is made."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from connectors.postgres.config import PostgresConfig
 from connectors.postgres.descriptor import DESCRIPTOR
-from connectors.postgres.sink import PostgresSink
-from connectors.postgres.source import PostgresSource
+
+if TYPE_CHECKING:
+    from connectors.postgres.sink import PostgresSink
+    from connectors.postgres.source import PostgresSource
 
 
 class PostgresFactory:
@@ -20,10 +24,14 @@ class PostgresFactory:
 
     def source(self, config: PostgresConfig) -> PostgresSource:
         """A source over the config."""
+        from connectors.postgres.source import PostgresSource  # noqa: PLC0415 - 50 MB, for its users only
+
         return PostgresSource(config)
 
     def sink(self, config: PostgresConfig) -> PostgresSink:
         """A sink over the config."""
+        from connectors.postgres.sink import PostgresSink  # noqa: PLC0415 - as above
+
         return PostgresSink(config)
 
 

@@ -11,7 +11,9 @@ HEAVY = {"adbc_driver_manager", "adbc_driver_postgresql", "boto3", "httpx", "nan
 
 
 def loaded_by(*modules: str, then: str = "") -> set[str]:
-    program = f"import {', '.join(modules)}, sys; {then or 'pass'}; print(*{{name.split('.')[0] for name in sys.modules}})"
+    program = (
+        f"import {', '.join(modules)}, sys; {then or 'pass'}; print(*{{name.split('.')[0] for name in sys.modules}})"
+    )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return set(done.stdout.split())

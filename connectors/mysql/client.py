@@ -200,7 +200,10 @@ class _Connection(Connection):
 
     def _create_ssl_ctx(self, sslp: ssl.SSLContext | dict[str, Any]) -> ssl.SSLContext:
         """The context of a connection; the driver asks for one without options where TLS is welcome, not required."""
-        return sslp if isinstance(sslp, ssl.SSLContext) else _unchecked()
+        if not sslp:
+            return _unchecked()
+        made: ssl.SSLContext = super()._create_ssl_ctx(sslp)  # type: ignore[misc]  # the stubs leave it out
+        return made
 
 
 def _unchecked() -> ssl.SSLContext:

@@ -48,16 +48,16 @@ PARTS: dict[str, tuple[str, Callable[[argparse.Namespace], None]]] = {
         lambda _: dask_workers.measure(),
     ),
     "tracker": (
-        "issues of a site, 50 ms a request, beside what latency makes unavoidable",
-        lambda chosen: issue_tracker.measure(chosen.issues),
+        "issues of a site, beside what latency and CPU make unavoidable",
+        lambda chosen: issue_tracker.measure(chosen.issues, chosen.latencies),
     ),
     "wiki": (
-        "pages of a site, 50 ms a request, beside what latency makes unavoidable",
-        lambda chosen: wiki.measure(chosen.pages),
+        "pages of a site, beside what latency and CPU make unavoidable",
+        lambda chosen: wiki.measure(chosen.pages, chosen.latencies),
     ),
     "drives": (
-        "items of drives, 50 ms a request, beside what latency makes unavoidable",
-        lambda chosen: drives.measure(chosen.items),
+        "items of drives, beside what latency and CPU make unavoidable",
+        lambda chosen: drives.measure(chosen.items, chosen.latencies),
     ),
     "api": (
         "acceptance, start and statuses, beside Prefect's own API",
@@ -98,7 +98,13 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--issues", type=int, default=50_000, help="tracker: issues of the site")
     made.add_argument("--pages", type=int, default=20_000, help="wiki: pages of the site")
     made.add_argument("--items", type=int, default=100_000, help="drives: items of all drives together")
+    made.add_argument("--latencies", type=whole, default="50,250", help="tracker, wiki, drives: ms of each request")
     return made
+
+
+def whole(text: str) -> list[int]:
+    """``50,250`` as numbers."""
+    return [int(each) for each in text.split(",") if each]
 
 
 def scales(text: str) -> list[float]:

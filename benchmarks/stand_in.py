@@ -54,12 +54,19 @@ class StandInProcess(Startable, Generic[ServiceT]):
         return self
 
     def ask(self, look: Callable[[ServiceT], ResultT]) -> ResultT:
-        """What ``look`` gives of the service. It may change its data: answers before are forgotten.
+        """What ``look`` gives of the service, whose data it leaves as they are.
 
         Raises:
             RuntimeError: The process ended, or does not answer.
         """
-        self._pipe.send(look)
+        return self._asked(look, forget=False)
+
+    def change(self, look: Callable[[ServiceT], ResultT]) -> ResultT:
+        """As :meth:`ask`, for what changes the data: answers before it are forgotten."""
+        return self._asked(look, forget=True)
+
+    def _asked(self, look: Callable[[ServiceT], ResultT], *, forget: bool) -> ResultT:
+        self._pipe.send((look, forget))
         if not self._pipe.poll(_LONGEST_S):
             raise RuntimeError("the stand-in does not answer")
         found: ResultT = self._pipe.recv()
@@ -76,20 +83,21 @@ class StandInProcess(Startable, Generic[ServiceT]):
 
 
 class _Remembering:
-    """A service's answers to GET by target, until they are forgotten."""
+    """A service's answers to what only reads, until they are forgotten: GET, and searches that are sent by POST."""
 
     def __init__(self, service: Service) -> None:
         self._reply = service.reply
-        self._kept: dict[str, HttpReply] = {}
+        self._kept: dict[tuple[str, str, bytes], HttpReply] = {}
 
     def reply(self, request: IncomingRequest) -> HttpReply:
         """From memory when it was answered before."""
-        kept = self._kept.get(request.target)
+        asked = (request.method, request.target, request.content)
+        kept = self._kept.get(asked)
         if kept is not None:
             return kept
         made = self._reply(request)
-        if request.method == "GET" and made.status == 200:
-            self._kept[request.target] = made
+        if made.status == 200:
+            self._kept[asked] = made
         return made
 
     def forget(self) -> None:
@@ -102,8 +110,9 @@ def _serve(pipe: Connection, make: Callable[..., Service], arguments: tuple[Any,
     remembering = _Remembering(service)
     service.reply = remembering.reply  # type: ignore[method-assign]
     with service:
-        while (look := pipe.recv()) is not None:
-            if look not in {_is_ready, _use}:
+        while (asked := pipe.recv()) is not None:
+            look, forget = asked
+            if forget:
                 remembering.forget()
             pipe.send(look(service))
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from connectors.cdm_jdbc.config import CdmJdbcConfig
-    from connectors.postgres.client import Session
+    from connectors.postgres.session import Session
     from contracts.browsing import RowPage
     from contracts.mapping import CdmModel
     from contracts.plan import IngestionPlan

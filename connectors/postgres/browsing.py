@@ -15,7 +15,8 @@ from contracts.errors import FilterNotSupportedError, SinkNotProvisionedError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from connectors.postgres.client import PostgresClient, Session
+    from connectors.postgres.client import PostgresClient
+    from connectors.postgres.session import Session
     from connectors.postgres.target import TargetTable
     from contracts.browsing import RowPage
 

@@ -15,8 +15,8 @@ from contracts.catalog import CatalogSnapshot, ColumnDescriptor, DatasetDescript
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from connectors.postgres.client import Session
     from connectors.postgres.config import PostgresConfig
+    from connectors.postgres.session import Session
 
 _KINDS: dict[str, DatasetKind] = {
     "r": "table", "p": "partitioned_table", "v": "view", "m": "materialized_view", "f": "table",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from connectors.postgres.client import Session
+    from connectors.postgres.session import Session
     from connectors.postgres.target import TargetTable
     from contracts.model import Json
     from contracts.plan import IngestionPlan

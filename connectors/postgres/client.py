@@ -1,31 +1,26 @@
-"""Sessions with a PostgreSQL server: one place that connects, one set of session settings, errors translated.
-
-The driver runs in autocommit and transactions are plain ``BEGIN``/``COMMIT``: with the driver's own transactions a
-failed ``COPY`` leaves no way back to a savepoint.
-"""
+"""Sessions with a PostgreSQL server: one place that connects, one set of session settings, errors translated."""
 
 from __future__ import annotations
 
 import threading
-from contextlib import closing, contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-import adbc_driver_postgresql
-import polars as pl
 from adbc_driver_postgresql import dbapi
 
-from connectors.postgres.arrow_stream import StreamError, frames
+from connectors.postgres import copy_encoder
 from connectors.postgres.config import PostgresConfig, conninfo
 from connectors.postgres.driver import open_connection, require_sound
 from connectors.postgres.errors import Side, translate
+from connectors.postgres.session import Session, SqlSession
 from connectors.postgres.sql import ident, literal
-from contracts.errors import IngestionError, SinkUnreachableError, SourceUnreachableError
+from contracts.errors import SinkUnreachableError, SourceUnreachableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
-_USE_COPY = adbc_driver_postgresql.StatementOptions.USE_COPY.value
-_BATCH_BYTES = adbc_driver_postgresql.StatementOptions.BATCH_SIZE_HINT_BYTES.value
+SessionT = TypeVar("SessionT", bound=SqlSession)
 
 READER_MARK = ":nucleus-reader"
 """Ends the application name of sessions that only read, so that a watermark does not wait for them."""
@@ -51,85 +46,6 @@ WHERE name IN ('transaction_timeout', 'idle_session_timeout') AND setting <> '0'
 """
 
 
-class Session:
-    """One connection, used by one thread. Every failure is raised as an ``IngestionError``."""
-
-    def __init__(self, connection: dbapi.Connection, side: Side) -> None:
-        self._connection = connection
-        self._side = side
-
-    @contextmanager
-    def _cursor(self, doing: str) -> Iterator[dbapi.Cursor]:
-        try:
-            with closing(self._connection.cursor()) as cursor:
-                yield cursor
-        except (dbapi.Error, StreamError) as error:
-            raise translate(error, self._side, doing) from error
-
-    def execute(self, sql: str, doing: str = "running a statement") -> int:
-        """Run a statement; returns affected rows, -1 where the server does not say."""
-        with self._cursor(doing) as cursor:
-            cursor.execute(sql)
-            return int(cursor.rowcount)
-
-    def rows(self, sql: str, doing: str = "running a query") -> list[tuple[Any, ...]]:
-        """A small result as Python tuples; cast columns to text, bigint or boolean in the query."""
-        with self._cursor(doing) as cursor:
-            cursor.adbc_statement.set_options(**{_USE_COPY: "false"})
-            cursor.execute(sql)
-            return pl.DataFrame(cursor.fetch_arrow()).rows()
-
-    def value(self, sql: str, doing: str = "running a query") -> Any:
-        """First column of the first row, or None."""
-        rows = self.rows(sql, doing)
-        return rows[0][0] if rows else None
-
-    def stream(self, sql: str, batch_bytes: int, doing: str) -> Iterator[pl.DataFrame]:
-        """A result of any size in frames of about ``batch_bytes``; at least one frame, maybe without rows."""
-        with self._cursor(doing) as cursor:
-            cursor.adbc_statement.set_options(**{_BATCH_BYTES: str(batch_bytes)})
-            cursor.execute(sql)
-            yield from frames(cursor.fetch_arrow())
-
-    def copy_in(self, table: str, frame: pl.DataFrame, *, schema: str | None, doing: str) -> None:
-        """Binary ``COPY`` of the frame into a table; into a temporary one when ``schema`` is None."""
-        with self._cursor(doing) as cursor:
-            if schema is None:
-                cursor.adbc_ingest(table, frame, mode="append", temporary=True)
-            else:
-                cursor.adbc_ingest(table, frame, mode="append", db_schema_name=schema)
-
-    @contextmanager
-    def transaction(self, how: str = "") -> Iterator[None]:
-        """``BEGIN how`` … ``COMMIT``, or ``ROLLBACK`` when the block raises."""
-        self.execute(f"BEGIN {how}", "beginning a transaction")
-        try:
-            yield
-        except BaseException:
-            with suppress(Exception):
-                self.execute("ROLLBACK", "rolling back")
-            raise
-        self.execute("COMMIT", "committing")
-
-    def driver_version(self) -> str:
-        """Name and version of the driver, as it says them."""
-        said = self._connection.adbc_get_info()
-        return f"{said.get('driver_name', 'unknown')} {said.get('driver_version', '')}".strip()
-
-    def alive(self) -> bool:
-        """Whether the server still answers on this connection."""
-        try:
-            self.rows("SELECT true AS here", "asking whether the connection still stands")
-        except IngestionError:
-            return False
-        return True
-
-    def close(self) -> None:
-        """Close the connection; a broken one is simply let go."""
-        with suppress(Exception):
-            self._connection.close()
-
-
 class PostgresClient:
     """Makes and keeps sessions for one endpoint. Safe to use from several threads."""
 
@@ -142,42 +58,52 @@ class PostgresClient:
         require_sound()
         self.config = config
         self.side = side
-        self._idle: list[Session] = []
-        self._lock = threading.Lock()
+        self._sessions = _IdleSessions(self.connect)
+        self._writers = _IdleSessions(self._connect_writer)
 
     @contextmanager
     def session(self) -> Iterator[Session]:
         """A session from the idle ones or a new one; given back afterwards, thrown away after an error."""
-        session = self._idle_one() or self.connect()
-        try:
+        with self._lent(self._sessions) as session:
             yield session
-        except BaseException as error:
-            session.close()
-            if isinstance(error, SourceUnreachableError | SinkUnreachableError):
-                self.close()  # what broke this connection has most likely broken the idle ones too
-            raise
-        with self._lock:
-            self._idle.append(session)
 
-    def _idle_one(self) -> Session | None:
-        # An idle connection can break; checking it costs one round trip and spares a run its first failure.
-        while True:
-            with self._lock:
-                if not self._idle:
-                    return None
-                session = self._idle.pop()
-            if session.alive():
-                return session
-            session.close()
+    def writing(self, rows: int) -> AbstractContextManager[SqlSession]:
+        """As :meth:`session`, for a transaction that brings so many rows in; it has the cheapest encoder there is.
+
+        Raises:
+            ConfigInvalidError: The encoder that an operator names is none.
+            DependencyMissingError: It is not installed.
+        """
+        if copy_encoder.is_used(rows):
+            return self._lent(self._writers)
+        return self.session()
+
+    @contextmanager
+    def _lent(self, idle: _IdleSessions[SessionT]) -> Iterator[SessionT]:
+        try:
+            with idle.session() as session:
+                yield session
+        except (SourceUnreachableError, SinkUnreachableError):
+            self.close()  # what broke this connection has most likely broken the idle ones too
+            raise
 
     def connect(self) -> Session:
         """A new session with our settings, outside the idle ones; the caller closes it."""
-        where = f"connecting to {self.config.host}:{self.config.port}/{self.config.database}"
         try:
             connection = open_connection(conninfo(self.config))
         except dbapi.Error as error:
-            raise translate(error, self.side, where) from error
-        session = Session(connection, self.side)
+            raise translate(error, self.side, self._connecting()) from error
+        return self._prepared(Session(connection, self.side))
+
+    def _connect_writer(self) -> SqlSession:
+        from connectors.postgres.pgpq_session import PgpqSession  # noqa: PLC0415 - of an extra
+
+        return self._prepared(PgpqSession.open(conninfo(self.config), self.side, self._connecting()))
+
+    def _connecting(self) -> str:
+        return f"connecting to {self.config.host}:{self.config.port}/{self.config.database}"
+
+    def _prepared(self, session: SessionT) -> SessionT:
         try:
             self._prepare(session)
         except BaseException:
@@ -185,7 +111,7 @@ class PostgresClient:
             raise
         return session
 
-    def _prepare(self, session: Session) -> None:
+    def _prepare(self, session: SqlSession) -> None:
         settings = dict(_SETTINGS)
         settings["statement_timeout"] = str(int(self.config.statement_timeout_s * 1000))
         settings["row_security"] = "on" if self.config.allow_row_security or self.side == "sink" else "off"
@@ -202,6 +128,43 @@ class PostgresClient:
 
     def close(self) -> None:
         """Close idle sessions."""
+        self._sessions.close()
+        self._writers.close()
+
+
+class _IdleSessions(Generic[SessionT]):
+    """Sessions of one kind that nobody uses."""
+
+    def __init__(self, connect: Callable[[], SessionT]) -> None:
+        self._connect = connect
+        self._idle: list[SessionT] = []
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def session(self) -> Iterator[SessionT]:
+        """One of them, or a new one; it comes back unless the block raises."""
+        session = self._idle_one() or self._connect()
+        try:
+            yield session
+        except BaseException:
+            session.close()
+            raise
+        with self._lock:
+            self._idle.append(session)
+
+    def _idle_one(self) -> SessionT | None:
+        # An idle connection can break; checking it costs one round trip and spares a run its first failure.
+        while True:
+            with self._lock:
+                if not self._idle:
+                    return None
+                session = self._idle.pop()
+            if session.alive():
+                return session
+            session.close()
+
+    def close(self) -> None:
+        """Close them."""
         with self._lock:
             idle, self._idle = self._idle, []
         for session in idle:

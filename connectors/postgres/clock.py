@@ -19,7 +19,7 @@ from connectors.sql.settled import Watermark
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from connectors.postgres.client import Session
+    from connectors.postgres.session import Session
     from contracts.unit import EndpointUnitDescriptor
 
 

@@ -15,7 +15,7 @@ from contracts.endpoint import ContentHash
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from connectors.postgres.client import Session
+    from connectors.postgres.session import Session
 
 
 def content_hash(

@@ -16,7 +16,8 @@ from contracts.errors import IngestionError, SinkLockedError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from connectors.postgres.client import PostgresClient, Session
+    from connectors.postgres.client import PostgresClient
+    from connectors.postgres.session import Session
 
 ResultT = TypeVar("ResultT")
 

@@ -14,7 +14,7 @@ from connectors.sql.checks import is_declared, not_a_key
 from connectors.sql.predicates import where
 
 if TYPE_CHECKING:
-    from connectors.postgres.client import Session
+    from connectors.postgres.session import Session
     from contracts.catalog import DatasetDescriptor
     from contracts.unit import EndpointUnitDescriptor, UnitPolicy
 

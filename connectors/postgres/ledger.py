@@ -17,7 +17,7 @@ from contracts.plan import IngestionPlan
 from contracts.receipts import FrozenRun, RunHandle, RunRef, UpsertReceipt
 
 if TYPE_CHECKING:
-    from connectors.postgres.client import Session
+    from connectors.postgres.session import SqlSession
     from contracts.model import Json
 
 
@@ -30,11 +30,11 @@ class Ledger:
         self._receipts = qualified(schema, "receipts")
         self._targets = qualified(schema, "targets")
 
-    def exists(self, session: Session) -> bool:
+    def exists(self, session: SqlSession) -> bool:
         """Whether the tables are there; the one that was added last tells."""
         return bool(session.value(f"SELECT to_regclass({literal(self._targets)}) IS NOT NULL AS there"))
 
-    def create(self, session: Session) -> None:
+    def create(self, session: SqlSession) -> None:
         """Make schema and tables where they are missing; no other change is made meanwhile."""
         there = session.value(f"SELECT to_regnamespace({literal(ident(self._schema))}) IS NOT NULL AS there")
         for statement in self._ddl()[1 if there else 0 :]:
@@ -66,7 +66,7 @@ class Ledger:
             f"COMMENT ON TABLE {self._receipts} IS 'Nucleus ingestion: one row per slice, committed with its rows'",
         ]
 
-    def last_run(self, session: Session, ref: RunRef) -> FrozenRun | None:
+    def last_run(self, session: SqlSession, ref: RunRef) -> FrozenRun | None:
         """The run that holds the epoch, finished or not."""
         rows = session.rows(
             "SELECT run_id, epoch, plan, started_at::text AS s, finished_at::text AS f, target_was_empty, checkpoint "
@@ -87,7 +87,7 @@ class Ledger:
             checkpoint=json.loads(checkpoint) if checkpoint else None,
         )
 
-    def begin(self, session: Session, ref: RunRef, run_id: str, plan: IngestionPlan, *, empty: bool) -> RunHandle:
+    def begin(self, session: SqlSession, ref: RunRef, run_id: str, plan: IngestionPlan, *, empty: bool) -> RunHandle:
         """Take the next epoch; another run id begins again, the same one resumes. Waits for running slices."""
         values = ", ".join(literal(text) for text in (ref.endpoint_id, ref.unit_id, ref.sink_id))
         frozen = literal(plan.model_dump_json())
@@ -109,7 +109,7 @@ class Ledger:
         )
         return RunHandle(ref=ref, run_id=run_id, epoch=epoch, target_was_empty=was_empty, target_is_empty=empty)
 
-    def receipts(self, session: Session, run: RunHandle) -> dict[str, UpsertReceipt]:
+    def receipts(self, session: SqlSession, run: RunHandle) -> dict[str, UpsertReceipt]:
         """All receipts of the run by slice key."""
         rows = session.rows(
             f"SELECT slice_key, receipt FROM {self._receipts} "
@@ -118,7 +118,7 @@ class Ledger:
         )
         return {key: UpsertReceipt.model_validate_json(text) for key, text in rows}
 
-    def receipt(self, session: Session, run: RunHandle, slice_key: str) -> UpsertReceipt | None:
+    def receipt(self, session: SqlSession, run: RunHandle, slice_key: str) -> UpsertReceipt | None:
         """The receipt of one slice, or None; no other run writes the slice until the caller's transaction ends.
 
         A commit whose answer was lost may still be under way: its outcome is waited for, or a retry would write twice.
@@ -134,7 +134,7 @@ class Ledger:
         )
         return UpsertReceipt.model_validate_json(text) if text else None
 
-    def file(self, session: Session, run: RunHandle, receipt: UpsertReceipt) -> None:
+    def file(self, session: SqlSession, run: RunHandle, receipt: UpsertReceipt) -> None:
         """Write a receipt and check the fence, as the last acts of a slice's transaction.
 
         The row lock makes a newer run wait for this commit, so that the receipts it reads are complete.
@@ -155,7 +155,7 @@ class Ledger:
         )
         self.check_fence(session, run, lock=True)
 
-    def check_fence(self, session: Session, run: RunHandle, *, lock: bool = False) -> None:
+    def check_fence(self, session: SqlSession, run: RunHandle, *, lock: bool = False) -> None:
         """Raise when the run does not hold the epoch any more."""
         epoch = session.value(
             f"SELECT epoch FROM {self._runs} WHERE {_where(run.ref)}{' FOR SHARE' if lock else ''}",
@@ -169,7 +169,7 @@ class Ledger:
                 newer_epoch=epoch,
             )
 
-    def finish(self, session: Session, run: RunHandle, checkpoint: Json | None) -> None:
+    def finish(self, session: SqlSession, run: RunHandle, checkpoint: Json | None) -> None:
         """Note the end of the run and its checkpoint, under the fence."""
         with session.transaction():
             self.check_fence(session, run, lock=True)

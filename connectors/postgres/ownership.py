@@ -13,7 +13,7 @@ from connectors.postgres.sql import literal, qualified
 from contracts.errors import SinkOwnerError
 
 if TYPE_CHECKING:
-    from connectors.postgres.client import Session
+    from connectors.postgres.session import SqlSession
     from connectors.postgres.target import TargetTable
     from contracts.plan import IngestionPlan
 
@@ -46,7 +46,7 @@ class TargetOwners:
         self._runs = qualified(state_schema, "runs")
         self._target_schema = target_schema
 
-    def claim(self, session: Session, target: TargetTable, plan: IngestionPlan, *, exists: bool) -> None:
+    def claim(self, session: SqlSession, target: TargetTable, plan: IngestionPlan, *, exists: bool) -> None:
         """Make the plan's unit the owner of a table that is free: new, or empty with no run under way into it.
 
         The caller holds the lock of provisioning, so that one of two units that want a new table gets it.
@@ -65,7 +65,7 @@ class TargetOwners:
                 raise refusal(target, mine, owner)
         self.record(session, target, mine)
 
-    def record(self, session: Session, target: TargetTable, owner: TargetOwner) -> None:
+    def record(self, session: SqlSession, target: TargetTable, owner: TargetOwner) -> None:
         """Note the owner, in the place of any other; slices that are being committed by that one are waited for."""
         values = ", ".join(literal(text) for text in (target.schema, target.name, *owner))
         session.execute(
@@ -75,7 +75,7 @@ class TargetOwners:
             f"recording the owner of {target.table}",
         )
 
-    def require(self, session: Session, target: TargetTable, plan: IngestionPlan) -> None:
+    def require(self, session: SqlSession, target: TargetTable, plan: IngestionPlan) -> None:
         """Check that the plan's unit owns the table, and keep it so until the caller's transaction ends.
 
         Raises:
@@ -85,7 +85,7 @@ class TargetOwners:
         if owner != mine:
             raise refusal(target, mine, owner)
 
-    def owner(self, session: Session, target: TargetTable, *, lock: str = "") -> TargetOwner | None:
+    def owner(self, session: SqlSession, target: TargetTable, *, lock: str = "") -> TargetOwner | None:
         """The owner on record; ``lock`` is a locking clause."""
         rows = session.rows(
             f"SELECT endpoint_id, unit_id FROM {self._targets} WHERE target_schema = {literal(target.schema)} "
@@ -94,7 +94,7 @@ class TargetOwners:
         )
         return TargetOwner(*rows[0]) if rows else None
 
-    def _is_held(self, session: Session, target: TargetTable, owner: TargetOwner | None) -> bool:
+    def _is_held(self, session: SqlSession, target: TargetTable, owner: TargetOwner | None) -> bool:
         """True for a table with rows, or one that its owner's unfinished run may be about to fill."""
         unfinished = "false"
         if owner is not None:
@@ -108,7 +108,7 @@ class TargetOwners:
         return bool(is_filled)
 
     def _owner_of_earlier_versions(
-        self, session: Session, target: TargetTable, mine: TargetOwner
+        self, session: SqlSession, target: TargetTable, mine: TargetOwner
     ) -> TargetOwner | None:
         """The unit of the latest run into the table, as the frozen plans say.
 

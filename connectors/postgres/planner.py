@@ -26,7 +26,7 @@ from contracts.plan import IngestionPlan
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from connectors.postgres.client import Session
+    from connectors.postgres.session import Session
     from contracts.endpoint import PlanRequest
     from contracts.model import Json
     from contracts.unit import EndpointUnitDescriptor, IngestionMode, UnitPolicy

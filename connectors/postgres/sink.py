@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, ClassVar
 
 from connectors.postgres import browsing, census, reading
-from connectors.postgres.client import PostgresClient, Session
+from connectors.postgres.client import PostgresClient
 from connectors.postgres.content import content_hash
 from connectors.postgres.ddl import change
 from connectors.postgres.descriptor import DESCRIPTOR
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from connectors.postgres.config import PostgresConfig
+    from connectors.postgres.session import Session, SqlSession
     from contracts.browsing import RowPage
     from contracts.lineage import DatasetName
     from contracts.model import Json
@@ -141,7 +142,7 @@ class TableSink:
         """One slice, one transaction: rows, receipt, fence."""
         started = time.monotonic()
         target = self._target(plan)
-        with self._client.session() as session, session.transaction():
+        with self._client.writing(reader.manifest.rows) as session, session.transaction():
             if done := self._ledger.receipt(session, run, piece.key):
                 return done
             self._ledger.check_fence(session, run)
@@ -233,7 +234,7 @@ class TableSink:
         """The table of a plan's rows."""
         raise NotImplementedError
 
-    def _require_own(self, session: Session, target: TargetTable, plan: IngestionPlan) -> None:
+    def _require_own(self, session: SqlSession, target: TargetTable, plan: IngestionPlan) -> None:
         """Raise when the plan's unit may not write to the table; here rows have owners, and tables have none."""
 
 
@@ -295,7 +296,7 @@ class PostgresSink(TableSink):
     def _target(self, plan: IngestionPlan) -> TargetTable:
         return target_of(plan, self._config)
 
-    def _require_own(self, session: Session, target: TargetTable, plan: IngestionPlan) -> None:
+    def _require_own(self, session: SqlSession, target: TargetTable, plan: IngestionPlan) -> None:
         self._owners.require(session, target, plan)
 
 
@@ -323,7 +324,7 @@ def _missing_schema(session: Session, target: TargetTable) -> list[str]:
     return [] if there else [f"CREATE SCHEMA {ident(target.schema)}"]
 
 
-def _provisioned(session: Session, target: TargetTable) -> ExistingTable:
+def _provisioned(session: SqlSession, target: TargetTable) -> ExistingTable:
     table = existing_table(session, target)
     lacking = [name for name in target.columns if name not in table.types]
     if not table.exists or lacking:

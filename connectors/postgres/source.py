@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import polars as pl
 
 from connectors.postgres import catalog, reading, types
-from connectors.postgres.client import PostgresClient, Session
+from connectors.postgres.client import PostgresClient
 from connectors.postgres.content import content_hash
 from connectors.postgres.descriptor import DESCRIPTOR
 from connectors.postgres.filtered import left_keys
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from connectors.postgres.config import PostgresConfig
+    from connectors.postgres.session import Session
     from connectors.sql.settled import CursorObservation
     from contracts.catalog import CatalogSnapshot, DatasetDescriptor
     from contracts.lineage import DatasetName

@@ -16,7 +16,7 @@ from connectors.sql.ranges import Sample
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from connectors.postgres.client import Session
+    from connectors.postgres.session import Session
     from contracts.unit import EndpointUnitDescriptor
 
 PAGE_BYTES = 8192

@@ -14,8 +14,8 @@ from contracts.mapping import DATASET, IDENTITY, OWNER
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from connectors.postgres.client import Session
     from connectors.postgres.config import PostgresConfig
+    from connectors.postgres.session import Session, SqlSession
     from contracts.catalog import TypeDefinition
     from contracts.plan import IngestionPlan
 
@@ -136,7 +136,7 @@ class ExistingTable:
         return bool(self.types)
 
 
-def existing_table(session: Session, target: TargetTable) -> ExistingTable:
+def existing_table(session: SqlSession, target: TargetTable) -> ExistingTable:
     """Look at the table; takes no lock on it."""
     rows = session.rows(
         "SELECT a.attname::text AS name, format_type(a.atttypid, a.atttypmod) AS declared, "
@@ -154,7 +154,7 @@ def existing_table(session: Session, target: TargetTable) -> ExistingTable:
     )
 
 
-def has_unique_key(session: Session, target: TargetTable) -> bool:
+def has_unique_key(session: SqlSession, target: TargetTable) -> bool:
     """True when a unique index covers exactly the key's columns, none of which may be NULL: ON CONFLICT can use it."""
     wanted = ", ".join(literal(name) for name in sorted(target.key))
     covered = session.value(

@@ -24,7 +24,7 @@ from contracts.errors import IngestionError, SinkOwnerError, SinkValueError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from connectors.postgres.client import Session
+    from connectors.postgres.session import SqlSession
     from connectors.postgres.target import ExistingTable, TargetTable
     from contracts.staging import RecordReader
     from contracts.unit import GonePolicy
@@ -38,7 +38,7 @@ class SliceUpsert:
 
     def __init__(
         self,
-        session: Session,
+        session: SqlSession,
         target: TargetTable,
         table: ExistingTable,
         cursor: Sequence[str],

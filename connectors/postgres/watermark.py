@@ -25,7 +25,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Self
 
-from connectors.postgres.client import READER_MARK, Session
+from connectors.postgres.client import READER_MARK
 from connectors.postgres.sql import ident, literal, qualified
 from connectors.postgres.types import has_infinity
 from connectors.sql.predicates import where
@@ -34,6 +34,7 @@ from connectors.sql.settled import PREPARED, CursorObservation
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from connectors.postgres.session import Session
     from contracts.unit import EndpointUnitDescriptor
 
 BEGINNING_S = 0.02

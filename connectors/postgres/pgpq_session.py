@@ -21,8 +21,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Self
 
+    import pyarrow
+
 _ROWS_AT_ONCE = 16_384
 """What is encoded at once, so that a frame's bytes are not all in memory beside it."""
+
+
+def _arrow(frame: pl.DataFrame) -> pyarrow.Table:
+    """The frame as pgpq takes it: strings as polars has them, binary as it was before views."""
+    level = pl.CompatLevel.oldest() if pl.Binary in frame.dtypes else pl.CompatLevel.newest()
+    # There is no integer of one byte in PostgreSQL.
+    return frame.cast({pl.Int8: pl.Int16, pl.UInt8: pl.Int16}).to_arrow(compat_level=level)
 
 
 class PgpqSession(SqlSession):
@@ -66,8 +75,7 @@ class PgpqSession(SqlSession):
         Raises:
             SinkWriteFailedError: The server took another number of rows than the frame has.
         """
-        # There is no integer of one byte in PostgreSQL.
-        arrow = frame.cast({pl.Int8: pl.Int16, pl.UInt8: pl.Int16}).to_arrow(compat_level=pl.CompatLevel.newest())
+        arrow = _arrow(frame)
         encoder = pgpq.ArrowToPostgresBinaryEncoder(arrow.schema)
         columns = ", ".join(ident(name) for name in frame.columns)
         sql = f"COPY {qualified(schema or 'pg_temp', table)} ({columns}) FROM STDIN WITH (FORMAT binary)"

@@ -197,8 +197,11 @@ class ColumnWrite:
 def column_write(name: str, dtype: pl.DataType, target_type: str) -> ColumnWrite:
     """The way from a staged dtype to a declared type."""
     base = base_type(target_type)
-    if base == "numeric" and dtype.base_type() == pl.Decimal:
-        return ColumnWrite(name, pl.col(name), target_type, None)
+    if base == "numeric" and isinstance(dtype, pl.Decimal):
+        if modifiers(target_type):
+            return ColumnWrite(name, pl.col(name), target_type, None)
+        # The driver leaves trailing zeros out (1.10 arrives as 1.1): a column that has a scale brings them back.
+        return ColumnWrite(name, pl.col(name), f"numeric({dtype.precision},{dtype.scale})", f"{ident(name)}::numeric")
     if dtype == pl.String and base in (*_STRINGS, "jsonb", "uuid"):
         return ColumnWrite(name, _text_encoded(name, base), target_type, None)
     if _DTYPES.get(base) == dtype:

@@ -35,7 +35,7 @@ from tests.exactness.worker import fuse_upserts
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from connectors.postgres.client import Session
+    from connectors.postgres.session import Session
     from tests.exactness.executors import ExecutorName
 
 _SLOW_COMMIT = """

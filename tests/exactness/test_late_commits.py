@@ -30,7 +30,8 @@ from tests.exactness.proof.planted import naive_watermark
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from connectors.postgres.client import PostgresClient, Session
+    from connectors.postgres.client import PostgresClient
+    from connectors.postgres.session import Session
     from tests.exactness.executors import ExecutorName
 
 ROUNDS: dict[ExecutorName, int] = {"threads": 255 if PROVE else 40, "prefect": 255 if PROVE else 10}

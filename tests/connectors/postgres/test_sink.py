@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pytest
 
-from connectors.postgres.client import Session
 from connectors.postgres.config import PostgresConfig
+from connectors.postgres.session import Session
 from connectors.postgres.sink import PostgresSink
 from connectors.postgres.sql import ident, qualified
 from contracts import errors

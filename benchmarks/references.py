@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.lineitem import KEY
 from benchmarks.measure import Measured, measured
+from connectors.postgres.copy_encoder import DRIVER, ENCODER
 
 if TYPE_CHECKING:
     from sandbox.postgres import SandboxPostgres
@@ -69,15 +70,17 @@ def dlt_copy(
     return measured([str(python), str(script), source_url, sink_url, *more], env=env, most_s=most_s)
 
 
-def nucleus_copy(source_url: str, sink_url: str, *more: str, table: str = "public.lineitem") -> Measured:
-    """Our one-liner, as a user types it."""
+def nucleus_copy(
+    source_url: str, sink_url: str, *more: str, table: str = "public.lineitem", encoder: str = DRIVER
+) -> Measured:
+    """Our one-liner, as a user types it; by the encoder that everybody has, or the other one."""
     command = str(Path(sys.executable).parent / "nucleus")
-    return measured(
-        [command, "copy", source_url, table, sink_url, *more], env={"NO_COLOR": "1", "PATH": os.environ["PATH"]}
-    )
+    env = {"NO_COLOR": "1", "PATH": os.environ["PATH"], ENCODER: encoder}
+    return measured([command, "copy", source_url, table, sink_url, *more], env=env)
 
 
-def profiled_copy(source_url: str, sink_url: str, file: Path) -> Measured:
+def profiled_copy(source_url: str, sink_url: str, file: Path, encoder: str = DRIVER) -> Measured:
     """A copy of lineitem by a process that writes to the file where its CPU went."""
     words = ("copy", source_url, "public.lineitem", sink_url)
-    return measured([sys.executable, "-m", "benchmarks.cpu_profile", str(file), *words], env={"NO_COLOR": "1"})
+    env = {"NO_COLOR": "1", ENCODER: encoder}
+    return measured([sys.executable, "-m", "benchmarks.cpu_profile", str(file), *words], env=env)

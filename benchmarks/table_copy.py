@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import cpu_profile, lineitem, prefect_overhead, references
+from connectors.postgres.copy_encoder import DRIVER, PGPQ
 from sandbox.postgres import SandboxPostgres
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 SETTINGS = {"shared_buffers": "1GB", "max_wal_size": "8GB", "maintenance_work_mem": "256MB"}
+ENCODERS = {"": DRIVER, " by pgpq": PGPQ}
+"""What stands in a case's name, and what encodes the rows."""
 PIPE, UPSERT = "psql: COPY piped to COPY, keyed table", "psql: COPY to work table, ON CONFLICT"
 
 
@@ -57,32 +60,37 @@ class Bench:
             self.postgres.psql(lineitem.CREATE.format(extra=""), database="sink")
         lineitem.settle(self.postgres, "sink")
 
-    def ours(self, source: str, *more: str, table: str = "public.lineitem") -> Measured:
+    def ours(self, source: str, *more: str, table: str = "public.lineitem", encoder: str = DRIVER) -> Measured:
         """One ``nucleus copy``."""
-        return references.nucleus_copy(self.postgres.url(source), self.postgres.url("sink"), *more, table=table)
+        sink = self.postgres.url("sink")
+        return references.nucleus_copy(self.postgres.url(source), sink, *more, table=table, encoder=encoder)
 
 
 def full_loads(bench: Bench, rows: int) -> None:
-    """First load and unchanged second run, references first, ours right after."""
+    """First load and unchanged second run by either encoder, references first, ours right after."""
     pg = bench.postgres
     bench.empty_sink(table=True)
     bench.case(PIPE, rows, lambda: references.copy_pipe(pg, "source", "sink"))
-    bench.empty_sink(table=False)
-    bench.case("nucleus copy, first load", rows, lambda: bench.ours("source"), PIPE, "<= 1.5")
-    lineitem.settle(pg, "sink")
-    bench.case("nucleus copy, nothing changed", rows, lambda: bench.ours("source"))
+    for words, encoder in ENCODERS.items():
+        first, again = (f"nucleus copy{words}, {what}" for what in ("first load", "nothing changed"))
+        bench.empty_sink(table=False)
+        bench.case(first, rows, lambda encoder=encoder: bench.ours("source", encoder=encoder), PIPE, "<= 1.5")  # type: ignore[misc]
+        lineitem.settle(pg, "sink")
+        bench.case(again, rows, lambda encoder=encoder: bench.ours("source", encoder=encoder))  # type: ignore[misc]
     bench.case(f"{UPSERT}, unchanged", rows, lambda: references.work_table_upsert(pg, "source", "sink"))
-    _ratio_to(bench, "nucleus copy, nothing changed", f"{UPSERT}, unchanged", "<= 0.6")
+    for words in ENCODERS:
+        _ratio_to(bench, f"nucleus copy{words}, nothing changed", f"{UPSERT}, unchanged", "<= 0.6")
 
 
 def profiles(bench: Bench) -> list[Table]:
     """Where the CPU of a first load and of an unchanged run goes; these runs are not among the cases."""
     made, file = [], bench.folder / "profile.json"
-    bench.empty_sink(table=False)
-    for name in ("first load", "nothing changed"):
-        references.profiled_copy(bench.postgres.url("source"), bench.postgres.url("sink"), file)
-        made.append(cpu_profile.table_of(f"nucleus copy, {name}", json.loads(file.read_text())))
-        lineitem.settle(bench.postgres, "sink")
+    for words, encoder in ENCODERS.items():
+        bench.empty_sink(table=False)
+        for name in ("first load", "nothing changed"):
+            references.profiled_copy(bench.postgres.url("source"), bench.postgres.url("sink"), file, encoder)
+            made.append(cpu_profile.table_of(f"nucleus copy{words}, {name}", json.loads(file.read_text())))
+            lineitem.settle(bench.postgres, "sink")
     return made
 
 

@@ -14,7 +14,7 @@ def doctor(
     *,
     as_json: JsonFlag = False,
 ) -> None:
-    """Tell which driver library is in use and how fast it encodes and decodes rows."""
+    """Tell which driver library and which encoder are in use, and what reading and writing rows costs."""
     from cli.arguments.urls import endpoint_of
     from cli.terminal.interrupts import interruptible
     from contracts.errors import EndpointUnknownError
@@ -29,7 +29,7 @@ def doctor(
 
 def _words(report: dict[str, Any]) -> str:
     origin = "named by an operator" if report["is_named"] else "of the installed package"
-    lines = [f"{report['version']}, {origin}: {report['library']}"]
+    lines = [f"{report['version']}, {origin}: {report['library']}", f"  rows are encoded by: {report['encoder']}"]
     for name in ("read", "write"):
         spent, moved = report[name], f"{report['rows']:,} rows of {report['columns']} columns"
         lines.append(f"  {name:5} {moved}: {spent['cpu_seconds']:.3f} s of CPU, {spent['seconds']:.3f} s")

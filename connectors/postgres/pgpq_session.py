@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Self
 
-    import pyarrow
+    import pyarrow as pa
 
 _ROWS_AT_ONCE = 16_384
 """What is encoded at once, so that a frame's bytes are not all in memory beside it."""
 
 
-def _arrow(frame: pl.DataFrame) -> pyarrow.Table:
+def _arrow(frame: pl.DataFrame) -> pa.Table:
     """The frame as pgpq takes it: strings as polars has them, binary as it was before views."""
     level = pl.CompatLevel.oldest() if pl.Binary in frame.dtypes else pl.CompatLevel.newest()
     # There is no integer of one byte in PostgreSQL.

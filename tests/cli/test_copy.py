@@ -121,8 +121,10 @@ def test_the_tables_beside_it_are_not_listed(source, sink, numbers, monkeypatch)
 
 
 def test_the_doctor_says_which_driver_moves_the_rows(sink, monkeypatch, tmp_path):
+    monkeypatch.delenv("NUCLEUS_POSTGRES_COPY", raising=False)
     report = succeeds("doctor", sink.url)["driver"]
     assert report["is_named"] is False
+    assert report["encoder"] == "pgpq"
     assert report["library"].endswith(".so")
     assert "postgresql" in report["version"].lower()
     assert report["read"]["cpu_seconds"] > 0
@@ -133,7 +135,7 @@ def test_the_doctor_says_which_driver_moves_the_rows(sink, monkeypatch, tmp_path
     named.symlink_to(report["library"])
     monkeypatch.setenv("NUCLEUS_POSTGRES_DRIVER", str(named))
     again = succeeds("doctor", sink.url)["driver"]
-    assert (again["is_named"], again["library"]) == (True, str(named))
+    assert (again["is_named"], again["library"], again["encoder"]) == (True, str(named), "driver")
     monkeypatch.setenv("NUCLEUS_POSTGRES_DRIVER", str(tmp_path / "nothing.so"))
     assert "nothing.so" in fails("E_DEPENDENCY_MISSING", "doctor", sink.url)["message"]
     monkeypatch.delenv("NUCLEUS_POSTGRES_DRIVER")

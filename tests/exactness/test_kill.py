@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from connectors.postgres.copy_encoder import ENCODER, PGPQ
 from contracts.unit import UnitPolicy
 from tests.exactness.chain import Chain
 from tests.exactness.executors import PROVE, short_on_threads
@@ -108,6 +109,17 @@ def test_killed_at_random_moments(postgres: SandboxPostgres, executor: ExecutorN
             chain.finish()
 
     _side_by_side(walk)
+
+
+@pytest.mark.timeout(240)
+def test_killed_while_pgpq_writes(postgres: SandboxPostgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other encoder has a connection of its own: its rows, too, are there with their receipt or not at all."""
+    monkeypatch.setenv(ENCODER, PGPQ)
+    for chain in _chain(postgres, "threads", tmp_path, "full", WITH_CURSOR, seed=600):
+        for boundary in ("within-upsert", "receipt-filed", "within-upsert:2", "receipt-committed:2"):
+            chain.kill_at(boundary)
+            chain.disturb()
+        chain.finish()
 
 
 @short_on_threads

@@ -12,6 +12,7 @@ from connectors.onedrive.drives import find_drives
 from connectors.onedrive.errors import UNSEEN, typed_errors
 from connectors.onedrive.feed import DriveReading, batches, read_changes, read_everything
 from connectors.onedrive.folders import FolderTree
+from connectors.onedrive.memory import give_back
 from connectors.onedrive.progress import PROGRESS_KEY, DriveCheckpoint, DriveProgress
 from connectors.onedrive.rows import drive_row, frame_of, item_row, permission_row, version_row
 from connectors.onedrive.scope import is_inside, scope_of
@@ -95,6 +96,7 @@ class DriveSliceReader:
         for frame in item_frames(self._drive, reading, tree, self._roots, wanted):
             rows += frame.height
             yield frame
+        give_back()
         if not rows:
             yield frame_of("item", [])
         if wanted is not None:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-_ROWS_AT_ONCE = 16_384
-"""What is encoded at once, so that a frame's bytes are not all in memory beside it."""
+_BYTES_AT_ONCE = 2 * 1024 * 1024
+"""What is encoded at once, so that a frame's bytes are not all in memory beside it, nor in libpq's buffer."""
 
 
 def _arrow(frame: pl.DataFrame) -> pa.Table:
@@ -32,6 +32,10 @@ def _arrow(frame: pl.DataFrame) -> pa.Table:
     level = pl.CompatLevel.oldest() if pl.Binary in frame.dtypes else pl.CompatLevel.newest()
     # There is no integer of one byte in PostgreSQL.
     return frame.cast({pl.Int8: pl.Int16, pl.UInt8: pl.Int16}).to_arrow(compat_level=level)
+
+
+def _rows_at_once(frame: pl.DataFrame) -> int:
+    return max(1, _BYTES_AT_ONCE * frame.height // max(1, int(frame.estimated_size())))
 
 
 class PgpqSession(SqlSession):
@@ -82,7 +86,7 @@ class PgpqSession(SqlSession):
         with self._cursor(doing) as cursor:
             with cursor.copy(sql.encode()) as copy:
                 copy.write(encoder.write_header())
-                for batch in arrow.to_batches(max_chunksize=_ROWS_AT_ONCE):
+                for batch in arrow.to_batches(max_chunksize=_rows_at_once(frame)):
                     copy.write(encoder.write_batch(batch))
                 copy.write(encoder.finish())
             taken = cursor.rowcount

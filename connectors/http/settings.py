@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from functools import cache
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +20,14 @@ def _checked_url(value: str) -> str:
 
 Url = Annotated[str, AfterValidator(_checked_url), Field(json_schema_extra=DESTINATION)]
 """Where a service is; without a slash at its end. Changing it requires the secrets again."""
+
+
+@cache
+def _usual_authorities() -> ssl.SSLContext:
+    """Those that httpx trusts; reading them takes 20 ms of CPU, and connections may share them."""
+    import httpx  # noqa: PLC0415 - a form or a list of templates makes no requests
+
+    return httpx.create_ssl_context(trust_env=False)
 
 
 class HttpSettings(BaseModel):
@@ -47,9 +56,11 @@ class HttpSettings(BaseModel):
 
     @property
     def tls(self) -> ssl.SSLContext | bool:
-        """What httpx takes as ``verify``."""
-        if not self.verify_tls or self.ca_file is None:
-            return self.verify_tls
+        """What httpx takes as ``verify``; the usual authorities are read once a process."""
+        if not self.verify_tls:
+            return False
+        if self.ca_file is None:
+            return _usual_authorities()
         context = ssl.create_default_context()
         context.load_verify_locations(self.ca_file)
         return context

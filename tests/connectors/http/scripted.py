@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import ssl
 import threading
 import time
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 @dataclass
@@ -24,9 +26,12 @@ class Answer:
 
 
 class Scripted:
-    """Gives the answers in turn and the last one for ever; remembers when requests came and how many at once."""
+    """Gives the answers in turn and the last one for ever; remembers when requests came and how many at once.
 
-    def __init__(self, *answers: Answer) -> None:
+    With a certificate, whose key lies beside it, over TLS.
+    """
+
+    def __init__(self, *answers: Answer, certificate: Path | None = None) -> None:
         self.answers = list(answers)
         self.arrivals: list[float] = []
         self.paths: list[str] = []
@@ -37,7 +42,11 @@ class Scripted:
         handler = type("Handler", (_Handler,), {"script": self})
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self.url = f"{'https' if certificate else 'http'}://127.0.0.1:{self._server.server_address[1]}"
+        if certificate is not None:
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            context.load_cert_chain(certificate, certificate.with_suffix(".key"))
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def take(self, path: str, headers: dict[str, str]) -> Answer:

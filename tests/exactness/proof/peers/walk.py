@@ -95,8 +95,9 @@ class DltChain(Chain):
     def start(self, kill: str = "", **changes: Any) -> Any:
         """A process of dlt."""
         assert not kill
-        folder, most = self.folder / "dlt", int(changes.get("file_bytes", 0))
-        return DltProcess(self.python, self.pair.source_url, self.pair.sink_url, folder, most)
+        pair, most = self.pair, int(changes.get("file_bytes", 0))
+        source, sink = pair.server.url(pair.source), pair.sink_server.url(pair.sink)  # it knows no sockets in folders
+        return DltProcess(self.python, source, sink, self.folder / "dlt", most)
 
     def state(self) -> tuple[str, bool, dict[str, int]]:
         """Nothing is known."""

@@ -39,6 +39,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.exactness.proof.peers", description=__doc__)
     parser.add_argument("--failures", type=int, default=5, help="of each kind")
     parser.add_argument("--seed", type=int, default=1, help="of every draw")
+    parser.add_argument("--only", default="", help="kinds whose name holds this")
     options = parser.parse_args()
     retries.DELAYS_S = QUICK_DELAYS_S
     python = dlt_environment(Console())
@@ -48,6 +49,8 @@ def main() -> int:
     print("| Failure, times | ours: lost | doubled | dlt: lost | doubled | a hand was needed |")
     print("|---|---:|---:|---:|---:|---|")
     for number, kind in enumerate(_kinds()):
+        if options.only not in kind:
+            continue
         ours, theirs = (_met(kind, options, number, peer) for peer in (None, python))
         broken = "; ".join(sorted({line[:160] for line in (*ours.broken, *theirs.broken)}))
         counted = f"{ours.failures[kind]} and {theirs.failures[kind]}"

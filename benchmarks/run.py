@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from benchmarks import (
     api_latency,
@@ -26,6 +26,7 @@ from benchmarks import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+NumberT = TypeVar("NumberT", int, float)
 PARTS: dict[str, tuple[str, Callable[[argparse.Namespace], None]]] = {
     "tables": (
         "a table from one Postgres to another, beside psql and dlt; Prefect's cost per slice",
@@ -87,7 +88,9 @@ def parser() -> argparse.ArgumentParser:
     parts = "; ".join(f"{name}: {about}" for name, (about, _) in PARTS.items())
     made.add_argument("--only", action="append", choices=PARTS, help=f"run this part only; repeatable. {parts}")
     made.add_argument("--scale", type=float, default=0.5, help="tables: TPC-H scale of the main table")
-    made.add_argument("--memory-scales", type=scales, default="0.1,0.5,2.0", help="tables: show peak memory at these")
+    made.add_argument(
+        "--memory-scales", type=several(float), default="0.1,0.5,2.0", help="tables: peak memory at these"
+    )
     made.add_argument("--no-dlt", action="store_true", help="tables, lake: leave dlt out")
     made.add_argument("--json", type=Path, help="tables: also write the rows there")
     made.add_argument("--tables", type=int, default=200, help="many: how many tables")
@@ -98,18 +101,13 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--issues", type=int, default=50_000, help="tracker: issues of the site")
     made.add_argument("--pages", type=int, default=20_000, help="wiki: pages of the site")
     made.add_argument("--items", type=int, default=100_000, help="drives: items of all drives together")
-    made.add_argument("--latencies", type=whole, default="50,250", help="tracker, wiki, drives: ms of each request")
+    made.add_argument("--latencies", type=several(int), default="50,250", help="tracker, wiki, drives: ms a request")
     return made
 
 
-def whole(text: str) -> list[int]:
-    """``50,250`` as numbers."""
-    return [int(each) for each in text.split(",") if each]
-
-
-def scales(text: str) -> list[float]:
-    """``0.1,0.5`` as numbers; empty for none."""
-    return [float(scale) for scale in text.split(",") if scale]
+def several(number: Callable[[str], NumberT]) -> Callable[[str], list[NumberT]]:
+    """What reads ``0.1,0.5`` as numbers; empty for none."""
+    return lambda text: [number(each) for each in text.split(",") if each]
 
 
 if __name__ == "__main__":

@@ -8,17 +8,8 @@ slices that are read in a stream: they use the same pages again.
 from __future__ import annotations
 
 import ctypes
-from typing import Any
 
-
-def _found() -> Any:
-    try:
-        return ctypes.CDLL(None).malloc_trim
-    except (AttributeError, OSError, TypeError):
-        return None
-
-
-_trim = _found()
+_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
 
 
 def give_back() -> None:

@@ -61,11 +61,9 @@ class PostgresClient:
         self._sessions = _IdleSessions(self.connect)
         self._writers = _IdleSessions(self._connect_writer)
 
-    @contextmanager
-    def session(self) -> Iterator[Session]:
+    def session(self) -> AbstractContextManager[Session]:
         """A session from the idle ones or a new one; given back afterwards, thrown away after an error."""
-        with self._lent(self._sessions) as session:
-            yield session
+        return self._lent(self._sessions)
 
     def writing(self, rows: int) -> AbstractContextManager[SqlSession]:
         """As :meth:`session`, for a transaction that brings so many rows in; it has the cheapest encoder there is.

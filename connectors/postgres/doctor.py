@@ -46,11 +46,11 @@ def driver_report(client: PostgresClient) -> Json:
         read = time.monotonic(), time.process_time()
         if frame.shape != (ROWS, COLUMNS):
             raise RuntimeError(f"the driver gave {frame.shape}, not {(ROWS, COLUMNS)}")
-    for columns in (frame.clear(), frame):  # what is loaded once is not part of the cost
+    for rows in (frame.clear(), frame):  # what is loaded once is not part of the cost
         with client.writing(ROWS) as writer:
             writer.execute(_TABLE, "making a temporary table")
             prepared = time.monotonic(), time.process_time()
-            writer.copy_in("nucleus_doctor", columns, schema=None, doing="writing rows")
+            writer.copy_in("nucleus_doctor", rows, schema=None, doing="writing rows")
             written = time.monotonic(), time.process_time()
             writer.execute("DROP TABLE pg_temp.nucleus_doctor", "dropping the temporary table")
     return {

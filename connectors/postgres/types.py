@@ -197,11 +197,8 @@ class ColumnWrite:
 def column_write(name: str, dtype: pl.DataType, target_type: str) -> ColumnWrite:
     """The way from a staged dtype to a declared type."""
     base = base_type(target_type)
-    if base == "numeric" and isinstance(dtype, pl.Decimal):
-        if modifiers(target_type):
-            return ColumnWrite(name, pl.col(name), target_type, None)
-        # The driver leaves trailing zeros out (1.10 arrives as 1.1): a column that has a scale brings them back.
-        return ColumnWrite(name, pl.col(name), f"numeric({dtype.precision},{dtype.scale})", f"{ident(name)}::numeric")
+    if base == "numeric" and modifiers(target_type) and dtype.base_type() == pl.Decimal:
+        return ColumnWrite(name, pl.col(name), target_type, None)
     if dtype == pl.String and base in (*_STRINGS, "jsonb", "uuid"):
         return ColumnWrite(name, _text_encoded(name, base), target_type, None)
     if _DTYPES.get(base) == dtype:
@@ -244,8 +241,9 @@ def _work_type(dtype: pl.DataType) -> str:
     for declared, known in _DTYPES.items():
         if known == dtype:
             return declared
-    if dtype.base_type() == pl.Decimal:
-        return "numeric"
+    if isinstance(dtype, pl.Decimal):
+        # The driver leaves trailing zeros out (1.10 arrives as 1.1): a column that has a scale brings them back.
+        return f"numeric({dtype.precision},{dtype.scale})"
     if dtype.base_type() == pl.Datetime:
         return "timestamp with time zone" if getattr(dtype, "time_zone", None) else "timestamp without time zone"
     if dtype.base_type() in (pl.String, pl.Categorical, pl.Enum):

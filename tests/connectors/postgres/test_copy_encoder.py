@@ -21,7 +21,7 @@ from connectors.postgres.session import Session
 from contracts import errors
 from tests.conformance.sink_suite import plan_of, write
 from tests.connectors.postgres import test_sink
-from tests.connectors.postgres.test_sink import PostgresSinkSystem, place, table_of
+from tests.connectors.postgres.test_sink import make_role, place, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,13 +45,9 @@ def by_pgpq(monkeypatch) -> list[int]:
     return copied
 
 
+@pytest.mark.usefixtures("by_pgpq")
 class TestPostgresSinkByPgpq(test_sink.TestPostgresSink):
     """The whole suite of sinks."""
-
-    @pytest.fixture
-    def lab(self, place, by_pgpq) -> PostgresSinkSystem:
-        place.database.run("DROP SCHEMA IF EXISTS nucleus, suite CASCADE")
-        return place
 
 
 def test_the_suite_above_is_written_by_pgpq(place, by_pgpq):
@@ -69,7 +65,7 @@ def test_the_suite_above_is_written_by_pgpq(place, by_pgpq):
 
 
 @pytest.fixture
-def client(monkeypatch, place) -> Iterator[PostgresClient]:
+def client(place) -> Iterator[PostgresClient]:
     made = PostgresClient(PostgresConfig(url=place.url), "sink")
     yield made
     made.close()
@@ -162,7 +158,7 @@ def test_failures_are_the_same(client, place, monkeypatch, what, encoder):
     kind, state, sql = FAILURES[what]
     monkeypatch.setenv(ENCODER, encoder)
     if "nobody_much" in sql:
-        place.database.run("DO $$ BEGIN CREATE ROLE nobody_much; EXCEPTION WHEN duplicate_object THEN END $$")
+        make_role(place.database, "nobody_much")
 
     def fails() -> None:
         with client.writing(1) as session, session.transaction():

@@ -6,22 +6,17 @@ import json
 import queue
 import subprocess
 import threading
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from tests.exactness.chain import Chain
 from tests.exactness.moving import TABLE, Pair
 from tests.exactness.proof.tables import TableWalk
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from pathlib import Path
-
-_PROGRAM = "tests/exactness/proof/peers/dlt_run.py"
+_PROGRAM = Path(__file__).with_name("dlt_run.py")
 _PATIENCE_S = 120.0
 _TRIES = 3
 """A run that nothing disturbs may fail once on what the one before left behind."""
-OURS_ALONE = {"run killed at a boundary", "staged file damaged"}
-"""What needs our worker."""
 
 
 class DltProcess:
@@ -126,7 +121,3 @@ class DltWalk(TableWalk):
         self._chain = DltChain(pair, "incremental", folder / "theirs", seed)
         self._chain.python = python
         self.longest_s = 1.6
-
-    def kinds(self) -> Mapping[str, Callable[[], bool]]:
-        """Those that do not need our worker."""
-        return {name: make for name, make in super().kinds().items() if name not in OURS_ALONE}
